@@ -1,0 +1,89 @@
+"""What is said to the user about a spec: positions, severities and findings.
+
+The bottom room of the house: everything may import it, it imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Position(NamedTuple):
+    """A place in a file of the user's. Lines and columns count from 1, columns in characters."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Severity(StrEnum):
+    """How bad a finding is. The order of the members is the order of gravity, worst first."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    def at_least(self, threshold: Severity) -> bool:
+        """Whether this severity is as grave as ``threshold``, or graver."""
+        order = list(Severity)
+        return order.index(self) <= order.index(threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """A second place that a finding speaks of, such as the first of two definitions."""
+
+    at: Position
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong, or doubtful, at one place. Made by :func:`meshctl.catalogue.finding`."""
+
+    code: str
+    slug: str
+    severity: Severity
+    message: str
+    at: Position | None = None
+    why: str = ""
+    fix: str = ""
+    related: tuple[Related, ...] = ()
+    waived_by: str = ""
+
+    @property
+    def is_error(self) -> bool:
+        """Whether this finding alone makes the spec unusable."""
+        return self.severity is Severity.ERROR
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings sorted by position, then by code; those without a position come first."""
+    nowhere = Position("", 0, 0)
+    return tuple(sorted(findings, key=lambda f: (f.at or nowhere, f.code, f.message)))
+
+
+class MeshctlError(Exception):
+    """Base of every error that ends a command in an orderly way."""
+
+
+class FindingsError(MeshctlError):
+    """Work stopped because of findings; exit code 1, or 2 where the input could not be read."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = in_order(findings)
+        super().__init__(f"{len(self.findings)} finding(s)")
+
+
+class UsageError(MeshctlError):
+    """The command line, the environment of the command or its input is unusable; exit code 2."""
+
+
+class ToolError(MeshctlError):
+    """A program that meshctl runs (a proxy, git) failed or is missing; exit code 2."""

@@ -1,0 +1,37 @@
+"""The one access-log schema of the mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from meshctl.diagnostics import Position
+from meshctl.ir.features import Feature, needs
+
+ACCESS_LOG_FIELDS = (
+    "time",
+    "mesh",
+    "service",
+    "direction",
+    "caller",
+    "method",
+    "host",
+    "path",
+    "route",
+    "status",
+    "duration_ms",
+    "bytes_in",
+    "bytes_out",
+    "upstream",
+    "tries",
+    "flags",
+    "build",
+)
+"""The keys of a line, in order. What they mean and their types: docs/access-log.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """One JSON object a line on standard output for every request, in both directions."""
+
+    enabled: bool = needs(Feature.ACCESS_LOG)
+    at: Position | None = field(default=None, compare=False)

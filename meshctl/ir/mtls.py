@@ -1,0 +1,52 @@
+"""Who a workload is, and how it proves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from meshctl.diagnostics import Position
+from meshctl.ir.features import Feature, needs
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadIdentity:
+    """One service's name in its three forms, all of them in its certificate and one to one."""
+
+    service: str
+    trust_domain: str
+    domain: str
+
+    @property
+    def spiffe_id(self) -> str:
+        """The URI SAN, exactly one in a certificate."""
+        return f"spiffe://{self.trust_domain}/{self.service}"
+
+    @property
+    def dns_name(self) -> str:
+        """The DNS SAN, and the name that a caller sends as SNI and verifies."""
+        return f"{self.service}.{self.domain}"
+
+    @property
+    def distinguished_name(self) -> str:
+        """The whole subject in RFC 2253 form, as every proxy prints it. Never compare the CN alone."""
+        return f"CN={self.service},O={self.trust_domain}"
+
+
+class TlsVersion(StrEnum):
+    """The versions of TLS that may be negotiated between sidecars."""
+
+    V1_2 = "1.2"
+    V1_3 = "1.3"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsContext:
+    """Both directions of a hop: certificates of the mesh's CA are shown and demanded, names verified.
+
+    Files have fixed places in a bundle, see ``meshctl.artifacts``.
+    """
+
+    minimum_version: TlsVersion = needs(Feature.MTLS_STRICT)
+    maximum_version: TlsVersion = TlsVersion.V1_3
+    at: Position | None = field(default=None, compare=False)

@@ -1,0 +1,74 @@
+"""What a target is, and the question whether it can do what a sidecar needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from meshctl.artifacts import Artifact
+from meshctl.ir import Feature, Proxy, Sidecar
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """The proxy does it by itself, exactly as the spec says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emulated:
+    """It behaves as the spec says but for ``how``: the exact difference, as one sentence to the user."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """It cannot. ``why``, and what to write ``instead``."""
+
+    why: str
+    instead: str
+
+
+Capability = Native | Emulated | Unsupported
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Things that the proxy can do alone but not together.
+
+    ``applies`` looks at the whole sidecar; the features name what the finding points at.
+    """
+
+    features: tuple[Feature, ...]
+    applies: Callable[[Sidecar], bool]
+    why: str
+    instead: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """How a bundle is used. Every command runs in the folder ``<bundle>/<proxy>``.
+
+    ``binary`` is the program's name on PATH, ``packages`` the Debian or PyPI packages that bring what
+    the bundle needs, ``check`` the arguments of the proxy's own validator and ``reload`` a shell line.
+    """
+
+    binary: str
+    packages: tuple[str, ...]
+    check: tuple[str, ...]
+    reload: str
+
+
+class Target(Protocol):
+    """A module that turns a sidecar into one proxy's files. Pure: the same sidecar, the same bytes."""
+
+    PROXY: Proxy
+    VERSION: str
+    CAPABILITIES: Mapping[Feature, Capability]
+    CONFLICTS: tuple[Conflict, ...]
+    COMMANDS: Commands
+
+    def emit(self, sidecar: Sidecar) -> tuple[Artifact, ...]:
+        """The files of ``<bundle>/<proxy>``, among them an executable ``run`` that starts it."""
+        ...
