@@ -1,0 +1,25 @@
+"""Options and rules that hold for every test."""
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--update-golden", action="store_true", help="rewrite the golden files")
+    parser.addoption("--no-skips", action="store_true", help="a skipped test is a failed test")
+
+
+@pytest.fixture(scope="session")
+def update_golden(request):
+    """Whether this run rewrites the golden files (`make golden`)."""
+    return request.config.getoption("--update-golden")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """With --no-skips nothing is left out unseen: the reason of the skip becomes the failure."""
+    report = yield
+    expected_to_fail = hasattr(report, "wasxfail")
+    if report.skipped and not expected_to_fail and item.config.getoption("--no-skips"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which `make test` does not allow: {call.excinfo.value}"
+    return report
