@@ -8,7 +8,7 @@ WORKERS ?= auto
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help env proxies demo test check golden generate format bench docs soak lock clean
+.PHONY: help env proxies demo test check golden generate format bench docs soak lock dist clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -57,6 +57,9 @@ soak: env proxies ## long random runs: make soak SECONDS=600
 
 lock: env ## resolve the dependencies again: make lock UPGRADE=1 for newer versions
 	$(PY) scripts/lock.py $(if $(UPGRADE),--upgrade)
+
+dist: env ## build the wheel and the sdist, reproducibly, in dist/
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PY) -m build --no-isolation .
 
 clean: ## remove what make made (not the installed Debian packages)
 	rm -rf $(VENV) .venv.lock build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
