@@ -1,0 +1,117 @@
+"""Start built bundles and wait until they serve what was asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from meshctl import ir
+from meshctl.diagnostics import ToolError
+from meshctl.live.processes import Process, ProcessGroup, Program
+
+START_LIMIT = timedelta(seconds=20)
+"""Until all sidecars of a mesh serve."""
+
+_POLL = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A sidecar and the folder (``<bundle>``, which holds ``<proxy>/run`` and ``tls/``) built for it."""
+
+    sidecar: ir.Sidecar
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The service, and the instance where it has several bundles."""
+        instance = self.sidecar.instance
+        return f"{self.sidecar.service}/{instance}" if instance else self.sidecar.service
+
+    @property
+    def listeners(self) -> Iterator[tuple[str, ir.SocketAddress]]:
+        """What the sidecar will listen on, and how the spec calls it."""
+        yield "outbound", self.sidecar.outbound.bind
+        yield "admin", self.sidecar.admin.bind
+        if self.sidecar.inbound is not None:
+            yield "inbound", self.sidecar.inbound.bind
+
+
+def start(bundles: Sequence[Bundle], group: ProcessGroup, limit: timedelta = START_LIMIT) -> list[Process]:
+    """Start all bundles and wait until each serves its own build.
+
+    Raises ToolError when an address is taken, a proxy ends, or one does not serve within ``limit``.
+    """
+    for bundle in bundles:
+        for name, address in bundle.listeners:
+            require_free(address, f"{bundle.name}: {name} listener")
+    processes = []
+    for bundle in bundles:
+        folder = (bundle.folder / bundle.sidecar.proxy).resolve()
+        processes.append(group.start(Program(bundle.name, (str(folder / "run"),), folder)))
+    deadline = time.monotonic() + limit.total_seconds()
+    for bundle, process in zip(bundles, processes, strict=True):
+        _await_ready(bundle, process, deadline)
+    return processes
+
+
+def require_free(address: ir.SocketAddress, purpose: str) -> None:
+    """Raises ToolError when nobody could listen on ``address``: another process does, or it is not ours."""
+    family = socket.AF_INET6 if ":" in address.address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # Connections of an earlier run that linger must not look like a listener.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.address, address.port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ToolError(f"{purpose}: {address} is already in use by another process") from error
+            raise ToolError(f"{purpose}: cannot listen on {address}: {error.strerror}") from error
+
+
+def _await_ready(bundle: Bundle, process: Process, deadline: float) -> None:
+    admin = bundle.sidecar.admin.bind
+    while time.monotonic() < deadline:
+        if process.status is not None:
+            process.close()
+            raise ToolError(
+                f"{bundle.name}: {bundle.sidecar.proxy} ended with status {process.status}\n{process.last_words()}"
+            )
+        if _get(admin, "/ready") is not None:
+            require_build(bundle)
+            return
+        time.sleep(_POLL)
+    raise ToolError(f"{bundle.name}: {bundle.sidecar.proxy} is not ready at {admin}\n{process.last_words()}")
+
+
+def require_build(bundle: Bundle) -> None:
+    """Raises ToolError when what answers on the admin address is not this very build."""
+    answer = _get(bundle.sidecar.admin.bind, "/build")
+    try:
+        document = json.loads(answer or b"null")
+    except ValueError:
+        document = None
+    running = document.get("build") if isinstance(document, dict) else None
+    if running != bundle.sidecar.build:
+        raise ToolError(
+            f"{bundle.name}: {bundle.sidecar.admin.bind} answers for build {running}, not {bundle.sidecar.build}"
+        )
+
+
+def _get(address: ir.SocketAddress, path: str) -> bytes | None:
+    """The body of a 200 answer; None for anything else, an unreachable server included."""
+    connection = http.client.HTTPConnection(address.address, address.port, timeout=2)
+    with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read()
+        return body if response.status == 200 else None
+    return None
