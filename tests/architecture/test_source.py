@@ -13,19 +13,11 @@ FUNCTION_LINES = 50
 
 # `cli` and `pipeline` hand down what they read; `live` exists to start processes and open sockets.
 MAY_LOOK_AT_THE_WORLD = {"cli", "pipeline", "live", "__main__"}
-FORBIDDEN_MODULES = {"socket", "requests", "urllib.request", "http.client", "httpx"}
-FORBIDDEN_NAMES = {
-    "os.environ",
-    "os.getenv",
-    "time.time",
-    "time.time_ns",
-    "datetime.now",
-    "datetime.utcnow",
-    "datetime.datetime.now",
-    "datetime.datetime.utcnow",
-    "datetime.today",
-    "date.today",
-    "datetime.date.today",
+FORBIDDEN = {
+    *("socket", "requests", "httpx", "urllib.request", "http.client"),
+    *("os.environ", "os.getenv", "sys.argv", "sys.stdin", "sys.stdout", "sys.stderr"),
+    *("time.time", "time.time_ns", "time.localtime", "time.gmtime"),
+    *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today"),
 }
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -36,16 +28,33 @@ def room(path):
     return first.removesuffix(".py")
 
 
-def looks(tree):
-    """(line, name) of every use of the environment, the clock or the network."""
+def imports(tree):
+    """(line, local name, full name) of everything that the module imports, wherever it does so."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names if alias.name in FORBIDDEN_MODULES)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-            yield from ((node.lineno, name) for name in names & (FORBIDDEN_MODULES | FORBIDDEN_NAMES))
-        elif isinstance(node, ast.Attribute) and ast.unparse(node) in FORBIDDEN_NAMES:
-            yield node.lineno, ast.unparse(node)
+            for alias in node.names:
+                yield node.lineno, alias.asname or alias.name, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield node.lineno, alias.asname or alias.name, f"{node.module}.{alias.name}"
+
+
+def looks(tree):
+    """(line, full name) of every use of the environment, the clock, the network or the terminal."""
+    # `import os.path` makes the name `os`.
+    full_names = {
+        local.partition(".")[0]: full.partition(".")[0] if local == full else full
+        for _, local, full in imports(tree)
+    }
+    for line, _, full in imports(tree):
+        if full in FORBIDDEN or full.rpartition(".")[0] in FORBIDDEN:
+            yield line, full
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            first, _, rest = ast.unparse(node).partition(".")
+            full = f"{full_names.get(first)}.{rest}"
+            if full in FORBIDDEN:
+                yield node.lineno, full
 
 
 def functions(tree):
@@ -85,11 +94,19 @@ def test_below_the_pipeline_nothing_looks_at_the_world(path):
         "import urllib.request",
         "from urllib import request",
         "import os\nos.environ['HOME']",
+        "import os.path\nos.environ['HOME']",
         "from os import environ",
         "import time\ntime.time()",
         "from datetime import datetime\ndatetime.now()",
         "import datetime\ndatetime.datetime.now()",
+        "import datetime as dt\ndt.datetime.now()",
+        "from datetime import datetime as clock\nclock.now()",
+        "def f():\n    from sys import stdout",
     ],
 )
 def test_such_a_look_is_found(text):
     assert list(looks(ast.parse(text)))
+
+
+def test_an_argument_of_the_same_name_is_not_such_a_look():
+    assert not list(looks(ast.parse("def f(datetime, time): return datetime.now, time.time")))
