@@ -15,11 +15,20 @@ def update_golden(request):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
+def pytest_runtest_makereport(item):
+    return fail_if_skipped((yield), item.config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    return fail_if_skipped((yield), collector.config)
+
+
+def fail_if_skipped(report, config):
     """With --no-skips nothing is left out unseen: the reason of the skip becomes the failure."""
-    report = yield
     expected_to_fail = hasattr(report, "wasxfail")
-    if report.skipped and not expected_to_fail and item.config.getoption("--no-skips"):
+    if report.skipped and not expected_to_fail and config.getoption("--no-skips"):
         report.outcome = "failed"
-        report.longrepr = f"skipped, which `make test` does not allow: {call.excinfo.value}"
+        path, line, reason = report.longrepr
+        report.longrepr = f"{path}:{line}: skipped, which `make test` does not allow: {reason}"
     return report
