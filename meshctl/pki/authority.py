@@ -1,0 +1,185 @@
+"""The embedded CA: an offline root, and an issuing CA below it that signs the leaves.
+
+For development, tests and small teams; whoever runs a PKI already gives its certificates to the bundles
+instead (see the identity manifest in ``identities``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from meshctl.catalogue import finding
+from meshctl.diagnostics import FindingsError
+from meshctl.pki import files, profile
+
+ROOT_LIFETIME = timedelta(days=3650)
+ISSUING_LIFETIME = timedelta(days=365)
+
+ROOT_CERTIFICATE = "root.pem"
+ROOT_KEY = "root.key"
+ISSUING_CERTIFICATE = "issuing.pem"
+ISSUING_KEY = "issuing.key"
+
+
+class AuthorityError(FindingsError):
+    """There is no CA in a folder, it cannot be used, or it would be overwritten."""
+
+    def __init__(self, slug: str, message: str) -> None:
+        super().__init__([finding(slug, None, message)])
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """What issuing needs: never the root's key."""
+
+    root: x509.Certificate
+    issuing: x509.Certificate
+    issuing_key: ec.EllipticCurvePrivateKey = field(repr=False)
+    root_pem: bytes
+    issuing_pem: bytes
+
+    @property
+    def not_after(self) -> datetime:
+        """When the first of the two ends, UTC; no leaf may outlive it."""
+        return min(self.root.not_valid_after_utc, self.issuing.not_valid_after_utc)
+
+    @property
+    def key_identifier(self) -> bytes:
+        """What the leaves of this CA name as their authority's key."""
+        return profile.key_identifier(self.issuing_key.public_key()).digest
+
+
+@dataclass(frozen=True, slots=True)
+class NewAuthority:
+    """A CA just made, with the root's key, which belongs off line."""
+
+    authority: Authority
+    root_key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+
+def create_authority(
+    trust_domain: str,
+    now: datetime,
+    *,
+    root_lifetime: timedelta = ROOT_LIFETIME,
+    issuing_lifetime: timedelta = ISSUING_LIFETIME,
+) -> NewAuthority:
+    """A new root (path length 1) and the issuing CA below it (path length 0), both P-256.
+
+    Their common names end in a part of their key identifiers: two CAs of one trust domain, as during
+    a rotation, never share a name, for some verifiers try only the first of that name.
+    """
+    root_key, issuing_key = profile.new_key(), profile.new_key()
+    root_name = _name(trust_domain, "root CA", root_key)
+    root = _sign(root_name, root_key, root_name, root_key, now, root_lifetime, path_length=1)
+    issuing_name = _name(trust_domain, "issuing CA", issuing_key)
+    issuing = _sign(issuing_name, issuing_key, root_name, root_key, now, issuing_lifetime, path_length=0)
+    return NewAuthority(_authority(root, issuing, issuing_key), root_key)
+
+
+def save_authority(folder: Path, new: NewAuthority) -> None:
+    """Write the CA as one step: the whole folder appears (mode 0700, keys 0600), or nothing does.
+
+    Never overwrites: a folder with anything in it is refused with AuthorityError. The ``.gitignore`` inside keeps
+    keys out of git; whether git tracks the folder already is the caller's to check. Raises OSError.
+    """
+    authority = new.authority
+    target = folder.absolute()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    staging.mkdir(mode=0o700)
+    try:
+        with files.folder(staging) as inside:
+            files.write(inside, ".gitignore", b"*\n", 0o644)
+            files.write(inside, ROOT_CERTIFICATE, authority.root_pem, 0o644)
+            files.write(inside, ROOT_KEY, profile.key_pem(new.root_key), 0o600)
+            files.write(inside, ISSUING_CERTIFICATE, authority.issuing_pem, 0o644)
+            files.write(inside, ISSUING_KEY, profile.key_pem(authority.issuing_key), 0o600)
+            os.fsync(inside)
+        _appear(staging, target)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(staging)
+
+
+def load_authority(folder: Path) -> Authority:
+    """The CA that :func:`save_authority` wrote; the root's key is not needed and not read.
+
+    Raises AuthorityError, when a file is missing, open to others, or does not fit the rest.
+    """
+    try:
+        with files.folder(folder) as inside:
+            root_pem = files.read(inside, ROOT_CERTIFICATE)
+            issuing_pem = files.read(inside, ISSUING_CERTIFICATE)
+            key_pem = files.read(inside, ISSUING_KEY, private=True)
+    except FileNotFoundError as error:
+        raise AuthorityError(
+            "ca-missing", f"no CA in {folder}: there is no {_named(error, folder)}"
+        ) from None
+    except OSError as error:
+        raise AuthorityError("ca-unusable", f"CA in {folder}: {error.strerror or error}") from None
+    try:
+        root = x509.load_pem_x509_certificate(root_pem)
+        issuing = x509.load_pem_x509_certificate(issuing_pem)
+        key = serialization.load_pem_private_key(key_pem, password=None)
+        issuing.verify_directly_issued_by(root)
+    except (ValueError, TypeError, InvalidSignature):
+        # The parser's words may quote the input, and the input may be a key.
+        raise AuthorityError("ca-unusable", f"CA in {folder}: its files do not parse or do not fit") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != issuing.public_key():
+        raise AuthorityError(
+            "ca-unusable", f"CA in {folder}: {ISSUING_KEY} is not {ISSUING_CERTIFICATE}'s key"
+        )
+    return _authority(root, issuing, key)
+
+
+def _authority(
+    root: x509.Certificate, issuing: x509.Certificate, key: ec.EllipticCurvePrivateKey
+) -> Authority:
+    return Authority(root, issuing, key, profile.pem(root), profile.pem(issuing))
+
+
+def _name(trust_domain: str, role: str, key: ec.EllipticCurvePrivateKey) -> x509.Name:
+    mark = profile.key_identifier(key.public_key()).digest.hex()[:8]
+    return profile.name(trust_domain, f"{role} {mark}")
+
+
+def _sign(
+    subject: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: x509.Name,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    now: datetime,
+    lifetime: timedelta,
+    *,
+    path_length: int,
+) -> x509.Certificate:
+    builder = (
+        profile.certificate(subject, key.public_key(), issuer, issuer_key, now, lifetime)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+        .add_extension(profile.CA_USAGE, critical=True)
+    )
+    return profile.sign(builder, issuer_key)
+
+
+def _appear(staging: Path, target: Path) -> None:
+    try:
+        # Renaming a folder replaces an empty one at most.
+        staging.rename(target)
+    except OSError as error:
+        raise AuthorityError("ca-exists", f"{target} exists and is not an empty folder") from error
+
+
+def _named(error: FileNotFoundError, folder: Path) -> str:
+    return "such folder" if str(error.filename) == str(folder) else str(error.filename)

@@ -1,0 +1,75 @@
+"""Files that hold keys: never through a symbolic link, never half written, never readable by others."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+LIMIT = 256 * 1024
+"""No PEM file of ours comes near this many bytes."""
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: opening a pipe that somebody put there must not hang.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextlib.contextmanager
+def folder(root: Path, *below: str, create: bool = False) -> Iterator[int]:
+    """A descriptor of a folder, reached from ``root`` one name at a time, following no link.
+
+    ``create`` makes the last one if it is missing. Raises OSError.
+    """
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for count, name in enumerate(below, start=1):
+            if create and count == len(below):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, 0o755, dir_fd=descriptor)
+            inner = os.open(name, _FOLDER, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read(inside: int, name: str, *, private: bool = False) -> bytes:
+    """The content of a regular file. Raises OSError, PermissionError if a ``private`` one is open to others."""
+    descriptor = os.open(name, _READ, dir_fd=inside)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(f"{name} is not a regular file")
+        if found.st_size > LIMIT:
+            raise OSError(f"{name} is larger than {LIMIT} bytes")
+        if private and stat.S_IMODE(found.st_mode) & 0o077:
+            raise PermissionError(f"{name} can be read by others; its mode must be 0600")
+        return os.read(descriptor, LIMIT)
+    finally:
+        os.close(descriptor)
+
+
+def write(inside: int, name: str, content: bytes, mode: int, *, durable: bool = True) -> None:
+    """Make a new file with exactly this mode; ``durable`` waits for the disk. Raises OSError."""
+    descriptor = os.open(name, _CREATE, mode, dir_fd=inside)
+    try:
+        os.fchmod(descriptor, mode)
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_link(inside: int, name: str) -> bool:
+    """Whether ``name`` is a symbolic link; False where there is nothing."""
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=inside, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False

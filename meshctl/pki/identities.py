@@ -1,0 +1,113 @@
+"""Who needs a certificate, and where: the identity manifest that a build writes.
+
+It holds no secret and needs no key, so it can be committed; it is what the certificate commands, and
+whoever issues by other means, work from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from meshctl.diagnostics import UsageError
+from meshctl.ir import CertificatePolicy, Mesh, WorkloadIdentity
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """One bundle and the identity that it proves. Instances of a service share the identity, not the key."""
+
+    service: str
+    instance: str
+    """The folder under the service's; empty where all endpoints share one."""
+    identity: WorkloadIdentity
+
+    @property
+    def folder(self) -> tuple[str, ...]:
+        """The bundle's folder below the build's, name by name."""
+        return (self.service, self.instance) if self.instance else (self.service,)
+
+    def __str__(self) -> str:
+        return "/".join(self.folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Every bundle of a mesh that needs a certificate, and how long these live."""
+
+    mesh: str
+    policy: CertificatePolicy
+    holders: tuple[Holder, ...]
+
+
+def identities_of(mesh: Mesh) -> Identities:
+    """The identities of a resolved mesh, in the order of its sidecars."""
+    holders = (Holder(each.service, each.instance, each.identity) for each in mesh.sidecars)
+    return Identities(mesh.name, mesh.certificates, tuple(holders))
+
+
+def render_identities(identities: Identities) -> bytes:
+    """The manifest: JSON, the same bytes for the same mesh. Durations are whole seconds."""
+    document = {
+        "schemaVersion": SCHEMA_VERSION,
+        "mesh": identities.mesh,
+        "lifetimeSeconds": int(identities.policy.lifetime.total_seconds()),
+        "renewBeforeSeconds": int(identities.policy.renew_before.total_seconds()),
+        "identities": [_entry(holder) for holder in _sorted(identities.holders)],
+    }
+    return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def parse_identities(text: bytes) -> Identities:
+    """What :func:`render_identities` wrote. Raises UsageError on anything else."""
+    try:
+        document = json.loads(text)
+        if document["schemaVersion"] != SCHEMA_VERSION:
+            raise UsageError(
+                f"the identity manifest has schemaVersion {document['schemaVersion']!r}, not {SCHEMA_VERSION}"
+            )
+        policy = CertificatePolicy(
+            lifetime=timedelta(seconds=int(document["lifetimeSeconds"])),
+            renew_before=timedelta(seconds=int(document["renewBeforeSeconds"])),
+        )
+        holders = tuple(_holder(entry) for entry in document["identities"])
+        return Identities(str(document["mesh"]), policy, holders)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError("the identity manifest is not one that meshctl wrote; build again") from error
+
+
+def _entry(holder: Holder) -> dict[str, str]:
+    identity = holder.identity
+    return {
+        "service": holder.service,
+        "instance": holder.instance,
+        "spiffeId": identity.spiffe_id,
+        "dnsName": identity.dns_name,
+        "subject": identity.distinguished_name,
+    }
+
+
+def _holder(entry: Any) -> Holder:  # noqa: ANN401 - a JSON value, whatever it is
+    service, instance = str(entry["service"]), str(entry["instance"])
+    for name in (service, *([instance] if instance else [])):
+        # These become folder names: a manifest from elsewhere must not lead out of the build.
+        if name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise ValueError(name)
+    identity = WorkloadIdentity(
+        service=service,
+        trust_domain=str(entry["spiffeId"]).removeprefix("spiffe://").removesuffix(f"/{service}"),
+        domain=str(entry["dnsName"]).removeprefix(f"{service}."),
+    )
+    holder = Holder(service, instance, identity)
+    if _entry(holder) != entry:
+        raise ValueError("the three names of an identity do not belong together")
+    return holder
+
+
+def _sorted(holders: Iterable[Holder]) -> list[Holder]:
+    return sorted(holders, key=lambda holder: holder.folder)

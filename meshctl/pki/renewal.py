@@ -1,0 +1,56 @@
+"""Which bundles of a mesh need a certificate now, and issuing those."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding
+from meshctl.pki import files, store
+from meshctl.pki.authority import Authority
+from meshctl.pki.identities import Identities
+from meshctl.pki.issue import issue
+from meshctl.pki.store import CertificateState, CertificateStatus
+
+
+def check(
+    root: Path, identities: Identities, authority: Authority | None, now: datetime
+) -> tuple[CertificateStatus, ...]:
+    """The state at ``now`` (UTC) of every certificate below the build folder ``root``."""
+    before = identities.policy.renew_before
+    return tuple(store.status(root, holder, authority, before, now) for holder in identities.holders)
+
+
+def issue_due(
+    root: Path, identities: Identities, authority: Authority, now: datetime
+) -> tuple[CertificateStatus, ...]:
+    """Issue what is not valid, or due, into the bundles below ``root``.
+
+    Nothing is replaced before everything could be issued and staged. Returns the former states of what was replaced. Raises IssuerEndsFirstError, and OSError where a
+    bundle is missing or not ours to write.
+    """
+    with files.folder(root) as descriptor:
+        # Two at a time could leave the key of one beside the certificate of the other.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        replaced = tuple(
+            each
+            for each in check(root, identities, authority, now)
+            if each.state is not CertificateState.VALID
+        )
+        lifetime = identities.policy.lifetime
+        store.write(
+            root, {each.holder: issue(authority, each.holder.identity, lifetime, now) for each in replaced}
+        )
+    return replaced
+
+
+def findings(statuses: Iterable[CertificateStatus]) -> tuple[Finding, ...]:
+    """One error for each certificate that is not valid, or due: expiry is never a mere warning."""
+    return tuple(
+        finding(f"certificate-{each.state}", None, f"certificate of `{each.holder}`: {each.message}")
+        for each in statuses
+        if each.state is not CertificateState.VALID
+    )

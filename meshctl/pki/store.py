@@ -1,0 +1,199 @@
+"""A bundle's ``tls`` folder on the disk: certificate, key and trust bundle, read and written.
+
+Key and certificate are two files, so no single rename can replace both. The order here is: all new
+files staged and on the disk; the old certificate removed; trust bundle and key renamed into place; the
+certificate last. So at every instant a certificate that is there fits the key that is there. A proxy that
+starts in between finds no certificate; one that read the old certificate just before finds a key
+that does not fit; either refuses to start (all three compare the two), and starts when tried again.
+A crash in between leaves "missing", which the next issuing mends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, TRUST_BUNDLE
+from meshctl.ir import WorkloadIdentity
+from meshctl.pki import files
+from meshctl.pki.authority import Authority
+from meshctl.pki.identities import Holder
+from meshctl.pki.issue import Issued
+
+TLS = PurePosixPath(CERTIFICATE).parent.name
+_CERTIFICATE = PurePosixPath(CERTIFICATE).name
+_PRIVATE_KEY = PurePosixPath(PRIVATE_KEY).name
+_TRUST_BUNDLE = PurePosixPath(TRUST_BUNDLE).name
+_IGNORE = ".gitignore"
+_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+
+_SYNC_EACH = 100
+"""From this many files on, one sync of the whole machine is cheaper than a sync of each."""
+
+
+class CertificateState(StrEnum):
+    """What is to be said of a bundle's certificate; the first that applies, worst first."""
+
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    MISMATCHED_KEY = "mismatched-key"
+    WRONG_IDENTITY = "wrong-identity"
+    FOREIGN_CA = "foreign-ca"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not-yet-valid"
+    DUE = "due"
+    VALID = "valid"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateStatus:
+    """One bundle's certificate at one moment. ``not_after`` is UTC, None where nothing could be read."""
+
+    holder: Holder
+    state: CertificateState
+    not_after: datetime | None
+    message: str
+
+
+def write(root: Path, issued: Mapping[Holder, Issued]) -> None:
+    """Put certificates into their bundles below ``root``; the bundles' folders must exist.
+
+    Raises OSError, before anything is replaced, when a bundle is missing, cannot be written or reached
+    without following a symbolic link.
+    """
+    suffix = f".{secrets.token_hex(8)}.tmp"
+    try:
+        for holder, each in issued.items():
+            with files.folder(root, *holder.folder, TLS, create=True) as tls:
+                _stage(tls, each, suffix, durable=len(issued) < _SYNC_EACH)
+        if len(issued) >= _SYNC_EACH:
+            os.sync()
+        for holder in issued:
+            with files.folder(root, *holder.folder, TLS) as tls:
+                _publish(tls, suffix)
+    except BaseException:
+        for holder in issued:
+            with contextlib.suppress(OSError), files.folder(root, *holder.folder, TLS) as tls:
+                _discard(tls, suffix)
+        raise
+
+
+def status(
+    root: Path, holder: Holder, authority: Authority | None, renew_before: timedelta, now: datetime
+) -> CertificateStatus:
+    """What a bundle below ``root`` holds at ``now`` (UTC).
+
+    Without an ``authority`` nothing is said about who signed. Signatures are not verified: whoever can
+    put a forged certificate here can take it away as well, and no peer would accept it.
+    """
+    try:
+        with files.folder(root, *holder.folder, TLS) as tls:
+            held = _Held(*(files.read(tls, name) for name in (_CERTIFICATE, _PRIVATE_KEY, _TRUST_BUNDLE)))
+    except FileNotFoundError as error:
+        return CertificateStatus(holder, CertificateState.MISSING, None, f"there is no {error.filename}")
+    except OSError as error:
+        return CertificateStatus(holder, CertificateState.UNREADABLE, None, _reason(error))
+    try:
+        leaf = x509.load_pem_x509_certificate(held.chain)
+        state, message = _judge(held, leaf, holder.identity, authority)
+    except (ValueError, TypeError, x509.ExtensionNotFound):
+        # The parser's words may quote what it read, and that may be a key.
+        message = f"a file in {TLS} is not what its name says"
+        return CertificateStatus(holder, CertificateState.UNREADABLE, None, message)
+    if state is CertificateState.VALID:
+        state, message = _judge_time(leaf, renew_before, now)
+    return CertificateStatus(holder, state, leaf.not_valid_after_utc, message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    chain: bytes
+    key: bytes
+    trust: bytes
+
+
+def _judge(
+    held: _Held, leaf: x509.Certificate, identity: WorkloadIdentity, authority: Authority | None
+) -> tuple[CertificateState, str]:
+    """All but time. Raises ValueError, TypeError or ExtensionNotFound for what is not a pair of ours."""
+    if serialization.load_pem_private_key(held.key, password=None).public_key() != leaf.public_key():
+        return CertificateState.MISMATCHED_KEY, "the private key is not the certificate's"
+    if not _proves(leaf, identity):
+        return CertificateState.WRONG_IDENTITY, f"it is not the certificate of {identity.spiffe_id}"
+    if authority and not _is_from(authority, leaf, held):
+        return CertificateState.FOREIGN_CA, "it was issued by another CA than this one"
+    return CertificateState.VALID, ""
+
+
+def _judge_time(
+    leaf: x509.Certificate, renew_before: timedelta, now: datetime
+) -> tuple[CertificateState, str]:
+    start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    if now >= end:
+        return CertificateState.EXPIRED, f"it ended {end:{_MOMENT}}"
+    if now < start:
+        return CertificateState.NOT_YET_VALID, f"it starts {start:{_MOMENT}}: one of two clocks is wrong"
+    if now >= end - renew_before:
+        return CertificateState.DUE, f"it ends {end:{_MOMENT}}, inside its renewal window"
+    return CertificateState.VALID, f"it ends {end:{_MOMENT}}"
+
+
+def _proves(leaf: x509.Certificate, identity: WorkloadIdentity) -> bool:
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return (
+        names.get_values_for_type(x509.UniformResourceIdentifier) == [identity.spiffe_id]
+        and names.get_values_for_type(x509.DNSName) == [identity.dns_name]
+        and leaf.subject.rfc4514_string() == identity.distinguished_name
+    )
+
+
+def _is_from(authority: Authority, leaf: x509.Certificate, held: _Held) -> bool:
+    signer = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    return (
+        signer.key_identifier == authority.key_identifier
+        and authority.issuing_pem in held.chain
+        # During a rotation the bundle trusts a second root; that is no reason to issue again.
+        and authority.root_pem in held.trust
+    )
+
+
+def _reason(error: OSError) -> str:
+    why = (
+        "is a symbolic link" if error.errno in (errno.ELOOP, errno.ENOTDIR) else error.strerror or str(error)
+    )
+    return f"{error.filename} {why}" if error.filename else why
+
+
+def _stage(tls: int, issued: Issued, suffix: str, *, durable: bool) -> None:
+    for name in (_CERTIFICATE, _PRIVATE_KEY, _TRUST_BUNDLE):
+        if files.is_link(tls, name):
+            # Renaming would replace the link, which somebody made on purpose.
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), f"{TLS}/{name}")
+    with contextlib.suppress(FileExistsError):
+        files.write(tls, _IGNORE, b"*\n", 0o644, durable=False)
+    files.write(tls, _CERTIFICATE + suffix, issued.chain_pem, 0o644, durable=durable)
+    files.write(tls, _PRIVATE_KEY + suffix, issued.key_pem, 0o600, durable=durable)
+    files.write(tls, _TRUST_BUNDLE + suffix, issued.trust_pem, 0o644, durable=durable)
+
+
+def _publish(tls: int, suffix: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(_CERTIFICATE, dir_fd=tls)
+    for name in (_TRUST_BUNDLE, _PRIVATE_KEY, _CERTIFICATE):
+        os.rename(name + suffix, name, src_dir_fd=tls, dst_dir_fd=tls)
+
+
+def _discard(tls: int, suffix: str) -> None:
+    for name in (_CERTIFICATE, _PRIVATE_KEY, _TRUST_BUNDLE):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name + suffix, dir_fd=tls)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from meshctl.diagnostics import UsageError
+from meshctl.pki.identities import parse_identities, render_identities
+
+
+def test_the_manifest_holds_what_was_put_in(identities):
+    again = parse_identities(render_identities(identities))
+    assert (again.mesh, again.policy) == (identities.mesh, identities.policy)
+    assert set(again.holders) == set(identities.holders)
+
+
+def test_the_manifest_is_the_same_whatever_the_order(identities):
+    other = replace(identities, holders=tuple(reversed(identities.holders)))
+    assert render_identities(other) == render_identities(identities)
+
+
+def test_the_manifest_in_full(identities):
+    only = replace(identities, holders=identities.holders[1:2])
+    assert json.loads(render_identities(only)) == {
+        "schemaVersion": 1,
+        "mesh": "shop",
+        "lifetimeSeconds": 2592000,
+        "renewBeforeSeconds": 864000,
+        "identities": [
+            {
+                "service": "catalog",
+                "instance": "a",
+                "spiffeId": "spiffe://shop.example/catalog",
+                "dnsName": "catalog.shop.mesh",
+                "subject": "CN=catalog,O=shop.example",
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"service": ".."},
+        {"service": "a/b"},
+        {"service": ""},
+        {"instance": "../.."},
+        {"instance": "."},
+        {"subject": "CN=web,O=shop.example"},
+        {"spiffeId": "spiffe://shop.example/web"},
+        {"dnsName": "web.shop.mesh"},
+        {"extra": "x"},
+    ],
+    ids=str,
+)
+def test_a_manifest_from_elsewhere_cannot_lead_out_of_the_build_or_mix_names(identities, changes):
+    document = json.loads(render_identities(identities))
+    document["identities"][0].update(changes)
+    with pytest.raises(UsageError):
+        parse_identities(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"[]", b"{}", b"null", b'{"schemaVersion": 2}', b'{"schemaVersion": 1, "identities": 5}', b"\xff"],
+)
+def test_what_is_no_manifest(text):
+    with pytest.raises(UsageError):
+        parse_identities(text)
