@@ -55,7 +55,8 @@ class Finding:
     why: str = ""
     fix: str = ""
     related: tuple[Related, ...] = ()
-    waived_by: str = ""
+    waived: str = ""
+    """The reason of the waiver in force, empty where there is none."""
 
     @property
     def is_error(self) -> bool:

@@ -64,7 +64,7 @@ def virtual_host(service: str, *routes: ir.Route) -> ir.VirtualHost:
     return ir.VirtualHost(service, (service, f"{service}.shop.mesh"), routes)
 
 
-def sidecar(  # noqa: PLR0913 - a factory of a wide thing
+def sidecar(
     service: str,
     proxy: ir.Proxy,
     *,

@@ -20,7 +20,7 @@ from meshctl.ir.mesh import (
     Proxy,
     Sidecar,
 )
-from meshctl.ir.mtls import TlsContext, TlsVersion, WorkloadIdentity
+from meshctl.ir.mtls import CertificatePolicy, TlsContext, TlsVersion, WorkloadIdentity
 from meshctl.ir.retries import RetryCondition, RetryPolicy
 from meshctl.ir.routing import HeaderMatch, PathMatch, PathMatchKind, Route, RouteMatch, VirtualHost
 from meshctl.ir.splitting import WeightedCluster
@@ -32,6 +32,7 @@ __all__ = [
     "Authorization",
     "AuthorizationMode",
     "AuthorizationRule",
+    "CertificatePolicy",
     "CircuitBreaker",
     "Cluster",
     "Endpoint",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
@@ -33,5 +34,5 @@ ACCESS_LOG_FIELDS = (
 class AccessLog:
     """One JSON object a line on standard output for every request, in both directions."""
 
-    enabled: bool = needs(Feature.ACCESS_LOG)
+    enabled: Annotated[bool, needs(Feature.ACCESS_LOG)]
     at: Position | None = field(default=None, compare=False)

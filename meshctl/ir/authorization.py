@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
@@ -27,6 +28,6 @@ class AuthorizationRule:
 class Authorization:
     """What an inbound listener lets through; everybody else is answered 403. No rule: nobody."""
 
-    mode: AuthorizationMode = needs(Feature.AUTHORIZATION_DECLARED)
+    mode: Annotated[AuthorizationMode, needs(Feature.AUTHORIZATION_DECLARED)]
     rules: tuple[AuthorizationRule, ...] = ()
     at: Position | None = field(default=None, compare=False)

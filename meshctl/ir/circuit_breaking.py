@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
@@ -12,6 +13,6 @@ from meshctl.ir.features import Feature, needs
 class CircuitBreaker:
     """Bounds for one cluster; what goes over is answered 503 at once."""
 
-    max_connections: int = needs(Feature.MAX_CONNECTIONS)
-    max_requests: int = needs(Feature.MAX_REQUESTS)
+    max_connections: Annotated[int, needs(Feature.MAX_CONNECTIONS)]
+    max_requests: Annotated[int, needs(Feature.MAX_REQUESTS)]
     at: Position | None = field(default=None, compare=False)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
-from enum import Enum, StrEnum
-from typing import Any
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any, get_args, get_type_hints
 
 from meshctl.diagnostics import Position
 
@@ -47,17 +48,16 @@ class FeatureUse:
     at: Position
 
 
-Needs = Callable[[Any], tuple[Feature, ...]]
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Annotates a field of the model: what its value needs, whenever the user wrote the object."""
+
+    choose: Callable[[Any], tuple[Feature, ...]]
 
 
-def needs(*features: Feature, **kwargs: Any) -> Any:  # noqa: ANN401 - dataclasses.field is typed so
-    """A dataclass field that needs ``features`` whenever the user wrote the object it stands in."""
-    return field(metadata={"needs": lambda value: features if value else ()}, **kwargs)
-
-
-def needs_by(choose: Needs, **kwargs: Any) -> Any:  # noqa: ANN401 - as above
-    """A dataclass field whose value decides which features it needs."""
-    return field(metadata={"needs": choose}, **kwargs)
+def needs(*features: Feature) -> Needs:
+    """The field needs ``features`` when it holds anything."""
+    return Needs(lambda value: features if value else ())
 
 
 def features_of(root: object) -> Iterator[FeatureUse]:
@@ -66,19 +66,26 @@ def features_of(root: object) -> Iterator[FeatureUse]:
     An object without a place is a default of ours and asks for nothing: defaults only use what
     every target can do. Objects shared between sidecars are the caller's to remember.
     """
-    if not is_dataclass(root):
-        if isinstance(root, (tuple, frozenset)):
-            for item in root:
-                yield from features_of(item)
-        return
-    at = getattr(root, "at", None)
-    for each in fields(root):
-        value = getattr(root, each.name)
-        if value is None or isinstance(value, (str, int, Enum)):
-            if at is not None and "needs" in each.metadata:
-                yield from (FeatureUse(feature, at) for feature in each.metadata["needs"](value))
-            continue
-        if at is not None and "needs" in each.metadata:
-            yield from (FeatureUse(feature, at) for feature in each.metadata["needs"](value))
-        if each.name != "at":
-            yield from features_of(value)
+    if isinstance(root, FeatureUse):
+        yield root
+    elif isinstance(root, (tuple, frozenset)):
+        for item in root:
+            yield from features_of(item)
+    elif is_dataclass(root) and not isinstance(root, type):
+        at = getattr(root, "at", None)
+        for name, needed in _fields(type(root)):
+            value = getattr(root, name)
+            if at is not None and needed is not None:
+                yield from (FeatureUse(feature, at) for feature in needed.choose(value))
+            if not isinstance(value, (str, int)):
+                yield from features_of(value)
+
+
+@cache
+def _fields(kind: type) -> tuple[tuple[str, Needs | None], ...]:
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(
+        (each.name, next((extra for extra in get_args(hints[each.name]) if isinstance(extra, Needs)), None))
+        for each in fields(kind)
+        if each.name != "at"
+    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated
 
 from meshctl.diagnostics import Position
-from meshctl.ir.features import Feature, needs_by
+from meshctl.ir.features import Feature, Needs
 
 
 class LoadBalancingPolicy(StrEnum):
@@ -22,5 +23,5 @@ _FEATURES = {LoadBalancingPolicy.ROUND_ROBIN: (Feature.ROUND_ROBIN,)}
 class LoadBalancing:
     """The policy of one cluster; endpoint weights are honoured by all of them."""
 
-    policy: LoadBalancingPolicy = needs_by(lambda policy: _FEATURES[policy])
+    policy: Annotated[LoadBalancingPolicy, Needs(lambda policy: _FEATURES[policy])]
     at: Position | None = field(default=None, compare=False)

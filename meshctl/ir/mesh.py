@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -10,8 +10,9 @@ from meshctl.ir.access_logs import AccessLog
 from meshctl.ir.authorization import Authorization
 from meshctl.ir.circuit_breaking import CircuitBreaker
 from meshctl.ir.discovery import Endpoint, SocketAddress
+from meshctl.ir.features import FeatureUse
 from meshctl.ir.load_balancing import LoadBalancing
-from meshctl.ir.mtls import TlsContext, WorkloadIdentity
+from meshctl.ir.mtls import CertificatePolicy, TlsContext, WorkloadIdentity
 from meshctl.ir.routing import VirtualHost
 
 HOP_STATUS = 425
@@ -52,6 +53,8 @@ class Cluster:
     idle_timeout: timedelta
     load_balancing: LoadBalancing
     circuit_breaker: CircuitBreaker
+    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
+    """What the user wrote about plain values above, which have no place of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,8 @@ class Mesh:
     name: str
     domain: str
     trust_domain: str
+    certificates: CertificatePolicy
     sidecars: tuple[Sidecar, ...]
     calls: tuple[tuple[str, str], ...]
-    """Every declared call as (caller, callee), sorted."""
+    """Every call that the spec declares as (caller, callee), sorted. A callee's routes can lead on to
+    other services; those pairs are here too."""

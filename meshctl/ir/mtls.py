@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
+from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
@@ -47,6 +49,14 @@ class TlsContext:
     Files have fixed places in a bundle, see ``meshctl.artifacts``.
     """
 
-    minimum_version: TlsVersion = needs(Feature.MTLS_STRICT)
+    minimum_version: Annotated[TlsVersion, needs(Feature.MTLS_STRICT)]
     maximum_version: TlsVersion = TlsVersion.V1_3
     at: Position | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatePolicy:
+    """How long a leaf lives, and how long before its end it is due for renewal."""
+
+    lifetime: timedelta
+    renew_before: timedelta

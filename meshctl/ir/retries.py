@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated
 
 from meshctl.diagnostics import Position
-from meshctl.ir.features import Feature, needs_by
+from meshctl.ir.features import Feature, Needs
 
 
 class RetryCondition(StrEnum):
@@ -41,9 +42,9 @@ class RetryPolicy:
     """
 
     attempts: int
-    conditions: tuple[RetryCondition, ...] = needs_by(
-        lambda conditions: tuple(_FEATURES[condition] for condition in conditions)
-    )
+    conditions: Annotated[
+        tuple[RetryCondition, ...], Needs(lambda conditions: tuple(_FEATURES[each] for each in conditions))
+    ]
     idempotent_methods: tuple[str, ...]
     at: Position | None = field(default=None, compare=False)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated
 
 from meshctl.diagnostics import Position
-from meshctl.ir.features import Feature, needs, needs_by
+from meshctl.ir.features import Feature, Needs, needs
 from meshctl.ir.retries import RetryPolicy
 from meshctl.ir.splitting import WeightedCluster
 from meshctl.ir.timeouts import Timeout
@@ -26,7 +27,7 @@ _PATH_FEATURES = {PathMatchKind.EXACT: (Feature.PATH_EXACT,), PathMatchKind.PREF
 class PathMatch:
     """Compares with case, without the query. A prefix has no slash at its end, but ``/`` takes all."""
 
-    kind: PathMatchKind = needs_by(lambda kind: _PATH_FEATURES[kind])
+    kind: Annotated[PathMatchKind, Needs(lambda kind: _PATH_FEATURES[kind])]
     value: str
     at: Position | None = field(default=None, compare=False)
 
@@ -49,8 +50,8 @@ class RouteMatch:
     """All conditions must hold. No method means any; ``GET`` does not include ``HEAD``."""
 
     path: PathMatch
-    methods: tuple[str, ...] = needs(Feature.METHOD_MATCH)
-    headers: tuple[HeaderMatch, ...] = needs(Feature.HEADER_MATCH)
+    methods: Annotated[tuple[str, ...], needs(Feature.METHOD_MATCH)]
+    headers: Annotated[tuple[HeaderMatch, ...], needs(Feature.HEADER_MATCH)]
     at: Position | None = field(default=None, compare=False)
 
     @property
@@ -68,9 +69,10 @@ class Route:
 
     name: str
     match: RouteMatch
-    backends: tuple[WeightedCluster, ...] = needs_by(
-        lambda backends: (Feature.WEIGHTED_SPLITTING,) if len(backends) > 1 else ()
-    )
+    backends: Annotated[
+        tuple[WeightedCluster, ...],
+        Needs(lambda backends: (Feature.WEIGHTED_SPLITTING,) if len(backends) > 1 else ()),
+    ]
     timeout: Timeout
     retries: RetryPolicy
     at: Position | None = field(default=None, compare=False)

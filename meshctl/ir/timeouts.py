@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
@@ -17,7 +18,7 @@ class Timeout:
     timer for our default; a written one is exact: 504 before the response head, a reset afterwards.
     """
 
-    duration: timedelta = needs(Feature.TIMEOUT)
+    duration: Annotated[timedelta, needs(Feature.TIMEOUT)]
     at: Position | None = field(default=None, compare=False)
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,26 +14,101 @@ Node = Any
 """``dict[str, Node]``, ``list[Node]``, ``str`` (every scalar is still text) or None (a null)."""
 
 
+_LINE_BITS = 32
+_FEW = 32
+
+
 @dataclass(slots=True)
 class Positions:
     """The place of each container, key, item and value, remembered beside the plain nodes.
 
-    Kept by identity of the container, so the containers must live as long as this does.
+    Kept by identity of the container, so the containers must live as long as this does, and a mapping
+    that was read must not lose keys. Places of what was read stand packed in one array, because ten
+    thousand services have a million of them; containers made later (merged ones) have their own tables,
+    which are asked first.
     """
 
     of_container: dict[int, Position] = field(default_factory=dict)
-    of_keys: dict[int, dict[Any, tuple[str, int, int]]] = field(default_factory=dict)
-    of_values: dict[int, dict[Any, tuple[str, int, int]]] = field(default_factory=dict)
+    of_keys: dict[int, Mapping[Any, Position]] = field(default_factory=dict)
+    of_values: dict[int, Mapping[Any, Position]] = field(default_factory=dict)
+    _files: list[str] = field(default_factory=list, init=False)
+    _starts: list[int] = field(default_factory=list, init=False)
+    _places: array[int] = field(default_factory=lambda: array("Q"), init=False)
+    _first: dict[int, int] = field(default_factory=dict, init=False)
+    _ordinals: dict[int, dict[str, int]] = field(default_factory=dict, init=False)
+
+    def begin(self, file: str) -> None:
+        """What is remembered from now on was written in ``file``."""
+        self._files.append(file)
+        self._starts.append(len(self._places))
+
+    def remember(self, container: Node, places: list[int]) -> None:
+        """Keep the packed places of a container that was just read.
+
+        They are that of the container itself, then for a mapping those of each key and its value,
+        for a list those of each item. A packed place is the line shifted left by 32 bits plus the
+        column, both counted from 0.
+        """
+        self._first[id(container)] = len(self._places)
+        self._places.fromlist(places)
+
+    def place(
+        self,
+        container: Node,
+        at: Position | None,
+        keys: Mapping[Any, Position],
+        values: Mapping[Any, Position],
+    ) -> None:
+        """Keep the places of a container that was made from others."""
+        if at is not None:
+            self.of_container[id(container)] = at
+        self.of_keys[id(container)] = keys
+        self.of_values[id(container)] = values
+
+    def container(self, container: Node) -> Position | None:
+        """Where ``container`` begins."""
+        written = self.of_container.get(id(container))
+        if written is None and (first := self._first.get(id(container))) is not None:
+            return self._position(first)
+        return written
 
     def key(self, container: Node, key: str | int) -> Position | None:
         """Where ``key`` (or the item with that index) of ``container`` begins."""
-        place = self.of_keys.get(id(container), {}).get(key)
-        return Position(*place) if place else None
+        return self._find(self.of_keys, container, key, 0)
 
     def value(self, container: Node, key: str | int) -> Position | None:
         """Where the value of ``key`` begins; the key's place where it is unknown."""
-        place = self.of_values.get(id(container), {}).get(key)
-        return Position(*place) if place else self.key(container, key)
+        return self._find(self.of_values, container, key, 1) or self.key(container, key)
+
+    def _find(
+        self, own: dict[int, Mapping[Any, Position]], container: Node, key: str | int, nth: int
+    ) -> Position | None:
+        if (table := own.get(id(container))) is not None:
+            return table.get(key)
+        first = self._first.get(id(container))
+        if first is None:
+            return None
+        if isinstance(container, list):
+            known = isinstance(key, int) and 0 <= key < len(container)
+            return self._position(first + 1 + int(key)) if known else None
+        ordinal = self._ordinal(container, key)
+        return None if ordinal is None else self._position(first + 1 + 2 * ordinal + nth)
+
+    def _ordinal(self, mapping: Mapping[str, Node], key: str | int) -> int | None:
+        if key not in mapping:
+            return None
+        if len(mapping) <= _FEW:
+            return next(ordinal for ordinal, each in enumerate(mapping) if each == key)
+        ordinals = self._ordinals.get(id(mapping))
+        if ordinals is None:
+            ordinals = {each: ordinal for ordinal, each in enumerate(mapping)}
+            self._ordinals[id(mapping)] = ordinals
+        return ordinals[str(key)]
+
+    def _position(self, index: int) -> Position:
+        line, column = divmod(self._places[index], 1 << _LINE_BITS)
+        file = self._files[bisect_right(self._starts, index) - 1]
+        return Position(file, line + 1, column + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,12 +75,18 @@ def whole_field(low: int, high: int, what: str) -> BeforeValidator:
     return BeforeValidator(lambda value: _whole_number(value, low, high, what))
 
 
-Port = Annotated[int, whole_field(1, 65535, "a port"), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535})]
+Port = Annotated[
+    int, whole_field(1, 65535, "a port"), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535})
+]
 Weight = Annotated[
-    int, whole_field(0, 1_000_000, "a weight"), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 1_000_000})
+    int,
+    whole_field(0, 1_000_000, "a weight"),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 1_000_000}),
 ]
 Attempts = Annotated[
-    int, whole_field(0, 10, "a number of retries"), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 10})
+    int,
+    whole_field(0, 10, "a number of retries"),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 10}),
 ]
 
 
@@ -121,7 +127,7 @@ def _duration(value: Any) -> timedelta:  # noqa: ANN401
     expected = "a duration with a unit, such as 250ms, 5s or 1m30s (units: ms s m h d)"
     text = _text(value, expected)
     found = _DURATION.fullmatch(text)
-    if not text or not found or len(text) > 30:  # noqa: PLR2004 - longer than any sane duration
+    if not text or not found or len(text) > 30:
         raise refuse(expected)
     days, hours, minutes, seconds, milliseconds = (int(part or 0) for part in found.groups())
     try:
@@ -136,7 +142,9 @@ def _duration(value: Any) -> timedelta:  # noqa: ANN401
 
 
 Duration = Annotated[
-    timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "minLength": 2})
+    timedelta,
+    BeforeValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "minLength": 2}),
 ]
 
 
@@ -148,7 +156,9 @@ def _positive(value: Any) -> timedelta:  # noqa: ANN401
 
 
 PositiveDuration = Annotated[
-    timedelta, BeforeValidator(_positive), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "minLength": 2})
+    timedelta,
+    BeforeValidator(_positive),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "minLength": 2}),
 ]
 
 
@@ -183,7 +193,9 @@ def _header_value(value: Any) -> str:  # noqa: ANN401
     return text
 
 
-HeaderValue = Annotated[str, BeforeValidator(_header_value), WithJsonSchema({"type": "string", "minLength": 1})]
+HeaderValue = Annotated[
+    str, BeforeValidator(_header_value), WithJsonSchema({"type": "string", "minLength": 1})
+]
 
 
 def _method(value: Any) -> str:  # noqa: ANN401
@@ -194,11 +206,15 @@ def _method(value: Any) -> str:  # noqa: ANN401
     return text
 
 
-Method = Annotated[str, BeforeValidator(_method), WithJsonSchema({"type": "string", "pattern": "^[A-Z][A-Z-]{0,30}$"})]
+Method = Annotated[
+    str, BeforeValidator(_method), WithJsonSchema({"type": "string", "pattern": "^[A-Z][A-Z-]{0,30}$"})
+]
 
 
 def _path(value: Any) -> str:  # noqa: ANN401
-    expected = f"a path: it begins with /, printable ASCII without ? and #, at most {_LONGEST_PATH} characters"
+    expected = (
+        f"a path: it begins with /, printable ASCII without ? and #, at most {_LONGEST_PATH} characters"
+    )
     text = _text(value, expected)
     if len(text) > _LONGEST_PATH or not _PATH.fullmatch(text) or "?" in text or "#" in text:
         raise refuse(expected)

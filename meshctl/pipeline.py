@@ -1,0 +1,199 @@
+"""Table of contents: what meshctl can do, each as one function that composes the rooms.
+
+Nothing here prints, or asks the clock, the environment or the terminal. Errors are the typed ones of
+``meshctl.diagnostics``; findings come back as values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from meshctl import __version__, ir
+from meshctl.artifacts import Artifact, Plan, Written
+from meshctl.diagnostics import Finding, FindingsError, UsageError, in_order
+
+if TYPE_CHECKING:
+    from meshctl.pki.identities import Identities
+    from meshctl.pki.store import CertificateStatus
+    from meshctl.spec import Spec
+
+IDENTITIES = "identities.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A spec as read: the right shape, or the findings that say why not."""
+
+    spec: Spec | None
+    findings: tuple[Finding, ...]
+    texts: Mapping[str, str]
+    """Every file by the name that findings use, so that they can show the line."""
+    digest: str
+    """``sha256:…`` of all files' contents and names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """A spec that means something, or the findings. ``mesh`` is None when there is an error."""
+
+    spec: Spec | None
+    mesh: ir.Mesh | None
+    findings: tuple[Finding, ...]
+    texts: Mapping[str, str]
+    digest: str
+
+    def require(self) -> ir.Mesh:
+        """The mesh; raises FindingsError when there is none."""
+        if self.mesh is None:
+            raise FindingsError(self.findings)
+        return self.mesh
+
+
+def load(location: str) -> Loaded:
+    """Read a file, a folder or ``REV:path``. Raises UsageError when there is nothing to read."""
+    from meshctl.load import read_spec
+    from meshctl.load.shape import shape
+    from meshctl.spec import Source, Spec
+
+    read = read_spec(location)
+    digest = "sha256:" + hashlib.sha256(repr(sorted(read.blobs.items())).encode()).hexdigest()
+    source = Source(read.positions, read.data)
+    written, faults = shape(source) if read.data or not read.findings else (None, ())
+    spec = Spec(written, source) if written is not None and not read.findings else None
+    return Loaded(spec, in_order((*read.findings, *faults)), read.texts, digest)
+
+
+def validate(location: str, *, proxy: str | None = None, on_loopback: bool = False) -> Validated:
+    """Shape, references, meaning, and what the chosen proxies can do; all findings at once.
+
+    ``proxy`` takes the place of every sidecar's, ``on_loopback`` moves all of it onto one machine.
+    """
+    return check(load(location), proxy=proxy, on_loopback=on_loopback)
+
+
+def check(loaded: Loaded, *, proxy: str | None = None, on_loopback: bool = False) -> Validated:
+    """The rest of :func:`validate`, for a spec that is loaded already."""
+    from meshctl import resolve
+    from meshctl.targets.check import check as check_targets
+
+    if loaded.spec is None:
+        return Validated(None, None, loaded.findings, loaded.texts, loaded.digest)
+    spec = resolve.with_proxy(loaded.spec, proxy) if proxy else loaded.spec
+    resolution = resolve.resolve(resolve.loopback(spec) if on_loopback else spec)
+    findings = list(resolution.findings)
+    mesh = resolution.mesh
+    if mesh is not None:
+        findings += check_targets(mesh)
+    found = in_order(resolve.waive(findings, spec))
+    if any(each.is_error for each in found):
+        mesh = None
+    return Validated(spec, mesh, found, loaded.texts, loaded.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build did."""
+
+    written: Written
+    issued: tuple[CertificateStatus, ...] = ()
+    """The former states of the certificates that were replaced."""
+    verified: tuple[str, ...] = ()
+    """Bundles that their proxy took."""
+    unverified: tuple[str, ...] = ()
+    """Proxies that are not installed here, so that their bundles were not checked."""
+
+
+def emit(mesh: ir.Mesh, services: Sequence[str] = ()) -> tuple[Artifact, ...]:
+    """Every file of the mesh's bundles, or of those of ``services`` only."""
+    from meshctl.pki.identities import identities_of, render_identities
+    from meshctl.targets.bundle import bundle
+
+    chosen = [each for each in mesh.sidecars if not services or each.service in services]
+    artifacts = [artifact for sidecar in chosen for artifact in bundle(sidecar)]
+    return (*artifacts, Artifact(IDENTITIES, render_identities(identities_of(mesh))))
+
+
+def build(
+    validated: Validated,
+    out: Path,
+    *,
+    now: datetime,
+    services: Sequence[str] = (),
+    authority: Path | None = None,
+    verify: str = "auto",
+) -> Built:
+    """Compile into ``out``: verify what changed, write it, and issue certificates where there is a CA.
+
+    Raises FindingsError before anything is written when the spec has errors, and ToolError when a proxy
+    refuses an output. ``verify`` is auto (changed outputs of proxies that are installed), all or none.
+    """
+    mesh = validated.require()
+    artifacts = emit(mesh, services)
+    plan = Plan(out, artifacts, tuple(f"{each}/" for each in services))
+    verified: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    if verify != "none" and (plan.changed or verify == "all"):
+        from meshctl import verification
+
+        changed = None if verify == "all" else plan.changed
+        checked = verification.verify(mesh, artifacts, changed, now, require=verify == "all")
+        verified, missing = checked.verified, checked.missing
+    written = plan.apply(_manifest(mesh, validated))
+    issued = issue_certificates(out, authority, now, services) if authority else ()
+    return Built(written, issued, verified, missing)
+
+
+def issue_certificates(
+    out: Path, authority: Path, now: datetime, services: Sequence[str] = ()
+) -> tuple[CertificateStatus, ...]:
+    """Issue what is missing or due into the bundles below ``out``; returns the former states."""
+    from meshctl.pki import renewal
+    from meshctl.pki.authority import load_authority
+
+    return renewal.issue_due(out, _identities(out, services), load_authority(authority), now)
+
+
+def certificate_status(
+    out: Path, authority: Path | None, now: datetime, services: Sequence[str] = ()
+) -> tuple[CertificateStatus, ...]:
+    """What every bundle below ``out`` holds at ``now``."""
+    from meshctl.pki import renewal
+    from meshctl.pki.authority import load_authority
+
+    issuer = load_authority(authority) if authority else None
+    return renewal.check(out, _identities(out, services), issuer, now)
+
+
+def _identities(out: Path, services: Sequence[str]) -> Identities:
+    from meshctl.pki.identities import parse_identities
+
+    try:
+        identities = parse_identities((out / IDENTITIES).read_bytes())
+    except FileNotFoundError:
+        raise UsageError(f"there is no {IDENTITIES} in {out}; run `meshctl build` first") from None
+    if not services:
+        return identities
+    chosen = tuple(each for each in identities.holders if each.service in services)
+    return dataclasses.replace(identities, holders=chosen)
+
+
+def _manifest(mesh: ir.Mesh, validated: Validated) -> dict[str, object]:
+    from meshctl.targets import target
+
+    return {
+        "meshctl": __version__,
+        "mesh": mesh.name,
+        "spec": validated.digest,
+        "waivers": sorted({f"{each.slug}: {each.waived}" for each in validated.findings if each.waived}),
+        "proxies": {proxy: target(proxy).VERSION for proxy in sorted({each.proxy for each in mesh.sidecars})},
+        "builds": {
+            f"{each.service}/{each.instance}".rstrip("/"): {"proxy": each.proxy, "build": each.build}
+            for each in mesh.sidecars
+        },
+    }

@@ -1,0 +1,25 @@
+"""The build id of a sidecar: a digest of its own resolved model, places left out."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+
+import orjson
+
+from meshctl import ir
+from meshctl.diagnostics import Position
+
+
+def digest(sidecar: ir.Sidecar) -> str:
+    """``sha256:…`` of everything that the emitters see; only whether a thing was written counts."""
+    return "sha256:" + hashlib.sha256(orjson.dumps(sidecar, default=plain)).hexdigest()
+
+
+def plain(value: object) -> object:
+    """The JSON form of what orjson does not know: durations in milliseconds, places as ``true``."""
+    if isinstance(value, timedelta):
+        return value // timedelta(milliseconds=1)
+    if isinstance(value, Position):
+        return True
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,51 @@
+"""Endpoints and the clusters they make up."""
+
+from __future__ import annotations
+
+from meshctl import ir
+from meshctl.resolve import circuit_breaking, load_balancing, timeouts
+from meshctl.resolve.layers import Layers
+from meshctl.resolve.splitting import cluster_name, reduced
+from meshctl.spec.service import ServiceSpec
+
+DEFAULT_INBOUND_PORT = 15006
+
+
+def subsets(service: ServiceSpec) -> set[str]:
+    """The subsets that the endpoints of a service name."""
+    return {each.subset for each in service.endpoints or () if each.subset is not None}
+
+
+def endpoints(service: ServiceSpec, subset: str | None, inbound_port: int) -> tuple[ir.Endpoint, ...]:
+    """The instances of a service, or of one subset, that take requests; weight 0 takes none."""
+    chosen = [
+        each
+        for each in service.endpoints or ()
+        if (subset is None or each.subset == subset) and each.weight != 0
+    ]
+    weights = reduced(1 if each.weight is None else each.weight for each in chosen)
+    return tuple(
+        ir.Endpoint(ir.SocketAddress(each.address, each.port or inbound_port), weight)
+        for each, weight in zip(chosen, weights, strict=True)
+    )
+
+
+def cluster(
+    name: str,
+    subset: str | None,
+    service: ServiceSpec,
+    identity: ir.WorkloadIdentity,
+    inbound_port: int,
+    layers: Layers,
+) -> ir.Cluster:
+    """One callee, or one subset of it, as the caller with these ``layers`` reaches it."""
+    return ir.Cluster(
+        name=cluster_name(name, subset),
+        identity=identity,
+        endpoints=endpoints(service, subset, inbound_port),
+        connect_timeout=timeouts.connect_timeout(layers),
+        idle_timeout=timeouts.idle_timeout(layers),
+        load_balancing=load_balancing.load_balancing(),
+        circuit_breaker=circuit_breaking.circuit_breaker(),
+        asks=tuple(timeouts.asked(layers)),
+    )

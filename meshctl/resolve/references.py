@@ -1,0 +1,67 @@
+"""Names that lead somewhere: calls, backends and their subsets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding, Position
+from meshctl.resolve import discovery
+from meshctl.spec import Source, Spec
+from meshctl.spec.service import ServiceSpec
+from meshctl.spec.splitting import BackendSpec
+
+
+def check(spec: Spec) -> Iterator[Finding]:
+    """Every name that is used and nowhere defined, and callees that nothing can answer for."""
+    services = spec.written.services or {}
+    for name, service in services.items():
+        here = spec.source["services"][name]
+        yield from _check_calls(name, service, here, services)
+        for index, route in enumerate(service.routes or ()):
+            for number, backend in enumerate(route.backends or ()):
+                where = here["routes"][index]["backends"][number]
+                yield from _check_backend(name, backend, where, services)
+        if service.endpoints and service.port is None:
+            yield finding(
+                "missing-key",
+                here.at("endpoints"),
+                f"`{name}` has endpoints, but no `port` where its application listens",
+            )
+
+
+def _check_calls(
+    name: str, service: ServiceSpec, here: Source, services: dict[str, ServiceSpec]
+) -> Iterator[Finding]:
+    for callee in service.calls or {}:
+        at = here["calls"].at(callee)
+        if callee not in services:
+            yield undefined("service", callee, at, services)
+        elif not services[callee].endpoints:
+            yield finding("route-to-empty-pool", at, f"`{name}` calls `{callee}`, which has no endpoints")
+
+
+def _check_backend(
+    name: str, backend: BackendSpec, where: Source, services: dict[str, ServiceSpec]
+) -> Iterator[Finding]:
+    target = backend.service or name
+    if target not in services:
+        yield undefined("service", target, where.at("service"), services)
+        return
+    known = discovery.subsets(services[target])
+    if backend.subset is not None and backend.subset not in known:
+        yield undefined(f"subset of `{target}`", backend.subset, where.at("subset"), known)
+    elif backend.service is not None and not services[target].endpoints:
+        yield finding("route-to-empty-pool", where.here, f"`{target}` has no endpoints")
+
+
+def undefined(kind: str, name: str, at: Position | None, known: Iterable[str]) -> Finding:
+    """The finding for a name that is not there, with the nearest one that is."""
+    close = get_close_matches(name, sorted(known), n=1)
+    return finding(
+        "undefined-reference",
+        at,
+        f"there is no {kind} named `{name}`",
+        fix=f"Did you mean `{close[0]}`?" if close else "",
+    )

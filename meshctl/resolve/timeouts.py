@@ -1,0 +1,44 @@
+"""Timeouts: the most particular layer wins; the defaults are those of the language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from meshctl import ir
+from meshctl.resolve.layers import Layers, said
+
+DEFAULT_TIMEOUT = timedelta(seconds=15)
+DEFAULT_CONNECT_TIMEOUT = timedelta(seconds=1)
+DEFAULT_IDLE_TIMEOUT = timedelta(minutes=5)
+
+
+def timeout(layers: Layers) -> ir.Timeout:
+    """How long a request may take, tries included."""
+    for value, at in said(layers, "timeout", "timeout"):
+        return ir.Timeout(value, at)
+    return ir.Timeout(DEFAULT_TIMEOUT)
+
+
+def connect_timeout(layers: Layers) -> timedelta:
+    """How long one connection may take to stand."""
+    return next(
+        (value for value, _ in said(layers, "connect_timeout", "connectTimeout")), DEFAULT_CONNECT_TIMEOUT
+    )
+
+
+def idle_timeout(layers: Layers) -> timedelta:
+    """How long a connection may be silent."""
+    return next((value for value, _ in said(layers, "idle_timeout", "idleTimeout")), DEFAULT_IDLE_TIMEOUT)
+
+
+def asked(layers: Layers) -> Iterator[ir.FeatureUse]:
+    """The two timeouts that a cluster keeps, where they were written."""
+    for field, key, feature in (
+        ("connect_timeout", "connectTimeout", ir.Feature.CONNECT_TIMEOUT),
+        ("idle_timeout", "idleTimeout", ir.Feature.IDLE_TIMEOUT),
+    ):
+        for _, at in said(layers, field, key):
+            if at is not None:
+                yield ir.FeatureUse(feature, at)
+            break

@@ -1,0 +1,72 @@
+"""The question that is asked before anything is emitted: can the proxies do what the user wrote?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding, Position
+from meshctl.ir import Feature, Mesh, Proxy, features_of
+from meshctl.targets import target
+from meshctl.targets.base import Capability, Emulated, Native, Unsupported
+
+_Asked = dict[tuple[Position, Feature, Proxy], list[str]]
+
+
+def check(mesh: Mesh) -> Iterator[Finding]:
+    """A finding at each field that a proxy involved cannot do, or only nearly; it names the sidecars."""
+    asked: _Asked = {}
+    uses_of: dict[int, tuple[tuple[Feature, Position], ...]] = {}
+    for sidecar in mesh.sidecars:
+        for part in (
+            *sidecar.outbound.virtual_hosts,
+            *sidecar.clusters,
+            sidecar.inbound,
+            sidecar.tls,
+            sidecar.access_log,
+        ):
+            if id(part) not in uses_of:
+                uses_of[id(part)] = tuple({(use.feature, use.at): None for use in features_of(part)})
+            for feature, at in uses_of[id(part)]:
+                services = asked.setdefault((at, feature, sidecar.proxy), [])
+                if not services or services[-1] != sidecar.service:
+                    services.append(sidecar.service)
+    for (at, feature, proxy), services in asked.items():
+        capability = target(proxy).CAPABILITIES[feature]
+        yield from _findings(capability, feature, proxy, at, services)
+    yield from _conflicts(mesh)
+
+
+def _findings(
+    capability: Capability, feature: Feature, proxy: Proxy, at: Position, services: list[str]
+) -> Iterator[Finding]:
+    who = f"the {proxy} sidecar{'s' if len(services) > 1 else ''} of {_listed(services)}"
+    match capability:
+        case Native():
+            return
+        case Emulated(how):
+            yield finding("approximated-on-target", at, f"{feature} on {who}: {how}")
+        case Unsupported(why, instead):
+            yield finding("unsupported-on-target", at, f"{feature} on {who}: {why}", fix=instead)
+
+
+def _conflicts(mesh: Mesh) -> Iterator[Finding]:
+    for sidecar in mesh.sidecars:
+        its_target = target(sidecar.proxy)
+        for conflict in its_target.CONFLICTS:
+            if not conflict.applies(sidecar):
+                continue
+            uses = (use for use in features_of(sidecar) if use.feature in conflict.features)
+            at = next((use.at for use in uses), None)
+            yield finding(
+                "unsupported-on-target",
+                at,
+                f"the {sidecar.proxy} sidecar of `{sidecar.service}`: {conflict.why}",
+                fix=conflict.instead,
+            )
+
+
+def _listed(names: list[str]) -> str:
+    shown = [f"`{name}`" for name in names[:3]]
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(shown) + rest
