@@ -1,0 +1,43 @@
+"""Who may call this service, and what its application is told about the caller."""
+
+from __future__ import annotations
+
+from meshctl.ir import Authorization
+from meshctl.ir.mesh import IDENTITY_HEADER, UNTRUSTED_HEADERS
+from meshctl.targets.envoy.protobuf import Message, regex_literal, typed
+
+
+def http_filter(authorization: Authorization) -> Message:
+    """Allows the callers with a rule by their whole SPIFFE id; without a policy RBAC denies everybody."""
+    principals = [
+        {"authenticated": {"principal_name": {"exact": rule.principal.spiffe_id}}}
+        for rule in authorization.rules
+    ]
+    declared = {"permissions": [{"any": True}], "principals": principals}
+    return {
+        "name": "authorization",
+        "typed_config": typed(
+            "filters.http.rbac.v3.RBAC",
+            rules={"action": "ALLOW", "policies": {"declared": declared} if principals else {}},
+        ),
+    }
+
+
+def identity_header() -> list[Message]:
+    """Request mutations: what a caller says about identities goes, what its certificate says is set."""
+    return [
+        {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": _aliases()}}}},
+        {
+            "append": {
+                "header": {"key": IDENTITY_HEADER, "value": "%DOWNSTREAM_PEER_URI_SAN%"},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        },
+    ]
+
+
+def _aliases() -> str:
+    """All spellings that a framework may map to an untrusted header. Envoy has the names in lower case."""
+    return "|".join(
+        "[-_.]".join(regex_literal(word) for word in name.split("-")) for name in UNTRUSTED_HEADERS
+    )

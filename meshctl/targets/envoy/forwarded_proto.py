@@ -1,0 +1,35 @@
+"""Envoy adds ``x-forwarded-proto`` to every request that has none; the mesh hands on what was sent."""
+
+from __future__ import annotations
+
+from meshctl.targets.envoy.protobuf import Message, typed
+
+_HEADER = "x-forwarded-proto"
+_KEPT = "x-mesh-forwarded-proto"
+
+
+def keep() -> list[Message]:
+    """An early mutation, before Envoy adds its own: puts the application's value aside."""
+    return [
+        {
+            "name": "keep-forwarded-proto",
+            "typed_config": typed(
+                "http.early_header_mutation.header_mutation.v3.HeaderMutation",
+                mutations=[{"remove": _KEPT}, _copy(_KEPT, _HEADER)],
+            ),
+        }
+    ]
+
+
+def restore() -> list[Message]:
+    """Request mutations that put it back, or leave none."""
+    return [{"remove": _HEADER}, _copy(_HEADER, _KEPT), {"remove": _KEPT}]
+
+
+def _copy(to: str, origin: str) -> Message:
+    return {
+        "append": {
+            "header": {"key": to, "value": f"%REQ({origin})%"},
+            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+        }
+    }

@@ -1,0 +1,86 @@
+"""The two statuses that sidecars keep for each other, see docs/wire-contract.md.
+
+Header mutations may not touch ``:status``, so it takes Lua; behind a match on the status it is only
+called for answers that need it: docs/decisions/0010-envoy-lua-behind-a-match.md.
+"""
+
+from __future__ import annotations
+
+from meshctl.ir.mesh import CARRIED_STATUS, HOP_STATUS, STATUS_HEADER
+from meshctl.targets.envoy.protobuf import Message, typed
+
+_STATUS = {
+    "name": "status",
+    "typed_config": typed("type.matcher.v3.HttpResponseStatusCodeMatchInput"),
+}
+
+_CARRY = f"""function envoy_on_response(response)
+  response:headers():replace(":status", "{CARRIED_STATUS}")
+  response:headers():replace("{STATUS_HEADER}", "{HOP_STATUS}")
+end
+"""
+
+_BRING_BACK = f"""function envoy_on_response(response)
+  local headers = response:headers()
+  if headers:get(":status") == "{HOP_STATUS}" then
+    headers:replace(":status", "503")
+  elseif headers:get("{STATUS_HEADER}") == "{HOP_STATUS}" then
+    headers:replace(":status", "{HOP_STATUS}")
+  end
+end
+"""
+
+
+def dead_application() -> Message:
+    """A local-reply mapper: the application could not be reached and saw nothing of the request."""
+    return {"filter": {"response_flag_filter": {"flags": ["UF"]}}, "status_code": HOP_STATUS}
+
+
+def carry_over() -> list[Message]:
+    """Filters of the application's cluster: Envoy's own answers, such as the above, do not pass there."""
+    return [
+        # Responses go through from the last to the first.
+        _lua_when("carry-status", (HOP_STATUS,), _CARRY),
+        _drop_status_header(),
+        {
+            "name": "envoy.filters.http.upstream_codec",
+            "typed_config": typed("filters.http.upstream_codec.v3.UpstreamCodec"),
+        },
+    ]
+
+
+def bring_back() -> list[Message]:
+    """Filters of the outbound listener, where an answer is the last of all its tries."""
+    return [
+        _drop_status_header(),
+        _lua_when("bring-status-back", (HOP_STATUS, CARRIED_STATUS), _BRING_BACK),
+    ]
+
+
+def _drop_status_header() -> Message:
+    return {
+        "name": "drop-status-header",
+        "typed_config": typed(
+            "filters.http.header_mutation.v3.HeaderMutation",
+            mutations={"response_mutations": [{"remove": STATUS_HEADER}]},
+        ),
+    }
+
+
+def _lua_when(name: str, statuses: tuple[int, ...], script: str) -> Message:
+    wanted = [
+        {"single_predicate": {"input": _STATUS, "value_match": {"exact": str(status)}}}
+        for status in statuses
+    ]
+    holds = wanted[0] if len(wanted) == 1 else {"or_matcher": {"predicate": wanted}}
+    skip = {"name": "skip", "typed_config": typed("filters.common.matcher.action.v3.SkipFilter")}
+    otherwise = {"predicate": {"not_matcher": holds}, "on_match": {"action": skip}}
+    lua = typed("filters.http.lua.v3.Lua", default_source_code={"inline_string": script})
+    return {
+        "name": name,
+        "typed_config": typed(
+            "common.matching.v3.ExtensionWithMatcher",
+            xds_matcher={"matcher_list": {"matchers": [otherwise]}},
+            extension_config={"name": name, "typed_config": lua},
+        ),
+    }

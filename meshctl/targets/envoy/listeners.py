@@ -1,0 +1,90 @@
+"""What the three listeners have in common."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from meshctl.ir import SocketAddress
+from meshctl.targets.envoy import forwarded_proto, timeouts
+from meshctl.targets.envoy.protobuf import Message, duration, socket_address, typed
+from meshctl.targets.envoy.retries import BODY_BUFFER_BYTES
+
+
+def listener(name: str, bind: SocketAddress, manager: Message, **chain: Message) -> Message:
+    """``envoy.config.listener.v3.Listener`` with one HTTP filter chain; ``chain`` may add its TLS."""
+    network_filter = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
+    return {
+        "name": name,
+        "address": socket_address(bind),
+        # A shared port would let two sidecars answer for each other.
+        "enable_reuse_port": False,
+        "per_connection_buffer_limit_bytes": BODY_BUFFER_BYTES,
+        "filter_chains": [{**chain, "filters": [network_filter]}],
+    }
+
+
+def connection_manager(
+    name: str,
+    *,
+    routes: Message,
+    http_filters: list[Message],
+    idle: timedelta,
+    access_logs: list[Message],
+    local_replies: list[Message],
+) -> Message:
+    """``HttpConnectionManager`` for HTTP/1.1 that forwards what it gets and adds nothing."""
+    return typed(
+        "filters.network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix=name,
+        codec_type="HTTP1",
+        route_config=routes,
+        http_filters=[*http_filters, _router()],
+        access_log=access_logs,
+        local_reply_config={"mappers": local_replies},
+        early_header_mutation_extensions=forwarded_proto.keep(),
+        **_limits(idle),
+        **_FAITHFUL,
+    )
+
+
+def _limits(idle: timedelta) -> Message:
+    return {
+        "common_http_protocol_options": timeouts.downstream_connection(idle),
+        "stream_idle_timeout": duration(idle),
+        "request_headers_timeout": duration(timeouts.REQUEST_HEADERS),
+        "request_timeout": "0s",
+        "drain_timeout": "5s",
+        "delayed_close_timeout": "1s",
+        "max_request_headers_kb": 60,
+    }
+
+
+_FAITHFUL: Message = {
+    "http_protocol_options": {
+        "allow_absolute_url": True,
+        "accept_http_10": False,
+        "allow_chunked_length": False,
+        "enable_trailers": False,
+    },
+    # The gate refuses what these would repair, and what passes it goes on byte for byte.
+    "normalize_path": False,
+    "merge_slashes": False,
+    "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+    "server_header_transformation": "PASS_THROUGH",
+    "use_remote_address": False,
+    "skip_xff_append": True,
+    "forward_client_cert_details": "SANITIZE",
+    "generate_request_id": False,
+    "preserve_external_request_id": True,
+    "always_set_request_id_in_response": False,
+    "proxy_100_continue": False,
+}
+
+
+def _router() -> Message:
+    return {
+        "name": "envoy.filters.http.router",
+        "typed_config": typed(
+            "filters.http.router.v3.Router", suppress_envoy_headers=True, dynamic_stats=True
+        ),
+    }

@@ -1,0 +1,60 @@
+"""The gate: a request target is canonical and its Host single, or the answer is 400."""
+
+from __future__ import annotations
+
+from meshctl.targets.envoy.protobuf import Message, typed
+
+_LITERAL = r"!\x22$&-\-0-:<->@-\[\]-~"
+"""Bytes of a segment that stand for themselves, but ``.`` and ``;``, which the rules below single out."""
+
+_ESCAPE = (
+    "%(?:0[1-9A-Fa-f]|1[0-9A-Fa-f]|2[0-9A-Ca-c]|3[A-Fa-f]|40|5[BbDdEe]|60|7[B-Db-dFf]|[89A-Fa-f][0-9A-Fa-f])"
+)
+"""An escape that is whole, needed, and stands neither for ``/`` nor ``\\`` nor NUL."""
+
+_PLAIN = f"(?:[{_LITERAL}]|{_ESCAPE})"
+_ANY = f"(?:[{_LITERAL}.;]|{_ESCAPE})"
+_SEGMENT = rf"(?:(?:{_PLAIN}|;|\.{_PLAIN}|\.\.(?:{_PLAIN}|\.)){_ANY}*)"
+
+CANONICAL_TARGET = rf"/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?(?:\?[!\x22$-~]*)?"
+"""Whole match over path and query. It says what is let in, so that a byte forgotten here is refused."""
+
+SINGLE_HOST = "[^,]+"
+"""Envoy joins two Host lines with a comma, which no host name has."""
+
+
+def _header(name: str, regex: str) -> Message:
+    return {"name": name, "string_match": {"safe_regex": {"regex": regex}}}
+
+
+def http_filter() -> Message:
+    """The first filter of every listener. Its 403 becomes 400 in :func:`local_reply`."""
+    canonical = [
+        {"header": _header(":path", CANONICAL_TARGET)},
+        {"header": _header(":authority", SINGLE_HOST)},
+    ]
+    policy = {"permissions": [{"and_rules": {"rules": canonical}}], "principals": [{"any": True}]}
+    return {
+        "name": "path-gate",
+        "typed_config": typed(
+            "filters.http.rbac.v3.RBAC", rules={"action": "ALLOW", "policies": {"canonical": policy}}
+        ),
+    }
+
+
+def local_reply() -> Message:
+    """Turns the gate's own answer, known by the request being what the gate refuses, into 400."""
+    refused = [
+        {"header_filter": {"header": {**_header(name, regex), "invert_match": True}}}
+        for name, regex in ((":path", CANONICAL_TARGET), (":authority", SINGLE_HOST))
+    ]
+    is_403 = {
+        "status_code_filter": {
+            "comparison": {"op": "EQ", "value": {"default_value": 403, "runtime_key": "mesh.gate"}}
+        }
+    }
+    return {
+        "filter": {"and_filter": {"filters": [is_403, {"or_filter": {"filters": refused}}]}},
+        "status_code": 400,
+        "body": {"inline_string": "request target or host refused"},
+    }

