@@ -1,0 +1,147 @@
+"""Whether what came back is what a row expects: each function yields what is wrong, in words."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+
+SIGMAS = 5
+"""A right implementation breaks a bound once in two million rows."""
+
+LOG_LIMIT = 3.0
+"""Seconds until a line of an access log has arrived; NGINX and Envoy write in batches."""
+
+
+def within(expected, actual):
+    """Whether a number is the one, or one of the range or list."""
+    return actual in expected if isinstance(expected, list) else actual == expected
+
+
+def check_answer(expect, answer, world):
+    """One answer against everything that a single request can show."""
+    if expect.closed:
+        if answer.status is not None:
+            yield f"answered {answer.status} instead of closing the connection"
+        return
+    if expect.status is not None and not within(expect.status, answer.status):
+        yield f"status {answer.status} ({answer.failure or answer.body[:200]!r}), not {expect.status}"
+        return
+    if answer.cut is not expect.cut:
+        yield "the answer was cut" if answer.cut else "the answer was not cut"
+    if expect.duration and not expect.duration[0] <= answer.duration <= expect.duration[1]:
+        yield f"took {answer.duration:.3f} s, not {expect.duration}"
+    yield from _check_headers("answer", expect.headers, answer.values)
+    yield from _check_body(expect, answer)
+    if expect.seen or expect.tries is not None:
+        yield from _check_arrivals(expect, world.arrivals(answer.identifier))
+
+
+def _check_headers(whose, expected, values):
+    for name, value in expected.items():
+        wanted = [] if value is None else value if isinstance(value, list) else [str(value)]
+        if values(name) != wanted:
+            yield f"{whose}: {name} is {values(name)}, not {wanted}"
+
+
+def _check_body(expect, answer):
+    if isinstance(expect.body, int) and len(answer.body) != expect.body:
+        yield f"the body has {len(answer.body)} bytes, not {expect.body}"
+    if isinstance(expect.body, str) and answer.body.decode("utf-8", "replace") != expect.body:
+        yield f"the body is {answer.body[:200]!r}, not {expect.body!r}"
+    if expect.json:
+        found = answer.document if isinstance(answer.document, dict) else {}
+        wrong = {key: found.get(key) for key, value in expect.json.items() if found.get(key) != value}
+        if wrong:
+            yield f"the document says {wrong}, not {expect.json}"
+
+
+def _check_arrivals(expect, arrivals):
+    tries = expect.tries
+    low, high = tries if isinstance(tries, list) else (tries, tries)
+    if tries is not None and not low <= arrivals["hits"] <= high:
+        yield f"{arrivals['hits']} tries reached an application, not {tries}"
+    if not expect.seen:
+        return
+    if not arrivals["seen"]:
+        yield "no application saw it"
+        return
+    seen = arrivals["seen"][-1]
+    flat = seen | {"body": seen.get("body", {}).get("length")}
+    for key, value in expect.seen.items():
+        if key != "headers" and not (flat[key] in value if isinstance(value, list) else flat[key] == value):
+            yield f"the application saw {key} {flat[key]!r}, not {value!r}"
+
+    def values(name):
+        return [value for key, value in seen["headers"] if key.lower() == name.lower()]
+
+    yield from _check_headers("application", expect.seen.get("headers", {}), values)
+
+
+def check_shares(expect, answers):
+    """Many answers against the shares."""
+    statuses = Counter(answer.status for answer in answers)
+    yield from _outside("status", expect.statuses, statuses, len(answers), None)
+    if expect.share:
+        taken = Counter(_instance(answer) for answer in answers)
+        groups = {key: sum(n for name, n in taken.items() if _belongs(name, key)) for key in expect.share}
+        if sum(groups.values()) != len(answers):
+            yield f"went elsewhere: {dict(taken)}, statuses {dict(statuses)}"
+        yield from _outside("instance", expect.share, groups, len(answers), expect.tolerance)
+
+
+def _instance(answer):
+    document = answer.document or {}
+    return f"{document.get('service')}/{document.get('instance')}"
+
+
+def _belongs(name, key):
+    """``v1`` stands for all instances of the subset: v1, v1-1, v1-2."""
+    service, _, instance = name.partition("/")
+    wanted_service, _, wanted = key.rpartition("/")
+    return wanted_service in ("", service) and (instance == wanted or instance.startswith(f"{wanted}-"))
+
+
+def _outside(what, shares, counts, total, tolerance):
+    for key, share in shares.items():
+        slack = tolerance if tolerance is not None else SIGMAS * math.sqrt(share * (1 - share) / total)
+        got = counts[key] / total
+        if abs(got - share) > slack:
+            yield f"{what} {key} has {got:.1%} of {total}, not {share:.1%} ± {slack:.1%}"
+
+
+def check_logs(expect, row, world):
+    """The access-log lines of a row's path, which no other row of the table may use."""
+    path = row.target.partition("?")[0]
+    for direction, fields in expect.logs.items():
+        line = _await_line(world, direction, path)
+        if line is None:
+            yield f"no {direction} access-log line for {path}"
+            continue
+        for key, value in fields.items():
+            if not _fits(value, line.get(key)):
+                yield f"{direction} log: {key} is {line.get(key)!r}, not {value!r}"
+
+
+def _fits(wanted, found):
+    """A list is a choice; ``{type: number}`` asks for the JSON type only."""
+    if isinstance(wanted, dict):
+        kinds = {"number": (int, float), "string": (str,)}[wanted["type"]]
+        return isinstance(found, kinds) and not isinstance(found, bool) and found != ""
+    return found in wanted if isinstance(wanted, list) else found == wanted
+
+
+def _await_line(world, direction, path):
+    deadline = time.monotonic() + LOG_LIMIT
+    while time.monotonic() < deadline:
+        for _, line in list(world.lines):
+            if path in line and line.startswith("{"):
+                try:
+                    document = json.loads(line)
+                except ValueError:
+                    continue
+                if document.get("direction") == direction and document.get("path") == path:
+                    return document
+        time.sleep(0.05)
+    return None

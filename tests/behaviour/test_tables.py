@@ -1,0 +1,54 @@
+"""Every request table, in all nine pairs of caller and callee, with real sidecars and real mTLS."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from meshctl.ir import Proxy
+from tests.behaviour.expectations import check_answer, check_logs, check_shares
+from tests.behaviour.tables import TABLES
+from tests.behaviour.world import running
+
+PAIRS = [(caller, callee) for caller in Proxy for callee in Proxy]
+
+CLIENTS = 6
+"""Rows under way at a time; most of them wait."""
+
+
+def expectation(row, caller, callee):
+    """What the row expects of this pair: its own, or that of a declared emulation."""
+    proxies = {"caller": caller, "callee": callee}
+    for each in row.differs:
+        if proxies[each.role] == each.proxy:
+            return each.expect
+    return row.expect
+
+
+def faults(world, row, expect):
+    """What is wrong with a row, if anything."""
+    with world.connection(row) as connection:
+        answers = [connection.ask(row) for _ in range(row.times)]
+    if row.times == 1:
+        yield from check_answer(expect, answers[0], world)
+    else:
+        yield from check_shares(expect, answers)
+    yield from check_logs(expect, row, world)
+
+
+@pytest.mark.parametrize(
+    ("table", "caller", "callee"),
+    [
+        pytest.param(table, *pair, id=f"{table.name}[{pair[0]}->{pair[1]}]")
+        for table in TABLES
+        for pair in PAIRS
+    ],
+)
+def test_behaviour(table, caller, callee, tmp_path):
+    def run(row):
+        return [f"{row.name}: {fault}" for fault in faults(world, row, expectation(row, caller, callee))]
+
+    with running(table, caller, callee, tmp_path) as world, ThreadPoolExecutor(CLIENTS) as pool:
+        found = [fault for listed in pool.map(run, table.requests) for fault in listed]
+    assert not found, "\n".join([f"{len(found)} of {len(table.requests)} rows differ:", *found])
