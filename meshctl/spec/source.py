@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from meshctl.diagnostics import Position
@@ -14,8 +15,8 @@ Node = Any
 """``dict[str, Node]``, ``list[Node]``, ``str`` (every scalar is still text) or None (a null)."""
 
 
-_LINE_BITS = 32
 _FEW = 32
+"""Keys of a mapping that are found sooner by looking than by an index."""
 
 
 @dataclass(slots=True)
@@ -32,22 +33,24 @@ class Positions:
     of_keys: dict[int, Mapping[Any, Position]] = field(default_factory=dict)
     of_values: dict[int, Mapping[Any, Position]] = field(default_factory=dict)
     _files: list[str] = field(default_factory=list, init=False)
+    _texts: list[str] = field(default_factory=list, init=False)
+    _lines: dict[int, array[int]] = field(default_factory=dict, init=False)
     _starts: list[int] = field(default_factory=list, init=False)
-    _places: array[int] = field(default_factory=lambda: array("Q"), init=False)
+    _places: array[int] = field(default_factory=lambda: array("I"), init=False)
     _first: dict[int, int] = field(default_factory=dict, init=False)
     _ordinals: dict[int, dict[str, int]] = field(default_factory=dict, init=False)
 
-    def begin(self, file: str) -> None:
-        """What is remembered from now on was written in ``file``."""
+    def begin(self, file: str, text: str) -> None:
+        """What is remembered from now on was written in ``file``, whose text is ``text``."""
         self._files.append(file)
+        self._texts.append(text)
         self._starts.append(len(self._places))
 
     def remember(self, container: Node, places: list[int]) -> None:
-        """Keep the packed places of a container that was just read.
+        """Keep the places of a container that was just read, as numbers of characters before them.
 
         They are that of the container itself, then for a mapping those of each key and its value,
-        for a list those of each item. A packed place is the line shifted left by 32 bits plus the
-        column, both counted from 0.
+        for a list those of each item.
         """
         self._first[id(container)] = len(self._places)
         self._places.fromlist(places)
@@ -106,9 +109,14 @@ class Positions:
         return ordinals[str(key)]
 
     def _position(self, index: int) -> Position:
-        line, column = divmod(self._places[index], 1 << _LINE_BITS)
-        file = self._files[bisect_right(self._starts, index) - 1]
-        return Position(file, line + 1, column + 1)
+        nth = bisect_right(self._starts, index) - 1
+        lines = self._lines.get(nth)
+        if lines is None:
+            ends = accumulate(len(line) + 1 for line in self._texts[nth].split("\n"))
+            lines = self._lines[nth] = array("I", (0, *ends))
+        before = self._places[index]
+        line = bisect_right(lines, before)
+        return Position(self._files[nth], line, before - lines[line - 1] + 1)
 
 
 @dataclass(frozen=True, slots=True)

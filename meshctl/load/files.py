@@ -1,0 +1,72 @@
+"""Which files a spec is made of, and their bytes; nothing here knows YAML."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha1
+
+from meshctl.diagnostics import Finding, UsageError
+
+_SUFFIXES = (".yaml", ".yml")
+_TESTS = (".test.yaml", ".test.yml")
+_NOT_SPEC = frozenset({"environments", "policies"})
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of a spec. ``name`` is what the user is shown, ``blob`` the id that git gives these bytes."""
+
+    name: str
+    content: bytes
+    blob: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpecFiles:
+    """The files of a spec in order of their paths, and findings about those that could not be read."""
+
+    files: tuple[SourceFile, ...]
+    findings: tuple[Finding, ...]
+
+
+def read_files(location: str) -> SpecFiles:
+    """The bytes of the spec at ``location``: a file, a folder, or ``REV:path`` where no such file exists.
+
+    Raises UsageError when there is nothing to read there.
+    """
+    from meshctl.load import revision, worktree
+
+    if os.path.lexists(location):
+        return worktree.read(location)
+    if ":" in location:
+        return revision.read(location)
+    raise UsageError(f"{shown(location)}: no such file or folder")
+
+
+def source_file(name: str, content: bytes) -> SourceFile:
+    """The file ``name`` with its blob id."""
+    digest = sha1(b"blob %d\0" % len(content), usedforsecurity=False)
+    digest.update(content)
+    return SourceFile(shown(name), content, digest.hexdigest())
+
+
+def shown(path: str) -> str:
+    """``path`` with everything escaped that a terminal could not print, or would obey."""
+    if path.isprintable():
+        return path
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
+
+
+def is_spec_folder(parts: Iterable[str]) -> bool:
+    """Whether the folder with this path below the spec's own can hold files of the spec."""
+    parts = tuple(parts)
+    return not any(part.startswith(".") for part in parts) and not (parts and parts[0] in _NOT_SPEC)
+
+
+def is_spec_file(path: str) -> bool:
+    """Whether the file with this path below the spec's folder is part of the spec."""
+    *folders, name = path.split("/")
+    wanted = name.endswith(_SUFFIXES) and not name.endswith(_TESTS) and not name.startswith(".")
+    return wanted and is_spec_folder(folders)

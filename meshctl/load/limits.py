@@ -1,0 +1,29 @@
+"""Bounds that keep a hostile file from exhausting the machine, each far above any real spec."""
+
+FILE_BYTES = 16 << 20
+"""Ten thousand services in one file are 8 to 13 MB."""
+
+SPEC_BYTES = 64 << 20
+"""All files of a spec together."""
+
+FILES = 20_000
+
+DEPTH = 64
+"""Containers inside containers, counted after aliases are expanded, so that whoever walks a spec may recurse."""
+
+EVENTS = 200_000
+BYTES_PER_EVENT = 4
+"""A file may hold EVENTS events of the parser, or one for every four bytes where that is more.
+
+A written spec takes six bytes or more for each, so the bound grows with honest files only: what is
+made to be costly (``[[],[],…``) takes one or two, and is stopped within half a second.
+"""
+
+ALIASED = 10_000
+"""Nodes that the aliases of a file may stand for, a long text counting as one for each hundred characters."""
+
+TEXT_CHARACTERS = 1 << 16
+"""One key or value."""
+
+FAULTS = 50
+"""After so many in one file the rest would not be read by anyone."""

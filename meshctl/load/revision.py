@@ -1,0 +1,160 @@
+"""The files of a spec from a git revision, read from the object store: no checkout, no hooks, no shell.
+
+Two processes (three where symbolic links are involved), whatever the number of files. See decision 0020.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding, Position, ToolError, UsageError
+from meshctl.load import limits
+from meshctl.load.files import SourceFile, SpecFiles, is_spec_file, shown, source_file
+from meshctl.load.text import too_large
+
+_GIT = (
+    "git",
+    "--no-pager",
+    "--no-replace-objects",
+    "--no-optional-locks",
+    "--literal-pathspecs",
+    # A partial clone would fetch a missing blob; a build never talks to anyone.
+    *("-c", "protocol.allow=never"),
+)
+_SECONDS = 60
+_LINK = "120000"
+_REGULAR = frozenset({"100644", "100755"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A line of ``ls-tree``; ``path`` is relative to the spec's folder, empty when the spec is this file."""
+
+    mode: str
+    blob: str
+    size: int
+    path: str
+
+
+def read(location: str) -> SpecFiles:
+    """The spec at ``REV:path``; a path counts from the top of the repository, ``./path`` from here.
+
+    Raises UsageError for an unknown revision or path, ToolError when git is missing or fails.
+    """
+    revision, _, path = location.partition(":")
+    if not revision:
+        raise UsageError(f"{shown(location)}: no such file; to read a git revision write REV:path")
+    entries = list(_entries(location, revision, path))
+    if not entries:
+        raise UsageError(
+            f"{shown(path)}: not in revision {shown(revision)} (write ./path to start from the working folder)"
+        )
+    return _Revision(location, entries).read()
+
+
+def _entries(location: str, revision: str, path: str) -> Iterator[_Entry]:
+    here = path in {".", ".."} or path.startswith(("./", "../"))
+    wanted = posixpath.normpath(path) if path else "."
+    scope = () if here else ("--full-tree",)
+    narrowed = () if wanted == "." else ("--", wanted)
+    listing = _git("ls-tree", "-r", "-z", "-l", *scope, "--end-of-options", revision, *narrowed)
+    for line in listing.split(b"\0")[:-1]:
+        facts, _, raw = line.partition(b"\t")
+        mode, kind, blob, size = facts.decode().split()
+        name = raw.decode("utf-8", "surrogateescape")
+        if kind == "blob" and (wanted in (".", name) or name.startswith(f"{wanted}/")):
+            relative = name if wanted == "." else name[len(wanted) + 1 :]
+            yield _Entry(mode, blob, int(size), relative)
+
+
+def _git(*arguments: str, stdin: bytes = b"") -> bytes:
+    try:
+        run = subprocess.run(
+            [*_GIT, *arguments], input=stdin, capture_output=True, check=False, timeout=_SECONDS
+        )
+    except FileNotFoundError as error:
+        raise ToolError("git is not installed, and a revision cannot be read without it") from error
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(f"git {arguments[0]} did not answer within {_SECONDS} s") from error
+    if run.returncode:
+        message = run.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+        raise UsageError(f"git: {shown(message.removeprefix('fatal: '))}")
+    return run.stdout
+
+
+def _blobs(ids: Sequence[str]) -> dict[str, bytes]:
+    """The contents of the blobs, by id, from one ``cat-file --batch``."""
+    if not ids:
+        return {}
+    answer = _git("cat-file", "--batch", stdin="".join(f"{each}\n" for each in ids).encode())
+    contents: dict[str, bytes] = {}
+    start = 0
+    for each in ids:
+        end = answer.index(b"\n", start)
+        facts = answer[start:end].split()
+        if len(facts) != 3 or facts[1] != b"blob":
+            raise ToolError(f"git does not have the object {each} (a partial clone?)")
+        size = int(facts[2])
+        contents[each] = answer[end + 1 : end + 1 + size]
+        start = end + size + 2
+    return contents
+
+
+class _Revision:
+    """The choice of files from one listing."""
+
+    def __init__(self, location: str, entries: list[_Entry]) -> None:
+        self._location = location
+        self._by_path = {entry.path: entry for entry in entries}
+        self._findings: list[Finding] = []
+
+    def read(self) -> SpecFiles:
+        chosen = [self._by_path[path] for path in sorted(self._by_path) if not path or is_spec_file(path)]
+        chosen = self._bounded(self._followed(chosen))
+        contents = _blobs([entry.blob for entry in chosen])
+        files: tuple[SourceFile, ...] = tuple(
+            source_file(self._name(entry.path), contents[entry.blob]) for entry in chosen
+        )
+        return SpecFiles(files, tuple(self._findings))
+
+    def _followed(self, chosen: list[_Entry]) -> list[_Entry]:
+        """The entries with symbolic links replaced by what they lead to, each file once."""
+        links = _blobs([entry.blob for entry in chosen if entry.mode == _LINK])
+        found: dict[str, _Entry] = {}
+        for entry in chosen:
+            if entry.mode in _REGULAR:
+                found.setdefault(entry.path, entry)
+                continue
+            goal = links[entry.blob].decode("utf-8", "surrogateescape")
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), goal))
+            target = self._by_path.get(path)
+            if target is None or target.mode not in _REGULAR:
+                message = "a symbolic link leads out of the spec's folder, or to no regular file"
+                self._findings.append(finding("unreadable-file", self._start(entry.path), message))
+            else:
+                found.setdefault(path, _Entry(target.mode, target.blob, target.size, entry.path))
+        return list(found.values())
+
+    def _bounded(self, entries: list[_Entry]) -> list[_Entry]:
+        small = [entry for entry in entries if entry.size <= limits.FILE_BYTES]
+        self._findings.extend(
+            too_large(shown(self._name(entry.path))) for entry in entries if entry.size > limits.FILE_BYTES
+        )
+        if len(small) > limits.FILES or sum(entry.size for entry in small) > limits.SPEC_BYTES:
+            message = f"the spec is larger than {limits.FILES:,} files or {limits.SPEC_BYTES >> 20} MiB"
+            self._findings.append(finding("too-large", self._start(""), message))
+            return []
+        return small
+
+    def _start(self, path: str) -> Position:
+        return Position(shown(self._name(path)), 1, 1)
+
+    def _name(self, path: str) -> str:
+        if not path:
+            return self._location
+        separator = "" if self._location.endswith((":", "/")) else "/"
+        return f"{self._location}{separator}{path}"

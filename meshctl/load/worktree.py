@@ -1,0 +1,142 @@
+"""The files of a spec from disk: regular files of bounded size that do not leave the spec's folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding, Position, UsageError
+from meshctl.load import limits
+from meshctl.load.files import SourceFile, SpecFiles, is_spec_file, is_spec_folder, shown, source_file
+from meshctl.load.text import too_large
+
+
+def read(location: str) -> SpecFiles:
+    """The file or the folder at ``location``, which may itself be a symbolic link.
+
+    Raises UsageError when it cannot be opened or is neither file nor folder.
+    """
+    try:
+        if Path(location).is_dir():
+            return _Folder(location).read()
+        file = read_regular(location, os.path.realpath(location))
+    except OSError as error:
+        raise UsageError(f"{shown(location)}: {error.strerror}") from error
+    if isinstance(file, Finding):
+        if file.slug == "too-large":
+            return SpecFiles((), (file,))
+        raise UsageError(f"{shown(location)}: {file.message}")
+    return SpecFiles((file,), ())
+
+
+def read_regular(name: str, path: str) -> SourceFile | Finding:
+    """The regular file at ``path``, called ``name``; raises OSError when it cannot be opened."""
+    # O_NONBLOCK: opening a FIFO must not wait for its writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return _unreadable(name, "not a regular file")
+        if status.st_size > limits.FILE_BYTES:
+            return too_large(shown(name))
+        content = _read_all(descriptor)
+    finally:
+        os.close(descriptor)
+    return too_large(shown(name)) if len(content) > limits.FILE_BYTES else source_file(name, content)
+
+
+def _read_all(descriptor: int) -> bytes:
+    parts = []
+    left = limits.FILE_BYTES + 1
+    while left and (part := os.read(descriptor, left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _unreadable(name: str, message: str) -> Finding:
+    return finding("unreadable-file", Position(shown(name), 1, 1), message)
+
+
+class _Folder:
+    """The walk over one spec folder."""
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+        self._prefix = "" if location == "." else location.rstrip("/") + "/"
+        self._root = os.path.realpath(location)
+        self._findings: list[Finding] = []
+
+    def read(self) -> SpecFiles:
+        files: list[SourceFile] = []
+        seen: set[str] = set()
+        size = 0
+        paths = sorted(self._paths())
+        if len(paths) > limits.FILES:
+            return SpecFiles((), (self._too_much(f"{limits.FILES:,} files"),))
+        for path in paths:
+            real = self._inside(path)
+            if real is None or real in seen:
+                continue
+            seen.add(real)
+            file = self._file(path, real)
+            if isinstance(file, Finding):
+                self._findings.append(file)
+                continue
+            size += len(file.content)
+            if size > limits.SPEC_BYTES:
+                self._findings.append(self._too_much(f"{limits.SPEC_BYTES >> 20} MiB"))
+                break
+            files.append(file)
+        return SpecFiles(tuple(files), tuple(self._findings))
+
+    def _paths(self) -> list[str]:
+        """The paths below the folder, with ``/``, of all that is named like a file of the spec."""
+        found: list[str] = []
+        folders = [""]
+        while folders and len(found) <= limits.FILES:
+            folder = folders.pop()
+            try:
+                with os.scandir(f"{self._root}/{folder}") as entries:
+                    for entry in entries:
+                        path = f"{folder}/{entry.name}" if folder else entry.name
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(path)
+                        elif entry.is_symlink() and entry.is_dir():
+                            self._refuse_folder_link(path)
+                        elif is_spec_file(path):
+                            found.append(path)
+            except OSError as error:
+                self._findings.append(_unreadable(self._name(folder), f"{error.strerror}"))
+            folders = [each for each in folders if is_spec_folder(each.split("/"))]
+        return found
+
+    def _refuse_folder_link(self, path: str) -> None:
+        if is_spec_folder(path.split("/")):
+            message = (
+                "a symbolic link to a folder is not followed; it could lead out of the spec, or in circles"
+            )
+            self._findings.append(_unreadable(self._name(path), message))
+
+    def _inside(self, path: str) -> str | None:
+        """The real path of ``path``, or None where it leaves the folder."""
+        real = os.path.realpath(f"{self._root}/{path}")
+        if os.path.commonpath((real, self._root)) == self._root:
+            return real
+        self._findings.append(_unreadable(self._name(path), "a symbolic link leads out of the spec's folder"))
+        return None
+
+    def _file(self, path: str, real: str) -> SourceFile | Finding:
+        try:
+            return read_regular(self._name(path), real)
+        except OSError as error:
+            return _unreadable(self._name(path), f"{error.strerror}")
+
+    def _name(self, path: str) -> str:
+        return f"{self._prefix}{path}"
+
+    def _too_much(self, what: str) -> Finding:
+        at = Position(shown(self._location), 1, 1)
+        return finding("too-large", at, f"the spec is larger than {what}")
