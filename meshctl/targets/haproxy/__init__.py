@@ -1,0 +1,30 @@
+"""The HAProxy target: HAProxy 2.6, as in Debian 12, without Lua."""
+
+from __future__ import annotations
+
+from meshctl.artifacts import Artifact
+from meshctl.ir import Proxy, Sidecar
+from meshctl.targets.base import Commands
+from meshctl.targets.haproxy.assemble import assemble
+from meshctl.targets.haproxy.capabilities import CAPABILITIES, CONFLICTS
+from meshctl.targets.haproxy.process import RUN
+from meshctl.targets.haproxy.render import render
+
+__all__ = ["CAPABILITIES", "COMMANDS", "CONFLICTS", "PROXY", "VERSION", "emit"]
+
+PROXY = Proxy.HAPROXY
+VERSION = "2.6"
+COMMANDS = Commands(
+    binary="haproxy",
+    packages=("haproxy",),
+    check=("-c", "-q", "-dW", "-f", "haproxy.cfg"),
+    reload='kill -USR2 "$(cat ../run/haproxy.pid)"',
+)
+
+
+def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
+    """``haproxy.cfg`` and ``run``."""
+    return (
+        Artifact("haproxy/haproxy.cfg", render(assemble(sidecar))),
+        Artifact("haproxy/run", RUN, executable=True),
+    )

@@ -1,0 +1,2 @@
+CAPABILITIES = {}
+CONFLICTS = ()

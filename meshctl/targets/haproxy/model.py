@@ -1,0 +1,158 @@
+"""The file as HAProxy sees it. Every decision is taken and every string quoted; templates only print."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from meshctl.targets.haproxy.quoting import Token
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """A named condition: one line for each list of patterns, and any of them is enough."""
+
+    name: Token
+    test: Token
+    patterns: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualHost:
+    """Names that lead to one callee."""
+
+    service: Token
+    names: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRule:
+    """One match. ``target`` is the number that says where the request goes, see :class:`RouteTarget`."""
+
+    target: int
+    service: Token
+    criteria: tuple[Criterion, ...]
+    names: tuple[Token, ...]
+    """Of the criteria, each once: all must hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A backend for the draws below ``below`` (any draw when None) and, if given, these methods only."""
+
+    backend: Token
+    below: int | None
+    methods: Token | None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTarget:
+    """What becomes of the requests of one route. No share: 503."""
+
+    number: int
+    route: Token
+    range: int | None
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What both directions of a hop have in common."""
+
+    minimum: Token
+    maximum: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``requests`` at once in these backends together."""
+
+    backends: tuple[Token, ...]
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """The section that balances and tries again. ``causes`` empty: nothing but ``attempts`` 0."""
+
+    attempts: int
+    causes: Token
+    connect_timeout: Token
+    response_timeout: Token
+    idle_timeout: Token
+    pool_timeout: Token
+    algorithm: Token
+    server_name: Token
+    server_name_sample: Token
+    servers: tuple[Token, ...]
+    holds_body: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The section before it, where the time of all tries together is kept."""
+
+    timeout: Token
+    hop: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One cluster under one policy."""
+
+    name: Token
+    inner_name: Token
+    limit: Limit
+    tries: Tries
+    deadline: Deadline | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """The listener of the sidecar's own application."""
+
+    bind: Token
+    domain_suffix: Token
+    idle_timeout: Token
+    access_log: Token | None
+    virtual_hosts: tuple[VirtualHost, ...]
+    rules: tuple[RouteRule, ...]
+    targets: tuple[RouteTarget, ...]
+    backends: tuple[Backend, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """The listener of other sidecars. No caller: everybody is refused."""
+
+    bind: Token
+    application: Token
+    upstream: Token
+    silent: Token
+    subject: Token
+    callers: tuple[Token, ...]
+    identity_prefix: Token
+    connect_timeout: Token
+    idle_timeout: Token
+    pool_timeout: Token
+    access_log: Token | None
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """The listener for probes."""
+
+    bind: Token
+    build: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The whole file."""
+
+    node: Token
+    description: Token
+    tls: Tls
+    idle_timeout: Token
+    admin: Admin
+    outbound: Outbound
+    inbound: Inbound | None

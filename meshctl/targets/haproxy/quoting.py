@@ -1,0 +1,112 @@
+"""Text into HAProxy's words: the only place where a Token is made.
+
+One function per context. Everything ends in :func:`word`, which is the outermost level of every
+token; log formats and arguments have a level of their own inside it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from meshctl.ir import SocketAddress
+
+_BARE = re.compile(r"[A-Za-z0-9_./:,=@+-]+")
+_NAME = re.compile(r"[A-Za-z0-9_.:-]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+
+LONGEST = timedelta(days=24)
+"""HAProxy counts milliseconds in 31 bits; anything over 24 days is an overflow to it."""
+
+WORDS_PER_LINE = 40
+"""A line of more than 64 words is refused; this leaves room for what stands before the data."""
+
+
+class Token(str):
+    """A word of the file, quoted for its place. Templates print nothing else."""
+
+    __slots__ = ()
+
+
+def word(text: str) -> Token:
+    """One word, whatever is in it. ValueError for control characters, which no quoting can carry."""
+    if _CONTROL.search(text):
+        raise ValueError(f"control character in {text!r}")
+    if _BARE.fullmatch(text):
+        return Token(text)
+    return Token("'" + text.replace("'", "'\\''") + "'")
+
+
+def words(texts: Iterable[str]) -> Token:
+    """Several words with a blank between."""
+    return Token(" ".join(word(text) for text in texts))
+
+
+def word_lists(texts: tuple[str, ...]) -> tuple[Token, ...]:
+    """The same in as many lines as HAProxy's limit of words asks for."""
+    starts = range(0, len(texts), WORDS_PER_LINE)
+    return tuple(words(texts[start : start + WORDS_PER_LINE]) for start in starts)
+
+
+def name(text: str) -> Token:
+    """A name of a section, server or condition. ValueError for what HAProxy would refuse there."""
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"not a name to HAProxy: {text!r}")
+    return Token(text)
+
+
+def string(text: str) -> Token:
+    """A sample that is always ``text``."""
+    return word(f"str({_argument(text)})")
+
+
+def header_lines(header: str) -> Token:
+    """The sample of every line of a request header, not split at commas."""
+    return word(f"req.fhdr({_argument(header)})")
+
+
+def literal_format(text: str) -> Token:
+    """Text where HAProxy reads a log format, so that nothing of it is a variable."""
+    return word(text.replace("%", "%%"))
+
+
+def log_format(fields: Mapping[str, str]) -> Token:
+    """A JSON object as a log format; the values are formats already, the keys are plain."""
+    return word("{" + ",".join(f"{json.dumps(key)}:{value}" for key, value in fields.items()) + "}")
+
+
+def format_string(text: str) -> str:
+    """A constant JSON string inside :func:`log_format`."""
+    return json.dumps(text).replace("%", "%%")
+
+
+def json_object(fields: Mapping[str, str]) -> Token:
+    """A JSON object where HAProxy reads plain text."""
+    return word(json.dumps(dict(fields), separators=(",", ":")))
+
+
+def literal_regex(text: str) -> str:
+    """A piece of a regular expression that matches ``text`` only."""
+    return re.sub(r"([^A-Za-z0-9_-])", r"\\\1", text)
+
+
+def regex(expression: str) -> Token:
+    """A whole regular expression, made of constants and :func:`literal_regex`."""
+    return word(expression)
+
+
+def duration(value: timedelta) -> Token:
+    """Milliseconds, at least one: to HAProxy nought is no limit."""
+    milliseconds = -(-min(value, LONGEST) // timedelta(milliseconds=1))
+    return Token(f"{max(milliseconds, 1)}ms")
+
+
+def address(socket: SocketAddress) -> Token:
+    """An address and port to listen on or to connect to."""
+    return word(str(socket)) if ":" not in socket.address else Token(f"ipv6@{socket}")
+
+
+def _argument(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

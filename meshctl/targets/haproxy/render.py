@@ -1,0 +1,37 @@
+"""Templates and the rule of what they may print."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from meshctl.resources import folder
+from meshctl.targets.haproxy.model import Configuration
+from meshctl.targets.haproxy.quoting import Token
+
+
+def render(configuration: Configuration) -> bytes:
+    """``haproxy.cfg``."""
+    return _template().render(haproxy=configuration).encode()
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(folder("templates") / "haproxy"),
+        autoescape=False,  # noqa: S701 - no HTML; finalize lets nothing through that is not quoted
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+    )
+    return environment.get_template("haproxy.cfg.j2")
+
+
+def _printable(value: object) -> object:
+    if type(value) is Token or type(value) is int:
+        return value
+    raise TypeError(f"a template printed {value!r}, which nobody quoted")
