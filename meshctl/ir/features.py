@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
@@ -83,7 +84,8 @@ def features_of(root: object) -> Iterator[FeatureUse]:
 
 @cache
 def _fields(kind: type) -> tuple[tuple[str, Needs | None], ...]:
-    hints = get_type_hints(kind, include_extras=True)
+    # The module's names go in by hand: by itself get_type_hints gives the lambdas the class's only.
+    hints = get_type_hints(kind, globalns=vars(sys.modules[kind.__module__]), include_extras=True)
     return tuple(
         (each.name, next((extra for extra in get_args(hints[each.name]) if isinstance(extra, Needs)), None))
         for each in fields(kind)

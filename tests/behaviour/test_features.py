@@ -1,0 +1,64 @@
+"""The tables cover what the targets claim, and stray from it only where a target has said so."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshctl.ir import Feature, Proxy
+from meshctl.targets import target
+from meshctl.targets.base import Emulated, Unsupported
+from tests.behaviour.tables import TABLES, parse_table
+
+# Nobody can ask for these yet: the language has no word for them, and the default is never reached.
+UNASKED = {Feature.MAX_CONNECTIONS, Feature.MAX_REQUESTS}
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_table_names_features_that_exist(table):
+    assert table.features
+    assert set(table.features) <= {str(feature) for feature in Feature}
+
+
+@pytest.mark.parametrize("proxy", Proxy)
+def test_every_capability_is_exercised_by_a_table(proxy):
+    claimed = {
+        feature
+        for feature, capability in target(proxy).CAPABILITIES.items()
+        if not isinstance(capability, Unsupported)
+    }
+    exercised = {feature for table in TABLES for feature in table.features}
+    assert {str(each) for each in claimed - UNASKED} <= exercised
+
+
+def differences():
+    return [(table, row, each) for table in TABLES for row in table.requests for each in row.differs]
+
+
+def test_a_difference_is_a_declared_emulation():
+    for table, row, each in differences():
+        capability = target(Proxy(each.proxy)).CAPABILITIES[Feature(each.feature)]
+        assert isinstance(capability, Emulated), f"{table.name}: {row.name}: {each.proxy} claims {capability}"
+        assert each.feature in table.features, f"{table.name}: {row.name}"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"name": "a", "expect": {"statsu": 200}},
+        {"name": "a", "expects": {}, "expect": {}},
+        {
+            "name": "a",
+            "expect": {},
+            "differs": [{"proxy": "nginx", "role": "caller", "feature": "x", "expect": {"y": 1}}],
+        },
+    ],
+)
+def test_a_key_that_nobody_reads_is_an_error(row):
+    with pytest.raises(ValueError, match="has no"):
+        parse_table("t", {"features": [], "spec": {}, "requests": [row]})
+
+
+def test_rows_are_told_apart():
+    row = {"name": "a", "expect": {}}
+    with pytest.raises(ValueError, match="two rows of one name"):
+        parse_table("t", {"features": [], "spec": {}, "requests": [row, dict(row)]})
