@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from meshctl.spec import Spec
 
 IDENTITIES = "identities.json"
+UNREADABLE = frozenset({"yaml-syntax", "unreadable-file", "too-large"})
+"""Slugs of findings that say that a file could not be read at all; they give exit code 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Loaded:
     """Every file by the name that findings use, so that they can show the line."""
     digest: str
     """``sha256:…`` of all files' contents and names."""
+    unreadable: bool = False
+    """Whether any file is not readable YAML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Validated:
     findings: tuple[Finding, ...]
     texts: Mapping[str, str]
     digest: str
+    unreadable: bool = False
+    """Whether the files themselves could not be read, let alone understood."""
 
     def require(self) -> ir.Mesh:
         """The mesh; raises FindingsError when there is none."""
@@ -66,7 +72,8 @@ def load(location: str) -> Loaded:
     source = Source(read.positions, read.data)
     written, faults = shape(source) if read.data or not read.findings else (None, ())
     spec = Spec(written, source) if written is not None and not read.findings else None
-    return Loaded(spec, in_order((*read.findings, *faults)), read.texts, digest)
+    unreadable = any(each.slug in UNREADABLE for each in read.findings)
+    return Loaded(spec, in_order((*read.findings, *faults)), read.texts, digest, unreadable)
 
 
 def validate(location: str, *, proxy: str | None = None, on_loopback: bool = False) -> Validated:
@@ -83,7 +90,7 @@ def check(loaded: Loaded, *, proxy: str | None = None, on_loopback: bool = False
     from meshctl.targets.check import check as check_targets
 
     if loaded.spec is None:
-        return Validated(None, None, loaded.findings, loaded.texts, loaded.digest)
+        return Validated(None, None, loaded.findings, loaded.texts, loaded.digest, loaded.unreadable)
     spec = resolve.with_proxy(loaded.spec, proxy) if proxy else loaded.spec
     resolution = resolve.resolve(resolve.loopback(spec) if on_loopback else spec)
     findings = list(resolution.findings)
@@ -191,9 +198,29 @@ def _manifest(mesh: ir.Mesh, validated: Validated) -> dict[str, object]:
         "mesh": mesh.name,
         "spec": validated.digest,
         "waivers": sorted({f"{each.slug}: {each.waived}" for each in validated.findings if each.waived}),
-        "proxies": {proxy: target(proxy).VERSION for proxy in sorted({each.proxy for each in mesh.sidecars})},
+        "proxies": {
+            proxy.value: target(proxy).VERSION for proxy in sorted({each.proxy for each in mesh.sidecars})
+        },
         "builds": {
             f"{each.service}/{each.instance}".rstrip("/"): {"proxy": each.proxy, "build": each.build}
             for each in mesh.sidecars
         },
     }
+
+
+def resolved_json(mesh: ir.Mesh) -> str:
+    """The resolved model as JSON, durations in milliseconds, ``at`` true where the user wrote a thing."""
+    import orjson
+
+    from meshctl.resolve.digest import plain
+
+    return orjson.dumps(mesh, default=plain, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def capabilities(location: str | None = None) -> list[dict[str, object]]:
+    """A row for each feature: what each proxy makes of it; with a spec, only what its mesh uses."""
+    from meshctl.targets.check import table
+
+    if location is None:
+        return table()
+    return table(validate(location).require())

@@ -23,5 +23,5 @@ _FEATURES = {LoadBalancingPolicy.ROUND_ROBIN: (Feature.ROUND_ROBIN,)}
 class LoadBalancing:
     """The policy of one cluster; endpoint weights are honoured by all of them."""
 
-    policy: Annotated[LoadBalancingPolicy, Needs(lambda policy: _FEATURES[policy])]
+    policy: Annotated[LoadBalancingPolicy, Needs(_FEATURES.__getitem__)]
     at: Position | None = field(default=None, compare=False)

@@ -33,6 +33,10 @@ _FEATURES = {
 }
 
 
+def _needed_by_conditions(conditions: tuple[RetryCondition, ...]) -> tuple[Feature, ...]:
+    return tuple(_FEATURES[each] for each in conditions)
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """``attempts`` counts the tries after the first; 0 means never.
@@ -42,9 +46,7 @@ class RetryPolicy:
     """
 
     attempts: int
-    conditions: Annotated[
-        tuple[RetryCondition, ...], Needs(lambda conditions: tuple(_FEATURES[each] for each in conditions))
-    ]
+    conditions: Annotated[tuple[RetryCondition, ...], Needs(_needed_by_conditions)]
     idempotent_methods: tuple[str, ...]
     at: Position | None = field(default=None, compare=False)
 

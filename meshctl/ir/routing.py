@@ -27,7 +27,7 @@ _PATH_FEATURES = {PathMatchKind.EXACT: (Feature.PATH_EXACT,), PathMatchKind.PREF
 class PathMatch:
     """Compares with case, without the query. A prefix has no slash at its end, but ``/`` takes all."""
 
-    kind: Annotated[PathMatchKind, Needs(lambda kind: _PATH_FEATURES[kind])]
+    kind: Annotated[PathMatchKind, Needs(_PATH_FEATURES.__getitem__)]
     value: str
     at: Position | None = field(default=None, compare=False)
 
@@ -60,6 +60,10 @@ class RouteMatch:
         return self.path.takes_everything and not self.methods and not self.headers
 
 
+def _needed_by_backends(backends: tuple[WeightedCluster, ...]) -> tuple[Feature, ...]:
+    return (Feature.WEIGHTED_SPLITTING,) if len(backends) > 1 else ()
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One match and what becomes of its requests. Several routes may bear one name, a match each.
@@ -71,7 +75,7 @@ class Route:
     match: RouteMatch
     backends: Annotated[
         tuple[WeightedCluster, ...],
-        Needs(lambda backends: (Feature.WEIGHTED_SPLITTING,) if len(backends) > 1 else ()),
+        Needs(_needed_by_backends),
     ]
     timeout: Timeout
     retries: RetryPolicy

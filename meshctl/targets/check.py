@@ -70,3 +70,26 @@ def _listed(names: list[str]) -> str:
     shown = [f"`{name}`" for name in names[:3]]
     rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(shown) + rest
+
+
+def table(mesh: Mesh | None = None) -> list[dict[str, object]]:
+    """One row for each feature, or for each that ``mesh`` uses; the columns are the proxies'."""
+    used = (
+        {use.feature for sidecar in mesh.sidecars for use in features_of(sidecar)} if mesh else set(Feature)
+    )
+    return [
+        {"feature": feature.value}
+        | {proxy.value: _cell(target(proxy).CAPABILITIES[feature]) for proxy in Proxy}
+        for feature in Feature
+        if feature in used
+    ]
+
+
+def _cell(capability: Capability) -> dict[str, str]:
+    match capability:
+        case Native():
+            return {"kind": "native"}
+        case Emulated(how):
+            return {"kind": "emulated", "how": how}
+        case Unsupported(why, instead):
+            return {"kind": "unsupported", "why": why, "instead": instead}

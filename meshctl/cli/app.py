@@ -1,0 +1,95 @@
+"""The command line as a whole: which commands there are, and how each ends.
+
+Exit codes, the same for every command and format: 0 clean, 1 findings (or a difference), 2 usage,
+unreadable input or a failed tool, 3 a bug of meshctl's, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import typer
+
+from meshctl.diagnostics import FindingsError, MeshctlError
+
+COMMANDS: Mapping[str, str] = {
+    "validate": "is the spec meaningful, and can the chosen proxies do it?",
+    "lint": "is the mesh wise? built-in policies and your own",
+    "build": "compile the spec to sidecar bundles",
+    "diff": "what a change means: two revisions, or the work tree and one",
+    "up": "run the whole mesh on this machine with real proxies",
+    "certs": "the mesh's CA and the certificates of its sidecars",
+    "capabilities": "what each proxy can do, and what this mesh uses",
+}
+"""Name and what `--help` says of it. Each is a module of this package with a ``register`` function."""
+
+
+def application(names: Sequence[str]) -> typer.Typer:
+    """The commands in ``names``; a run imports only the one that it needs."""
+    app = typer.Typer(
+        name="meshctl",
+        help="A service mesh without a control plane: git is the control plane.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name in names:
+        import_module(f"meshctl.cli.{name}").register(app, COMMANDS[name])
+    return app
+
+
+def _options(
+    *,
+    debug: bool = typer.Option(False, "--debug", help="Show a traceback when meshctl itself fails."),
+) -> None:
+    """A service mesh without a control plane: git is the control plane."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and give its exit code."""
+    debug = "--debug" in arguments
+    words = [each for each in arguments if each != "--debug"]
+    chosen = [words[0]] if words and words[0] in COMMANDS else list(COMMANDS)
+    try:
+        result: Any = application(chosen)(args=words, prog_name="meshctl", standalone_mode=False)
+    except MeshctlError as error:
+        return _explain(error)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    except Exception as error:  # noqa: BLE001 - the one place where every error ends in an exit code
+        return _foreign(error, debug=debug)
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: MeshctlError) -> int:
+    from meshctl.cli import findings
+
+    if isinstance(error, FindingsError):
+        findings.show(error.findings, {}, "text", to=sys.stderr)
+        return 1
+    sys.stderr.write(f"meshctl: {findings.printable(str(error))}\n")
+    return 2
+
+
+def _foreign(error: Exception, *, debug: bool) -> int:
+    """Usage errors and exits of the option parser, which has no public names for all of them."""
+    code = getattr(error, "exit_code", None)
+    if isinstance(code, int):
+        show = getattr(error, "show", None)
+        if show is not None:
+            show()
+        return code
+    if debug:
+        raise error
+    sys.stderr.write(
+        f"meshctl: a bug in meshctl, not in your spec: {type(error).__name__}: {error}\n"
+        "Run again with --debug for the traceback, and please report it.\n"
+    )
+    return 3

@@ -1,0 +1,53 @@
+"""Options that several commands share, and the places where a spec is by default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meshctl.cli.findings import FailOn, Format
+from meshctl.diagnostics import UsageError
+from meshctl.ir import Proxy
+
+Spec = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[SPEC]",
+        help="A file, a folder, or REV:path for a git revision. Default: mesh.yaml or mesh/ here.",
+        show_default=False,
+    ),
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How findings are printed.")]
+FailOnOption = Annotated[
+    FailOn, typer.Option("--fail-on", help="The mildest finding that gives exit code 1.")
+]
+ProxyOption = Annotated[
+    Proxy | None,
+    typer.Option(
+        "--proxy", help="Make every sidecar this proxy, whatever the spec says.", show_default=False
+    ),
+]
+Out = Annotated[Path, typer.Option("-o", "--out", help="The output folder.")]
+
+CA_FOLDER = Path(".meshctl") / "ca"
+"""Where `certs init` puts a CA, beside the spec."""
+
+
+def location(spec: str | None) -> str:
+    """The spec that a command works on. Raises UsageError when none is named and none is here."""
+    if spec is not None:
+        return spec
+    for default in ("mesh.yaml", "mesh"):
+        if Path(default).exists():
+            return default
+    raise UsageError("there is no mesh.yaml and no mesh/ here; name the spec: `meshctl … SPEC`")
+
+
+def beside(spec: str) -> Path:
+    """The folder that the spec is in, or the work folder for one from a git revision."""
+    path = Path(spec)
+    if path.is_dir():
+        return path
+    return path.parent if path.exists() else Path()

@@ -1,0 +1,34 @@
+"""`meshctl validate`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from meshctl.cli import findings, options
+from meshctl.cli.findings import FailOn, Format
+
+
+def register(app: typer.Typer, text: str) -> None:
+    """Add the command."""
+    app.command("validate", help=f"Validate: {text}")(validate)
+
+
+def validate(
+    spec: options.Spec = None,
+    form: options.FormatOption = Format.TEXT,
+    fail_on: options.FailOnOption = FailOn.ERROR,
+    proxy: options.ProxyOption = None,
+) -> int:
+    """All findings at once, in the order of their places."""
+    from meshctl import pipeline
+
+    validated = pipeline.validate(options.location(spec), proxy=proxy)
+    findings.show(validated.findings, validated.texts, form)
+    services = len(validated.mesh.sidecars) if validated.mesh else 0
+    told = f"{services} sidecar{'s' if services != 1 else ''}, " if validated.mesh else ""
+    sys.stderr.write(f"{told}{findings.summary(validated.findings)}\n")
+    if validated.unreadable:
+        return 2
+    return findings.exit_code(validated.findings, fail_on)
