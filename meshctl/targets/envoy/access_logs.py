@@ -10,12 +10,15 @@ from meshctl.targets.envoy.protobuf import Message, format_literal, typed
 FLUSH_MILLISECONDS = 500
 """How long a line may wait in Envoy's buffer; its default is ten seconds."""
 
+_CALLER = "%CEL(re.extract(connection.uri_san_peer_certificate, '^spiffe://[^/]*/(.*)$', '\\\\1'))%"
+"""What follows the trust domain, which the handshake has already compared."""
+
 
 def access_logs(sidecar: Sidecar, direction: Literal["inbound", "outbound"]) -> list[Message]:
     """``envoy.config.accesslog.v3.AccessLog`` of one listener. Envoy sorts the keys itself."""
     if not sidecar.access_log.enabled:
         return []
-    log_format = {"json_format": _fields(sidecar, direction)}
+    log_format = {"json_format": _fields(sidecar, direction), "omit_empty_values": True}
     return [
         {
             "name": "access-log",
@@ -31,17 +34,25 @@ def _fields(sidecar: Sidecar, direction: Literal["inbound", "outbound"]) -> Mess
         "mesh": format_literal(sidecar.mesh),
         "service": own,
         "direction": direction,
-        "caller": own if direction == "outbound" else "%DOWNSTREAM_PEER_URI_SAN%",
-        "method": "%REQ(:METHOD)%",
-        "host": "%REQ(:AUTHORITY)%",
-        "path": "%PATH(NQ)%",
-        "route": "%ROUTE_NAME%",
+        "caller": own if direction == "outbound" else _or_empty(_CALLER),
+        "method": _or_empty("%REQ(:METHOD)%"),
+        "host": _or_empty("%REQ(:AUTHORITY)%"),
+        "path": _or_empty("%PATH(NQ)%"),
+        "route": _or_empty("%ROUTE_NAME%"),
         "status": "%RESPONSE_CODE%",
         "duration_ms": "%DURATION%",
         "bytes_in": "%BYTES_RECEIVED%",
         "bytes_out": "%BYTES_SENT%",
-        "upstream": "%UPSTREAM_REMOTE_ADDRESS%",
+        "upstream": _or_empty("%UPSTREAM_REMOTE_ADDRESS%"),
         "tries": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
         "flags": "%RESPONSE_FLAGS%",
         "build": format_literal(sidecar.build),
     }
+
+
+def _or_empty(command: str) -> str:
+    """A missing value as an empty string, where a command alone would have its key left out.
+
+    No client can send a header whose name begins with a colon.
+    """
+    return f"{command}%REQ(:NONE)%"

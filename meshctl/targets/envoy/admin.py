@@ -8,7 +8,7 @@ from meshctl.ir import Sidecar
 from meshctl.targets.envoy.protobuf import Message
 
 CLUSTER = "sidecar:admin"
-_SOCKET = "run/admin.sock"
+_SOCKET = "../run/admin.sock"
 _GET = {"headers": [{"name": ":method", "string_match": {"exact": "GET"}}]}
 
 

@@ -11,7 +11,6 @@ from meshctl.targets.envoy import (
     admin,
     authorization,
     discovery,
-    forwarded_proto,
     hop_status,
     mtls,
     path_gate,
@@ -75,7 +74,7 @@ def _inbound(sidecar: Sidecar, inbound: InboundListener) -> Message:
         http_filters=[
             path_gate.http_filter(),
             authorization.http_filter(inbound.authorization),
-            _mutate_request([*authorization.identity_header(), *forwarded_proto.restore()]),
+            authorization.identity_header(),
         ],
         idle=inbound.idle_timeout,
         access_logs=access_logs.access_logs(sidecar, "inbound"),
@@ -95,7 +94,6 @@ def _outbound(sidecar: Sidecar) -> Message:
         http_filters=[
             path_gate.http_filter(),
             *headers.http_filters(),
-            _mutate_request(forwarded_proto.restore()),
             *hop_status.bring_back(),
         ],
         idle=outbound.idle_timeout,
@@ -117,15 +115,6 @@ def _admin(sidecar: Sidecar) -> Message:
     message = listener("admin", sidecar.admin.bind, manager)
     # Readiness is asked for most when there are too many connections.
     return {**message, "ignore_global_conn_limit": True}
-
-
-def _mutate_request(mutations: list[Message]) -> Message:
-    return {
-        "name": "request-headers",
-        "typed_config": typed(
-            "filters.http.header_mutation.v3.HeaderMutation", mutations={"request_mutations": mutations}
-        ),
-    }
 
 
 def _overload_manager() -> Message:

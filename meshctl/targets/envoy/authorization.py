@@ -23,9 +23,9 @@ def http_filter(authorization: Authorization) -> Message:
     }
 
 
-def identity_header() -> list[Message]:
-    """Request mutations: what a caller says about identities goes, what its certificate says is set."""
-    return [
+def identity_header() -> Message:
+    """A filter: what a caller says about identities goes, what its certificate says is set."""
+    mutations = [
         {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": _aliases()}}}},
         {
             "append": {
@@ -34,6 +34,12 @@ def identity_header() -> list[Message]:
             }
         },
     ]
+    return {
+        "name": "identity-header",
+        "typed_config": typed(
+            "filters.http.header_mutation.v3.HeaderMutation", mutations={"request_mutations": mutations}
+        ),
+    }
 
 
 def _aliases() -> str:

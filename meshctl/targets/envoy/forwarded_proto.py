@@ -21,9 +21,20 @@ def keep() -> list[Message]:
     ]
 
 
-def restore() -> list[Message]:
-    """Request mutations that put it back, or leave none."""
-    return [{"remove": _HEADER}, _copy(_HEADER, _KEPT), {"remove": _KEPT}]
+def restore() -> Message:
+    """Fields of a VirtualHost that put it back, or leave none.
+
+    Not a filter: where the header is missing, Envoy no longer finds a route.
+    """
+    return {
+        "request_headers_to_remove": [_HEADER],
+        "request_headers_to_add": [_copy(_HEADER, _KEPT)["append"]],
+    }
+
+
+def forget(*others: str) -> Message:
+    """Fields of a RouteConfiguration, which take effect after those of its virtual hosts."""
+    return {"request_headers_to_remove": [_KEPT, *others], "most_specific_header_mutations_wins": False}
 
 
 def _copy(to: str, origin: str) -> Message:

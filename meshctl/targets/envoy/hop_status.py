@@ -69,8 +69,7 @@ def _drop_status_header() -> Message:
 
 def _lua_when(name: str, statuses: tuple[int, ...], script: str) -> Message:
     wanted = [
-        {"single_predicate": {"input": _STATUS, "value_match": {"exact": str(status)}}}
-        for status in statuses
+        {"single_predicate": {"input": _STATUS, "value_match": {"exact": str(status)}}} for status in statuses
     ]
     holds = wanted[0] if len(wanted) == 1 else {"or_matcher": {"predicate": wanted}}
     skip = {"name": "skip", "typed_config": typed("filters.common.matcher.action.v3.SkipFilter")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from meshctl.targets.envoy.protobuf import Message, typed
 
 _LITERAL = r"!\x22$&-\-0-:<->@-\[\]-~"
@@ -43,18 +45,34 @@ def http_filter() -> Message:
 
 
 def local_reply() -> Message:
-    """Turns the gate's own answer, known by the request being what the gate refuses, into 400."""
+    """Turns a refusal into 400, where the request is one that the gate refuses.
+
+    403 is the gate's own; 404 is what Envoy answers to ``OPTIONS *`` before any filter sees it.
+    """
     refused = [
-        {"header_filter": {"header": {**_header(name, regex), "invert_match": True}}}
-        for name, regex in ((":path", CANONICAL_TARGET), (":authority", SINGLE_HOST))
+        _on_header(":path", present_match=False),
+        _on_header(":path", **_not(CANONICAL_TARGET)),
+        _on_header(":authority", **_not(SINGLE_HOST)),
     ]
-    is_403 = {
-        "status_code_filter": {
-            "comparison": {"op": "EQ", "value": {"default_value": 403, "runtime_key": "mesh.gate"}}
-        }
-    }
+    conditions = [
+        {"or_filter": {"filters": [_on_status(403), _on_status(404)]}},
+        {"or_filter": {"filters": refused}},
+    ]
     return {
-        "filter": {"and_filter": {"filters": [is_403, {"or_filter": {"filters": refused}}]}},
+        "filter": {"and_filter": {"filters": conditions}},
         "status_code": 400,
         "body": {"inline_string": "request target or host refused"},
     }
+
+
+def _not(regex: str) -> Message:
+    return {"string_match": {"safe_regex": {"regex": regex}}, "invert_match": True}
+
+
+def _on_header(name: str, **match: Any) -> Message:  # noqa: ANN401 - any field of a HeaderMatcher
+    return {"header_filter": {"header": {"name": name, **match}}}
+
+
+def _on_status(status: int) -> Message:
+    value = {"default_value": status, "runtime_key": f"meshctl.gate.{status}"}
+    return {"status_code_filter": {"comparison": {"op": "EQ", "value": value}}}

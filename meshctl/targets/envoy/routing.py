@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import assert_never
 
 from meshctl.ir import InboundListener, OutboundListener, PathMatch, PathMatchKind, Route, VirtualHost
-from meshctl.targets.envoy import discovery, retries, splitting, timeouts
+from meshctl.ir.mesh import STATUS_HEADER
+from meshctl.targets.envoy import discovery, forwarded_proto, retries, splitting, timeouts
 from meshctl.targets.envoy.header_match import HeaderTable
 from meshctl.targets.envoy.protobuf import Message, duration, regex_literal
 
@@ -22,6 +23,7 @@ def route_configuration(
         "name": "outbound",
         "ignore_port_in_host_matching": True,
         "validate_clusters": True,
+        **forwarded_proto.forget(STATUS_HEADER),
         "virtual_hosts": [
             *(_virtual_host(host, outbound, idle, headers) for host in outbound.virtual_hosts),
             _undeclared(outbound.domain),
@@ -36,6 +38,7 @@ def _virtual_host(
     return {
         "name": host.service,
         "domains": [name + dot for name in host.hostnames for dot in ("", ".")],
+        **forwarded_proto.restore(),
         "routes": [
             message
             for route in host.routes
@@ -117,10 +120,12 @@ def to_application(inbound: InboundListener) -> Message:
     return {
         "name": "inbound",
         "validate_clusters": True,
+        **forwarded_proto.forget(),
         "virtual_hosts": [
             {
                 "name": "application",
                 "domains": ["*"],
+                **forwarded_proto.restore(),
                 "routes": [{"match": {"prefix": "/"}, "route": action}],
             }
         ],
