@@ -1,0 +1,9 @@
+"""What a request does, computed from the resolved model: the oracle for explain, test and the live tests.
+
+Written from docs/wire-contract.md and never from an emitter, so that the two can disagree.
+"""
+
+from meshctl.simulate.outcome import Backend, Outcome
+from meshctl.simulate.request import Request, answer, receive, request
+
+__all__ = ["Backend", "Outcome", "Request", "answer", "receive", "request"]
