@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from meshctl.ir import Proxy
-from tests.behaviour.expectations import check_answer, check_logs, check_shares
+from tests.behaviour.expectations import check_answer, check_log_lines, check_logs, check_shares
 from tests.behaviour.tables import TABLES
 from tests.behaviour.world import running
 
@@ -51,4 +51,5 @@ def test_behaviour(table, caller, callee, tmp_path):
 
     with running(table, caller, callee, tmp_path) as world, ThreadPoolExecutor(CLIENTS) as pool:
         found = [fault for listed in pool.map(run, table.requests) for fault in listed]
+    found += check_log_lines(world.lines)
     assert not found, "\n".join([f"{len(found)} of {len(table.requests)} rows differ:", *found])
