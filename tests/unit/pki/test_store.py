@@ -116,6 +116,14 @@ def test_a_chain_or_trust_bundle_without_this_ca(root, authority, name):
     assert state(root, authority) is CertificateState.FOREIGN_CA
 
 
+def test_a_leaf_of_another_ca_before_this_cas_chain(root, authority):
+    other = create_authority("shop.example", NOW).authority
+    issued = issue(other, WEB.identity, MONTH, NOW)
+    chain = issued.chain_pem.replace(other.issuing_pem, authority.issuing_pem)
+    store.write(root, {WEB: replace(issued, chain_pem=chain, trust_pem=authority.root_pem)})
+    assert state(root, authority) is CertificateState.FOREIGN_CA
+
+
 def test_a_second_root_in_the_trust_bundle_is_a_rotation_under_way(root, authority):
     other = create_authority("shop.example", NOW).authority
     path = root / "web/tls/ca.pem"
