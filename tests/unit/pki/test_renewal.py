@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import fcntl
+import os
 import threading
 from datetime import timedelta
 
@@ -65,19 +67,20 @@ def test_nothing_is_touched_when_the_issuer_ends_first(build, identities, author
     assert list(build.rglob("tls")) == []
 
 
-def test_two_at_a_time_do_not_mix_their_pairs(build, identities, authority, now):
-    other = create_authority("shop.example", now).authority
-    threads = [
-        threading.Thread(target=renewal.issue_due, args=(build, identities, each, now))
-        for each in (authority, other) * 3
-    ]
-    for thread in threads:
+def test_two_at_a_time_wait_for_each_other(build, identities, authority, now):
+    """Else the key of one could come to stand beside the certificate of the other."""
+    thread = threading.Thread(target=renewal.issue_due, args=(build, identities, authority, now))
+    descriptor = os.open(build, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         thread.start()
-    for thread in threads:
-        thread.join()
-    states = {each.state for each in renewal.check(build, identities, None, now)}
-    assert states == {CertificateState.VALID}
-    assert list(build.rglob("*.tmp")) == []
+        thread.join(0.2)
+        assert thread.is_alive()
+        assert list(build.rglob("tls")) == []
+    finally:
+        os.close(descriptor)
+    thread.join(10)
+    assert len(certificates(build)) == 3
 
 
 @pytest.mark.parametrize(
