@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -180,7 +179,7 @@ def _replace(root: Path, artifact: Artifact, folders: set[str]) -> None:
     if folder not in folders:
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103
         folders.add(folder)
-    temporary = f"{where}.{secrets.token_hex(4)}.tmp"
+    temporary = f"{where}.{os.urandom(4).hex()}.tmp"
     mode = 0o755 if artifact.executable else 0o644
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
