@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from meshctl import ir
 from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
 from meshctl.targets.haproxy import quoting
+from meshctl.targets.haproxy.model import AccessLog
 from meshctl.targets.haproxy.quoting import Token
+
+_NOW = r'%[date,utime(%Y-%m-%dT%H:%M:%S)].%[date(0,ms),regsub("^.*(...)$","\1")]Z'
 
 
 class Direction(StrEnum):
@@ -18,34 +22,43 @@ class Direction(StrEnum):
 
 
 
-def log_format(sidecar: ir.Sidecar, direction: Direction) -> Token | None:
-    """The line of one listener; None when the log is off."""
+def access_log(sidecar: ir.Sidecar, direction: Direction) -> AccessLog | None:
+    """The lines of one listener; None when the log is off."""
     if not sidecar.access_log.enabled:
         return None
     text = quoting.format_string
     outbound = direction is Direction.OUTBOUND
-    values = {
-        "time": _sample("txn.time"),
+    known = {
         "mesh": text(sidecar.mesh),
         "service": text(sidecar.service),
         "direction": text(direction),
-        "caller": text(sidecar.service) if outbound else _sample("sess.caller"),
-        "method": _sample("txn.method"),
-        "host": _sample("txn.host"),
-        "path": _sample("txn.path"),
-        "route": _sample("txn.route"),
         "status": "%ST",
         "duration_ms": "%Ta",
         "bytes_in": "%U",
         "bytes_out": "%B",
-        "upstream": _sample("txn.upstream"),
-        "tries": "%[var(txn.tries,0)]",
         "flags": '"%ts"',
         "build": text(sidecar.build),
     }
+    request = {
+        "time": _variable("txn.time"),
+        "caller": text(sidecar.service) if outbound else _variable("sess.caller"),
+        **{field: _variable(f"txn.{field}") for field in ("method", "host", "path", "route", "upstream")},
+        "tries": "%[var(txn.tries,0)]",
+    }
+    # A handshake that failed or bytes that were no request: there are no variables to speak of.
+    failure = {
+        "time": f'"{_NOW}"',
+        "caller": text(sidecar.service if outbound else ""),
+        **dict.fromkeys(("method", "host", "path", "route", "upstream"), text("")),
+        "tries": "0",
+    }
+    return AccessLog(_format({**known, **request}), _format({**known, **failure}))
+
+
+def _format(values: Mapping[str, str]) -> Token:
     return quoting.log_format({field: values[field] for field in ACCESS_LOG_FIELDS})
 
 
-def _sample(variable: str) -> str:
+def _variable(name: str) -> str:
     # With its quotes made by HAProxy: where a sample is empty, a log format prints a dash.
-    return f'%[str(\\"),concat(,{variable},\\")]'
+    return f'%[str(\\"),concat(,{name},\\")]'

@@ -1,2 +1,69 @@
-CAPABILITIES = {}
-CONFLICTS = ()
+"""What HAProxy 2.6 can do of the language, and how it differs where it does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from meshctl.ir import Feature, Sidecar
+from meshctl.targets.base import Capability, Conflict, Emulated, Native
+from meshctl.targets.haproxy.load_balancing import HEAVIEST
+
+_HELD = Emulated(
+    "a request body is held back until it is whole; what is over 60 KB is sent on at once and is tried "
+    "again only while connecting fails"
+)
+
+CAPABILITIES: Mapping[Feature, Capability] = {
+    Feature.STATIC_DISCOVERY: Native(),
+    Feature.ENDPOINT_WEIGHTS: Native(),
+    Feature.HOST_ROUTING: Native(),
+    Feature.PATH_EXACT: Native(),
+    Feature.PATH_PREFIX: Native(),
+    Feature.METHOD_MATCH: Native(),
+    Feature.HEADER_MATCH: Native(),
+    Feature.PATH_GATE: Emulated(
+        "two equal Host lines count as one, and a Content-Length beside a Transfer-Encoding is dropped "
+        "and the request served, where others answer 400"
+    ),
+    Feature.WEIGHTED_SPLITTING: Native(),
+    Feature.TIMEOUT: Emulated(
+        "once the response has begun the time starts anew with every piece of it, so that a body that "
+        "keeps coming slowly is not cut"
+    ),
+    Feature.CONNECT_TIMEOUT: Emulated(
+        "on a route without a timeout of its own, a connection that times out is answered 503 only to the "
+        "first request on an application's connection; later ones see that connection closed"
+    ),
+    Feature.IDLE_TIMEOUT: Native(),
+    Feature.RETRY_CONNECT_FAILURE: _HELD,
+    Feature.RETRY_REFUSED_STREAM: Native(),
+    Feature.RETRY_GATEWAY_ERROR: _HELD,
+    Feature.ROUND_ROBIN: Native(),
+    Feature.MAX_CONNECTIONS: Emulated("connections that are kept without a request do not count"),
+    Feature.MAX_REQUESTS: Native(),
+    Feature.MTLS_STRICT: Native(),
+    Feature.AUTHORIZATION_DECLARED: Native(),
+    Feature.IDENTITY_HEADER: Native(),
+    Feature.DEAD_APPLICATION: Native(),
+    Feature.ACCESS_LOG: Emulated(
+        "bytes_in and bytes_out count heads too, and a request whose connection is closed without an answer "
+        "has no line"
+    ),
+    Feature.ADMIN: Native(),
+}
+
+
+def _has_heavy_endpoint(sidecar: Sidecar) -> bool:
+    return any(
+        endpoint.weight > HEAVIEST for cluster in sidecar.clusters for endpoint in cluster.endpoints
+    )
+
+
+CONFLICTS: tuple[Conflict, ...] = (
+    Conflict(
+        features=(Feature.ENDPOINT_WEIGHTS,),
+        applies=_has_heavy_endpoint,
+        why=f"HAProxy knows endpoint weights from 1 to {HEAVIEST} only, after common factors are taken out",
+        instead=f"choose weights whose reduced form stays within {HEAVIEST}, such as 1 and 2 for 1000 and 2000",
+    ),
+)

@@ -107,13 +107,21 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessLog:
+    """The line of a request, and that of what never became one."""
+
+    request: Token
+    failure: Token
+
+
+@dataclass(frozen=True, slots=True)
 class Outbound:
     """The listener of the sidecar's own application."""
 
     bind: Token
     domain_suffix: Token
     idle_timeout: Token
-    access_log: Token | None
+    access_log: AccessLog | None
     virtual_hosts: tuple[VirtualHost, ...]
     rules: tuple[RouteRule, ...]
     targets: tuple[RouteTarget, ...]
@@ -127,14 +135,13 @@ class Inbound:
     bind: Token
     application: Token
     upstream: Token
-    silent: Token
     subject: Token
     callers: tuple[Token, ...]
     identity_prefix: Token
     connect_timeout: Token
     idle_timeout: Token
     pool_timeout: Token
-    access_log: Token | None
+    access_log: AccessLog | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,5 +161,6 @@ class Configuration:
     tls: Tls
     idle_timeout: Token
     admin: Admin
+    unanswered: Token
     outbound: Outbound
     inbound: Inbound | None
