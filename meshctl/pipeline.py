@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from meshctl.diagnostics import Finding, FindingsError, UsageError, in_order
 if TYPE_CHECKING:
     from meshctl.pki.identities import Identities
     from meshctl.pki.store import CertificateStatus
+    from meshctl.rehearsal import Rehearsal
     from meshctl.spec import Spec
 
 IDENTITIES = "identities.json"
@@ -224,3 +226,26 @@ def capabilities(location: str | None = None) -> list[dict[str, object]]:
     if location is None:
         return table()
     return table(validate(location).require())
+
+
+def up(
+    validated: Validated,
+    out: Path,
+    *,
+    now: datetime,
+    sink: Callable[[str, str], None],
+    with_applications: bool,
+) -> AbstractContextManager[Rehearsal]:
+    """Build below ``out`` with a throwaway CA, and run the mesh for the length of a ``with`` block.
+
+    ``sink`` takes the name of a program and a line of its output. Raises what :func:`build` raises, and
+    ToolError when an address is taken or a program does not start.
+    """
+    from meshctl.pki.authority import create_authority, save_authority
+    from meshctl.rehearsal import rehearse
+
+    mesh = validated.require()
+    authority = out / "ca"
+    save_authority(authority, create_authority(mesh.trust_domain, now))
+    build(validated, out / "build", now=now, authority=authority, verify="none")
+    return rehearse(mesh, out / "build", sink, with_applications=with_applications)

@@ -2,7 +2,8 @@
 
 One process serves many instances: ``python -m meshctl.live.echo 127.1.0.1:8080=catalog/v1 …``. With
 ``--control ADDRESS`` it also answers, outside the mesh, ``GET /__echo/hits?id=ID``: how often requests
-with that ``x-echo-id`` arrived, and what each of them looked like.
+with that ``x-echo-id`` arrived, and what each of them looked like. The control address opens last, so whoever reaches it
+reaches all.
 """
 
 from __future__ import annotations
@@ -78,7 +79,6 @@ async def serve(applications: Sequence[Application], control: SocketAddress | No
             await stack.enter_async_context(
                 await _listen(lambda reader, writer: _control(journal, reader, writer), control)
             )
-        print("ready", flush=True)  # noqa: T201 - tells the parent that every address is open
         await asyncio.Event().wait()
 
 

@@ -77,6 +77,24 @@ def require_free(address: ir.SocketAddress, purpose: str) -> None:
             raise ToolError(f"{purpose}: cannot listen on {address}: {error.strerror}") from error
 
 
+def await_open(address: ir.SocketAddress, process: Process, limit: timedelta = START_LIMIT) -> None:
+    """Wait until ``process`` listens on ``address``. Raises ToolError when it ends, or after ``limit``."""
+    deadline = time.monotonic() + limit.total_seconds()
+    while time.monotonic() < deadline:
+        if process.status is not None:
+            process.close()
+            raise ToolError(
+                f"{process.program.name} ended with status {process.status}\n{process.last_words()}"
+            )
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection((address.address, address.port), timeout=1),
+        ):
+            return
+        time.sleep(_POLL)
+    raise ToolError(f"{process.program.name} does not listen on {address}\n{process.last_words()}")
+
+
 def _await_ready(bundle: Bundle, process: Process, deadline: float) -> None:
     admin = bundle.sidecar.admin.bind
     while time.monotonic() < deadline:

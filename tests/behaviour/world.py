@@ -8,7 +8,6 @@ import json
 import os
 import ssl
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from meshctl import artifacts, ir, pipeline
 from meshctl.live.processes import ProcessGroup, Program
-from meshctl.live.sidecars import Bundle, start
+from meshctl.live.sidecars import Bundle, await_open, start
 from meshctl.pki.authority import create_authority, save_authority
 from tests.behaviour.client import Connection, fetch
 from tests.behaviour.silence import swallowing
@@ -133,8 +132,7 @@ def running(table, caller: str, callee: str, folder: Path) -> Iterator[World]:
         for name in table.silent:
             stack.enter_context(swallowing(addresses[name], 15006))
         group = stack.enter_context(ProcessGroup(lambda name, line: lines.append((name, line))))
-        group.start(_echo(world, table, missing, folder))
-        _await_line(lines, "ready")
+        await_open(control, group.start(_echo(world, table, missing, folder)))
         start([Bundle(each, world.folder(each)) for each in chosen], group)
         yield world
         ended = group.ended()
@@ -148,10 +146,3 @@ def _echo(world: World, table, missing: set[str], folder: Path) -> Program:
     ]
     argv = (sys.executable, "-m", "meshctl.live.echo", *applications, "--control", str(world.control))
     return Program("echo", argv, folder)
-
-
-def _await_line(lines: list[tuple[str, str]], wanted: str, limit: float = 10) -> None:
-    deadline = time.monotonic() + limit
-    while not any(line == wanted for _, line in lines):
-        assert time.monotonic() < deadline, f"no {wanted!r} in {lines}"
-        time.sleep(0.02)

@@ -9,27 +9,24 @@ import time
 
 import pytest
 
+from meshctl.ir import SocketAddress
+from meshctl.live.processes import ProcessGroup, Program
+from meshctl.live.sidecars import await_open
+
 V1 = ("127.50.1.1", 8080)
 V2 = ("127.50.1.2", 8080)
 CONTROL = ("127.50.1.3", 8080)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def echo():
-    argv = [
-        sys.executable,
-        "-m",
-        "meshctl.live.echo",
-        "127.50.1.1:8080=catalog/v1",
-        "127.50.1.2:8080=catalog/v2",
-    ]
-    child = subprocess.Popen([*argv, "--control", "127.50.1.3:8080"], stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
-    yield
-    child.terminate()
-    assert child.wait(5) == 0
-    child.stdout.close()
+def echo(tmp_path_factory):
+    applications = ("127.50.1.1:8080=catalog/v1", "127.50.1.2:8080=catalog/v2")
+    argv = (sys.executable, "-m", "meshctl.live.echo", *applications, "--control", "127.50.1.3:8080")
+    with ProcessGroup() as group:
+        process = group.start(Program("echo", argv, tmp_path_factory.mktemp("echo")))
+        await_open(SocketAddress(*CONTROL), process)
+        yield
+    assert process.status == 0
 
 
 def talk(raw, where=V1, limit=5):

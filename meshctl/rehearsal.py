@@ -1,0 +1,89 @@
+"""A built mesh alive on one machine: real proxies and echo applications.
+
+Composes targets and live, as the pipeline does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshctl import ir
+from meshctl.diagnostics import ToolError
+from meshctl.live.echo import Application
+from meshctl.live.processes import ProcessGroup, Program, Sink
+from meshctl.live.sidecars import Bundle, await_open, require_free, start
+from meshctl.targets.bundle import folder
+
+CONTROL = ir.SocketAddress("127.80.0.1", 8080)
+"""Where the echo applications tell what reached them; no service of a mesh on loopback is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A running mesh. ``applications`` is empty when the user brings their own."""
+
+    mesh: ir.Mesh
+    applications: tuple[Application, ...]
+    group: ProcessGroup
+
+    def require_running(self) -> None:
+        """Raises ToolError when a program has ended by itself."""
+        ended = self.group.ended()
+        if ended is not None:
+            raise ToolError(f"{ended.program.name} ended with status {ended.status}\n{ended.last_words()}")
+
+    def variables(self) -> Mapping[str, str]:
+        """Where the (first) sidecar of each service is, for a command that runs beside the mesh."""
+        found: dict[str, str] = {}
+        for sidecar in self.mesh.sidecars:
+            name = sidecar.service.upper().replace("-", "_")
+            found.setdefault(f"MESHCTL_{name}_OUTBOUND", f"http://{sidecar.outbound.bind}")
+            found.setdefault(f"MESHCTL_{name}_ADMIN", f"http://{sidecar.admin.bind}")
+        if self.applications:
+            found["MESHCTL_ECHO_CONTROL"] = f"http://{CONTROL}"
+        return found
+
+
+@contextlib.contextmanager
+def rehearse(mesh: ir.Mesh, out: Path, sink: Sink, *, with_applications: bool) -> Iterator[Rehearsal]:
+    """Run the bundles below ``out`` until the block is left, however it is left.
+
+    Raises ToolError when an address is taken or a program does not start.
+    """
+    applications = tuple(_applications(mesh)) if with_applications else ()
+    with ProcessGroup(sink) as group:
+        if applications:
+            _start_applications(applications, group, out)
+        start([Bundle(each, out / folder(each)) for each in mesh.sidecars], group)
+        yield Rehearsal(mesh, applications, group)
+
+
+def _applications(mesh: ir.Mesh) -> Iterator[Application]:
+    for sidecar in mesh.sidecars:
+        if sidecar.inbound is not None:
+            name = _subset(mesh, sidecar) or sidecar.instance
+            yield Application(sidecar.inbound.application, sidecar.service, name)
+
+
+def _subset(mesh: ir.Mesh, sidecar: ir.Sidecar) -> str:
+    """The subset that a caller's cluster has this instance in; people know instances by it."""
+    for cluster in (cluster for each in mesh.sidecars for cluster in each.clusters):
+        service, _, subset = cluster.name.partition(".")
+        here = sidecar.inbound is not None and any(
+            each.socket == sidecar.inbound.bind for each in cluster.endpoints
+        )
+        if service == sidecar.service and subset and here:
+            return subset
+    return ""
+
+
+def _start_applications(applications: Sequence[Application], group: ProcessGroup, out: Path) -> None:
+    for application in applications:
+        require_free(application.socket, f"{application.service}: application")
+    require_free(CONTROL, "echo applications: control port")
+    argv = (sys.executable, "-m", "meshctl.live.echo", "--control", str(CONTROL), *map(str, applications))
+    await_open(CONTROL, group.start(Program("applications", argv, out)))
