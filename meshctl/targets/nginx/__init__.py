@@ -1,0 +1,33 @@
+"""The NGINX target: NGINX 1.22 with the Lua module, as in Debian 12."""
+
+from __future__ import annotations
+
+from meshctl.artifacts import Artifact
+from meshctl.ir import Proxy, Sidecar
+from meshctl.targets.base import Commands
+from meshctl.targets.nginx.assemble import assemble
+from meshctl.targets.nginx.capabilities import CAPABILITIES, CONFLICTS
+from meshctl.targets.nginx.render import program, render, run
+
+__all__ = ["CAPABILITIES", "COMMANDS", "CONFLICTS", "PROXY", "VERSION", "emit"]
+
+PROXY = Proxy.NGINX
+VERSION = "1.22"
+COMMANDS = Commands(
+    binary="nginx",
+    packages=("nginx", "libnginx-mod-http-lua"),
+    check=("-t", "-q", "-p", ".", "-c", "nginx.conf", "-e", "stderr"),
+    reload='kill -HUP "$(cat ../run/nginx.pid)"',
+)
+
+_STATE = b"# What the running sidecar writes; never part of a build.\n*\n!.gitignore\n"
+
+
+def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
+    """``nginx.conf``, ``mesh.lua``, ``run``, and the folder that NGINX wants to find even when it only checks."""
+    return (
+        Artifact("nginx/nginx.conf", render(assemble(sidecar))),
+        Artifact("nginx/mesh.lua", program()),
+        Artifact("nginx/run", run(), executable=True),
+        Artifact("run/.gitignore", _STATE),
+    )

@@ -1,0 +1,46 @@
+"""Who is let in, and what the application is told about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import assert_never
+
+from meshctl import ir
+from meshctl.ir.mesh import IDENTITY_HEADER, UNTRUSTED_HEADERS
+from meshctl.targets.nginx import quoting
+from meshctl.targets.nginx.model import Caller
+from meshctl.targets.nginx.quoting import Token
+
+
+def callers(authorization: ir.Authorization) -> tuple[Caller, ...]:
+    """Who may call. None: nobody may. The trust domain is checked before, see :mod:`mtls`."""
+    match authorization.mode:
+        case ir.AuthorizationMode.DECLARED:
+            return tuple(
+                Caller(quoting.map_key(rule.principal.service), quoting.value(rule.principal.spiffe_id))
+                for rule in authorization.rules
+            )
+        case _:
+            assert_never(authorization.mode)
+
+
+def identity_header() -> Token:
+    """The header that names the caller."""
+    return quoting.value(IDENTITY_HEADER)
+
+
+def untrusted_headers() -> tuple[Token, ...]:
+    """What is taken from a caller's request: every spelling, but the one that is set."""
+    return tuple(
+        quoting.value(alias)
+        for header in UNTRUSTED_HEADERS
+        for alias in _aliases(header)
+        if alias != IDENTITY_HEADER
+    )
+
+
+def _aliases(header: str) -> Iterator[str]:
+    words = header.split("-")
+    for separators in product("-_.", repeat=len(words) - 1):
+        yield "".join(word + separator for word, separator in zip(words, (*separators, ""), strict=True))

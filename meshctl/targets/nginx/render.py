@@ -1,0 +1,54 @@
+"""Templates and the rule of what they may print."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from meshctl.resources import folder
+from meshctl.targets.nginx.model import Configuration
+from meshctl.targets.nginx.quoting import Token
+
+
+def render(configuration: Configuration) -> bytes:
+    """``nginx.conf``."""
+    return _template().render(nginx=configuration).encode()
+
+
+@cache
+def program() -> bytes:
+    """``mesh.lua``, the same in every bundle."""
+    return (_folder() / "mesh.lua").read_bytes()
+
+
+@cache
+def run() -> bytes:
+    """``run``, the same in every bundle."""
+    return (_folder() / "run").read_bytes()
+
+
+def _folder() -> Path:
+    return folder("templates") / "nginx"
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(_folder()),
+        autoescape=False,  # noqa: S701 - no HTML; finalize lets nothing through that is not quoted
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+    )
+    return environment.get_template("nginx.conf.j2")
+
+
+def _printable(value: object) -> object:
+    if type(value) is Token or type(value) is int:
+        return value
+    raise TypeError(f"a template printed {value!r}, which nobody quoted")
