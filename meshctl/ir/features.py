@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
@@ -84,10 +83,22 @@ def features_of(root: object) -> Iterator[FeatureUse]:
 
 @cache
 def _fields(kind: type) -> tuple[tuple[str, Needs | None], ...]:
-    # The module's names go in by hand: by itself get_type_hints gives the lambdas the class's only.
-    hints = get_type_hints(kind, globalns=vars(sys.modules[kind.__module__]), include_extras=True)
-    return tuple(
-        (each.name, next((extra for extra in get_args(hints[each.name]) if isinstance(extra, Needs)), None))
+    """The fields of a class that can lead to a feature, and what they need."""
+    hints = get_type_hints(kind, include_extras=True)
+    needed = {
+        each.name: next((extra for extra in get_args(hints[each.name]) if isinstance(extra, Needs)), None)
         for each in fields(kind)
         if each.name != "at"
-    )
+    }
+    return tuple((name, its) for name, its in needed.items() if its is not None or _leads_on(hints[name]))
+
+
+@cache
+def _leads_on(hint: object) -> bool:
+    """Whether a value of this type can hold an object that has a place."""
+    if hint is FeatureUse:
+        return True
+    if isinstance(hint, type) and is_dataclass(hint):
+        hints = get_type_hints(hint, include_extras=True)
+        return "at" in hints or any(_leads_on(each) for each in hints.values())
+    return any(_leads_on(each) for each in get_args(hint) if not isinstance(each, Needs))

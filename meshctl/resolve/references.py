@@ -35,11 +35,14 @@ def _check_calls(
     name: str, service: ServiceSpec, here: Source, services: dict[str, ServiceSpec]
 ) -> Iterator[Finding]:
     for callee in service.calls or {}:
-        at = here["calls"].at(callee)
         if callee not in services:
-            yield undefined("service", callee, at, services)
+            yield undefined("service", callee, here["calls"].at(callee), services)
         elif not services[callee].endpoints:
-            yield finding("route-to-empty-pool", at, f"`{name}` calls `{callee}`, which has no endpoints")
+            yield finding(
+                "route-to-empty-pool",
+                here["calls"].at(callee),
+                f"`{name}` calls `{callee}`, which has no endpoints",
+            )
 
 
 def _check_backend(

@@ -121,26 +121,36 @@ class Positions:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A cursor into the raw spec: ``source["services"]["web"].at("timeout")``."""
+    """A cursor into the raw spec: ``source["services"]["web"].at("timeout")``.
+
+    Moving it is cheap; a place is looked up only when it is asked for.
+    """
 
     positions: Positions
     node: Node
-    here: Position | None = None
+    parent: Source | None = None
+    key: str | int = ""
 
     def __getitem__(self, key: str | int) -> Source:
         """The part below ``key``; a cursor to nothing where there is none."""
-        place = self.positions.key(self.node, key)
         node = self.node
-        if isinstance(node, Mapping):
+        if isinstance(node, dict):
             child = node.get(key)
         elif isinstance(node, list) and isinstance(key, int) and key < len(node):
             child = node[key]
         else:
             child = None
-        return Source(self.positions, child, place or self.here)
+        return Source(self.positions, child, self, key)
 
     def __contains__(self, key: str) -> bool:
-        return isinstance(self.node, Mapping) and key in self.node
+        return isinstance(self.node, dict) and key in self.node
+
+    @property
+    def here(self) -> Position | None:
+        """Where this was written; the place of the nearest part around it that was."""
+        if self.parent is None:
+            return None
+        return self.positions.key(self.parent.node, self.key) or self.parent.here
 
     def at(self, *path: str | int) -> Position | None:
         """Where the last part of ``path`` that exists was written (its key, or its item)."""
