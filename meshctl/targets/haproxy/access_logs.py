@@ -34,7 +34,6 @@ def access_log(sidecar: ir.Sidecar, direction: Direction) -> AccessLog | None:
         "direction": text(direction),
         "status": "%ST",
         "duration_ms": "%Ta",
-        "bytes_in": "%U",
         "bytes_out": "%B",
         "flags": '"%ts"',
         "build": text(sidecar.build),
@@ -43,6 +42,7 @@ def access_log(sidecar: ir.Sidecar, direction: Direction) -> AccessLog | None:
         "time": _variable("txn.time"),
         "caller": text(sidecar.service) if outbound else _variable("sess.caller"),
         **{field: _variable(f"txn.{field}") for field in ("method", "host", "path", "route", "upstream")},
+        "bytes_in": "%[var(txn.bytes_in,0)]",
         "tries": "%[var(txn.tries,0)]",
     }
     # A handshake that failed or bytes that were no request: there are no variables to speak of.
@@ -50,6 +50,7 @@ def access_log(sidecar: ir.Sidecar, direction: Direction) -> AccessLog | None:
         "time": f'"{_NOW}"',
         "caller": text(sidecar.service if outbound else ""),
         **dict.fromkeys(("method", "host", "path", "route", "upstream"), text("")),
+        "bytes_in": "0",
         "tries": "0",
     }
     return AccessLog(_format({**known, **request}), _format({**known, **failure}))

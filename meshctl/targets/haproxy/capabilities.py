@@ -46,8 +46,8 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.IDENTITY_HEADER: Native(),
     Feature.DEAD_APPLICATION: Native(),
     Feature.ACCESS_LOG: Emulated(
-        "bytes_in and bytes_out count heads too, and a request whose connection is closed without an answer "
-        "has no line"
+        "bytes_out counts the head too, bytes_in of a chunked body no more than its first 60 KB, and a request "
+        "whose connection is closed without an answer has no line"
     ),
     Feature.ADMIN: Native(),
 }
