@@ -77,6 +77,8 @@ class MeshctlError(Exception):
 class FindingsError(MeshctlError):
     """Work stopped because of findings; exit code 1, or 2 where the input could not be read."""
 
+    exit_code = 1
+
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = in_order(findings)
         super().__init__(f"{len(self.findings)} finding(s)")

@@ -165,7 +165,17 @@ def issue_certificates(
     from meshctl.pki import renewal
     from meshctl.pki.authority import load_authority
 
+    _refuse_tracked(authority)
     return renewal.issue_due(out, _identities(out, services), load_authority(authority), now)
+
+
+def create_authority(validated: Validated, folder: Path, now: datetime) -> None:
+    """Make the mesh's CA in ``folder``; never over another, nor where git would keep its keys."""
+    from meshctl.pki import authority
+
+    mesh = validated.require()
+    _refuse_tracked(folder)
+    authority.save_authority(folder, authority.create_authority(mesh.trust_domain, now))
 
 
 def certificate_status(
@@ -177,6 +187,15 @@ def certificate_status(
 
     issuer = load_authority(authority) if authority else None
     return renewal.check(out, _identities(out, services), issuer, now)
+
+
+def _refuse_tracked(authority: Path) -> None:
+    from meshctl.load.tracking import tracked
+    from meshctl.pki.authority import AuthorityError
+
+    paths = tracked(authority)
+    if paths:
+        raise AuthorityError("ca-tracked", f"git tracks files of the CA in {authority}: {', '.join(paths)}")
 
 
 def _identities(out: Path, services: Sequence[str]) -> Identities:

@@ -73,7 +73,7 @@ def _explain(error: MeshctlError) -> int:
 
     if isinstance(error, FindingsError):
         findings.show(error.findings, {}, "text", to=sys.stderr)
-        return 1
+        return error.exit_code
     sys.stderr.write(f"meshctl: {findings.printable(str(error))}\n")
     return 2
 

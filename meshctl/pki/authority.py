@@ -7,6 +7,7 @@ instead (see the identity manifest in ``identities``).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshctl.catalogue import finding
-from meshctl.diagnostics import FindingsError
+from meshctl.diagnostics import FindingsError, UsageError
 from meshctl.pki import files, profile
 
 ROOT_LIFETIME = timedelta(days=3650)
@@ -33,7 +34,9 @@ ISSUING_KEY = "issuing.key"
 
 
 class AuthorityError(FindingsError):
-    """There is no CA in a folder, it cannot be used, or it would be overwritten."""
+    """There is no CA in a folder, it cannot be used, or it would be overwritten; exit code 2."""
+
+    exit_code = 2
 
     def __init__(self, slug: str, message: str) -> None:
         super().__init__([finding(slug, None, message)])
@@ -92,13 +95,21 @@ def save_authority(folder: Path, new: NewAuthority) -> None:
     """Write the CA as one step: the whole folder appears (mode 0700, keys 0600), or nothing does.
 
     Never overwrites: a folder with anything in it is refused with AuthorityError. The ``.gitignore`` inside keeps
-    keys out of git; whether git tracks the folder already is the caller's to check. Raises OSError.
+    keys out of git; whether git tracks the folder already is the caller's to check. Raises UsageError
+    where nothing can be written.
     """
-    authority = new.authority
     target = folder.absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-    staging.mkdir(mode=0o700)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+        staging.mkdir(mode=0o700)
+        _save(staging, target, new)
+    except OSError as error:
+        raise UsageError(f"cannot write a CA to {folder}: {error.strerror or error}") from error
+
+
+def _save(staging: Path, target: Path, new: NewAuthority) -> None:
+    authority = new.authority
     try:
         with files.folder(staging) as inside:
             files.write(inside, ".gitignore", b"*\n", 0o644)
@@ -178,6 +189,8 @@ def _appear(staging: Path, target: Path) -> None:
         # Renaming a folder replaces an empty one at most.
         staging.rename(target)
     except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
         raise AuthorityError("ca-exists", f"{target} exists and is not an empty folder") from error
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding
+from meshctl.diagnostics import Finding, UsageError
 from meshctl.pki import files, store
 from meshctl.pki.authority import Authority
 from meshctl.pki.identities import Identities
@@ -29,9 +29,24 @@ def issue_due(
 ) -> tuple[CertificateStatus, ...]:
     """Issue what is not valid, or due, into the bundles below ``root``.
 
-    Nothing is replaced before everything could be issued and staged. Returns the former states of what was replaced. Raises IssuerEndsFirstError, and OSError where a
+    Nothing is replaced before everything could be issued and staged. Returns the former states of what was replaced. Raises IssuerEndsFirstError, and UsageError where a
     bundle is missing or not ours to write.
     """
+    try:
+        return _issue_due(root, identities, authority, now)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"there is no bundle {error.filename} in {root}; run `meshctl build` first"
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"cannot write certificates in {root}: {error.filename}: {error.strerror}"
+        ) from error
+
+
+def _issue_due(
+    root: Path, identities: Identities, authority: Authority, now: datetime
+) -> tuple[CertificateStatus, ...]:
     with files.folder(root) as descriptor:
         # Two at a time could leave the key of one beside the certificate of the other.
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,0 +1,161 @@
+"""`meshctl certs`: the mesh's CA and the certificates of its sidecars."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from meshctl.cli import findings, options
+from meshctl.diagnostics import UsageError
+
+if TYPE_CHECKING:
+    from meshctl.pki.store import CertificateStatus
+
+SCHEMA_VERSION = 1
+
+Authority = Annotated[
+    Path | None,
+    typer.Option("--ca", help="The CA's folder. Default: .meshctl/ca beside the spec.", show_default=False),
+]
+Build = Annotated[Path, typer.Option("-o", "--out", help="The folder that `meshctl build` wrote.")]
+Services = Annotated[
+    list[str] | None, typer.Option("--service", help="Only this service's bundles.", show_default=False)
+]
+
+
+class Format(StrEnum):
+    """What `certs status --format` takes."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def register(app: typer.Typer, text: str) -> None:
+    """Add the commands."""
+    certs = typer.Typer(help=f"Certificates: {text}", no_args_is_help=True)
+    for command in (init, issue, status):
+        certs.command(command.__name__)(command)
+    app.add_typer(certs, name="certs")
+
+
+def init(spec: options.Spec = None, ca: Authority = None) -> int:
+    """Make a CA for the mesh: a root for ten years, and below it an issuing CA for one."""
+    from meshctl import pipeline
+
+    where = options.location(spec)
+    validated = pipeline.validate(where)
+    if validated.mesh is None:
+        findings.show(validated.findings, validated.texts, "text", to=sys.stderr)
+        return 2 if validated.unreadable else 1
+    folder = ca or options.beside(where) / options.CA_FOLDER
+    pipeline.create_authority(validated, folder, datetime.now(UTC))
+    sys.stdout.write(f"made the CA of {validated.mesh.trust_domain} in {findings.printable(str(folder))}\n")
+    sys.stderr.write(
+        "Who has these keys can be any service of the mesh: keep the folder out of git and backed up. "
+        "root.key is needed for the next issuing CA only: keep it off this machine.\n"
+    )
+    return 0
+
+
+def issue(
+    spec: options.Spec = None, out: Build = Path("build"), ca: Authority = None, service: Services = None
+) -> int:
+    """Issue the certificates that are missing or due into existing bundles.
+
+    What is issued comes from the identity manifest of the build; the SPEC only says where the CA is.
+    """
+    from meshctl import pipeline
+
+    folder = ca or _default(spec)
+    issued = pipeline.issue_certificates(out, folder, datetime.now(UTC), tuple(service or ()))
+    for each in issued:
+        sys.stdout.write(f"* certificate of {each.holder} ({each.state})\n")
+    sys.stdout.write(f"{_count(len(issued))} issued\n")
+    if issued:
+        sys.stderr.write("Deploy the bundles' tls folders, and reload the sidecars as their README says.\n")
+    return 0
+
+
+def status(
+    spec: options.Spec = None,
+    out: Build = Path("build"),
+    ca: Authority = None,
+    service: Services = None,
+    form: Annotated[Format, typer.Option("--format", help="How the certificates are printed.")] = Format.TEXT,
+) -> int:
+    """Say how every certificate is; exit code 1 when one needs issuing.
+
+    With a CA at hand also whether it is the one that signed.
+    """
+    from meshctl import pipeline
+    from meshctl.pki import renewal
+
+    default = _default(spec)
+    authority = ca or (default if default.is_dir() else None)
+    now = datetime.now(UTC)
+    found = pipeline.certificate_status(out, authority, now, tuple(service or ()))
+    faults = renewal.findings(found)
+    match form:
+        case Format.TEXT:
+            sys.stdout.write(_table(found, now))
+            findings.show(faults, {}, "text", to=sys.stderr)
+        case Format.JSON:
+            sys.stdout.write(_json(found))
+    sys.stderr.write(f"{_count(len(found))}, {len(faults)} to be issued\n")
+    return int(bool(faults))
+
+
+def _default(spec: str | None) -> Path:
+    try:
+        return options.beside(options.location(spec)) / options.CA_FOLDER
+    except UsageError:
+        # Where bundles are deployed there is no spec, and these commands need none.
+        return options.CA_FOLDER
+
+
+def _count(number: int) -> str:
+    return f"{number} certificate{'' if number == 1 else 's'}"
+
+
+def _table(found: Sequence[CertificateStatus], now: datetime) -> str:
+    width = max((len(str(each.holder)) for each in found), default=0)
+    return "".join(f"{each.holder!s:{width}}  {each.state.value:14}  {_end(each, now)}\n" for each in found)
+
+
+def _end(status: CertificateStatus, now: datetime) -> str:
+    if status.not_after is None:
+        return status.message
+    return f"{_moment(status.not_after)} ({(status.not_after - now).days} d)"
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _json(found: Sequence[CertificateStatus]) -> str:
+    import orjson
+
+    document = {
+        "schemaVersion": SCHEMA_VERSION,
+        "certificates": [
+            {
+                "bundle": str(each.holder),
+                "service": each.holder.service,
+                "instance": each.holder.instance,
+                "spiffeId": each.holder.identity.spiffe_id,
+                "state": each.state.value,
+                "notAfter": _moment(each.not_after) if each.not_after else None,
+                "message": each.message,
+            }
+            for each in found
+        ],
+        "summary": dict(sorted(Counter(each.state.value for each in found).items())),
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"

@@ -1,0 +1,142 @@
+"""`meshctl certs` from init to renewal, with its exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from meshctl import pipeline
+from meshctl.cli.app import run
+
+SPEC = """\
+apiVersion: meshctl.dev/v1
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example, proxy: envoy}
+services:
+  web: {port: 8080, endpoints: [{address: 10.0.0.1}], calls: {catalog: {}}}
+  catalog: {port: 8080, endpoints: [{address: 10.0.0.2}]}
+"""
+CA = Path(".meshctl/ca")
+
+
+@pytest.fixture(autouse=True)
+def work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mesh.yaml").write_text(SPEC)
+
+
+@pytest.fixture
+def built():
+    assert run(["build", "--verify", "none"]) == 0
+
+
+def states(capsys):
+    capsys.readouterr()
+    code = run(["certs", "status", "--format", "json"])
+    document = json.loads(capsys.readouterr().out)
+    return code, {each["bundle"]: each["state"] for each in document["certificates"]}
+
+
+def test_from_nothing_to_valid(built, capsys):
+    assert states(capsys) == (1, {"catalog": "missing", "web": "missing"})
+    assert run(["certs", "init"]) == 0
+    assert run(["certs", "issue"]) == 0
+    assert states(capsys) == (0, {"catalog": "valid", "web": "valid"})
+
+
+def test_a_build_issues_when_a_ca_is_at_hand(capsys):
+    assert run(["certs", "init"]) == 0
+    assert run(["build", "--verify", "none"]) == 0
+    assert states(capsys) == (0, {"catalog": "valid", "web": "valid"})
+
+
+@pytest.mark.parametrize(("days_ago", "state"), [(19, "valid"), (21, "due"), (31, "expired")])
+def test_status_fails_inside_the_renewal_window_and_issue_ends_it(built, capsys, days_ago, state):
+    then = datetime.now(UTC) - timedelta(days=days_ago)
+    pipeline.create_authority(pipeline.validate("mesh.yaml"), CA, then)
+    pipeline.issue_certificates(Path("build"), CA, then)
+    code = int(state != "valid")
+    assert states(capsys) == (code, {"catalog": state, "web": state})
+    assert run(["certs", "issue"]) == 0
+    assert states(capsys) == (0, {"catalog": "valid", "web": "valid"})
+
+
+def test_only_one_service(built, capsys):
+    run(["certs", "init"])
+    assert run(["certs", "issue", "--service", "web"]) == 0
+    assert states(capsys) == (1, {"catalog": "missing", "web": "valid"})
+
+
+def test_text_says_why_and_what_to_do(built, capsys):
+    assert run(["certs", "status"]) == 1
+    out, err = capsys.readouterr()
+    assert [line.split()[:2] for line in out.splitlines()] == [["catalog", "missing"], ["web", "missing"]]
+    assert "MSH6002 certificate-missing: certificate of `web`" in err
+    assert "fix: Issue it with `meshctl certs issue`" in err
+
+
+def test_a_ca_is_never_overwritten(capsys):
+    assert run(["certs", "init"]) == 0
+    before = (CA / "root.pem").read_bytes()
+    assert run(["certs", "init"]) == 2
+    assert "MSH6013" in capsys.readouterr().err
+    assert (CA / "root.pem").read_bytes() == before
+
+
+def test_a_ca_that_git_tracks_is_refused(built, capsys):
+    assert run(["certs", "init"]) == 0
+    subprocess.run(["git", "init", "-q", "."], check=True)
+    assert run(["certs", "issue"]) == 0
+    subprocess.run(["git", "add", "-f", str(CA)], check=True)
+    for command in (["certs", "issue"], ["build", "--verify", "none"]):
+        assert run(command) == 2
+        assert "MSH6014" in capsys.readouterr().err
+
+
+def test_git_sees_no_key(built):
+    run(["certs", "init"])
+    run(["certs", "issue"])
+    subprocess.run(["git", "init", "-q", "."], check=True)
+    subprocess.run(["git", "add", "--all", "."], check=True)
+    listed = subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True).stdout.split()
+    assert "build/identities.json" in listed
+    assert not [name for name in listed if "tls/" in name or ".meshctl" in name]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["certs", "status"], "run `meshctl build` first"),
+        (["certs", "issue"], "no identities.json in build"),
+        (["certs", "init", "nowhere.yaml"], "nowhere.yaml"),
+        (["certs", "status", "--format", "xml"], "xml"),
+    ],
+)
+def test_usage_errors(command, said, capsys):
+    assert run(["certs", "init"]) == 0
+    assert run(command) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_issuing_without_a_ca_names_the_way_out(built, capsys):
+    assert run(["certs", "issue"]) == 2
+    assert "meshctl certs init" in capsys.readouterr().err
+
+
+def test_a_lifetime_over_the_issuers_end_is_a_finding(built, capsys):
+    Path("mesh.yaml").write_text(
+        SPEC.replace("proxy: envoy", "proxy: envoy, certificates: {lifetime: 366d, renewBefore: 10d}")
+    )
+    run(["certs", "init"])
+    assert run(["build", "--verify", "none"]) == 1
+    assert "MSH6010" in capsys.readouterr().err
+
+
+def test_no_ca_for_a_spec_with_errors(capsys):
+    Path("mesh.yaml").write_text(SPEC.replace("catalog: {}", "nobody: {}"))
+    assert run(["certs", "init"]) == 1
+    assert "nobody" in capsys.readouterr().err
+    assert not CA.exists()
