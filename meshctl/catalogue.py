@@ -62,6 +62,12 @@ _CODES = (
         "There is nothing to compile.",
         "Point to a mesh file or to a folder with one; `meshctl --help` shows the default places.",
     ),
+    Code(
+        "MSH0007",
+        "hidden-character",
+        "Whoever reads the file would not see it, and a terminal, an editor or a proxy may act on it.",
+        "Remove it.",
+    ),
     # --- references and shape ----------------------------------------------------------------
     Code(
         "MSH1001",

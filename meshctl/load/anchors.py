@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from meshctl.diagnostics import Position
 from meshctl.load import limits
+from meshctl.load.text import brief
 from meshctl.spec.source import Node
 
 Problem = tuple[str, str]
@@ -37,9 +38,9 @@ class Anchors:
     def expand(self, name: str, depth: int) -> tuple[Node, Problem | None]:
         """The node that an alias at ``depth`` stands for, or why it is refused."""
         if name not in self._opened:
-            return None, ("yaml-syntax", f"there is no anchor `&{name}` above this alias")
+            return None, ("yaml-syntax", f"there is no anchor `&{brief(name)}` above this alias")
         if name not in self._nodes:
-            return None, ("yaml-feature-refused", f"`*{name}` stands inside what it refers to")
+            return None, ("yaml-feature-refused", f"`*{brief(name)}` stands inside what it refers to")
         node = self._nodes[name]
         weight, height = self._size(node)
         self._aliased += weight

@@ -6,14 +6,14 @@ bounds do not allow, and no scalar is ever taken for anything but text.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
-from _ruamel_yaml import CParser
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import (
+from yaml import YAMLError
+from yaml.cyaml import CParser
+from yaml.events import (
     AliasEvent,
     MappingEndEvent,
     MappingStartEvent,
@@ -27,10 +27,12 @@ from meshctl.diagnostics import Finding, Position, Related
 from meshctl.load import limits
 from meshctl.load.anchors import Anchors
 from meshctl.load.syntax import directive, syntax_fault
-from meshctl.load.text import decode, name_of, unshown_in
+from meshctl.load.text import brief, decode, name_of, unshown_in
 from meshctl.spec.source import Node, Positions
 
 Event = Any
+_UNTAG = "Remove the tag: a value has the type that its key asks for. Text that begins with `!` needs quotes."
+_SPLIT = "Put it into a file of its own; a spec may be a folder of files."
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -68,14 +70,12 @@ class _Reader:
     """The walk over the events of one file."""
 
     def __init__(self, text: str, file: str, positions: Positions) -> None:
-        content = text.encode()
         self.findings: list[Finding] = []
         self._file = file
         self._text = text
         self._positions = positions
-        self._parser = CParser(content)
-        events = max(limits.EVENTS, len(content) // limits.BYTES_PER_EVENT)
-        self._next: Callable[[], Event] = islice(iter(self._parser.get_event, None), events).__next__
+        self._parser = CParser(text.encode())
+        self._next: Callable[[], Event] = chain.from_iterable(self._batches()).__next__
         # Equal texts are one object: keys repeat in every service.
         self._shared: dict[str, str] = {}
         self._depth = 0
@@ -93,17 +93,31 @@ class _Reader:
             self._next()
             event = self._next()
             if type(event) is not StreamEndEvent:
-                self._report("yaml-feature-refused", event, "a second document begins here; a file holds one")
+                self._report("yaml-feature-refused", event, "a second document begins here", fix=_SPLIT)
         except YAMLError as error:
             self.findings.append(syntax_fault(error, self._text, self._file))
         except StopIteration:
-            at = self._at(self._parser.get_event())
-            self.findings.append(finding("too-large", at, "the file holds too many values for its size"))
+            self._crowded()
         except _StoppedError:
             pass
         else:
             return node
         return None
+
+    def _batches(self) -> Iterator[Iterator[Event]]:
+        """The events; they end early where too many stand in too little text."""
+        events = iter(self._parser.get_event, None)
+        yield islice(events, limits.EVENTS)
+        filled = limits.BATCH * limits.CHARACTERS_PER_EVENT
+        while True:
+            before = self._parser.peek_event().start_mark.index
+            yield islice(events, limits.BATCH)
+            if self._parser.peek_event().start_mark.index - before < filled:
+                return
+
+    def _crowded(self) -> None:
+        message = "more values than a written spec could hold in so little text"
+        self.findings.append(finding("too-large", self._at(self._parser.peek_event()), message))
 
     def _node(self, event: Event) -> Node:
         kind = type(event)
@@ -111,12 +125,9 @@ class _Reader:
             return self._alias(event)
         if self._plain:
             return self._scalar(event) if kind is ScalarEvent else self._container(event)
-        if event.ctag is not None:
-            self._report(
-                "yaml-feature-refused",
-                event,
-                f"the tag `{event.tag}` is refused: values have the type their key asks for",
-            )
+        if event.tag is not None:
+            tag = brief(event.tag.replace("tag:yaml.org,2002:", "!!"))
+            self._report("yaml-feature-refused", event, f"the tag `{tag}` is refused", fix=_UNTAG)
         name = event.anchor
         if name is not None:
             self._open(name, event)
@@ -176,7 +187,7 @@ class _Reader:
         unshown = unshown_in(event.value) if event.style == '"' else None
         if unshown:
             self._report(
-                "unreadable-file",
+                "hidden-character",
                 event,
                 f"an escape makes {name_of(unshown[0])}, which has no place in a spec",
             )
@@ -217,21 +228,24 @@ class _Reader:
         before = self._anchors.open(name, at)
         if before is not None:
             related = (Related(before, "the first one"),)
-            self._report("yaml-feature-refused", event, f"a second anchor is called `{name}`", related)
+            message = f"a second anchor is called `{brief(name)}`"
+            self._report("yaml-feature-refused", event, message, related, "Give it another name.")
 
     def _duplicate(self, key: str, event: Event, before: int) -> None:
         column = before - self._text.rfind("\n", 0, before)
         first = Position(self._file, self._text.count("\n", 0, before) + 1, column)
         related = (Related(first, "the first one"),)
-        self._report("duplicate-key", event, f"`{key}` is written twice in one mapping", related)
+        self._report("duplicate-key", event, f"`{brief(key)}` is written twice in one mapping", related)
 
     def _at(self, event: Event) -> Position:
         mark = event.start_mark
         return Position(self._file, mark.line + 1, mark.column + 1)
 
-    def _report(self, slug: str, event: Event, message: str, related: tuple[Related, ...] = ()) -> None:
+    def _report(
+        self, slug: str, event: Event, message: str, related: tuple[Related, ...] = (), fix: str = ""
+    ) -> None:
         at = self._at(event)
-        self.findings.append(finding(slug, at, message, related=related))
+        self.findings.append(finding(slug, at, message, related=related, fix=fix))
         if len(self.findings) >= limits.FAULTS:
             self.findings.append(
                 finding("too-large", at, f"{limits.FAULTS} faults in one file; the rest of it was not read")

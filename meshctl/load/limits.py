@@ -12,11 +12,12 @@ DEPTH = 64
 """Containers inside containers, counted after aliases are expanded, so that whoever walks a spec may recurse."""
 
 EVENTS = 200_000
-BYTES_PER_EVENT = 4
-"""A file may hold EVENTS events of the parser, or one for every four bytes where that is more.
+BATCH = 50_000
+CHARACTERS_PER_EVENT = 4
+"""After EVENTS events of the parser (beginnings and ends of values), each BATCH must fill so many characters.
 
-A written spec takes six bytes or more for each, so the bound grows with honest files only: what is
-made to be costly (``[[],[],…``) takes one or two, and is stopped within half a second.
+A written spec has six or more, so an honest file may be of any size up to FILE_BYTES; what is made to be
+costly (``[[],[],…``) has one or two, and is stopped within half a second.
 """
 
 ALIASED = 10_000

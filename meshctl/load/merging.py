@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related
+from meshctl.load.text import brief
 from meshctl.spec.source import Node, Positions
 
 ONE_NAMESPACE = ("services", "externals", "gateways")
@@ -100,4 +101,4 @@ def _clashes(data: Mapping, positions: Positions) -> Iterator[Finding]:
 
 def _twice(name: str, at: Position | None, first: Position | None) -> Finding:
     related = (Related(first, "the first one"),) if first else ()
-    return finding("duplicate-definition", at, f"`{name}` is defined twice", related=related)
+    return finding("duplicate-definition", at, f"`{brief(name)}` is defined twice", related=related)

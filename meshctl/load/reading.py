@@ -30,7 +30,7 @@ class SpecSource:
     @property
     def source(self) -> Source:
         """A cursor at the top."""
-        return Source(self.positions, self.data, self.positions.container(self.data))
+        return Source(self.positions, self.data)
 
 
 def read_spec(location: str) -> SpecSource:

@@ -15,6 +15,7 @@ _PLAIN = bytes([*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0x100)])
 _UNSHOWN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
 )
+_LONGEST_ECHO = 60
 _NAMES = {0: "NUL", 0x1B: "ESC", 0x7F: "DEL", 0xFEFF: "a byte order mark"}
 
 
@@ -24,21 +25,22 @@ def decode(content: bytes, file: str) -> str | Finding:
         return too_large(file)
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return finding("unreadable-file", Position(file, 1, 1), "the file is UTF-16, not UTF-8")
+    content = content.removeprefix(_BYTE_ORDER_MARK)
     try:
-        text = content.removeprefix(_BYTE_ORDER_MARK).decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        before = content[: error.start].removeprefix(_BYTE_ORDER_MARK).decode("utf-8")
+        before = content[: error.start].decode("utf-8")
         message = f"byte 0x{content[error.start]:02x} is not UTF-8"
         return finding("unreadable-file", _end_of(before, file), message)
     if content.translate(None, _PLAIN) or not text.isascii():
         unshown = unshown_in(text)
         if unshown:
             at = _end_of(text[: unshown.start()], file)
-            return finding("unreadable-file", at, f"{name_of(unshown[0])} has no place in a spec")
+            return finding("hidden-character", at, f"{name_of(unshown[0])} has no place in a spec")
     if text.count("\r") != text.count("\r\n"):
         alone = re.search(r"\r(?!\n)", text)
         at = _end_of(text[: alone.start()] if alone else text, file)
-        return finding("unreadable-file", at, "a carriage return stands without a line feed")
+        return finding("hidden-character", at, "a carriage return stands without a line feed")
     return text
 
 
@@ -51,6 +53,12 @@ def name_of(character: str) -> str:
     """What to call a character that cannot be shown."""
     code = ord(character)
     return f"{_NAMES.get(code, 'the character')} (U+{code:04X})"
+
+
+def brief(written: str) -> str:
+    """``written`` cut to a length, and to characters, that a message may hold."""
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in written[:_LONGEST_ECHO])
+    return text + "…" if len(written) > _LONGEST_ECHO else text
 
 
 def too_large(file: str) -> Finding:
