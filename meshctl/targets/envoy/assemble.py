@@ -19,7 +19,7 @@ from meshctl.targets.envoy import (
 )
 from meshctl.targets.envoy.header_match import HeaderTable
 from meshctl.targets.envoy.listeners import connection_manager, listener
-from meshctl.targets.envoy.protobuf import Message, typed
+from meshctl.targets.envoy.protobuf import Message, line, typed
 
 MAX_CONNECTIONS = 50_000
 """From callers and the application together; over it Envoy closes new ones. It warns without a limit."""
@@ -54,14 +54,14 @@ def bootstrap(sidecar: Sidecar) -> Message:
         "overload_manager": _overload_manager(),
         "static_resources": {
             "listeners": [
-                *([_inbound(sidecar, inbound)] if inbound else []),
-                _outbound(sidecar),
-                _admin(sidecar),
+                *([line(_inbound(sidecar, inbound))] if inbound else []),
+                line(_outbound(sidecar)),
+                line(_admin(sidecar)),
             ],
             "clusters": [
-                *([discovery.application_cluster(inbound, hop_status.carry_over())] if inbound else []),
+                *([line(_application(inbound))] if inbound else []),
                 *(discovery.outbound_cluster(cluster, sidecar.tls) for cluster in sidecar.clusters),
-                admin.cluster(),
+                line(admin.cluster()),
             ],
         },
     }
@@ -82,6 +82,10 @@ def _inbound(sidecar: Sidecar, inbound: InboundListener) -> Message:
     )
     tls = mtls.downstream(sidecar.identity.trust_domain, sidecar.tls)
     return listener("inbound", inbound.bind, manager, transport_socket=tls)
+
+
+def _application(inbound: InboundListener) -> Message:
+    return discovery.application_cluster(inbound, hop_status.carry_over())
 
 
 def _outbound(sidecar: Sidecar) -> Message:
@@ -127,4 +131,6 @@ def _overload_manager() -> Message:
 
 
 def _dump(message: Message) -> bytes:
-    return orjson.dumps(message, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    """One line for each field, and within it as the parts are laid out."""
+    fields = (orjson.dumps(name) + b": " + orjson.dumps(value) for name, value in message.items())
+    return b"{\n" + b",\n".join(fields) + b"\n}\n"

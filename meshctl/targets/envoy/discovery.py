@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from math import gcd
+
+import orjson
 
 from meshctl.ir import Cluster, Endpoint, InboundListener, TlsContext
 from meshctl.targets.envoy import circuit_breaking, load_balancing, mtls, timeouts
-from meshctl.targets.envoy.protobuf import Message, duration, socket_address, typed
+from meshctl.targets.envoy.protobuf import Message, duration, line, socket_address, typed
 
 APPLICATION = "sidecar:application"
 """Names with a colon are never a service's."""
 
 
-def outbound_cluster(cluster: Cluster, tls: TlsContext) -> Message:
-    """A callee as this sidecar reaches it: HTTP/1.1 over mutual TLS."""
-    return {
+@lru_cache(maxsize=4096)
+def outbound_cluster(cluster: Cluster, tls: TlsContext) -> orjson.Fragment:
+    """A callee as this sidecar reaches it: HTTP/1.1 over mutual TLS. Many callers have the same."""
+    message = {
         "name": cluster.name,
         "type": "STATIC",
         "connect_timeout": duration(cluster.connect_timeout),
@@ -25,6 +29,7 @@ def outbound_cluster(cluster: Cluster, tls: TlsContext) -> Message:
         "transport_socket": mtls.upstream(cluster.identity, tls),
         "typed_extension_protocol_options": http_protocol(cluster.idle_timeout),
     }
+    return line(message)
 
 
 def application_cluster(inbound: InboundListener, http_filters: list[Message]) -> Message:

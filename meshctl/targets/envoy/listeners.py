@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from meshctl.ir import SocketAddress
 from meshctl.targets.envoy import forwarded_proto, timeouts
-from meshctl.targets.envoy.protobuf import Message, duration, socket_address, typed
+from meshctl.targets.envoy.protobuf import Message, duration, line, socket_address, typed
 from meshctl.targets.envoy.retries import BODY_BUFFER_BYTES
 
 
@@ -38,7 +38,7 @@ def connection_manager(
         stat_prefix=name,
         codec_type="HTTP1",
         route_config=routes,
-        http_filters=[*http_filters, _router()],
+        http_filters=[*(line(each) for each in http_filters), line(_router())],
         access_log=access_logs,
         local_reply_config={"mappers": local_replies},
         early_header_mutation_extensions=forwarded_proto.keep(),

@@ -71,12 +71,7 @@ def downstream(trust_domain: str, tls: TlsContext) -> Message:
 
 def _common(name: Message, tls: TlsContext) -> Message:
     return {
-        "tls_params": {
-            "tls_minimum_protocol_version": _version(tls.minimum_version),
-            "tls_maximum_protocol_version": _version(tls.maximum_version),
-            "cipher_suites": list(_CIPHER_SUITES),
-            "ecdh_curves": ["X25519", "P-256"],
-        },
+        "tls_params": _parameters(tls),
         "tls_certificate_sds_secret_configs": [_secret("identity", IDENTITY_FILE)],
         "combined_validation_context": {
             "default_validation_context": {
@@ -85,6 +80,17 @@ def _common(name: Message, tls: TlsContext) -> Message:
             "validation_context_sds_secret_config": _secret("trust", TRUST_FILE),
         },
     }
+
+
+def _parameters(tls: TlsContext) -> Message:
+    parameters = {
+        "tls_minimum_protocol_version": _version(tls.minimum_version),
+        "tls_maximum_protocol_version": _version(tls.maximum_version),
+        "ecdh_curves": ["X25519", "P-256"],
+    }
+    if tls.minimum_version is TlsVersion.V1_2:
+        parameters["cipher_suites"] = list(_CIPHER_SUITES)
+    return parameters
 
 
 def _secret(name: str, file: str) -> Message:

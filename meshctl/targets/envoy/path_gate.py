@@ -25,15 +25,14 @@ SINGLE_HOST = "[^,]+"
 """Envoy joins two Host lines with a comma, which no host name has."""
 
 
-def _header(name: str, regex: str) -> Message:
-    return {"name": name, "string_match": {"safe_regex": {"regex": regex}}}
+_REFUSED = "request target or host refused"
 
 
 def http_filter() -> Message:
     """The first filter of every listener. Its 403 becomes 400 in :func:`local_reply`."""
     canonical = [
-        {"header": _header(":path", CANONICAL_TARGET)},
-        {"header": _header(":authority", SINGLE_HOST)},
+        {"header": {"name": ":path", **_matching(CANONICAL_TARGET)}},
+        {"header": {"name": ":authority", **_matching(SINGLE_HOST)}},
     ]
     policy = {"permissions": [{"and_rules": {"rules": canonical}}], "principals": [{"any": True}]}
     return {
@@ -47,12 +46,13 @@ def http_filter() -> Message:
 def local_reply() -> Message:
     """Turns a refusal into 400, where the request is one that the gate refuses.
 
-    403 is the gate's own; 404 is what Envoy answers to ``OPTIONS *`` before any filter sees it.
+    403 is the gate's own; 404 is what Envoy answers to ``OPTIONS *`` before any filter sees it. The
+    gate's dynamic metadata would say so more shortly, but it is written after the reply.
     """
     refused = [
         _on_header(":path", present_match=False),
-        _on_header(":path", **_not(CANONICAL_TARGET)),
-        _on_header(":authority", **_not(SINGLE_HOST)),
+        _on_header(":path", **_matching(CANONICAL_TARGET), invert_match=True),
+        _on_header(":authority", **_matching(SINGLE_HOST), invert_match=True),
     ]
     conditions = [
         {"or_filter": {"filters": [_on_status(403), _on_status(404)]}},
@@ -61,12 +61,12 @@ def local_reply() -> Message:
     return {
         "filter": {"and_filter": {"filters": conditions}},
         "status_code": 400,
-        "body": {"inline_string": "request target or host refused"},
+        "body": {"inline_string": _REFUSED},
     }
 
 
-def _not(regex: str) -> Message:
-    return {"string_match": {"safe_regex": {"regex": regex}}, "invert_match": True}
+def _matching(regex: str) -> Message:
+    return {"string_match": {"safe_regex": {"regex": regex}}}
 
 
 def _on_header(name: str, **match: Any) -> Message:  # noqa: ANN401 - any field of a HeaderMatcher

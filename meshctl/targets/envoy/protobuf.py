@@ -6,6 +6,8 @@ import string
 from datetime import timedelta
 from typing import Any
 
+import orjson
+
 from meshctl.ir import SocketAddress
 
 Message = dict[str, Any]
@@ -19,6 +21,11 @@ def typed(message: str, **fields: Any) -> Message:  # noqa: ANN401 - any field o
     """A ``google.protobuf.Any``: ``message`` is the name without ``envoy.`` or ``envoy.extensions.``."""
     package = "envoy" if message.startswith(("config.", "type.")) else "envoy.extensions"
     return {"@type": f"type.googleapis.com/{package}.{message}", **fields}
+
+
+def line(message: Message) -> orjson.Fragment:
+    """``message`` on a line of its own: diffs stay readable at a third of the bytes that indenting takes."""
+    return orjson.Fragment(b"\n" + orjson.dumps(message))
 
 
 def duration(value: timedelta) -> str:

@@ -10,7 +10,7 @@ from meshctl.ir import InboundListener, OutboundListener, PathMatch, PathMatchKi
 from meshctl.ir.mesh import STATUS_HEADER
 from meshctl.targets.envoy import discovery, forwarded_proto, retries, splitting, timeouts
 from meshctl.targets.envoy.header_match import HeaderTable
-from meshctl.targets.envoy.protobuf import Message, duration, regex_literal
+from meshctl.targets.envoy.protobuf import Message, duration, line, regex_literal
 
 _ONE_LABEL = "[^.,]*\\.?(?::[0-9]*)?"
 
@@ -25,9 +25,9 @@ def route_configuration(
         "validate_clusters": True,
         **forwarded_proto.forget(STATUS_HEADER),
         "virtual_hosts": [
-            *(_virtual_host(host, outbound, idle, headers) for host in outbound.virtual_hosts),
-            _undeclared(outbound.domain),
-            _unknown(),
+            *(line(_virtual_host(host, outbound, idle, headers)) for host in outbound.virtual_hosts),
+            line(_undeclared(outbound.domain)),
+            line(_unknown()),
         ],
     }
 
@@ -40,7 +40,7 @@ def _virtual_host(
         "domains": [name + dot for name in host.hostnames for dot in ("", ".")],
         **forwarded_proto.restore(),
         "routes": [
-            message
+            line(message)
             for route in host.routes
             for message in _routes(route, _idle(route, outbound, idle), headers)
         ],
@@ -53,10 +53,9 @@ def _idle(route: Route, outbound: OutboundListener, idle: Mapping[str, timedelta
 
 def _routes(route: Route, idle: timedelta, headers: HeaderTable) -> Iterator[Message]:
     """One route, or one for each group of methods that is retried in its own way."""
-    matched = {
-        **_path(route.match.path),
-        "dynamic_metadata": [headers.matcher(each) for each in route.match.headers],
-    }
+    matched = _path(route.match.path)
+    if route.match.headers:
+        matched["dynamic_metadata"] = [headers.matcher(each) for each in route.match.headers]
     if not route.backends:
         condition = _methods(route.match.methods)
         yield {"name": route.name, "match": {**matched, **condition}, "direct_response": {"status": 503}}
