@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from meshctl.ir import Proxy
+from tests.behaviour import simulated
 from tests.behaviour.expectations import check_answer, check_log_lines, check_logs, check_shares
 from tests.behaviour.tables import TABLES
-from tests.behaviour.world import running
+from tests.behaviour.world import build, instances, running, specification
 
 PAIRS = [(caller, callee) for caller in Proxy for callee in Proxy]
 
@@ -52,4 +53,17 @@ def test_behaviour(table, caller, callee, tmp_path):
     with running(table, caller, callee, tmp_path) as world, ThreadPoolExecutor(CLIENTS) as pool:
         found = [fault for listed in pool.map(run, table.requests) for fault in listed]
     found += check_log_lines(world.lines)
+    assert not found, "\n".join([f"{len(found)} of {len(table.requests)} rows differ:", *found])
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: f"{table.name}[simulator]")
+def test_simulator(table, tmp_path):
+    spec = specification(table, Proxy.ENVOY, Proxy.ENVOY)
+    mesh, _ = build(spec, tmp_path)
+    found = [
+        f"{row.name}: {fault}"
+        for row in table.requests
+        if row.simulated
+        for fault in simulated.faults(mesh, instances(spec), table, row)
+    ]
     assert not found, "\n".join([f"{len(found)} of {len(table.requests)} rows differ:", *found])

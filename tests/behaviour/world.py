@@ -16,7 +16,7 @@ from pathlib import Path
 from meshctl import artifacts, ir, pipeline
 from meshctl.live.processes import ProcessGroup, Program
 from meshctl.live.sidecars import Bundle, await_open, start
-from meshctl.pki.authority import create_authority, save_authority
+from meshctl.pki.authority import NewAuthority, create_authority, save_authority
 from tests.behaviour.client import Connection, fetch
 from tests.behaviour.silence import swallowing
 
@@ -105,12 +105,12 @@ def client_context(bundle: Path) -> ssl.SSLContext:
     return context
 
 
-def build(spec: dict, folder: Path) -> tuple[ir.Mesh, Path]:
-    """Compile ``spec`` with certificates of a CA of its own."""
+def build(spec: dict, folder: Path, authority: NewAuthority | None = None) -> tuple[ir.Mesh, Path]:
+    """Compile ``spec`` with certificates of a CA of its own, or of the one that is given."""
     now = datetime.now(UTC)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "mesh.yaml").write_text(json.dumps(spec, indent=1))
-    save_authority(folder / "ca", create_authority(TRUST_DOMAIN, now))
+    save_authority(folder / "ca", authority or create_authority(TRUST_DOMAIN, now))
     validated = pipeline.validate(str(folder / "mesh.yaml"))
     out = folder / "build"
     pipeline.build(validated, out, now=now, authority=folder / "ca", verify="none")

@@ -1,0 +1,224 @@
+"""What must not get through a handshake: each proxy as the callee, and as the caller."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import socketserver
+import ssl
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from meshctl import ir
+from meshctl.live.processes import ProcessGroup, Program
+from meshctl.live.sidecars import Bundle, await_open, start
+from meshctl.pki.authority import create_authority
+from meshctl.pki.issue import issue
+from tests.behaviour.client import Connection
+from tests.behaviour.tables import Expect, Row, Table
+from tests.behaviour.world import DOMAIN, TRUST_DOMAIN, build, instances, specification
+
+NOW = datetime.now(UTC)
+CA = create_authority(TRUST_DOMAIN, NOW - timedelta(days=2))
+FOREIGN_CA = create_authority(TRUST_DOMAIN, NOW - timedelta(days=2))
+LIFETIME = timedelta(days=30)
+ROW = Row("a request", Expect())
+
+TABLE = Table(
+    name="tls",
+    features=["strict mTLS"],
+    spec={
+        "services": {
+            "client": {"port": 8080, "endpoints": [{"address": "127.50.0.1"}], "calls": {"server": {}}},
+            "server": {
+                "port": 8080,
+                "endpoints": [{"address": "127.50.0.11"}],
+                "retries": {"attempts": 0},
+                "connectTimeout": "1s",
+            },
+        }
+    },
+    requests=[],
+)
+
+
+def identity(service, trust_domain=TRUST_DOMAIN):
+    return ir.WorkloadIdentity(service, trust_domain, DOMAIN)
+
+
+def chain(folder, who, *, authority=CA, lifetime=LIFETIME, issued_at=NOW):
+    """A certificate with its key in one file for `ssl`, issued as asked."""
+    issued = issue(authority.authority, who, lifetime, issued_at)
+    path = folder / "chain.pem"
+    path.write_bytes(issued.key_pem + issued.chain_pem)
+    return path
+
+
+def good(folder, service):
+    return chain(folder, identity(service))
+
+
+def foreign(folder, service):
+    return chain(folder, identity(service), authority=FOREIGN_CA)
+
+
+def expired(folder, service):
+    return chain(folder, identity(service), lifetime=timedelta(hours=1), issued_at=NOW - timedelta(hours=3))
+
+
+def not_yet_valid(folder, service):
+    return chain(folder, identity(service), issued_at=NOW + timedelta(hours=3))
+
+
+def of_another_trust_domain(folder, service):
+    return chain(folder, identity(service, "other.example"))
+
+
+def of_another_service(folder, service):
+    return chain(folder, identity("other"))
+
+
+def nothing(folder, service):
+    return None
+
+
+@contextlib.contextmanager
+def sidecar(tmp_path, proxy, service, *, with_application=False):
+    """One sidecar of the table's mesh, everybody else left to the test."""
+    spec = specification(TABLE, proxy, proxy)
+    mesh, out = build(spec, tmp_path, CA)
+    found = {each.service: each for each in mesh.sidecars}
+    one = found[service]
+    lines = []
+    with ProcessGroup(lambda *line: lines.append(line)) as group:
+        if with_application:
+            address = instances(spec)[f"{service}/1"]
+            argv = ("-m", "meshctl.live.echo", f"{address}:8080={service}/1", "--control", f"{address}:8081")
+            process = group.start(Program("echo", (sys.executable, *argv), tmp_path))
+            await_open(ir.SocketAddress(address, 8081), process)
+        start([Bundle(one, out / service / one.instance)], group)
+        yield one, found
+
+
+def client_context(certificate, *, version=None):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if certificate is not None:
+        context.load_cert_chain(certificate)
+    if version is not None:
+        context.maximum_version = version
+    return context
+
+
+@pytest.mark.parametrize("proxy", ir.Proxy)
+def test_a_callee_reads_requests_of_the_mesh_only(proxy, tmp_path):
+    with sidecar(tmp_path, proxy, "server", with_application=True) as (server, _):
+
+        def ask(context):
+            with Connection(server.inbound.bind, context, server.identity.dns_name) as connection:
+                return connection.ask(ROW).status
+
+        answers = {
+            make.__name__: ask(client_context(make(tmp_path, "client")))
+            for make in (good, nothing, foreign, expired, not_yet_valid, of_another_trust_domain)
+        }
+        answers["plaintext"] = ask(None)
+        again = ask(client_context(good(tmp_path, "client")))
+    assert answers.pop("good") == again == 200
+    assert answers == dict.fromkeys(answers), "an answer where none should come"
+
+
+class Impostor(socketserver.ThreadingTCPServer):
+    """Stands where the callee's sidecar should be, with a certificate of the test's choice."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, address, certificate, trust):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
+        self.requests: list[bytes] = []
+        self.names: list[str | None] = []
+        self.peers: list = []
+        if self.context:
+            self.context.load_cert_chain(certificate)
+            self.context.load_verify_locations(trust)
+            self.context.verify_mode = ssl.CERT_OPTIONAL
+            self.context.sni_callback = lambda sock, name, context: self.names.append(name)
+        super().__init__((address.address, address.port), socketserver.BaseRequestHandler)
+
+    def finish_request(self, request, client_address):
+        request.settimeout(3)
+        with contextlib.suppress(OSError):
+            if self.context is None:
+                self.answer(request)
+                return
+            with self.context.wrap_socket(request, server_side=True) as stream:
+                self.answer(stream)
+
+    def answer(self, stream):
+        received = b""
+        while b"\r\n\r\n" not in received and (piece := stream.recv(65536)):
+            received += piece
+        if received.startswith(b"GET "):
+            self.requests.append(received)
+            self.peers.append(stream.getpeercert() if self.context else None)
+            stream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+
+
+@contextlib.contextmanager
+def impostor(address, certificate, trust):
+    with Impostor(address, certificate, trust) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize("proxy", ir.Proxy)
+def test_a_caller_speaks_to_its_callee_only(proxy, tmp_path):
+    trust = tmp_path / "trust.pem"
+    trust.write_bytes(CA.authority.root_pem + CA.authority.issuing_pem)
+    answers, requests = {}, {}
+    with sidecar(tmp_path, proxy, "client") as (client, found):
+        callee = found["server"].inbound.bind
+        for make in (
+            of_another_service,
+            foreign,
+            expired,
+            not_yet_valid,
+            nothing,
+            good,
+        ):
+            with (
+                impostor(callee, make(tmp_path, "server"), trust) as server,
+                Connection(client.outbound.bind) as connection,
+            ):
+                answers[make.__name__] = connection.ask(ROW).status
+                requests[make.__name__] = len(server.requests)
+        (peer,) = server.peers
+    assert answers.pop("good") == 200
+    assert requests.pop("good") == 1
+    assert answers == dict.fromkeys(answers, 503)
+    assert requests == dict.fromkeys(requests, 0), "a request reached someone who is not the callee"
+    assert set(server.names) == {"server.test.mesh"}
+    assert ("URI", "spiffe://test.example/client") in peer["subjectAltName"]
+
+
+def test_the_impostor_itself_would_answer(tmp_path):
+    """So that a refusal above is the proxy's doing."""
+    trust = tmp_path / "trust.pem"
+    trust.write_bytes(CA.authority.root_pem)
+    address = ir.SocketAddress("127.50.3.1", 15006)
+    with (
+        impostor(address, foreign(tmp_path, "server"), trust),
+        socket.create_connection(("127.50.3.1", 15006)) as raw,
+        client_context(None).wrap_socket(raw) as stream,
+    ):
+        stream.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert stream.recv(100).startswith(b"HTTP/1.1 200 OK")
