@@ -94,7 +94,7 @@ def _tries(cluster: ir.Cluster, policy: splitting.Policy) -> Tries:
         algorithm=load_balancing.algorithm(cluster.load_balancing),
         server_name=mtls.server_name(cluster),
         server_name_sample=mtls.server_name_sample(cluster),
-        servers=discovery.servers(cluster),
+        servers=discovery.servers(cluster, policy.attempts),
         holds_body=bool(policy.causes),
     )
 
