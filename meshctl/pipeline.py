@@ -162,11 +162,16 @@ def issue_certificates(
     out: Path, authority: Path, now: datetime, services: Sequence[str] = ()
 ) -> tuple[CertificateStatus, ...]:
     """Issue what is missing or due into the bundles below ``out``; returns the former states."""
+    from meshctl.pki import facts
+
+    _refuse_tracked(authority)
+    identities = _identities(out, services)
+    if facts.settled(out, identities, authority, now):
+        return ()
     from meshctl.pki import renewal
     from meshctl.pki.authority import load_authority
 
-    _refuse_tracked(authority)
-    return renewal.issue_due(out, _identities(out, services), load_authority(authority), now)
+    return renewal.issue_due(out, identities, load_authority(authority), now)
 
 
 def create_authority(validated: Validated, folder: Path, now: datetime) -> None:
@@ -191,10 +196,11 @@ def certificate_status(
 
 def _refuse_tracked(authority: Path) -> None:
     from meshctl.load.tracking import tracked
-    from meshctl.pki.authority import AuthorityError
 
     paths = tracked(authority)
     if paths:
+        from meshctl.pki.authority import AuthorityError
+
         raise AuthorityError("ca-tracked", f"git tracks files of the CA in {authority}: {', '.join(paths)}")
 
 

@@ -23,14 +23,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from meshctl.catalogue import finding
 from meshctl.diagnostics import FindingsError, UsageError
 from meshctl.pki import files, profile
+from meshctl.pki.files import ISSUING_CERTIFICATE, ISSUING_KEY, ROOT_CERTIFICATE, ROOT_KEY
 
 ROOT_LIFETIME = timedelta(days=3650)
 ISSUING_LIFETIME = timedelta(days=365)
-
-ROOT_CERTIFICATE = "root.pem"
-ROOT_KEY = "root.key"
-ISSUING_CERTIFICATE = "issuing.pem"
-ISSUING_KEY = "issuing.key"
 
 
 class AuthorityError(FindingsError):

@@ -8,6 +8,11 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+ROOT_CERTIFICATE = "root.pem"
+ROOT_KEY = "root.key"
+ISSUING_CERTIFICATE = "issuing.pem"
+ISSUING_KEY = "issuing.key"
+
 LIMIT = 256 * 1024
 """No PEM file of ours comes near this many bytes."""
 
@@ -65,6 +70,12 @@ def write(inside: int, name: str, content: bytes, mode: int, *, durable: bool = 
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def ignore_all(inside: int) -> None:
+    """Keep everything in a folder out of git, unless somebody already said what to ignore there."""
+    with contextlib.suppress(FileExistsError):
+        write(inside, ".gitignore", b"*\n", 0o644, durable=False)
 
 
 def is_link(inside: int, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 from collections.abc import Iterable
 from datetime import datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, UsageError
-from meshctl.pki import files, store
+from meshctl.pki import facts, files, store
 from meshctl.pki.authority import Authority
 from meshctl.pki.identities import Identities
 from meshctl.pki.issue import issue
@@ -29,8 +30,8 @@ def issue_due(
 ) -> tuple[CertificateStatus, ...]:
     """Issue what is not valid, or due, into the bundles below ``root``.
 
-    Nothing is replaced before everything could be issued and staged. Returns the former states of what was replaced. Raises IssuerEndsFirstError, and UsageError where a
-    bundle is missing or not ours to write.
+    Nothing is replaced before everything could be issued and staged. Returns the former states of what was
+    replaced. Raises IssuerEndsFirstError, and UsageError where a bundle is missing or not ours to write.
     """
     try:
         return _issue_due(root, identities, authority, now)
@@ -50,15 +51,20 @@ def _issue_due(
     with files.folder(root) as descriptor:
         # Two at a time could leave the key of one beside the certificate of the other.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        replaced = tuple(
-            each
-            for each in check(root, identities, authority, now)
-            if each.state is not CertificateState.VALID
-        )
+        # Before the files are read, so that a change afterwards is seen as one.
+        marks = {each: facts.marks(root, each) for each in identities.holders}
+        found = check(root, identities, authority, now)
+        ends = {each.holder: each.not_after for each in found}
+        replaced = tuple(each for each in found if each.state is not CertificateState.VALID)
         lifetime = identities.policy.lifetime
-        store.write(
-            root, {each.holder: issue(authority, each.holder.identity, lifetime, now) for each in replaced}
-        )
+        issued = {each.holder: issue(authority, each.holder.identity, lifetime, now) for each in replaced}
+        store.write(root, issued)
+        for holder, each in issued.items():
+            marks[holder], ends[holder] = facts.marks(root, holder), each.not_after
+        known = [(each, marks[each], end) for each, end in ends.items() if end]
+        with contextlib.suppress(OSError):
+            # They save time only; the certificates are in place.
+            facts.record(root, facts.digest(authority.root_pem, authority.issuing_pem), now, known)
     return replaced
 
 

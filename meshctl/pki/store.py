@@ -34,7 +34,6 @@ TLS = PurePosixPath(CERTIFICATE).parent.name
 _CERTIFICATE = PurePosixPath(CERTIFICATE).name
 _PRIVATE_KEY = PurePosixPath(PRIVATE_KEY).name
 _TRUST_BUNDLE = PurePosixPath(TRUST_BUNDLE).name
-_IGNORE = ".gitignore"
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 _SYNC_EACH = 100
@@ -179,8 +178,7 @@ def _stage(tls: int, issued: Issued, suffix: str, *, durable: bool) -> None:
         if files.is_link(tls, name):
             # Renaming would replace the link, which somebody made on purpose.
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), f"{TLS}/{name}")
-    with contextlib.suppress(FileExistsError):
-        files.write(tls, _IGNORE, b"*\n", 0o644, durable=False)
+    files.ignore_all(tls)
     files.write(tls, _CERTIFICATE + suffix, issued.chain_pem, 0o644, durable=durable)
     files.write(tls, _PRIVATE_KEY + suffix, issued.key_pem, 0o600, durable=durable)
     files.write(tls, _TRUST_BUNDLE + suffix, issued.trust_pem, 0o644, durable=durable)
