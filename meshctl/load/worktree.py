@@ -104,7 +104,7 @@ class _Folder:
                         path = f"{folder}/{entry.name}" if folder else entry.name
                         if entry.is_dir(follow_symlinks=False):
                             folders.append(path)
-                        elif entry.is_symlink() and entry.is_dir():
+                        elif entry.is_symlink() and Path(entry.path).is_dir():
                             self._refuse_folder_link(path)
                         elif is_spec_file(path):
                             found.append(path)
