@@ -9,10 +9,10 @@ local find, match, min = string.find, string.match, math.min
 
 local ffi = require "ffi"
 
-local mesh = {clusters = {}, destinations = {}, header_conditions = {}}
+local mesh = {clusters = {}, destinations = {}, header_conditions = {}, untrusted_headers = {}}
 
 local HOP_STATUS, CARRIED_STATUS, STATUS_HEADER = 425, 470, "x-mesh-status"
-local MOST_JUMPS = 9 -- NGINX allows ten, and one led to the location
+local MOST_JUMPS = 8 -- NGINX allows ten; one led to the location, one will lead to the answer
 local NO_PEER = -3 -- NGX_BUSY: end the request, there is nothing to connect to
 
 -- The last and the last but one of NGINX's lists, such as "0.001, - : 0.002".
@@ -50,6 +50,7 @@ ffi.cdef [[
     int getsockname(int fd, void *address, unsigned int *length);
     int setsockopt(int fd, int level, int option, const void *value, unsigned int length);
     int shutdown(int fd, int how);
+    int prctl(int option, unsigned long value, unsigned long, unsigned long, unsigned long);
 ]]
 local SWEEP = 0.02 -- seconds
 local MOST_FILES = 16384 -- worker_rlimit_nofile
@@ -107,6 +108,12 @@ function deadlines.forget(context)
     local client = watched[context]
     watched[context] = nil
     return client and client.late
+end
+
+-- A worker whose master was killed would go on serving, and hold the ports against the next start.
+function mesh.start_worker()
+    local PR_SET_PDEATHSIG, SIGTERM = 1, 15
+    ffi.C.prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0)
 end
 
 local function give_up(status)
@@ -198,6 +205,17 @@ function mesh.drop_hop_headers()
     end
     for name in string.gmatch(string.lower(lines or ""), "[^%s,]+") do
         if not KEPT[name] then
+            ngx.req.clear_header(name)
+        end
+    end
+    return ""
+end
+
+-- Headers that only a sidecar may set, in every spelling that an application could take for them. Not by
+-- proxy_set_header: with ignore_invalid_headers off NGINX hashes names with a dot wrongly and lets them through.
+function mesh.drop_untrusted_headers()
+    for name in pairs(ngx.req.get_headers(0)) do
+        if mesh.untrusted_headers[(name:gsub("[._]", "-"))] then
             ngx.req.clear_header(name)
         end
     end

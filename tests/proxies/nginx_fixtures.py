@@ -23,6 +23,9 @@ from meshctl.pki.authority import Authority, create_authority
 from meshctl.pki.issue import issue
 from meshctl.targets import nginx
 
+# Applications here take as many header lines as a sidecar sends.
+http.client._MAXHEADERS = 1000  # type: ignore[attr-defined]
+
 Answer = Callable[["Handler"], None]
 
 
@@ -62,6 +65,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # Head and body in one segment, else a delayed ACK costs 40 ms a request.
     wbufsize = -1
+    disable_nagle_algorithm = True
 
     def __getattr__(self, name):
         if name.startswith("do_"):
@@ -97,7 +101,9 @@ class Handler(BaseHTTPRequestHandler):
     def drip(self, pieces: int, every: float, *, chunked: bool) -> None:
         """A head at once, then a body that comes in pieces of four bytes."""
         self.send_response_only(200)
-        self.send_header(*(("transfer-encoding", "chunked") if chunked else ("content-length", str(4 * pieces))))
+        self.send_header(
+            *(("transfer-encoding", "chunked") if chunked else ("content-length", str(4 * pieces)))
+        )
         self.end_headers()
         self.wfile.flush()
         for _ in range(pieces):

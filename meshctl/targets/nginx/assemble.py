@@ -32,7 +32,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
     """The whole file."""
     return Configuration(
         service=quoting.name(sidecar.service),
-        canonical_target=path_gate.canonical_target(),
+        canonical_request=path_gate.canonical_request(),
         log_formats=access_logs.log_formats(sidecar),
         tls=mtls.tls(sidecar.tls),
         admin=admin.admin(sidecar),
@@ -109,4 +109,3 @@ def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Inb
         idle_timeout=quoting.duration(listener.idle_timeout),
         keepalive_timeout=quoting.duration(timeouts.outlasting(listener.idle_timeout)),
     )
-

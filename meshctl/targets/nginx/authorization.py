@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import product
 from typing import assert_never
 
 from meshctl import ir
@@ -31,16 +29,5 @@ def identity_header() -> Token:
 
 
 def untrusted_headers() -> tuple[Token, ...]:
-    """What is taken from a caller's request: every spelling, but the one that is set."""
-    return tuple(
-        quoting.value(alias)
-        for header in UNTRUSTED_HEADERS
-        for alias in _aliases(header)
-        if alias != IDENTITY_HEADER
-    )
-
-
-def _aliases(header: str) -> Iterator[str]:
-    words = header.split("-")
-    for separators in product("-_.", repeat=len(words) - 1):
-        yield "".join(word + separator for word, separator in zip(words, (*separators, ""), strict=True))
+    """What is taken from a caller's request, in all spellings; as keys of a table in Lua."""
+    return tuple(quoting.lua_string(header) for header in UNTRUSTED_HEADERS)

@@ -215,7 +215,7 @@ class Configuration:
     """The whole file."""
 
     service: Token
-    canonical_target: Token
+    canonical_request: Token
     log_formats: LogFormats | None
     tls: Tls
     admin: Admin

@@ -15,12 +15,16 @@ _PLAIN = r"[!\x22$&-.0->@-\[\]-~]"
 _ESCAPE = "%(?!00|2[dDeEfF]|3[0-9]|4[1-9a-fA-F]|5[0-9aAcCfF]|6[1-9a-fA-F]|7[0-9aAeE])[0-9A-Fa-f]{2}"
 """An escape that is whole, needed, and stands neither for ``/`` nor ``\\`` nor NUL."""
 
-_SEGMENT = rf"(?!\.{{1,2}}(?:[/;?]|\z))(?:{_PLAIN}++|{_ESCAPE})++"
+_SEGMENT = rf"(?!\.{{1,2}}[/;? ])(?:{_PLAIN}++|{_ESCAPE})++"
 _QUERY = r"\?[!\x22$-~]*+"
 
-CANONICAL_TARGET = rf"^(?=/)(?:/{_SEGMENT})*+/?(?:{_QUERY})?\z"
+_TARGET = rf"(?=/)(?:/{_SEGMENT})*+/?(?:{_QUERY})?"
+_PROXIED = "(?:[a-zA-Z]++://[^ /?#]*+)?"
+"""What stands before the target where the application takes its sidecar for an HTTP proxy."""
+
+CANONICAL_REQUEST = rf"^[^ ]++ {_PROXIED}{_TARGET} HTTP/[0-9.]++\z"
 
 
-def canonical_target() -> Token:
-    """The key of the map over ``$request_uri`` that knows canonical targets."""
-    return quoting.map_regex(CANONICAL_TARGET)
+def canonical_request() -> Token:
+    """The key of the map over ``$request``, the line as it came: NGINX drops blanks behind the target."""
+    return quoting.map_regex(CANONICAL_REQUEST)

@@ -13,8 +13,9 @@ from meshctl.ir import RetryCondition
 from meshctl.ir.retries import GATEWAY_ERROR_STATUSES
 from meshctl.targets.nginx.quoting import Token, word
 
-MOST_HOP_FAILURES = 9
-"""Tries that may end with the hop status and be made again: NGINX allows ten jumps, one is the route's."""
+MOST_HOP_FAILURES = 8
+"""Tries that may end with the hop status and be made again: NGINX allows ten jumps between locations, the
+first leads to the route's and the last to the answer."""
 
 _FAILURES = "error timeout"
 _ANSWERS = " ".join(f"http_{status}" for status in GATEWAY_ERROR_STATUSES)

@@ -89,9 +89,7 @@ class _Writer:
         if len(self.routes) <= MOST_RULES:
             return Routing(key, variable, (self._table(variable, self.routes),), None)
         segments = dict.fromkeys(_segment(each) for each in self.routes if not _takes_all_segments(each))
-        rest = self._table(
-            self._numbered(0), [each for each in self.routes if _takes_all_segments(each)]
-        )
+        rest = self._table(self._numbered(0), [each for each in self.routes if _takes_all_segments(each)])
         tables = [
             self._table(self._numbered(index), self._bucket(segment))
             for index, segment in enumerate(segments, start=1)
