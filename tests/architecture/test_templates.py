@@ -78,6 +78,8 @@ def test_what_decides_is_caught(text):
     assert faults_of(text)
 
 
-@pytest.mark.parametrize("text", ["{{ a.b.c }}", "{% for a in b.c %}{% if a.d %}{{ a }}{% else %}x{% endif %}{% endfor %}"])
+@pytest.mark.parametrize(
+    "text", ["{{ a.b.c }}", "{% for a in b.c %}{% if a.d %}{{ a }}{% else %}x{% endif %}{% endfor %}"]
+)
 def test_what_shows_is_not(text):
     assert not faults_of(text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import socket
 import struct
@@ -64,7 +63,9 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(minutes=5))
             .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=path_length is not None, path_length=path_length), critical=True)
+            .add_extension(
+                x509.BasicConstraints(ca=path_length is not None, path_length=path_length), critical=True
+            )
             .add_extension(_key_usage(ca=path_length is not None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(
@@ -127,7 +128,8 @@ class Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def _serve(self) -> None:
-        app: App = self.server.app
+        assert isinstance(self.server, _Server)
+        app = self.server.app
         self.request_body = self._read_body()
         app.seen.append(Seen(self.command, self.path, list(self.headers.items()), self.request_body))
         app.answer(self)
@@ -165,10 +167,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def finish(self) -> None:
-        try:
+        with suppress(OSError, ValueError):
             super().finish()
-        except (OSError, ValueError):
-            pass
 
     def log_message(self, *_arguments) -> None:
         pass
@@ -198,13 +198,23 @@ class App:
     answer: Answer = field(default=lambda handler: handler.reply(200, b"hello"))
     seen: list[Seen] = field(default_factory=list)
 
+    stopped: bool = True
+
     def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """Listen; again, where it was stopped."""
+        self.stopped = False
         self._server = _Server((self.address, self.port), Handler)
         self._server.app = self
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
         """As if the process had ended: its connections are closed too."""
+        if self.stopped:
+            return
+        self.stopped = True
         self._server.shutdown()
         self._server.server_close()
         for connection in self._server.connections:
@@ -232,6 +242,12 @@ class Running:
         time.sleep(0.05)
         return self.log()[-count:]
 
+    def reload(self) -> int:
+        """The target's own command."""
+        return subprocess.run(
+            haproxy.COMMANDS.reload, shell=True, cwd=self.bundle / "haproxy", check=False
+        ).returncode
+
     def stop(self, sig: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(sig)
         return self.process.wait(10)
@@ -251,7 +267,9 @@ def start(sidecar: ir.Sidecar, bundle: Path) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def running(sidecar: ir.Sidecar, authority: Authority, bundle: Path, subject: Subject | None = None) -> Iterator[Running]:
+def running(
+    sidecar: ir.Sidecar, authority: Authority, bundle: Path, subject: Subject | None = None
+) -> Iterator[Running]:
     """A sidecar that serves, with a certificate of ``authority`` unless ``tls/`` is there already."""
     if not (bundle / "tls").exists():
         authority.issue(sidecar.identity, bundle, subject)
@@ -334,7 +352,3 @@ def raw(address: str, data: bytes, port: int = 15001, timeout: float = 5) -> byt
         except (TimeoutError, ConnectionResetError):
             pass
         return b"".join(parts)
-
-
-def environment(**extra: str) -> dict[str, str]:
-    return {**os.environ, **extra}

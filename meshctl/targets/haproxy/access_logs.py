@@ -21,7 +21,6 @@ class Direction(StrEnum):
     OUTBOUND = "outbound"
 
 
-
 def access_log(sidecar: ir.Sidecar, direction: Direction) -> AccessLog | None:
     """The lines of one listener; None when the log is off."""
     if not sidecar.access_log.enabled:

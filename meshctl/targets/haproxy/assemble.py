@@ -13,7 +13,6 @@ from meshctl.targets.haproxy import (
     load_balancing,
     mtls,
     quoting,
-    retries,
     routing,
     splitting,
     timeouts,
@@ -41,9 +40,7 @@ def _outbound(sidecar: ir.Sidecar) -> Outbound:
     outbound = sidecar.outbound
     destinations = routing.destinations(outbound)
     backends = splitting.Backends()
-    targets = tuple(
-        splitting.target(number, route, backends) for number, route in destinations.values()
-    )
+    targets = tuple(splitting.target(number, route, backends) for number, route in destinations.values())
     return Outbound(
         bind=quoting.address(outbound.bind),
         domain_suffix=quoting.word(f".{outbound.domain}"),

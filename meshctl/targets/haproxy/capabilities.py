@@ -54,9 +54,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
 
 
 def _has_heavy_endpoint(sidecar: Sidecar) -> bool:
-    return any(
-        endpoint.weight > HEAVIEST for cluster in sidecar.clusters for endpoint in cluster.endpoints
-    )
+    return any(endpoint.weight > HEAVIEST for cluster in sidecar.clusters for endpoint in cluster.endpoints)
 
 
 CONFLICTS: tuple[Conflict, ...] = (

@@ -18,7 +18,9 @@ def causes(policy: ir.RetryPolicy, *, idempotent: bool) -> tuple[str, ...]:
     """HAProxy's words for the policy's conditions, for idempotent methods or for all others."""
     if policy.attempts == 0:
         return ()
-    return tuple(cause for condition in policy.conditions for cause in _causes(condition, idempotent=idempotent))
+    return tuple(
+        cause for condition in policy.conditions for cause in _causes(condition, idempotent=idempotent)
+    )
 
 
 def _causes(condition: ir.RetryCondition, *, idempotent: bool) -> tuple[str, ...]:

@@ -60,7 +60,9 @@ def _criteria(prefix: str, match: ir.RouteMatch) -> Iterator[Criterion]:
     if not match.path.takes_everything:
         yield from _path(f"{prefix}.path", match.path)
     if match.methods:
-        yield Criterion(quoting.name(f"{prefix}.method"), Token("method -m str"), quoting.word_lists(match.methods))
+        yield Criterion(
+            quoting.name(f"{prefix}.method"), Token("method -m str"), quoting.word_lists(match.methods)
+        )
     for number, header in enumerate(match.headers, start=1):
         yield _header(f"{prefix}.header{number}", header)
 
