@@ -54,15 +54,16 @@ def rehearse(mesh: ir.Mesh, out: Path, sink: Sink, *, with_applications: bool) -
 
     Raises ToolError when an address is taken or a program does not start.
     """
-    applications = tuple(_applications(mesh)) if with_applications else ()
+    chosen = tuple(applications(mesh)) if with_applications else ()
     with ProcessGroup(sink) as group:
-        if applications:
-            _start_applications(applications, group, out)
+        if chosen:
+            _start_applications(chosen, group, out)
         start([Bundle(each, out / folder(each)) for each in mesh.sidecars], group)
-        yield Rehearsal(mesh, applications, group)
+        yield Rehearsal(mesh, chosen, group)
 
 
-def _applications(mesh: ir.Mesh) -> Iterator[Application]:
+def applications(mesh: ir.Mesh) -> Iterator[Application]:
+    """An echo application for each instance, named by its subset, else by its address."""
     for sidecar in mesh.sidecars:
         if sidecar.inbound is not None:
             name = _subset(mesh, sidecar) or sidecar.instance
@@ -81,9 +82,9 @@ def _subset(mesh: ir.Mesh, sidecar: ir.Sidecar) -> str:
     return ""
 
 
-def _start_applications(applications: Sequence[Application], group: ProcessGroup, out: Path) -> None:
-    for application in applications:
+def _start_applications(chosen: Sequence[Application], group: ProcessGroup, out: Path) -> None:
+    for application in chosen:
         require_free(application.socket, f"{application.service}: application")
     require_free(CONTROL, "echo applications: control port")
-    argv = (sys.executable, "-m", "meshctl.live.echo", "--control", str(CONTROL), *map(str, applications))
+    argv = (sys.executable, "-m", "meshctl.live.echo", "--control", str(CONTROL), *map(str, chosen))
     await_open(CONTROL, group.start(Program("applications", argv, out)))

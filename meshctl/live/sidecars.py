@@ -59,7 +59,7 @@ def start(bundles: Sequence[Bundle], group: ProcessGroup, limit: timedelta = STA
         processes.append(group.start(Program(bundle.name, (str(folder / "run"),), folder)))
     deadline = time.monotonic() + limit.total_seconds()
     for bundle, process in zip(bundles, processes, strict=True):
-        _await_ready(bundle, process, deadline)
+        await_ready(bundle, process, deadline)
     return processes
 
 
@@ -95,7 +95,8 @@ def await_open(address: ir.SocketAddress, process: Process, limit: timedelta = S
     raise ToolError(f"{process.program.name} does not listen on {address}\n{process.last_words()}")
 
 
-def _await_ready(bundle: Bundle, process: Process, deadline: float) -> None:
+def await_ready(bundle: Bundle, process: Process, deadline: float) -> None:
+    """Wait until ``deadline`` (``time.monotonic``) for a sidecar that serves its own build. Raises ToolError."""
     admin = bundle.sidecar.admin.bind
     while time.monotonic() < deadline:
         if process.status is not None:
