@@ -46,8 +46,9 @@ def show(
     out = to or sys.stdout
     match Format(form):
         case Format.TEXT:
+            told: set[str] = set()
             for each in findings:
-                out.write(_text(each, texts, colour=_has_colour(out)))
+                out.write(_text(each, texts, told, colour=_has_colour(out)))
         case Format.JSON:
             out.write(_json(findings))
         case Format.GITHUB:
@@ -77,7 +78,8 @@ def _has_colour(out: TextIO) -> bool:
     return out.isatty() and not os.environ.get("NO_COLOR")
 
 
-def _text(finding: Finding, texts: Mapping[str, str], *, colour: bool) -> str:
+def _text(finding: Finding, texts: Mapping[str, str], told: set[str], *, colour: bool) -> str:
+    """One finding. Reasons and ways out that are in ``told`` are not told again."""
     severity = finding.severity.value
     if colour:
         severity = f"\x1b[1;{_COLOURS[finding.severity]}m{severity}\x1b[0m"
@@ -88,10 +90,10 @@ def _text(finding: Finding, texts: Mapping[str, str], *, colour: bool) -> str:
         return "\n".join(lines) + "\n"
     lines += _excerpt(finding.at, texts)
     lines += [f"    {related.at}: {printable(related.message)}" for related in finding.related]
-    if finding.why:
-        lines.append(f"    why: {finding.why}")
-    if finding.fix:
-        lines.append(f"    fix: {printable(finding.fix)}")
+    for label, text in (("why", finding.why), ("fix", finding.fix)):
+        if text and text not in told:
+            lines.append(f"    {label}: {printable(text)}")
+            told.add(text)
     return "\n".join(lines) + "\n"
 
 
