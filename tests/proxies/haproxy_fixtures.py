@@ -244,9 +244,8 @@ class Running:
 
     def reload(self) -> int:
         """The target's own command."""
-        return subprocess.run(
-            haproxy.COMMANDS.reload, shell=True, cwd=self.bundle / "haproxy", check=False
-        ).returncode
+        folder = self.bundle / "haproxy"
+        return subprocess.run(["sh", "-c", haproxy.COMMANDS.reload], cwd=folder, check=False).returncode
 
     def stop(self, sig: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(sig)
