@@ -90,9 +90,9 @@ def create_authority(
 def save_authority(folder: Path, new: NewAuthority) -> None:
     """Write the CA as one step: the whole folder appears (mode 0700, keys 0600), or nothing does.
 
-    Never overwrites: a folder with anything in it is refused with AuthorityError. The ``.gitignore`` inside keeps
-    keys out of git; whether git tracks the folder already is the caller's to check. Raises UsageError
-    where nothing can be written.
+    Never overwrites: a folder with anything in it is refused with AuthorityError. The ``.gitignore``
+    inside keeps keys out of git; whether git tracks the folder already is the caller's to check. Raises
+    UsageError where nothing can be written.
     """
     target = folder.absolute()
     try:

@@ -2,8 +2,8 @@
 
 Reading 1,000 certificates takes three times as long as a whole build with nothing to do may take. So an
 issuing leaves behind what it knows of each bundle, with the inode, size and change time of its files, as
-git's index does (decision 0007). Facts only ever say "nothing to do"; whatever they do not know is read and judged.
-Imports nothing of ``cryptography``, which alone takes longer than this.
+git's index does (decision 0007). Facts only ever say "nothing to do"; whatever they do not know is read
+and judged. Imports nothing of ``cryptography``, which alone takes longer than this.
 """
 
 from __future__ import annotations

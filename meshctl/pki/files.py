@@ -43,7 +43,7 @@ def folder(root: Path, *below: str, create: bool = False) -> Iterator[int]:
 
 
 def read(inside: int, name: str, *, private: bool = False) -> bytes:
-    """The content of a regular file. Raises OSError, PermissionError if a ``private`` one is open to others."""
+    """The content of a regular file. Raises OSError, also if a ``private`` one is open to others."""
     descriptor = os.open(name, _READ, dir_fd=inside)
     try:
         found = os.fstat(descriptor)

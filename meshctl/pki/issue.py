@@ -44,8 +44,9 @@ class Issued:
 def issue(authority: Authority, identity: WorkloadIdentity, lifetime: timedelta, now: datetime) -> Issued:
     """A fresh key and its certificate, valid from five minutes before ``now`` to ``now + lifetime``.
 
-    The identity stands in it three times, one to one: the SPIFFE id for Envoy, the whole subject for proxies that cannot
-    read a URI SAN, and the DNS name that a caller verifies. Raises IssuerEndsFirstError.
+    The identity stands in it three times, one to one: the SPIFFE id for Envoy, the whole subject for
+    proxies that cannot read a URI SAN, and the DNS name that a caller verifies. Raises
+    IssuerEndsFirstError.
     """
     end = now.replace(microsecond=0) + lifetime
     if end > authority.not_after:

@@ -4,7 +4,8 @@ Key and certificate are two files, so no single rename can replace both. The ord
 files staged and on the disk; the old certificate removed; trust bundle and key renamed into place; the
 certificate last. So at every instant a certificate that is there fits the key that is there. A proxy that
 starts in between finds no certificate; one that read the old certificate just before finds a key
-that does not fit, refuses to start (all three compare the two), and starts when tried again. A crash in between leaves "missing", which the next issuing mends. Decision 0006.
+that does not fit, refuses to start (all three compare the two), and starts when tried again. A crash
+in between leaves "missing", which the next issuing mends. Decision 0006.
 """
 
 from __future__ import annotations
