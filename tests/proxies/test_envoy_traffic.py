@@ -327,9 +327,11 @@ def test_wrong_server_name_is_refused(mesh, apps):
     assert apps[ONE].seen == []
 
 
-def test_caller_without_rule_is_403(apps):
+def test_caller_without_rule_is_403(mesh, apps):
     assert ask(WEB, host="closed").status == 403
     assert apps[CLOSED].seen == []
+    line = mesh["closed"].log(1)[-1]
+    assert (line["caller"], line["status"], line["upstream"]) == ("web", 403, "")
 
 
 def hop(context, *arguments, address=ONE, **keywords):

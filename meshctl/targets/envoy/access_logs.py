@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 from meshctl.ir import Sidecar
+from meshctl.targets.envoy import authorization
 from meshctl.targets.envoy.protobuf import Message, format_literal, typed
 
 FLUSH_MILLISECONDS = 500
 """How long a line may wait in Envoy's buffer; its default is ten seconds."""
 
-_CALLER = "%CEL(re.extract(connection.uri_san_peer_certificate, '^spiffe://[^/]*/(.*)$', '\\\\1'))%"
-"""What follows the trust domain, which the handshake has already compared."""
+_SERVICE_OF_PEER = "re.extract(connection.uri_san_peer_certificate, '^spiffe://[^/]*/(.*)$', '\\\\1')"
+"""CEL for what follows the trust domain, which the handshake has already compared."""
+
+_CALLER_COMMANDS = (
+    {"command": "DYNAMIC_METADATA", "param": ":".join(authorization.CALLER)},
+    # CEL costs tens of microseconds, and only refused callers need it.
+    {"command": "CEL", "param": _SERVICE_OF_PEER},
+)
+_CALLER = f"%COALESCE({json.dumps({'operators': _CALLER_COMMANDS})})%"
 
 
 def access_logs(sidecar: Sidecar, direction: Literal["inbound", "outbound"]) -> list[Message]:

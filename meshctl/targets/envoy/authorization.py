@@ -6,19 +6,31 @@ from meshctl.ir import Authorization
 from meshctl.ir.mesh import IDENTITY_HEADER, UNTRUSTED_HEADERS
 from meshctl.targets.envoy.protobuf import Message, regex_literal, typed
 
+_STAT_PREFIX = "authorization_"
+
+CALLER = ("envoy.filters.http.rbac", f"{_STAT_PREFIX}enforced_effective_policy_id")
+"""Where the filter leaves the service name of a caller that it let in: namespace and key of metadata."""
+
 
 def http_filter(authorization: Authorization) -> Message:
-    """Allows the callers with a rule by their whole SPIFFE id; without a policy RBAC denies everybody."""
-    principals = [
-        {"authenticated": {"principal_name": {"exact": rule.principal.spiffe_id}}}
-        for rule in authorization.rules
-    ]
-    declared = {"permissions": [{"any": True}], "principals": principals}
+    """Allows the callers with a rule by their whole SPIFFE id; without a policy RBAC denies everybody.
+
+    Each service has a policy of its name, so that the access log need not take the name out of the id.
+    """
+    policies: dict[str, Message] = {}
+    for rule in authorization.rules:
+        policy = policies.setdefault(
+            rule.principal.service, {"permissions": [{"any": True}], "principals": []}
+        )
+        policy["principals"].append(
+            {"authenticated": {"principal_name": {"exact": rule.principal.spiffe_id}}}
+        )
     return {
         "name": "authorization",
         "typed_config": typed(
             "filters.http.rbac.v3.RBAC",
-            rules={"action": "ALLOW", "policies": {"declared": declared} if principals else {}},
+            rules={"action": "ALLOW", "policies": policies},
+            rules_stat_prefix=_STAT_PREFIX,
         ),
     }
 
