@@ -1,0 +1,188 @@
+"""Measure meshctl against its targets: make bench, or python -m benchmarks [--large] [--json FILE].
+
+Every target is a multiple of work measured in the same run (see yardstick.py), so that the table means the same on
+a slow machine and on a busy one. Figures are seconds of processor time; the wall clock stands beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks import generate
+from benchmarks.children import cost
+from benchmarks.table import Row, render, seconds
+from benchmarks.yardstick import Yardstick, measure, start
+
+SMALL = (10, 100)
+MIDDLE = 1_000
+LARGE = 10_000
+
+
+def meshctl(*arguments: str | Path) -> list[str]:
+    """The arguments of Python that run meshctl."""
+    return ["-m", "meshctl", *map(str, arguments)]
+
+
+class Bench:
+    """One run of all measurements, in a folder of its own."""
+
+    def __init__(self, folder: Path, runs: int) -> None:
+        self._folder = folder
+        self._runs = runs
+
+    def start(self) -> Iterator[Row]:
+        """What a command costs that has nothing to do."""
+        bare = start(self._runs * 3)
+        yield Row("python -c pass (S)", bare, "s", "")
+        for flag, times in (("--version", 1.3), ("--help", 3.0)):
+            measured = cost(meshctl(flag), runs=self._runs * 3)
+            yield seconds(f"meshctl {flag}", measured, f"≤ {times} S", times * bare)
+
+    def of_size(self, services: int) -> Iterator[Row]:
+        """Validate and build a mesh of that many services; each is for one proxy of three."""
+        spec = self._spec(services, "mesh", generate.mesh(services))
+        out = self._folder / f"out-{services}"
+        runs = self._runs if services <= MIDDLE else 1
+        validated = cost(meshctl("validate", spec), runs=runs)
+        built = cost(
+            meshctl("build", spec, "-o", out, "--verify", "none"),
+            runs=runs,
+            before_each=lambda: shutil.rmtree(out, ignore_errors=True),
+        )
+        yard = measure(spec, out, round_trip=services == MIDDLE)
+        name = f"{services:,} services"
+        yield from _denominators(name, yard)
+        yield seconds(f"validate, {name}", validated, *_validate_target(services, yard))
+        if yard.round_trip:
+            operation = f"validate against ruamel round trip, {name}"
+            yield Row(operation, validated.cpu, "s", "≤ a tenth of it", yard.round_trip / 10)
+        yield seconds(f"build, {name}", built, *_build_target(services, yard))
+        if services >= MIDDLE:
+            yield _memory(name, services, max(validated.megabytes, built.megabytes))
+        yield from self._again(services, spec, out, yard, built.cpu)
+        yield Row(f"mean bundle, {name}", _mean_bundle(out), "kB", "")
+
+    def _again(self, services: int, spec: Path, out: Path, yard: Yardstick, cold: float) -> Iterator[Row]:
+        """The same build again, then with one service changed."""
+        build = meshctl("build", spec, "-o", out, "--verify", "none")
+        before = _stamps(out)
+        runs = self._runs if services <= MIDDLE else 1
+        unchanged = cost(build, runs=runs)
+        times = 25 if services > MIDDLE else 4
+        name = f"{services:,} services"
+        yield seconds(f"build, no change, {name}", unchanged, f"≤ {times} S", times * yard.start)
+        yield Row(f"files touched, no change, {name}", len(_stamps(out) - before), "files", "none", 0)
+
+        texts = [generate.mesh(services), generate.mesh(services, changed=services // 2)]
+
+        def change() -> None:
+            texts.reverse()
+            spec.write_text(texts[0], encoding="utf-8")
+
+        before = _stamps(out)
+        changed = cost(build, runs=runs | 1, before_each=change)
+        yield seconds(f"build, one service changed, {name}", changed, "≤ 0.4 cold builds", 0.4 * cold)
+        touched = {path.relative_to(out).parent.parts[:1] for path, _, _ in _stamps(out) - before} - {()}
+        concerned = 1 + texts[0].count(f"      svc-{services // 2}: ")
+        operation = f"bundles rewritten, one service changed, {name}"
+        yield Row(operation, len(touched), "", "itself and its callers", concerned)
+
+    def unrelated(self, services: int) -> Iterator[Row]:
+        """Services that nobody calls change nothing for the others."""
+        outs = []
+        for more in (0, services):
+            spec = self._spec(services, f"unrelated-{more}", generate.mesh(services, unrelated=more))
+            outs.append(self._folder / f"unrelated-{more}")
+            cost(meshctl("build", spec, "-o", outs[-1], "--verify", "none"), runs=1)
+        names = {path.relative_to(outs[0]) for path in (outs[0]).glob("svc-*/**/*") if path.is_file()}
+        differ = sum((outs[0] / name).read_bytes() != (outs[1] / name).read_bytes() for name in names)
+        yield Row(f"files changed by {services:,} unrelated services", differ, "files", "none", 0)
+
+    def _spec(self, services: int, name: str, text: str) -> Path:
+        path = self._folder / f"{name}-{services}.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+
+def _denominators(name: str, yard: Yardstick) -> Iterator[Row]:
+    yield Row(f"YAML events (Y), {name}", yard.events, "s", "")
+    yield Row(f"JSON dump (J), {name}", yard.dump, "s", "")
+    yield Row(f"write (W), {name}", yard.write, "s", "")
+
+
+def _validate_target(services: int, yard: Yardstick) -> tuple[str, float]:
+    if services < MIDDLE:
+        times = 25 if services == SMALL[0] else 30
+        return f"≤ {times} S", times * yard.start
+    factor = 2.5 if services == MIDDLE else 2.0
+    return f"≤ {factor} Y + 15 S", factor * yard.events + 15 * yard.start
+
+
+def _build_target(services: int, yard: Yardstick) -> tuple[str, float]:
+    if services < MIDDLE:
+        times = 30 if services == SMALL[0] else 40
+        return f"≤ {times} S", times * yard.start
+    parts = yard.events + yard.dump + yard.write
+    return "≤ 3 (Y + J + W) + 15 S", 3 * parts + 15 * yard.start
+
+
+def _memory(name: str, services: int, megabytes: float) -> Row:
+    limit = 200 if services == MIDDLE else 700
+    return Row(f"peak memory, {name}", megabytes, "MB", f"≤ {limit} MB", limit)
+
+
+def _stamps(out: Path) -> set[tuple[Path, int, int]]:
+    return {(path, path.stat().st_mtime_ns, path.stat().st_ino) for path in out.rglob("*") if path.is_file()}
+
+
+def _mean_bundle(out: Path) -> float:
+    bundles = [folder for folder in out.iterdir() if folder.is_dir()]
+    size = sum(path.stat().st_size for folder in bundles for path in folder.rglob("*") if path.is_file())
+    return size / len(bundles) / 1000
+
+
+def _growth(rows: list[Row], smaller: int, larger: int) -> Iterator[Row]:
+    figures = {row.operation: row.figure for row in rows}
+    ratio = figures[f"mean bundle, {larger:,} services"] / figures[f"mean bundle, {smaller:,} services"]
+    yield Row(f"mean bundle, {larger:,} against {smaller:,}", ratio, "times", "≤ 1.05", 1.05)
+    ratio = figures[f"build, {larger:,} services"] / figures[f"build, {smaller:,} services"]
+    yield Row(f"build time, {larger:,} against {smaller:,}", ratio, "times", "≤ 12", 12)
+
+
+def main() -> int:
+    """Print the table; 0 whatever the verdicts, for a busy machine is no failure."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure meshctl against its targets."
+    )
+    parser.add_argument("--large", action="store_true", help="10,000 services too (minutes)")
+    parser.add_argument("--quick", action="store_true", help="10 and 100 services only")
+    parser.add_argument("--runs", type=int, default=3, help="runs behind each median (default: 3)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
+    arguments = parser.parse_args()
+    sizes = (*SMALL, *(() if arguments.quick else (MIDDLE,)), *((LARGE,) if arguments.large else ()))
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="meshctl-bench-") as folder:
+        bench = Bench(Path(folder), arguments.runs)
+        rows += bench.start()
+        for services in sizes:
+            print(f"measuring {services:,} services …", file=sys.stderr)
+            rows += bench.of_size(services)
+        rows += bench.unrelated(SMALL[-1])
+    if arguments.large:
+        rows += _growth(rows, MIDDLE, LARGE)
+    print(render(rows))
+    if arguments.json:
+        told = [{**asdict(row), "verdict": row.verdict} for row in rows]
+        arguments.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
