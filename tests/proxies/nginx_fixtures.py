@@ -73,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def _serve(self) -> None:
-        app: App = self.server.app
+        app: App = self.server.app  # type: ignore[attr-defined]
         seen = Seen(self.command, self.path, list(self.headers.items()), self._read_body())
         app.seen.append(seen)
         app.answer(self)
@@ -88,7 +88,10 @@ class Handler(BaseHTTPRequestHandler):
             return b"".join(parts)
         return self.rfile.read(int(self.headers.get("content-length", 0)))
 
-    def reply(self, status: int = 200, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
+    def reply(
+        self, status: int = 200, body: bytes = b"", headers: dict[str, str] | None = None, after: float = 0
+    ) -> None:
+        time.sleep(after)
         self.send_response_only(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)

@@ -7,6 +7,7 @@ from meshctl.ir import Proxy, Sidecar
 from meshctl.targets.base import Commands
 from meshctl.targets.nginx.assemble import assemble
 from meshctl.targets.nginx.capabilities import CAPABILITIES, CONFLICTS
+from meshctl.targets.nginx.check import check
 from meshctl.targets.nginx.render import program, render, run
 
 __all__ = ["CAPABILITIES", "COMMANDS", "CONFLICTS", "PROXY", "VERSION", "emit"]
@@ -16,7 +17,7 @@ VERSION = "1.22"
 COMMANDS = Commands(
     binary="nginx",
     packages=("nginx", "libnginx-mod-http-lua"),
-    check=("-t", "-q", "-p", ".", "-c", "nginx.conf", "-e", "stderr"),
+    check=("-t", "-q", "-p", ".", "-c", "check.conf", "-e", "stderr"),
     reload='kill -HUP "$(cat ../run/nginx.pid)"',
 )
 
@@ -25,8 +26,10 @@ _STATE = b"# What the running sidecar writes; never part of a build.\n*\n!.gitig
 
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     """``nginx.conf``, ``mesh.lua``, ``run``, and the folder that NGINX wants to find even when it only checks."""
+    configuration = assemble(sidecar)
     return (
-        Artifact("nginx/nginx.conf", render(assemble(sidecar))),
+        Artifact("nginx/nginx.conf", render(configuration)),
+        Artifact("nginx/check.conf", check(sidecar, configuration)),
         Artifact("nginx/mesh.lua", program()),
         Artifact("nginx/run", run(), executable=True),
         Artifact("run/.gitignore", _STATE),

@@ -6,6 +6,8 @@ however long, makes the expression go back.
 
 from __future__ import annotations
 
+from functools import cache
+
 from meshctl.targets.nginx import quoting
 from meshctl.targets.nginx.quoting import Token
 
@@ -25,6 +27,7 @@ _PROXIED = "(?:[a-zA-Z]++://[^ /?#]*+)?"
 CANONICAL_REQUEST = rf"^[^ ]++ {_PROXIED}{_TARGET} HTTP/[0-9.]++\z"
 
 
+@cache
 def canonical_request() -> Token:
     """The key of the map over ``$request``, the line as it came: NGINX drops blanks behind the target."""
     return quoting.map_regex(CANONICAL_REQUEST)

@@ -10,17 +10,25 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from functools import lru_cache
 
 from meshctl.ir import SocketAddress
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
-_REGEX_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/_-")
-_REGEX_ESCAPED = frozenset(".~!$&()*+,;=:@%?|^{}[]<>#'`")
+_REGEX_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/_-'")
+_REGEX_ESCAPED = frozenset(".~!$&()*+,;=:@%?|^{}[]<>#`")
+
+_LUA_PLAIN = re.compile(rb"[A-Za-z0-9_.:@/ -]")
+_LUA_BYTES = [
+    bytes([byte]) if _LUA_PLAIN.fullmatch(bytes([byte])) else b"\\%03d" % byte for byte in range(256)
+]
+_LUA_PIECE = 500
 
 LONGEST_TOKEN = 4000
 """Bytes; a parameter of about 4,090 is refused by NGINX 1.22."""
 
+_MILLISECOND = timedelta(milliseconds=1)
 LONGEST = timedelta(days=3650)
 """Stands for "no limit" where NGINX has no word for it."""
 
@@ -89,6 +97,7 @@ def _quoted_regex(expression: str) -> Token:
     return Token(f'"{expression}"')
 
 
+@lru_cache(maxsize=4096)
 def literal_regex(text: str) -> str:
     """A piece of a regular expression that matches ``text`` only, with case."""
     return "".join(_regex_byte(byte) for byte in _clean(text).encode())
@@ -102,12 +111,14 @@ def _regex_byte(byte: int) -> str:
 
 
 def lua_string(text: str) -> Token:
-    """A string of Lua; every byte that could end or change it is written as a number."""
-    body = "".join(
-        chr(byte) if byte < 0x80 and (chr(byte).isalnum() or chr(byte) in "-_.:@/ ") else f"\\{byte:03d}"
-        for byte in _clean(text).encode()
-    )
-    return Token(f'"{body}"')
+    """A string of Lua; every byte that could end or change it is written as a number.
+
+    In pieces, because NGINX reads a Lua block through a buffer of 4,096 bytes that a string must fit in.
+    """
+    data = _clean(text).encode()
+    starts = range(0, max(len(data), 1), _LUA_PIECE)
+    pieces = (b"".join(_LUA_BYTES[byte] for byte in data[start : start + _LUA_PIECE]) for start in starts)
+    return Token(" .. ".join(f'"{piece.decode()}"' for piece in pieces))
 
 
 def json_object(fields: Mapping[str, str]) -> Token:
@@ -137,7 +148,7 @@ def log_number(variable_name: str) -> str:
 
 def milliseconds(duration: timedelta) -> int:
     """Whole milliseconds, rounded up, at least 1; zero means no limit and becomes ``LONGEST``."""
-    return -(-(duration or LONGEST) // timedelta(milliseconds=1))
+    return -(-(duration or LONGEST) // _MILLISECOND)
 
 
 def duration(length: timedelta) -> Token:
