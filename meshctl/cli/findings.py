@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import TextIO
 
 from meshctl.diagnostics import Finding, Position, Severity
@@ -101,15 +102,21 @@ def _excerpt(at: Position | None, texts: Mapping[str, str]) -> list[str]:
     text = texts.get(at.file) if at else None
     if at is None or text is None:
         return []
-    source = text.splitlines()
+    source = _lines(text)
     if not 0 < at.line <= len(source):
         return []
-    line = source[at.line - 1].replace("\t", " ")
+    line = source[at.line - 1].rstrip("\r").replace("\t", " ")
     start = max(0, at.column - 60)
     shown = printable(line[start : start + 100])
     width = _width(line, at.column - 1)
     number = f"{at.line:5d} | "
     return [number + shown, " " * (len(number) - 2) + "| " + " " * (at.column - 1 - start) + "^" * width]
+
+
+@lru_cache(maxsize=4)
+def _lines(text: str) -> list[str]:
+    # Not splitlines: a position counts line feeds only. Kept, for a large file may have thousands of findings.
+    return text.split("\n")
 
 
 def _width(line: str, start: int) -> int:
