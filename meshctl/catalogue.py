@@ -68,6 +68,18 @@ _CODES = (
         "Whoever reads the file would not see it, and a terminal, an editor or a proxy may act on it.",
         "Remove it.",
     ),
+    Code(
+        "MSH0051",
+        "policy-invalid",
+        "A policy that cannot be read checks nothing, and nobody would notice.",
+        "Mend the policy file at the place shown.",
+    ),
+    Code(
+        "MSH0052",
+        "policy-error",
+        "A rule that gives no answer must not pass for one that is content.",
+        "Let the policy's `assert` allow for facts like these, for example with `has()` or `in`.",
+    ),
     # --- references and shape ----------------------------------------------------------------
     Code(
         "MSH1001",
@@ -247,6 +259,27 @@ _CODES = (
         "approximated-on-target",
         "The proxy that must do this differs from the spec in the way described.",
         "Accept the difference with a waiver, or use another proxy for this service.",
+        Severity.WARNING,
+    ),
+    # --- change ------------------------------------------------------------------------------
+    Code(
+        "MSH8001",
+        "expired-waiver",
+        "A waiver accepts a fault until a date. After it somebody has to decide again.",
+        "Mend what is waived and remove the waiver, or agree on another date.",
+    ),
+    Code(
+        "MSH8002",
+        "unused-waiver",
+        "What it waives is not found here any more; left standing it would hide the next such fault.",
+        "Remove the waiver.",
+        Severity.WARNING,
+    ),
+    Code(
+        "MSH8003",
+        "distant-waiver",
+        "A date that nobody will live to see is a fault accepted for good.",
+        "Set `until` to a date at most 180 days ahead.",
         Severity.WARNING,
     ),
 )

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from meshctl.artifacts import Artifact, Plan, Written
 from meshctl.diagnostics import Finding, FindingsError, UsageError, in_order
 
 if TYPE_CHECKING:
+    from meshctl.lint import PolicySet
     from meshctl.pki.identities import Identities
     from meshctl.pki.store import CertificateStatus
     from meshctl.rehearsal import Rehearsal
@@ -78,12 +79,57 @@ def load(location: str) -> Loaded:
     return Loaded(spec, in_order((*read.findings, *faults)), read.texts, digest, unreadable)
 
 
-def validate(location: str, *, proxy: str | None = None, on_loopback: bool = False) -> Validated:
+def validate(
+    location: str, *, proxy: str | None = None, on_loopback: bool = False, today: date | None = None
+) -> Validated:
     """Shape, references, meaning, and what the chosen proxies can do; all findings at once.
 
     ``proxy`` takes the place of every sidecar's, ``on_loopback`` moves all of it onto one machine.
+    With ``today`` expired waivers are findings too; they never keep a spec from being built.
     """
-    return check(load(location), proxy=proxy, on_loopback=on_loopback)
+    from meshctl import resolve
+
+    validated = check(load(location), proxy=proxy, on_loopback=on_loopback)
+    if today is None or validated.spec is None:
+        return validated
+    findings = in_order((*validated.findings, *resolve.expired(validated.spec, today)))
+    return dataclasses.replace(validated, findings=findings)
+
+
+def lint(location: str, *, today: date, policies: Path | None = None) -> Validated:
+    """What :func:`validate` finds, and what the built-in policies and those below ``policies`` do."""
+    from meshctl import lint, resolve
+    from meshctl.catalogue import CODES
+
+    validated = validate(location, today=today)
+    rules, texts = _policies(policies)
+    spec, mesh = validated.spec, validated.mesh
+    unreadable = validated.unreadable or any(each.slug in UNREADABLE for each in rules.findings)
+    if spec is None or mesh is None:
+        found: tuple[Finding, ...] = rules.findings
+    else:
+        slugs = {each.slug for each in rules.policies}
+        found = resolve.waive(lint.lint(mesh, spec, rules), spec, errors=slugs)
+        found += tuple(resolve.idle(spec, today, (*validated.findings, *found), CODES.keys() | slugs))
+    return dataclasses.replace(
+        validated,
+        findings=in_order((*validated.findings, *found)),
+        texts={**texts, **validated.texts},
+        unreadable=unreadable,
+    )
+
+
+def _policies(own: Path | None) -> tuple[PolicySet, dict[str, str]]:
+    """The built-in policies and the team's own, and the texts of their files."""
+    from meshctl import lint, resources
+    from meshctl.load import read_files, read_yaml
+
+    listed = [read_files(str(each)) for each in (resources.folder("policies"), own) if each is not None]
+    faults = tuple(fault for each in listed for fault in each.findings)
+    documents = {file.name: read_yaml(file.content, file.name) for each in listed for file in each.files}
+    rules = lint.read_policies(documents)
+    texts = {name: each.text for name, each in documents.items()}
+    return dataclasses.replace(rules, findings=(*faults, *rules.findings)), texts
 
 
 def check(loaded: Loaded, *, proxy: str | None = None, on_loopback: bool = False) -> Validated:

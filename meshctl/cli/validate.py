@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 
 import typer
 
@@ -24,7 +25,7 @@ def validate(
     """All findings at once, in the order of their places."""
     from meshctl import pipeline
 
-    validated = pipeline.validate(options.location(spec), proxy=proxy)
+    validated = pipeline.validate(options.location(spec), proxy=proxy, today=datetime.now(UTC).date())
     findings.show(validated.findings, validated.texts, form)
     services = len(validated.mesh.sidecars) if validated.mesh else 0
     told = f"{services} sidecar{'s' if services != 1 else ''}, " if validated.mesh else ""

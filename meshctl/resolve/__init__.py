@@ -12,7 +12,7 @@ from meshctl.resolve.assemble import Assembly
 from meshctl.resolve.layers import Layer, call_layer, service_layers
 from meshctl.resolve.loopback import loopback
 from meshctl.resolve.overrides import with_proxy
-from meshctl.resolve.waivers import waive, waivers
+from meshctl.resolve.waivers import expired, idle, waive
 from meshctl.spec import Spec
 
 
@@ -64,4 +64,4 @@ def resolve(spec: Spec) -> Resolution:
     return Resolution(Assembly(spec).mesh(), findings)
 
 
-__all__ = ["PASSES", "Resolution", "loopback", "resolve", "waive", "waivers", "with_proxy"]
+__all__ = ["PASSES", "Resolution", "expired", "idle", "loopback", "resolve", "waive", "with_proxy"]

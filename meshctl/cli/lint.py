@@ -1,0 +1,38 @@
+"""`meshctl lint`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meshctl.cli import findings, options
+from meshctl.cli.findings import FailOn, Format
+
+
+def register(app: typer.Typer, text: str) -> None:
+    """Add the command."""
+    app.command("lint", help=f"Lint: {text}")(lint)
+
+
+def lint(
+    spec: options.Spec = None,
+    policies: Annotated[
+        Path | None,
+        typer.Option("--policies", help="A folder with policies of your own.", show_default=False),
+    ] = None,
+    form: options.FormatOption = Format.TEXT,
+    fail_on: options.FailOnOption = FailOn.ERROR,
+) -> int:
+    """What `validate` finds, and what the policies do."""
+    from meshctl import pipeline
+
+    linted = pipeline.lint(options.location(spec), today=datetime.now(UTC).date(), policies=policies)
+    findings.show(linted.findings, linted.texts, form)
+    sys.stderr.write(f"{findings.summary(linted.findings)}\n")
+    if linted.unreadable:
+        return 2
+    return findings.exit_code(linted.findings, fail_on)

@@ -1,0 +1,46 @@
+"""What a built-in check is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from meshctl.diagnostics import Position, Related
+from meshctl.lint.facts import Value, World
+
+_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that a check finds; ``values`` fill the policy's message."""
+
+    at: Position | None
+    values: Mapping[str, Value]
+    related: tuple[Related, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """``run`` with its parameters (name to an example of the type), and the names of its values."""
+
+    run: Callable[[World, Mapping[str, Value]], Iterator[Violation]]
+    params: Mapping[str, Value]
+    values: tuple[str, ...]
+
+
+def whole(params: Mapping[str, Value], name: str) -> int:
+    """A parameter that is a whole number."""
+    value = params[name]
+    if not isinstance(value, int):
+        raise TypeError(name)
+    return value
+
+
+def path_text(services: list[str]) -> str:
+    """``a → b → c``; the middle of a long path is left out."""
+    if len(services) <= _SHOWN:
+        return " → ".join(services)
+    half = _SHOWN // 2
+    left_out = f"({len(services) - 2 * half} more)"
+    return " → ".join((*services[:half], left_out, *services[-half:]))

@@ -1,0 +1,141 @@
+"""The facts about a mesh, from its resolved model and the words of its spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from meshctl import ir
+from meshctl.lint.facts import CallFacts, MeshFacts, RouteFacts, ServiceFacts, World
+from meshctl.spec import Source, Spec
+from meshctl.spec.service import ServiceSpec
+
+Hosts = Mapping[str, tuple[ir.VirtualHost, ...]]
+"""The virtual hosts of each caller."""
+
+
+def collect(mesh: ir.Mesh, spec: Spec) -> World:
+    """Everything that the rules can ask about ``mesh``, which is what ``spec`` resolved to."""
+    hosts = {each.service: each.outbound.virtual_hosts for each in mesh.sidecars}
+    calls = _calls(hosts, spec.source["services"])
+    return World(
+        mesh=MeshFacts(mesh.name, mesh.domain, mesh.trust_domain, len(hosts), spec.source["mesh"]),
+        services=_services(mesh, hosts, calls, spec),
+        routes=_routes(hosts, spec.source["services"]),
+        calls=calls,
+    )
+
+
+def _services(mesh: ir.Mesh, hosts: Hosts, calls: Iterable[CallFacts], spec: Spec) -> dict[str, ServiceFacts]:
+    callers: dict[str, list[str]] = {}
+    callees: dict[str, list[str]] = {}
+    for each in calls:
+        callers.setdefault(each.callee, []).append(each.caller)
+        callees.setdefault(each.caller, []).append(each.callee)
+    relying = _callers_on_default_timeout(hosts)
+    proxies = {each.service: each.proxy.value for each in mesh.sidecars}
+    return {
+        name: ServiceFacts(
+            name=name,
+            owner=service.owner or "",
+            labels=dict(service.labels or {}),
+            proxy=proxies[name],
+            instances=len(_taking(service)),
+            zones=tuple(sorted({each for each in _taking(service) if each})),
+            calls=tuple(sorted(callees.get(name, ()))),
+            callers=tuple(sorted(callers.get(name, ()))),
+            callers_on_default_timeout=tuple(sorted(relying.get(name, ()))),
+            source=spec.source["services"][name],
+        )
+        for name, service in sorted((spec.written.services or {}).items())
+    }
+
+
+def _taking(service: ServiceSpec) -> list[str]:
+    """The zone, or nothing, of every endpoint that takes requests."""
+    return [each.zone or "" for each in service.endpoints or () if each.weight != 0]
+
+
+def _callers_on_default_timeout(hosts: Hosts) -> dict[str, list[str]]:
+    relying: dict[str, list[str]] = {}
+    for caller, seen in hosts.items():
+        for host in seen:
+            if not all(route.timeout.written for route in host.routes):
+                relying.setdefault(host.service, []).append(caller)
+    return relying
+
+
+def _routes(hosts: Hosts, services: Source) -> tuple[RouteFacts, ...]:
+    # Callers that narrow nothing share one object, and so one fact.
+    callers: dict[int, list[str]] = {}
+    views: dict[int, ir.VirtualHost] = {}
+    for caller, seen in hosts.items():
+        for host in seen:
+            callers.setdefault(id(host), []).append(caller)
+            views[id(host)] = host
+    return tuple(
+        RouteFacts(
+            name=route.name,
+            service=host.service,
+            callers=tuple(sorted(callers[id(host)])),
+            timeout=route.timeout.duration,
+            timeout_written=route.timeout.written,
+            attempts=route.retries.attempts,
+            retry_on=tuple(each.value for each in route.retries.conditions),
+            backends=tuple(each.cluster for each in route.backends),
+            source=_route_source(services[host.service], route),
+        )
+        for host in sorted(views.values(), key=lambda each: (each.service, callers[id(each)]))
+        for route in {each.name: each for each in host.routes}.values()
+    )
+
+
+def _route_source(service: Source, route: ir.Route) -> Source:
+    written = service["routes"]
+    if isinstance(written.node, list):
+        for index, node in enumerate(written.node):
+            if isinstance(node, Mapping) and node.get("name") == route.name:
+                return written[index]
+    return service
+
+
+def _calls(hosts: Hosts, services: Source) -> tuple[CallFacts, ...]:
+    routes: dict[tuple[str, str], list[ir.Route]] = {}
+    declared: dict[tuple[str, str], str] = {}
+    for caller, seen in hosts.items():
+        for host in seen:
+            for route in host.routes:
+                for callee in {each.cluster.partition(".")[0] for each in route.backends}:
+                    routes.setdefault((caller, callee), []).append(route)
+                    # A call of one's own beats one that a route of somebody else leads on to.
+                    if host.service == callee or (caller, callee) not in declared:
+                        declared[caller, callee] = host.service
+    return tuple(
+        _call(caller, callee, leading, services[caller]["calls"][declared[caller, callee]])
+        for (caller, callee), leading in sorted(routes.items(), key=lambda each: each[0])
+    )
+
+
+def _call(caller: str, callee: str, routes: list[ir.Route], source: Source) -> CallFacts:
+    retries = max((each.retries for each in routes), key=_weight_of_retries)
+    timeout = max((each.timeout for each in routes), key=lambda each: patience(each.duration))
+    return CallFacts(
+        caller=caller,
+        callee=callee,
+        timeout=timeout.duration,
+        timeout_written=all(each.timeout.written for each in routes),
+        attempts=retries.attempts,
+        retry_on=tuple(each.value for each in retries.conditions),
+        timeout_at=timeout.at,
+        retries_at=retries.at,
+        source=source,
+    )
+
+
+def _weight_of_retries(policy: ir.RetryPolicy) -> tuple[bool, int]:
+    return policy.retries_on(ir.RetryCondition.GATEWAY_ERROR), policy.attempts
+
+
+def patience(timeout: timedelta) -> timedelta:
+    """How long a caller waits at most: for ever where the timeout is switched off."""
+    return timeout or timedelta.max

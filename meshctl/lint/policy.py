@@ -1,0 +1,66 @@
+"""A policy file: one rule with its reason, its way out, and its own passing and failing cases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from meshctl.diagnostics import Position, Severity
+from meshctl.lint.cel import Expression
+from meshctl.lint.facts import Value, World
+from meshctl.lint.literals import shown
+
+PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z][A-Za-z0-9.]*)\s*\}\}")
+"""`{{ service.name }}`: the path of a fact, a parameter or what a built-in check found, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One entry of `tests`: a small world, and whether the rule finds fault with it."""
+
+    name: str
+    given: World
+    passes: bool
+    at: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """`assert`: must hold for everything that `select` selects."""
+
+    kind: str
+    where: Expression | None
+    holds: Expression
+    place: tuple[str, ...]
+    """The keys below the subject that the finding points at."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """`check`: an analysis of the whole call graph, by its name in ``meshctl.lint.checks``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One rule, compiled."""
+
+    code: str
+    slug: str
+    title: str
+    why: str
+    fix: str
+    severity: Severity
+    message: str
+    params: Mapping[str, Value]
+    body: Assertion | BuiltIn
+    tests: tuple[Case, ...]
+    at: Position | None
+
+
+def message_of(policy: Policy, values: Mapping[str, Value]) -> str:
+    """The message with its placeholders filled in; parameters are `params.<name>`."""
+    known = dict(values) | {f"params.{name}": value for name, value in policy.params.items()}
+    return PLACEHOLDER.sub(lambda found: shown(known[found[1]]), policy.message)
