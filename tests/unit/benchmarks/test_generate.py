@@ -1,0 +1,36 @@
+"""The meshes that are measured are valid, and the same for the same seed."""
+
+import pytest
+import yaml
+
+from benchmarks import generate
+from meshctl import pipeline
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_generated_mesh_is_valid(tmp_path, seed):
+    spec = tmp_path / "mesh.yaml"
+    spec.write_text(generate.mesh(60, seed=seed, changed=30, unrelated=5), encoding="utf-8")
+    validated = pipeline.validate(str(spec))
+    assert [each.message for each in validated.findings if each.is_error] == []
+    assert {sidecar.proxy for sidecar in validated.require().sidecars} == {"envoy", "haproxy", "nginx"}
+
+
+def test_a_seed_decides_everything():
+    assert generate.mesh(50, seed=7) == generate.mesh(50, seed=7)
+    assert generate.mesh(50, seed=7) != generate.mesh(50, seed=8)
+
+
+def test_a_change_concerns_one_service():
+    before, after = (yaml.safe_load(generate.mesh(50, changed=each))["services"] for each in (None, 25))
+    assert [name for name in before if before[name] != after[name]] == ["svc-25"]
+
+
+def test_unrelated_services_are_only_added():
+    text = generate.mesh(50)
+    more = generate.mesh(50, unrelated=10)
+    assert more.startswith(text)
+    services = yaml.safe_load(more)["services"]
+    others = {name for name in services if name.startswith("other-")}
+    assert len(others) == 10
+    assert all(set(services[name].get("calls", ())) <= others for name in others)
