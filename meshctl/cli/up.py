@@ -81,9 +81,12 @@ def up(
     gc.enable()  # this one lives long
     command: list[str] = context.meta.get(_COMMAND, [])
     validated = pipeline.validate(options.location(spec), proxy=proxy, on_loopback=True)
-    findings.show(validated.findings, validated.texts, "text", to=sys.stderr)
+    errors = [each for each in validated.findings if each.is_error]
+    findings.show(errors, validated.texts, "text", to=sys.stderr)
     if validated.mesh is None:
         return 2 if validated.unreadable else 1
+    if validated.findings:
+        sys.stderr.write(f"{findings.summary(validated.findings)}; `meshctl validate` shows them\n")
     console = _console()
     follow = log if log is not None else not command
     lines = Log(console, validated.mesh) if follow else None
