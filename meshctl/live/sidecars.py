@@ -18,7 +18,8 @@ from meshctl.diagnostics import ToolError
 from meshctl.live.processes import Process, ProcessGroup, Program
 
 START_LIMIT = timedelta(seconds=20)
-"""Until all sidecars of a mesh serve."""
+START_LIMIT_EACH = timedelta(seconds=1)
+"""Until all sidecars of a mesh serve: the first, and the second for each of them."""
 
 _POLL = 0.03
 
@@ -45,7 +46,7 @@ class Bundle:
             yield "inbound", self.sidecar.inbound.bind
 
 
-def start(bundles: Sequence[Bundle], group: ProcessGroup, limit: timedelta = START_LIMIT) -> list[Process]:
+def start(bundles: Sequence[Bundle], group: ProcessGroup, limit: timedelta | None = None) -> list[Process]:
     """Start all bundles and wait until each serves its own build.
 
     Raises ToolError when an address is taken, a proxy ends, or one does not serve within ``limit``.
@@ -57,6 +58,7 @@ def start(bundles: Sequence[Bundle], group: ProcessGroup, limit: timedelta = STA
     for bundle in bundles:
         folder = (bundle.folder / bundle.sidecar.proxy).resolve()
         processes.append(group.start(Program(bundle.name, (str(folder / "run"),), folder)))
+    limit = limit or START_LIMIT + START_LIMIT_EACH * len(bundles)
     deadline = time.monotonic() + limit.total_seconds()
     for bundle, process in zip(bundles, processes, strict=True):
         await_ready(bundle, process, deadline)
