@@ -20,6 +20,7 @@ from meshctl.artifacts import Artifact, Plan, Written
 from meshctl.diagnostics import Finding, FindingsError, UsageError, in_order
 
 if TYPE_CHECKING:
+    from meshctl.diff import FileChange, MeshDiff
     from meshctl.lint import PolicySet
     from meshctl.pki.identities import Identities
     from meshctl.pki.store import CertificateStatus
@@ -202,6 +203,20 @@ def build(
     written = plan.apply(_manifest(mesh, validated))
     issued = issue_certificates(out, authority, now, services) if authority else ()
     return Built(written, issued, verified, missing)
+
+
+def diff(before: Validated, after: Validated) -> MeshDiff:
+    """What changes from one valid spec to another."""
+    from meshctl.diff import compare
+
+    return compare(before.require(), after.require())
+
+
+def rendered_diff(before: Validated, after: Validated) -> tuple[FileChange, ...]:
+    """The output files that differ between two valid specs."""
+    from meshctl.diff import compare_artifacts
+
+    return tuple(compare_artifacts(emit(before.require()), emit(after.require())))
 
 
 def issue_certificates(

@@ -49,7 +49,7 @@ def show(
         case Format.TEXT:
             told: set[str] = set()
             for each in findings:
-                out.write(_text(each, texts, told, colour=_has_colour(out)))
+                out.write(_text(each, texts, told, colour=has_colour(out)))
         case Format.JSON:
             out.write(_json(findings))
         case Format.GITHUB:
@@ -73,7 +73,8 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 
-def _has_colour(out: TextIO) -> bool:
+def has_colour(out: TextIO) -> bool:
+    """Whether ``out`` is a terminal whose user has not switched colours off."""
     import os
 
     return out.isatty() and not os.environ.get("NO_COLOR")

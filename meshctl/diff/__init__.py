@@ -1,0 +1,9 @@
+"""What a change means: two resolved meshes to a tree of changes. Prints nothing and knows no proxy's files."""
+
+from __future__ import annotations
+
+from meshctl.diff.change import Change, MeshDiff, Sign
+from meshctl.diff.compare import compare
+from meshctl.diff.rendered import FileChange, compare_artifacts
+
+__all__ = ["Change", "FileChange", "MeshDiff", "Sign", "compare", "compare_artifacts"]

@@ -1,0 +1,141 @@
+"""`meshctl diff`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from meshctl.cli import findings, options
+from meshctl.diagnostics import UsageError
+
+if TYPE_CHECKING:
+    from meshctl.diff import Change, FileChange, MeshDiff
+
+SCHEMA_VERSION = 1
+_SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+_COLOURS = {"+": "32", "-": "31", "~": "33", "@": "36"}
+
+
+class DiffFormat(StrEnum):
+    """What `--format` takes here."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def register(app: typer.Typer, text: str) -> None:
+    """Add the command."""
+    app.command("diff", help=f"Diff: {text}")(diff)
+
+
+def diff(
+    base: Annotated[
+        str, typer.Argument(metavar="[BASE]", help="The git revision before.", show_default="HEAD")
+    ] = "HEAD",
+    head: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[HEAD]", help="The revision after; the work tree if left out.", show_default=False
+        ),
+    ] = None,
+    spec: Annotated[
+        str | None,
+        typer.Option(
+            "--spec", help="A file or a folder. Default: mesh.yaml or mesh/ here.", show_default=False
+        ),
+    ] = None,
+    rendered: Annotated[bool, typer.Option("--rendered", help="Show the files that are built, too.")] = False,
+    form: Annotated[DiffFormat, typer.Option("--format", help="How it is printed.")] = DiffFormat.TEXT,
+) -> int:
+    """What changes: services, routes, weights, timeouts, who can reach whom, and which sidecars."""
+    from meshctl import pipeline
+
+    where = options.location(spec)
+    before = pipeline.validate(_at(base, where))
+    after = pipeline.validate(_at(head, where) if head else where)
+    unusable = [each for each in (before, after) if each.mesh is None]
+    for each in unusable:
+        findings.show(each.findings, each.texts, "text", to=sys.stderr)
+    if unusable:
+        sys.stderr.write("there is nothing to compare with a spec that is not valid\n")
+        return 2
+    compared = pipeline.diff(before, after)
+    files = pipeline.rendered_diff(before, after) if rendered else ()
+    if form is DiffFormat.JSON:
+        sys.stdout.write(_json(compared, files))
+    else:
+        for line in (*_text(compared), *_files(files)):
+            sys.stdout.write(_coloured(findings.printable(line)) + "\n")
+        sys.stderr.write(f"{_summary(compared)}\n")
+    return int(compared.differs)
+
+
+def _at(revision: str, spec: str) -> str:
+    if ":" in revision or not revision:
+        raise UsageError(f"`{revision}` is not a revision; name the spec with --spec")
+    return f"{revision}:./{os.path.relpath(spec)}" if os.path.relpath(spec) != "." else f"{revision}:."
+
+
+def _text(compared: MeshDiff) -> Iterator[str]:
+    for change in compared.changes:
+        yield from _tree(change, "")
+    if compared.sidecars:
+        yield "sidecars to deploy:"
+        for change in compared.sidecars:
+            yield f"  {_SIGNS[change.sign]} {change.name}"
+
+
+def _tree(change: Change, indent: str) -> Iterator[str]:
+    name = f" {change.name}" if change.name else ""
+    values = " -> ".join(each for each in (change.before, change.after) if each)
+    told = f": {values}" if values else ""
+    yield f"{indent}{_SIGNS[change.sign]} {change.what}{name}{told}"
+    for each in change.changes:
+        yield from _tree(each, f"{indent}    ")
+
+
+def _files(files: Iterable[FileChange]) -> Iterator[str]:
+    for file in files:
+        yield ""
+        yield from file.lines
+
+
+def _coloured(line: str) -> str:
+    colour = _COLOURS.get(line.lstrip()[:1])
+    return f"\x1b[{colour}m{line}\x1b[0m" if colour and findings.has_colour(sys.stdout) else line
+
+
+def _summary(compared: MeshDiff) -> str:
+    if not compared.differs:
+        return "no change"
+    services = [each.sign for each in compared.changes if each.what == "service"]
+    counted = ", ".join(f"{services.count(sign)} {sign}" for sign in dict.fromkeys(services))
+    reach = (
+        f"{len(compared.reach_added)} new and {len(compared.reach_removed)} former pairs of caller and callee"
+    )
+    return f"services: {counted or 'none'}; {len(compared.sidecars)} sidecars to deploy; {reach}"
+
+
+def _json(compared: MeshDiff, files: Iterable[FileChange]) -> str:
+    import orjson
+
+    document: dict[str, Any] = {
+        "schemaVersion": SCHEMA_VERSION,
+        "differs": compared.differs,
+        "changes": compared.changes,
+        "sidecars": compared.sidecars,
+        "reach": {
+            "added": [{"caller": caller, "callee": callee} for caller, callee in compared.reach_added],
+            "removed": [{"caller": caller, "callee": callee} for caller, callee in compared.reach_removed],
+        },
+        "files": [
+            {"path": file.path, "sign": file.sign, "diff": "".join(f"{line}\n" for line in file.lines)}
+            for file in files
+        ],
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"

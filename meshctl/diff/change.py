@@ -1,0 +1,74 @@
+"""The tree of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Sign(StrEnum):
+    """What became of a thing."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that differs. ``before`` and ``after`` are texts for people, empty where there is nothing."""
+
+    sign: Sign
+    what: str
+    """Its kind: service, route, timeout …"""
+    name: str = ""
+    """Empty where there is one of its kind."""
+    before: str = ""
+    after: str = ""
+    changes: tuple[Change, ...] = ()
+
+
+Pair = tuple[str, str]
+"""A caller and its callee."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeshDiff:
+    """All that differs between two meshes."""
+
+    changes: tuple[Change, ...]
+    sidecars: tuple[Change, ...]
+    """The bundles, by build id: what has to be deployed."""
+    reach_added: tuple[Pair, ...]
+    """Who can newly send requests to whom."""
+    reach_removed: tuple[Pair, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything does."""
+        return bool(self.changes or self.sidecars)
+
+
+def changed(what: str, before: str, after: str, name: str = "") -> Iterator[Change]:
+    """The change of a value, unless both are equal."""
+    if before != after:
+        yield Change(Sign.CHANGED, what, name, before, after)
+
+
+def keyed(what: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
+    """The changes of a mapping of names to values."""
+    for name in sorted(before.keys() | after.keys()):
+        if name not in before:
+            yield Change(Sign.ADDED, what, name, after=after[name])
+        elif name not in after:
+            yield Change(Sign.REMOVED, what, name, before=before[name])
+        else:
+            yield from changed(what, before[name], after[name], name)
+
+
+def whole(what: str, name: str, changes: Iterable[Change]) -> Iterator[Change]:
+    """The change of a thing that has changes inside; nothing where there are none."""
+    inside = tuple(changes)
+    if inside:
+        yield Change(Sign.CHANGED, what, name, changes=inside)

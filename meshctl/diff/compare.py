@@ -1,0 +1,112 @@
+"""Two meshes, service by service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from meshctl import ir
+from meshctl.diff.callee import View, compare_views, views
+from meshctl.diff.change import Change, MeshDiff, Sign, changed, keyed, whole
+from meshctl.diff.words import duration
+
+
+def compare(before: ir.Mesh, after: ir.Mesh) -> MeshDiff:
+    """What a team has to know before it deploys ``after`` in place of ``before``."""
+    old, new = set(before.calls), set(after.calls)
+    return MeshDiff(
+        changes=(
+            *whole("mesh", after.name, _mesh(before, after)),
+            *_services(before, after),
+        ),
+        sidecars=tuple(keyed("sidecar", _builds(before), _builds(after))),
+        reach_added=tuple(sorted(new - old)),
+        reach_removed=tuple(sorted(old - new)),
+    )
+
+
+def _builds(mesh: ir.Mesh) -> dict[str, str]:
+    return {f"{each.service}/{each.instance}".rstrip("/"): each.build for each in mesh.sidecars}
+
+
+def _mesh(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
+    yield from changed("name", before.name, after.name)
+    yield from changed("domain", before.domain, after.domain)
+    yield from changed("trust domain", before.trust_domain, after.trust_domain)
+    for what, old, new in (
+        ("certificate lifetime", before.certificates.lifetime, after.certificates.lifetime),
+        ("certificate renewal", before.certificates.renew_before, after.certificates.renew_before),
+    ):
+        yield from changed(what, duration(old), duration(new))
+    if before.sidecars and after.sidecars:
+        old_one, new_one = before.sidecars[0], after.sidecars[0]
+        yield from changed("oldest TLS version", old_one.tls.minimum_version, new_one.tls.minimum_version)
+        yield from changed("access log", _on(old_one.access_log.enabled), _on(new_one.access_log.enabled))
+
+
+def _on(value: object) -> str:
+    return "on" if value else "off"
+
+
+def _services(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
+    old, new = _Mesh(before), _Mesh(after)
+    for name in sorted(old.sidecars.keys() | new.sidecars.keys()):
+        if name not in old.sidecars:
+            yield Change(Sign.ADDED, "service", name, changes=tuple(_callers(set(), new.callers(name))))
+        elif name not in new.sidecars:
+            yield Change(Sign.REMOVED, "service", name, changes=tuple(_callers(old.callers(name), set())))
+        else:
+            yield from whole("service", name, _service(name, old, new))
+
+
+class _Mesh:
+    """A mesh with its parts by service."""
+
+    def __init__(self, mesh: ir.Mesh) -> None:
+        self.sidecars: dict[str, list[ir.Sidecar]] = {}
+        self._callers: dict[str, set[str]] = {}
+        self._views = views(mesh)
+        for sidecar in mesh.sidecars:
+            self.sidecars.setdefault(sidecar.service, []).append(sidecar)
+        for caller, callee in mesh.calls:
+            self._callers.setdefault(callee, set()).add(caller)
+
+    def callers(self, service: str) -> set[str]:
+        """Who may send requests to ``service``."""
+        return self._callers.get(service, set())
+
+    def views(self, service: str) -> dict[str, View]:
+        """What each caller knows of ``service``."""
+        return self._views.get(service, {})
+
+
+def _service(name: str, old: _Mesh, new: _Mesh) -> Iterator[Change]:
+    before, after = old.sidecars[name], new.sidecars[name]
+    yield from changed("proxy", before[0].proxy, after[0].proxy)
+    yield from _callers(old.callers(name), new.callers(name))
+    yield from _listeners(before, after)
+    yield from compare_views(old.views(name), new.views(name))
+
+
+def _callers(before: set[str], after: set[str]) -> Iterator[Change]:
+    yield from keyed("caller", dict.fromkeys(before, ""), dict.fromkeys(after, ""))
+
+
+def _listeners(before: list[ir.Sidecar], after: list[ir.Sidecar]) -> Iterator[Change]:
+    """The addresses of bundles that are there before and after."""
+    old = {each.instance: each for each in before}
+    for sidecar in after:
+        if sidecar.instance in old:
+            inside = keyed("listener", _sockets(old[sidecar.instance]), _sockets(sidecar))
+            yield from whole("instance", sidecar.instance, inside) if sidecar.instance else inside
+
+
+def _sockets(sidecar: ir.Sidecar) -> dict[str, str]:
+    sockets = {"outbound": str(sidecar.outbound.bind), "admin": str(sidecar.admin.bind)}
+    inbound = sidecar.inbound
+    if inbound is not None:
+        sockets |= {"inbound": str(inbound.bind), "application": str(inbound.application)}
+        sockets |= {
+            "application connect timeout": duration(inbound.connect_timeout),
+            "application idle timeout": duration(inbound.idle_timeout),
+        }
+    return sockets

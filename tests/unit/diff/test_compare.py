@@ -1,0 +1,271 @@
+"""What a change of a spec means, as a tree: each row changes the base mesh in one way."""
+
+import pytest
+
+from meshctl import pipeline
+from meshctl.artifacts import Artifact
+from meshctl.diff import compare, compare_artifacts
+
+BASE = """\
+apiVersion: meshctl.dev/v1
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}
+services:
+  web: {port: 80, endpoints: [{address: 10.0.0.1}], calls: {catalog: {}}}
+  orders: {port: 80, endpoints: [{address: 10.0.0.2}], calls: {catalog: {timeout: 9s}}}
+  catalog:
+    port: 80
+    timeout: 3s
+    endpoints:
+      - {address: 10.0.1.1, subset: v1}
+      - {address: 10.0.1.2, subset: v2, weight: 2}
+    routes:
+      - name: beta
+        matches: [{path: {prefix: /v2}, methods: [GET]}]
+        backends: [{subset: v1, weight: 9}, {subset: v2, weight: 1}]
+      - {name: rest}
+"""
+
+
+@pytest.fixture
+def mesh(tmp_path):
+    def resolve(text):
+        (tmp_path / "mesh.yaml").write_text(text, "utf-8")
+        return pipeline.validate(str(tmp_path / "mesh.yaml")).require()
+
+    return resolve
+
+
+def lines(changes, indent=""):
+    for each in changes:
+        values = " -> ".join(filter(None, (each.before, each.after)))
+        told = f": {values}" if values else ""
+        sign = {"added": "+", "removed": "-", "changed": "~"}[each.sign]
+        yield f"{indent}{sign} {each.what} {each.name}".rstrip() + told
+        yield from lines(each.changes, indent + "  ")
+
+
+def in_catalog(*expected):
+    return ["~ service catalog", *(f"  {each}" for each in expected)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected", "sidecars"),
+    [
+        (
+            "weight: 9}, {subset: v2, weight: 1}",
+            "weight: 8}, {subset: v2, weight: 2}",
+            in_catalog("~ route beta", "  ~ weight v1: 90% -> 80%", "  ~ weight v2: 10% -> 20%"),
+            "~orders ~web",
+        ),
+        (
+            "weight: 9}, {subset: v2, weight: 1}",
+            "weight: 99999}, {service: web, weight: 1}",
+            [
+                *in_catalog(
+                    "~ route beta",
+                    "  ~ weight v1: 90% -> >99.99%",
+                    "  - weight v2: 10%",
+                    "  + weight web: <0.01%",
+                ),
+                "~ service web",
+                "  + caller orders",
+                "  + caller web",
+            ],
+            "~orders ~web",
+        ),
+        (
+            "    timeout: 3s\n",
+            "    timeout: 2s\n",
+            in_catalog(
+                "~ as seen by web",
+                "  ~ route beta",
+                "    ~ timeout: 3s -> 2s",
+                "  ~ route rest",
+                "    ~ timeout: 3s -> 2s",
+            ),
+            "~web",
+        ),
+        (
+            "    timeout: 3s\n",
+            "",
+            in_catalog(
+                "~ as seen by web",
+                "  ~ route beta",
+                "    ~ timeout: 3s -> 15s (default)",
+                "  ~ route rest",
+                "    ~ timeout: 3s -> 15s (default)",
+            ),
+            "~web",
+        ),
+        (
+            "- {name: rest}",
+            "- {name: rest, retries: {attempts: 2, retryOn: [gateway-error]}}",
+            in_catalog(
+                "~ route rest",
+                "  ~ retries: 1 on connect-failure, refused-stream (default) -> 2 on gateway-error",
+            ),
+            "~orders ~web",
+        ),
+        (
+            "methods: [GET]",
+            "methods: [GET, PUT], headers: {x-a: b}",
+            in_catalog("~ route beta", "  ~ match: GET /v2/… -> GET/PUT /v2/… x-a: b"),
+            "~orders ~web",
+        ),
+        (
+            "methods: [GET]}]",
+            "methods: [GET]}, {path: {exact: /x}}]",
+            in_catalog("~ route beta", "  + match /x"),
+            "~orders ~web",
+        ),
+        (
+            "      - {name: rest}\n",
+            "      - {name: rest}\n      - {name: more, matches: [{path: {exact: /more}}], backends: [{subset: v1}]}\n",
+            in_catalog(
+                "~ as seen by orders",
+                "  + route more: /more to v1 100%, timeout 9s",
+                "~ as seen by web",
+                "  + route more: /more to v1 100%, timeout 3s",
+            ),
+            "~orders ~web",
+        ),
+        (
+            "      - {name: rest}\n",
+            "",
+            in_catalog(
+                "~ as seen by orders",
+                "  - route rest: /… to catalog 100%, timeout 9s",
+                "~ as seen by web",
+                "  - route rest: /… to catalog 100%, timeout 3s",
+            ),
+            "~orders ~web",
+        ),
+        (
+            "    timeout: 3s\n",
+            "    timeout: 3s\n    routeOrder: listed\n",
+            [],
+            "",
+        ),
+        (
+            "10.0.1.2, subset: v2, weight: 2",
+            "10.0.1.3, subset: v2, weight: 2",
+            in_catalog(
+                "- endpoint 10.0.1.2:15006",
+                "+ endpoint 10.0.1.3:15006",
+                "- endpoint 10.0.1.2:15006 (v2)",
+                "+ endpoint 10.0.1.3:15006 (v2)",
+            ),
+            "~orders ~web",
+        ),
+        (
+            "subset: v2, weight: 2",
+            "subset: v2, weight: 3",
+            in_catalog("~ endpoint weight 10.0.1.2:15006: 2 -> 3"),
+            "~orders ~web",
+        ),
+        (
+            "catalog: {timeout: 9s}",
+            "catalog: {timeout: 9s}, web: {}",
+            ["~ service web", "  + caller orders"],
+            "~orders ~web",
+        ),
+        ("calls: {catalog: {}}}", "calls: {}}", in_catalog("- caller web"), "~catalog ~web"),
+        (
+            "  catalog:\n    port: 80",
+            "  catalog:\n    proxy: nginx\n    port: 80",
+            in_catalog("~ proxy: envoy -> nginx"),
+            "~catalog",
+        ),
+        (
+            "  catalog:\n    port: 80",
+            "  catalog:\n    port: 81",
+            in_catalog("~ listener application: 127.0.0.1:80 -> 127.0.0.1:81"),
+            "~catalog",
+        ),
+        (
+            "    timeout: 3s\n",
+            "    timeout: 3s\n    connectTimeout: 2s\n",
+            in_catalog(
+                "~ listener application connect timeout: 1s -> 2s",
+                "~ connect timeout: 1s -> 2s",
+                "~ connect timeout v1: 1s -> 2s",
+                "~ connect timeout v2: 1s -> 2s",
+            ),
+            "~catalog ~orders ~web",
+        ),
+        (
+            "  catalog:\n",
+            "  new: {port: 80, endpoints: [{address: 10.0.3.1}], calls: {web: {}}}\n  catalog:\n",
+            ["+ service new", "~ service web", "  + caller new"],
+            "+new ~web",
+        ),
+        (
+            "  orders: {port: 80, endpoints: [{address: 10.0.0.2}], calls: {catalog: {timeout: 9s}}}\n",
+            "",
+            [*in_catalog("- caller orders"), "- service orders"],
+            "~catalog -orders",
+        ),
+        (
+            "trustDomain: shop.example}",
+            "trustDomain: shop.example, certificates: {lifetime: 20d}}",
+            ["~ mesh shop", "  ~ certificate lifetime: 30d -> 20d"],
+            "",
+        ),
+        ("services:\n", "# a comment\nservices:\n", [], ""),
+    ],
+)
+def test_a_change_is_told(mesh, old, new, expected, sidecars):
+    assert old in BASE
+    before, after = mesh(BASE), mesh(BASE.replace(old, new, 1))
+    compared = compare(before, after)
+    assert list(lines(compared.changes)) == expected
+    signs = {"added": "+", "removed": "-", "changed": "~"}
+    assert " ".join(f"{signs[each.sign]}{each.name}" for each in compared.sidecars) == sidecars
+    assert compared.differs == bool(expected)
+
+
+def test_the_order_of_routes_counts_where_it_is_listed(mesh):
+    listed = BASE.replace("    timeout: 3s\n", "    timeout: 3s\n    routeOrder: listed\n")
+    lines_of_routes = listed.index("      - name: beta")
+    swapped = f"{listed[:lines_of_routes]}      - {{name: rest}}\n{listed[lines_of_routes:]}"
+    swapped = swapped[: swapped.rindex("      - {name: rest}")]
+    compared = compare(mesh(listed), mesh(swapped))
+    assert list(lines(compared.changes)) == in_catalog("~ order of routes: beta rest -> rest beta")
+
+
+def test_another_layout_is_no_change(mesh, tmp_path):
+    before = mesh(BASE)
+    (tmp_path / "mesh.yaml").unlink()
+    top, _, services = BASE.partition("services:\n")
+    web, catalog = services.index("  web:"), services.index("  catalog:")
+    (tmp_path / "a.yaml").write_text(f"services:\n{services[catalog:]}", "utf-8")
+    (tmp_path / "b.yaml").write_text(f"services:\n{services[web:catalog]}{top}", "utf-8")
+    after = pipeline.validate(str(tmp_path)).require()
+    assert not compare(before, after).differs
+
+
+def test_reach_is_told_in_pairs(mesh):
+    after = BASE.replace("calls: {catalog: {}}}", "calls: {orders: {}}}")
+    compared = compare(mesh(BASE), mesh(after))
+    assert compared.reach_added == (("web", "orders"),)
+    assert compared.reach_removed == (("web", "catalog"),)
+
+
+def test_files_are_compared_line_by_line():
+    before = [
+        Artifact("a", b"1\n2\n"),
+        Artifact("b", b"x\n"),
+        Artifact("run", b"r\n"),
+        Artifact("same", b"s"),
+    ]
+    after = [
+        Artifact("a", b"1\n3\n"),
+        Artifact("c", b"\xff\n"),
+        Artifact("run", b"r\n", executable=True),
+        Artifact("same", b"s"),
+    ]
+    a, b, c, run = compare_artifacts(before, after)
+    assert a.lines == ("--- a/a", "+++ b/a", "@@ -1,2 +1,2 @@", " 1", "-2", "+3")
+    assert (b.sign, b.lines[1]) == ("removed", "+++ /dev/null")
+    assert (c.sign, c.lines[-1]) == ("added", "+\\xff")
+    assert run.lines == ("run is executable now",)
