@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from meshctl import ir
+    from meshctl.pipeline import Validated
     from meshctl.rehearsal import Rehearsal
 
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta", "bright_green")
@@ -81,12 +82,9 @@ def up(
     gc.enable()  # this one lives long
     command: list[str] = context.meta.get(_COMMAND, [])
     validated = pipeline.validate(options.location(spec), proxy=proxy, on_loopback=True)
-    errors = [each for each in validated.findings if each.is_error]
-    findings.show(errors, validated.texts, "text", to=sys.stderr)
+    _tell_findings(validated)
     if validated.mesh is None:
         return 2 if validated.unreadable else 1
-    if validated.findings:
-        sys.stderr.write(f"{findings.summary(validated.findings)}; `meshctl validate` shows them\n")
     console = _console()
     follow = log if log is not None else not command
     lines = Log(console, validated.mesh) if follow else None
@@ -108,6 +106,14 @@ def up(
         finally:
             if lines:
                 lines.mute()
+
+
+def _tell_findings(validated: Validated) -> None:
+    """Errors in full; of the rest only how many, for this command is not about them."""
+    errors = [each for each in validated.findings if each.is_error]
+    findings.show(errors, validated.texts, "text", to=sys.stderr)
+    if validated.findings:
+        sys.stderr.write(f"{findings.summary(validated.findings)}; `meshctl validate` shows them\n")
 
 
 def _watch(rehearsal: Rehearsal, seconds: float | None) -> int:
