@@ -86,8 +86,8 @@ def up(
     if validated.mesh is None:
         return 2 if validated.unreadable else 1
     console = _console()
-    follow = log if log is not None else not command
-    lines = Log(console, validated.mesh) if follow else None
+    lines = Log(console, validated.mesh)
+    lines.muted = not (log if log is not None else not command)
     with (
         _stopped_by_signals(),
         _folder(keep) as out,
@@ -95,7 +95,7 @@ def up(
             validated,
             out,
             now=datetime.now(UTC),
-            sink=lines.show if lines else _drop,
+            sink=lines.show,
             with_applications=not no_apps,
         ) as rehearsal,
     ):
@@ -104,8 +104,8 @@ def up(
         try:
             return _run(command, rehearsal) if command else _watch(rehearsal, seconds)
         finally:
-            if lines:
-                lines.mute()
+            # What proxies say when they are stopped is of no interest.
+            lines.muted = True
 
 
 def _tell_findings(validated: Validated) -> None:
@@ -169,10 +169,6 @@ def _stopped_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _drop(name: str, line: str) -> None:
-    """No log is asked for."""
-
-
 def _console() -> Console:
     from rich.console import Console
 
@@ -212,17 +208,13 @@ class Log:
         self._console = console
         self._colours = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(services)}
         self._width = max(len(name) for name in services)
-        self._muted = False
-
-    def mute(self) -> None:
-        """Show no more: what proxies say when they are stopped is of no interest."""
-        self._muted = True
+        self.muted = False
 
     def show(self, name: str, line: str) -> None:
         """One line of the program called ``name``: a service, or service/instance."""
         from rich.text import Text
 
-        if self._muted:
+        if self.muted:
             return
         service = name.partition("/")[0]
         told = findings.printable(_short(line))
