@@ -29,9 +29,14 @@ if TYPE_CHECKING:
     from meshctl.pipeline import Validated
     from meshctl.rehearsal import Rehearsal
 
+Keep = Annotated[
+    Path | None,
+    typer.Option("--keep", help="Build here, and leave it there afterwards.", show_default=False),
+]
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta", "bright_green")
 _COMMAND = "meshctl.command"
 _WATCH = 0.2
+_WIDTH = 120
 
 
 class WithCommand(TyperCommand):
@@ -58,10 +63,7 @@ def up(
     context: typer.Context,
     spec: options.Spec = None,
     proxy: options.ProxyOption = None,
-    keep: Annotated[
-        Path | None,
-        typer.Option("--keep", help="Build here, and leave it there afterwards.", show_default=False),
-    ] = None,
+    keep: Keep = None,
     no_apps: Annotated[
         bool, typer.Option("--no-apps", help="Start no echo applications: you bring your own.")
     ] = False,
@@ -183,7 +185,7 @@ def _print_table(console: Console, rehearsal: Rehearsal) -> None:
         title=f"{rehearsal.mesh.name} on this machine", title_justify="left", box=None, pad_edge=False
     )
     for column in ("service", "instance", "proxy", "call as this service does"):
-        table.add_column(column, no_wrap=column != "call as this service does", overflow="fold")
+        table.add_column(column, no_wrap=True)
     for sidecar in rehearsal.mesh.sidecars:
         address = sidecar.outbound.bind.address
         table.add_row(
@@ -196,7 +198,8 @@ def _print_table(console: Console, rehearsal: Rehearsal) -> None:
             )
             or "calls nobody",
         )
-    console.print(table)
+    # Wider than a narrow terminal rather than broken: these lines are there to be copied.
+    console.print(table, width=max(console.width, _WIDTH), crop=False)
     console.print("Ctrl-C stops everything.", style="dim")
 
 
