@@ -129,44 +129,50 @@ local function last_failure(var)
     return last_but_one_of(var.upstream_header_time) == "-" and "broken" or "answer"
 end
 
+-- Whether the try after a failed one may be made; if not, what the answer is.
+local function refusal(destination, var, now, deadline)
+    local failure = balancer.get_last_failure() and last_failure(var)
+    if failure == "broken" then
+        -- The application may have seen it. NGINX would have sent it again where the method allows.
+        return now < deadline and 502 or 504
+    elseif failure == "connect" and not destination.retries_connect_failure then
+        return 503
+    end
+    return now >= deadline and 504
+end
+
 function mesh.balance(cluster_name)
     local var, now = ngx.var, ngx.now()
-    local destination = mesh.destinations[var.destination]
-    local tries, tried, deadline = tonumber(var.tries), var.tried, tonumber(var.deadline)
-    if balancer.get_last_failure() then
-        local failure = last_failure(var)
-        if failure == "broken" then
-            -- The application may have seen it. NGINX would have sent it again where the method allows.
-            return give_up(now < deadline and 502 or 504)
-        end
-        if failure == "connect" and not destination.retries_connect_failure then
-            return give_up(503)
-        end
-    end
+    local destination, cluster = mesh.destinations[var.destination], mesh.clusters[cluster_name]
+    local tries, deadline, tried, index = tonumber(var.tries), nil, nil, nil
     if tries == 0 then
         deadline = now + destination.timeout
         var.deadline = deadline
-    elseif now >= deadline then
-        return give_up(504)
+        tried, index = ",", cluster.pick(cluster.endpoints)
+    else
+        deadline, tried = tonumber(var.deadline), var.tried
+        local status = refusal(destination, var, now, deadline)
+        if status then
+            return give_up(status)
+        end
+        index = cluster.pick(cluster.endpoints, tried)
+        if not index then
+            tried, index = ",", cluster.pick(cluster.endpoints)
+        end
     end
 
-    local cluster = mesh.clusters[cluster_name]
-    local index = cluster.pick(cluster.endpoints, tries > 0 and tried)
-    if not index then
-        tried, index = ",", cluster.pick(cluster.endpoints)
-    end
     tries = tries + 1
     var.tries = tries
     if tries <= destination.attempts then
         var.tried = tried .. index .. ","
         balancer.set_more_tries(1)
     end
-    local again = destination.retries_connect_failure and tries <= destination.attempts and tries <= MOST_JUMPS
-    var.again = again and destination.location or "@unavailable"
-
-    local left = deadline - now
+    if tries > destination.attempts or tries > MOST_JUMPS then
+        var.again = "@unavailable"
+    end
+    local endpoint, left = cluster.endpoints[index], deadline - now
+    var.upstream = endpoint.name
     balancer.set_timeouts(min(destination.connect_timeout, left), left, left)
-    local endpoint = cluster.endpoints[index]
     assert(balancer.set_current_peer(endpoint.address, endpoint.port))
 end
 
@@ -222,18 +228,21 @@ function mesh.drop_untrusted_headers()
     return ""
 end
 
+-- NGINX adds its own name to an answer that has none; emptied, it does not.
+local function without_own_name(header)
+    if not header["Server"] then
+        header["Server"] = nil
+    end
+end
+
 -- An application's answer on its way to the caller's sidecar.
 function mesh.application_answer()
     local header = ngx.header
     if ngx.status == HOP_STATUS then
         ngx.status = CARRIED_STATUS
         header[STATUS_HEADER] = tostring(HOP_STATUS)
-    elseif header[STATUS_HEADER] then
-        header[STATUS_HEADER] = nil
     end
-    if not header["Server"] then
-        header["Server"] = nil
-    end
+    without_own_name(header)
 end
 
 -- What an answer of NGINX's own, 502 or 504, says of the tries; nil for a callee's answer.
@@ -247,11 +256,13 @@ end
 
 local FLAGS = {[502] = "R", [503] = "C", [504] = "T"}
 
--- A callee's answer on its way to the application.
+-- A callee's answer on its way to the application. NGINX has hidden the status header already.
 function mesh.hop_answer()
     local header, status, context = ngx.header, ngx.status, ngx.ctx
-    if status == CARRIED_STATUS and header[STATUS_HEADER] == tostring(HOP_STATUS) then
-        ngx.status = HOP_STATUS
+    if status == CARRIED_STATUS then
+        if ngx.var.upstream_http_x_mesh_status == tostring(HOP_STATUS) then
+            ngx.status = HOP_STATUS
+        end
     elseif status == 502 or status == 504 then
         local verdict = context.verdict or verdict_on(status)
         if verdict then
@@ -262,15 +273,7 @@ function mesh.hop_answer()
             header["Content-Type"] = "text/plain"
         end
     end
-    if header[STATUS_HEADER] then
-        header[STATUS_HEADER] = nil
-    end
-    if not header["Server"] then
-        header["Server"] = nil
-    end
-    if mesh.destinations[ngx.var.destination].bounds_body then
-        deadlines.watch(context, tonumber(ngx.var.deadline))
-    end
+    without_own_name(header)
 end
 
 function mesh.hop_body()
@@ -281,8 +284,13 @@ function mesh.hop_body()
     end
 end
 
--- The end of a request whose response had a deadline.
-function mesh.hop_end()
+-- The same where the response has a deadline.
+function mesh.bounded_answer()
+    mesh.hop_answer()
+    deadlines.watch(ngx.ctx, tonumber(ngx.var.deadline))
+end
+
+function mesh.bounded_end()
     if deadlines.forget(ngx.ctx) then
         ngx.var.flags = "T"
     end

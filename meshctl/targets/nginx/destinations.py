@@ -74,6 +74,7 @@ def _destination(
     return Destination(
         number=number,
         location=quoting.location(number),
+        again=quoting.location(number) if retries_connect_failure else UNAVAILABLE,
         upstream=quoting.name(cluster.name),
         server_name=mtls.server_name(cluster.identity),
         limit=circuit_breaking.limit(cluster.circuit_breaker),

@@ -15,7 +15,10 @@ def upstream(cluster: ir.Cluster) -> Upstream:
         pick=load_balancing.algorithm(cluster.load_balancing),
         endpoints=tuple(
             Endpoint(
-                address=quoting.lua_string(each.socket.address), port=each.socket.port, weight=each.weight
+                address=quoting.lua_string(each.socket.address),
+                port=each.socket.port,
+                weight=each.weight,
+                name=quoting.lua_string(str(each.socket)),
             )
             for each in cluster.endpoints
         ),

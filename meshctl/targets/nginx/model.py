@@ -14,6 +14,7 @@ class Endpoint:
     address: Token
     port: int
     weight: int
+    name: Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Destination:
 
     number: int
     location: Token
+    again: Token
     upstream: Token
     server_name: Token
     limit: int

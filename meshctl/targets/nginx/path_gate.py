@@ -20,7 +20,8 @@ _ESCAPE = "%(?!00|2[dDeEfF]|3[0-9]|4[1-9a-fA-F]|5[0-9aAcCfF]|6[1-9a-fA-F]|7[0-9a
 _SEGMENT = rf"(?!\.{{1,2}}[/;? ])(?:{_PLAIN}++|{_ESCAPE})++"
 _QUERY = r"\?[!\x22$-~]*+"
 
-_TARGET = rf"(?=/)(?:/{_SEGMENT})*+/?(?:{_QUERY})?"
+_TARGET = rf"(?=/)(?<canonical_path>(?:/{_SEGMENT})*+/?)(?:{_QUERY})?"
+"""The path is captured for the access log."""
 _PROXIED = "(?:[a-zA-Z]++://[^ /?#]*+)?"
 """What stands before the target where the application takes its sidecar for an HTTP proxy."""
 

@@ -235,7 +235,7 @@ def test_a_literal_matches_itself_only(text):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_lua_strings_hold_every_byte(text):
     token = quoting.lua_string(text)
-    long = quoting.lua_string(text * 100).split(" .. ")
+    long = quoting.lua_string(text * 300).split(" .. ")
     assert len(long) > 1
     assert max(map(len, long)) < 4000
     assert re.fullmatch(r'"(?:[A-Za-z0-9_.:@/ -]|\\\d{3})*"', token)
@@ -342,7 +342,8 @@ def _parts(split) -> list[tuple[Token, float]]:
     ],
 )
 def test_gate_reads_the_whole_line(line, canonical):
-    assert bool(re.match(path_gate.CANONICAL_REQUEST.replace(r"\z", r"\Z"), line)) is canonical
+    expression = path_gate.CANONICAL_REQUEST.replace(r"\z", r"\Z").replace("(?<canonical", "(?P<canonical")
+    assert bool(re.match(expression, line)) is canonical
 
 
 def test_what_no_default_may_decide():
