@@ -171,10 +171,10 @@ def _stopped_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _console() -> Console:
+def _console(width: int | None = None) -> Console:
     from rich.console import Console
 
-    return Console(file=sys.stderr, highlight=False)
+    return Console(file=sys.stderr, highlight=False, width=width)
 
 
 def _print_table(console: Console, rehearsal: Rehearsal) -> None:
@@ -199,7 +199,7 @@ def _print_table(console: Console, rehearsal: Rehearsal) -> None:
             or "calls nobody",
         )
     # Wider than a narrow terminal rather than broken: these lines are there to be copied.
-    console.print(table, width=max(console.width, _WIDTH), crop=False)
+    _console(width=max(console.width, _WIDTH)).print(table)
     console.print("Ctrl-C stops everything.", style="dim")
 
 
