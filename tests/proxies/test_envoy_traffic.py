@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from meshctl import ir
 from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
+from meshctl.targets.envoy.capabilities import METHODS
 from tests import sidecars
 from tests.proxies import envoy_fixtures as fixtures
 from tests.proxies.envoy_fixtures import App, Authority, Client, Running, ask
@@ -106,6 +107,12 @@ def instance(name, address):
     return dataclasses.replace(fixtures.callee("catalog", address, "web", "other"), instance=name)
 
 
+def impatient(callee):
+    return dataclasses.replace(
+        callee, inbound=dataclasses.replace(callee.inbound, idle_timeout=timedelta(seconds=1))
+    )
+
+
 @pytest.fixture(scope="module")
 def authority():
     return Authority()
@@ -119,7 +126,7 @@ def mesh(authority, tmp_path_factory):
         instance("one", ONE),
         instance("two", TWO),
         instance("dead", DEAD),
-        fixtures.callee("stock", STOCK, "web"),
+        impatient(fixtures.callee("stock", STOCK, "web")),
         fixtures.callee("closed", CLOSED),
     )
     with fixtures.running(tmp_path_factory.mktemp("mesh"), authority, *parts) as started:
@@ -150,6 +157,7 @@ def _forget(apps):
         ("unknown.", 403),
         ("unknown.shop.mesh", 403),
         ("deep.unknown.SHOP.mesh.:1", 403),
+        (".shop.mesh", 403),
         ("shop.mesh", 404),
         ("example.com", 404),
         ("catalog.example.com", 404),
@@ -463,6 +471,25 @@ def test_headers_pass_as_they_were_sent(apps):
     assert sorted(answer.headers) == sorted(
         [*expected, ("x-envoy-own", "1"), ("content-length", str(len(ONE)))]
     )
+
+
+def test_known_methods_are_those_that_envoy_takes(apps):
+    with fixtures.Kept(WEB) as client:
+        for method in sorted({*METHODS, "M-SEARCH", "QUERY", "LABEL"} - {"CONNECT", "HEAD"}):
+            status = client.ask(method, "/no-backend").status
+            assert status == (503 if method in METHODS else 400), method
+
+
+@pytest.mark.parametrize(("count", "status"), [(200, 503), (300, 431)])
+def test_number_of_headers(apps, count, status):
+    headers = [(f"x-{number}", "1") for number in range(count)]
+    assert ask(WEB, target="/no-backend", headers=headers).status == status
+
+
+def test_idle_time_bounds_a_silent_application(apps):
+    started = time.monotonic()
+    assert ask(WEB, target="/?wait=4", host="stock").status == 504
+    assert 0.9 <= time.monotonic() - started < 1.5
 
 
 def test_nothing_is_added(apps):

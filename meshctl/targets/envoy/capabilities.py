@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from meshctl.ir import Feature
+from meshctl.ir import Feature, Sidecar
 from meshctl.targets.base import Capability, Conflict, Emulated, Native
 
 VERSION = "1.40.0"
@@ -43,5 +43,60 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.ADMIN: Native(),
 }
 
-CONFLICTS: tuple[Conflict, ...] = ()
-"""None: everything that Envoy can do of the language, it can do together."""
+METHODS = frozenset(
+    [
+        "ACL",
+        "BIND",
+        "CHECKOUT",
+        "CONNECT",
+        "COPY",
+        "DELETE",
+        "GET",
+        "HEAD",
+        "LINK",
+        "LOCK",
+        "MERGE",
+        "MKACTIVITY",
+        "MKCALENDAR",
+        "MKCOL",
+        "MOVE",
+        "NOTIFY",
+        "OPTIONS",
+        "PATCH",
+        "POST",
+        "PROPFIND",
+        "PROPPATCH",
+        "PURGE",
+        "PUT",
+        "REBIND",
+        "REPORT",
+        "SEARCH",
+        "SOURCE",
+        "SUBSCRIBE",
+        "TRACE",
+        "UNBIND",
+        "UNLINK",
+        "UNLOCK",
+        "UNSUBSCRIBE",
+    ]
+)
+"""Those that Envoy reads. It has a switch for all others, but one that it calls work in progress."""
+
+
+def _matches_unknown_method(sidecar: Sidecar) -> bool:
+    return any(
+        method not in METHODS
+        for host in sidecar.outbound.virtual_hosts
+        for route in host.routes
+        for method in route.match.methods
+    )
+
+
+CONFLICTS: tuple[Conflict, ...] = (
+    Conflict(
+        features=(Feature.METHOD_MATCH,),
+        applies=_matches_unknown_method,
+        why="Envoy answers 400 to methods that it does not know, such as QUERY or M-SEARCH",
+        instead="match on a method that Envoy knows, or let the caller use another proxy",
+    ),
+)

@@ -1,7 +1,7 @@
 """The two statuses that sidecars keep for each other, see docs/wire-contract.md.
 
 Header mutations may not touch ``:status``, so it takes Lua; behind a match on the status it is only
-called for answers that need it: docs/decisions/0010-envoy-lua-behind-a-match.md.
+called for answers that need it: docs/decisions/0010-envoy-beside-its-defaults.md.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ set -eu
 cd -- "$(dirname -- "$0")"
 umask 077
 mkdir -p ../run
+chmod 700 ../run
 echo "$$" > ../run/pid
 exec "${{ENVOY:-envoy}}" --config-path {BOOTSTRAP} --disable-hot-restart --concurrency {_WORKERS} \\
   --log-level warning --file-flush-interval-msec {FLUSH_MILLISECONDS} --reject-unknown-dynamic-fields

@@ -91,7 +91,7 @@ def _undeclared(domain: str) -> Message:
     """Names inside the mesh that this service does not call. An exact name wins over it."""
     return {
         "name": "mesh:undeclared",
-        "domains": [f"*.{domain}", f"*.{domain}."],
+        "domains": [start + domain + dot for start in ("*.", ".") for dot in ("", ".")],
         "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 403}}],
     }
 

@@ -17,6 +17,9 @@ caller is about to use: that request would be lost."""
 REQUEST_HEADERS = timedelta(seconds=10)
 """For a request head to arrive whole. Envoy's default is no limit at all."""
 
+MAX_HEADERS = 256
+"""In a request or response; over it 431, or 502. Envoy's default is 100."""
+
 
 def route_timeouts(route: Route, idle: timedelta) -> Message:
     """Fields of a RouteAction. Envoy's clock starts with the last byte of the request and covers all tries.
@@ -34,7 +37,7 @@ def upstream_connection(idle: timedelta) -> Message:
     return {
         "idle_timeout": duration(idle),
         "max_connection_duration": duration(CONNECTION_LIFE),
-        "max_headers_count": 100,
+        "max_headers_count": MAX_HEADERS,
         "max_requests_per_connection": 0,
     }
 
@@ -44,7 +47,7 @@ def downstream_connection(idle: timedelta) -> Message:
     return {
         "idle_timeout": duration(idle + CALLEE_PATIENCE),
         "max_connection_duration": duration(CONNECTION_LIFE + CALLEE_PATIENCE),
-        "max_headers_count": 100,
+        "max_headers_count": MAX_HEADERS,
         "max_requests_per_connection": 0,
         "headers_with_underscores_action": "ALLOW",
     }

@@ -139,6 +139,14 @@ def test_capabilities_are_total():
                 assert instead, feature
 
 
+@pytest.mark.parametrize(
+    ("methods", "applies"), [((), False), (("GET", "LOCK"), False), (("GET", "QUERY"), True)]
+)
+def test_conflict_with_methods_that_envoy_does_not_read(methods, applies):
+    its = web(route("r", ("catalog", 1), match=ir.RouteMatch(everything().path, methods, ())))
+    assert [conflict.applies(its) for conflict in envoy.CONFLICTS] == [applies]
+
+
 def test_listeners_are_three_and_none_shares_its_port():
     listeners = bootstrap(web())["static_resources"]["listeners"]
     assert [each["name"] for each in listeners] == ["inbound", "outbound", "admin"]
