@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks import generate
-from benchmarks.children import cost
+from benchmarks.children import ROOT, cost
 from benchmarks.table import Row, render, seconds
 from benchmarks.yardstick import Yardstick, measure, start
 
@@ -117,6 +117,16 @@ def _denominators(name: str, yard: Yardstick) -> Iterator[Row]:
     yield Row(f"write (W), {name}", yard.write, "s", "")
 
 
+def _sources() -> set[tuple[Path, int]]:
+    folders = [ROOT / "meshctl", ROOT / "templates"]
+    return {
+        (path, path.stat().st_mtime_ns)
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+
+
 def _validate_target(services: int, yard: Yardstick) -> tuple[str, float]:
     if services < MIDDLE:
         times = 25 if services == SMALL[0] else 30
@@ -168,6 +178,7 @@ def main() -> int:
     arguments = parser.parse_args()
     sizes = (*SMALL, *(() if arguments.quick else (MIDDLE,)), *((LARGE,) if arguments.large else ()))
     rows: list[Row] = []
+    measured = _sources()
     with tempfile.TemporaryDirectory(prefix="meshctl-bench-") as folder:
         bench = Bench(Path(folder), arguments.runs)
         rows += bench.start()
@@ -178,6 +189,8 @@ def main() -> int:
     if arguments.large:
         rows += _growth(rows, MIDDLE, LARGE)
     print(render(rows))
+    if _sources() != measured:
+        print("meshctl was edited meanwhile: the rows compare different programs", file=sys.stderr)
     if arguments.json:
         told = [{**asdict(row), "verdict": row.verdict} for row in rows]
         arguments.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
