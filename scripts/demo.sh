@@ -20,6 +20,20 @@ sed -n '/created/p' "$scratch/log"
 echo 'One of the bundles:'
 (cd "$scratch/build" && find catalog/127.0.20.20 -type f | sort | sed 's/^/  build\//')
 
+say 'A colleague edits the shop: half of the traffic to the canary, and web may call payments.'
+mkdir "$scratch/shop"
+cp examples/shop/*.yaml "$scratch/shop"
+(
+    cd "$scratch"
+    git init -q .
+    git add shop
+    git -c user.name=demo -c user.email=demo@localhost -c commit.gpgsign=false commit -q -m 'The shop'
+    sed 's/weight: 90/weight: 50/; s/weight: 10}/weight: 50}/' shop/catalog.yaml >edited && mv edited shop/catalog.yaml
+    sed 's/orders: {timeout: 4s}/&\n      payments: {}/' shop/edge.yaml >edited && mv edited shop/edge.yaml
+)
+say '$ meshctl diff'
+(cd "$scratch" && meshctl diff --spec shop) || [ $? -eq 1 ]
+
 say '$ meshctl up examples/shop -- python examples/shop/demo.py'
 meshctl up examples/shop -- python examples/shop/demo.py
 
