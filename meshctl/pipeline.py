@@ -41,7 +41,7 @@ class Loaded:
     texts: Mapping[str, str]
     """Every file by the name that findings use, so that they can show the line."""
     digest: str
-    """``sha256:…`` of all files' contents and names."""
+    """``sha256:…`` of all files' contents, wherever they are."""
     unreadable: bool = False
     """Whether any file is not readable YAML."""
 
@@ -72,7 +72,7 @@ def load(location: str) -> Loaded:
     from meshctl.spec import Source, Spec
 
     read = read_spec(location)
-    digest = "sha256:" + hashlib.sha256(repr(sorted(read.blobs.items())).encode()).hexdigest()
+    digest = "sha256:" + hashlib.sha256(repr(sorted(read.blobs.values())).encode()).hexdigest()
     source = Source(read.positions, read.data)
     written, faults = shape(source) if read.data or not read.findings else (None, ())
     spec = Spec(written, source) if written is not None and not read.findings else None

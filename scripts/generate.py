@@ -5,14 +5,142 @@ import the package themselves, so that a broken room breaks only its own files.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+HELP_WIDTH = 100
+RULES_INTRODUCTION = """\
+# Rules
+
+Made from `policies/` and `meshctl/catalogue.py` by `make generate`. Codes are stable and never used again for
+something else. Severities and parameters of lint rules are set in the spec, and any finding but an error of
+meshctl's own can be waived next to what it is about, by somebody, for a reason, until a date:
+
+```yaml
+lint: {rules: {retry-amplification: {severity: error, limit: 4}}}
+services:
+  web:
+    waive: [{finding: missing-timeout, reason: "being measured", owner: team-web, until: 2027-01-01}]
+```
+
+## Rules of your own
+
+`meshctl lint --policies DIR` reads one rule from each YAML file below `DIR`; the files in `policies/` are
+examples. `assert` is an expression in the Common Expression Language that must hold for everything that `select`
+selects. Besides the facts below it may use `params.<name>`, `svc(name)` (the facts about a service, as a map),
+`callers(name)` and `ms(text or duration)`; a rule about a route also has the facts of its service. An expression
+that gives no answer is an error, `policy-error`. Instead of `select` and `assert` a rule can name a built-in
+analysis under `check`. A rule needs a case that passes and one that fails under `tests`.
+
+## Lint
+"""
+
+
+def mesh_schema() -> str:
+    from meshctl.spec.json_schema import json_schema
+
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+def capabilities_page() -> str:
+    from meshctl.ir import Proxy
+    from meshctl.targets import target
+    from meshctl.targets.check import table
+
+    rows = table()
+    lines = [
+        "# What each proxy can do",
+        "",
+        "Made from the targets' tables by `make generate`. *native*: exactly as the spec says. *emulated*: as the",
+        "spec says but for the difference below, of which `validate` warns (MSH7002). *unsupported*: an error",
+        "(MSH7001). Only what a spec asks for is looked at: where it is silent, the nearest native thing is used.",
+        "",
+        "| feature | " + " | ".join(f"{each} {target(each).VERSION}" for each in Proxy) + " |",
+        "| --- " * (len(Proxy) + 1) + "|",
+    ]
+    notes = []
+    for row in rows:
+        cells = []
+        for proxy in Proxy:
+            cell = row[proxy.value]
+            if not isinstance(cell, dict):
+                raise TypeError(proxy)
+            cells.append(cell["kind"])
+            if cell["kind"] == "emulated":
+                notes.append(f"* **{row['feature']}**, {proxy}: {cell['how']}.")
+            elif cell["kind"] == "unsupported":
+                notes.append(f"* **{row['feature']}**, {proxy}: {cell['why']}. Instead: {cell['instead']}")
+        lines.append(f"| {row['feature']} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", "## The differences", "", *notes]) + "\n"
+
+
+def rules_page() -> str:
+    from meshctl.catalogue import CODES
+    from meshctl.lint import read_policies
+    from meshctl.lint.cel import variables_of
+    from meshctl.lint.facts import KINDS, SUBJECTS
+    from meshctl.load import read_yaml
+
+    paths = sorted((ROOT / "policies").glob("*.yaml"))
+    policies = read_policies({path.name: read_yaml(path.read_bytes(), path.name) for path in paths}).policies
+    lines = [RULES_INTRODUCTION]
+    for policy in policies:
+        params = ", ".join(f"`{name}: {value}`" for name, value in policy.params.items())
+        lines += [
+            f"### {policy.code} {policy.slug}",
+            "",
+            f"{policy.title}. *{policy.severity}*" + (f", parameters {params}" if params else ""),
+            "",
+            f"{policy.why} {policy.fix}",
+            "",
+        ]
+    lines += ["## The facts", "", "| kind | fact | type |", "| --- | --- | --- |"]
+    for kind in SUBJECTS:
+        own = {name: type_ for name, type_ in variables_of(kind).items() if name.startswith(f"{kind}.")}
+        lines += [f"| {kind} | `{name}` | {KINDS[type_]} |" for name, type_ in own.items()]
+    lines += [
+        "",
+        "## What the other commands find",
+        "",
+        "| code | name | | why | way out |",
+        "| --- " * 5 + "|",
+    ]
+    lines += [
+        f"| {code.code} | {code.slug} | {code.severity} | {code.why} | {code.fix} |"
+        for code in sorted(CODES.values(), key=lambda each: each.code)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def help_module() -> str:
+    from typer.core import TyperGroup
+    from typer.main import get_command
+
+    from meshctl.cli.app import COMMANDS, application
+
+    command = get_command(application(list(COMMANDS)))
+    if isinstance(command, TyperGroup):
+        command.rich_markup_mode = None
+    context = command.make_context("meshctl", ["--help"], resilient_parsing=True, terminal_width=HELP_WIDTH)
+    text = command.get_help(context)
+    return f'''"""The text of `meshctl --help`, so that it needs no import of the option parser. Made by `make generate`."""
+
+HELP = """\\
+{text}
+"""
+'''
+
 
 # (path below the repository's root, function that returns its text)
-GENERATORS: list[tuple[str, Callable[[], str]]] = []
+GENERATORS: list[tuple[str, Callable[[], str]]] = [
+    ("schemas/mesh.schema.json", mesh_schema),
+    ("docs/capabilities.md", capabilities_page),
+    ("docs/rules.md", rules_page),
+    ("meshctl/cli/help.py", help_module),
+]
 
 
 def stale() -> list[tuple[Path, str]]:

@@ -1,1 +1,23 @@
-HELP = "meshctl\n"
+"""The text of `meshctl --help`, so that it needs no import of the option parser. Made by `make generate`."""
+
+HELP = """\
+Usage: meshctl [OPTIONS] COMMAND [ARGS]...
+
+  A service mesh without a control plane: git is the control plane.
+
+Options:
+  --debug               Show a traceback when meshctl itself fails.
+  --install-completion  Install completion for the current shell.
+  --show-completion     Show completion for the current shell, to copy it or customize the
+                        installation.
+  -h, --help            Show this message and exit.
+
+Commands:
+  validate      Validate: is the spec meaningful, and can the chosen proxies do it?
+  lint          Lint: is the mesh wise? built-in policies and your own
+  build         Build: compile the spec to sidecar bundles
+  diff          Diff: what a change means: two revisions, or the work tree and one
+  up            Up: run the whole mesh on this machine with real proxies
+  capabilities  Capabilities: what each proxy can do, and what this mesh uses
+  certs         Certificates: the mesh's CA and the certificates of its sidecars
+"""

@@ -7,7 +7,7 @@ from typing import Literal
 from meshctl.spec.discovery import EndpointSpec
 from meshctl.spec.policy import CallSpec, TrafficPolicySpec
 from meshctl.spec.routing import RouteOrder, RouteSpec
-from meshctl.spec.types import FreeText, Given, IpAddress, Model, Name, Port
+from meshctl.spec.types import FreeText, Given, IpAddress, Listed, Model, Name, Port
 from meshctl.spec.waivers import WaiverSpec
 
 ProxyName = Literal["envoy", "haproxy", "nginx"]
@@ -25,7 +25,7 @@ class ServiceSpec(TrafficPolicySpec):
     """A service. `port` is where the application listens, on `appAddress`."""
 
     owner: Given[FreeText] = None
-    labels: dict[FreeText, FreeText] | None = None
+    labels: Listed[dict[FreeText, FreeText]] = None
     proxy: Given[ProxyName] = None
     bind: Given[Bind] = None
     inbound: Given[ListenerSpec] = None
@@ -34,7 +34,7 @@ class ServiceSpec(TrafficPolicySpec):
     app_address: Given[IpAddress] = None
     port: Given[Port] = None
     endpoints: Given[list[EndpointSpec]] = None
-    calls: dict[Name, CallSpec] | None = None
+    calls: Listed[dict[Name, CallSpec]] = None
     route_order: Given[RouteOrder] = None
     routes: Given[list[RouteSpec]] = None
     waive: Given[list[WaiverSpec]] = None

@@ -47,14 +47,25 @@ def refuse(message: str) -> PydanticCustomError:
     return PydanticCustomError("must_be", "{expected}", {"expected": message})
 
 
-def _given(value: Any) -> Any:  # noqa: ANN401 - a validator sees raw nodes
+def given(value: Any) -> Any:  # noqa: ANN401 - a validator sees raw nodes
+    """Refuse a key without a value, and with ``{}`` or ``[]``."""
     if value is None or value in ({}, []):
         raise PydanticCustomError("empty", "empty")
     return value
 
 
-Given = Annotated[T | None, BeforeValidator(_given)]
+Given = Annotated[T | None, BeforeValidator(given)]
 """May be left out, but when the key is written it has a value."""
+
+
+def _not_null(value: Any) -> Any:  # noqa: ANN401
+    if value is None:
+        raise PydanticCustomError("empty", "empty")
+    return value
+
+
+Listed = Annotated[T | None, BeforeValidator(_not_null)]
+"""May be left out, and may be empty, for ``{}`` says plainly that there is none."""
 
 
 def _text(value: Any, expected: str) -> str:  # noqa: ANN401

@@ -1,0 +1,150 @@
+"""The schemas agree with what meshctl reads and prints; judged by a library that meshctl does not use."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
+
+from meshctl import pipeline
+from meshctl.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[3]
+SCHEMAS = sorted((ROOT / "schemas").glob("*.schema.json"))
+# A spec of several files is valid as a whole only, which an editor's schema cannot see.
+SPECS = sorted(
+    path
+    for folder in ("examples", "tests/golden")
+    for path in (ROOT / folder).rglob("mesh.yaml")
+    if "services:" in path.read_text("utf-8")
+)
+
+GOOD = """\
+apiVersion: meshctl.dev/v1
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}
+services:
+  web:
+    port: 80
+    timeout: 1m30s
+    endpoints: [{address: 10.0.0.1, weight: 2}]
+    calls: {}
+    retries: {attempts: 2, retryOn: [gateway-error]}
+    routes: [{name: a, matches: [{path: {prefix: /a}}], backends: [{subset: v1, weight: 1}]}]
+    waive: [{finding: x, reason: r, owner: o, until: 2027-01-01}]
+lint: {rules: {retry-amplification: {limit: 9}}}
+"""
+
+
+def validator(name):
+    return Draft202012Validator(json.loads((ROOT / "schemas" / f"{name}.schema.json").read_text("utf-8")))
+
+
+def as_json(text):
+    """The YAML as an editor sees it."""
+    return json.loads(json.dumps(YAML(typ="safe").load(text), default=date.isoformat))
+
+
+@pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)
+def test_a_schema_is_a_schema(path):
+    Draft202012Validator.check_schema(json.loads(path.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_specs_that_are_valid_are_so_for_the_schema(path):
+    assert list(validator("mesh").iter_errors(as_json(path.read_text("utf-8")))) == []
+
+
+def test_there_are_specs_to_look_at():
+    assert len(SPECS) > 5
+    assert list(validator("mesh").iter_errors(as_json(GOOD))) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("meshctl.dev/v1", "meshctl.dev/v2"),
+        ("name: shop, ", ""),
+        ("port: 80", "prot: 80"),
+        ("port: 80", "port: 0"),
+        ("port: 80", "port: 65536"),
+        ("port: 80", "port: '80'"),
+        ("port: 80", "port:"),
+        ("timeout: 1m30s", "timeout: 90"),
+        ("timeout: 1m30s", "timeout: 1.5s"),
+        ("timeout: 1m30s", "timeout:"),
+        ("weight: 2", "weight: -1"),
+        ("{address: 10.0.0.1, weight: 2}", "{weight: 2}"),
+        ("[{address: 10.0.0.1, weight: 2}]", "[]"),
+        ("calls: {}", "calls:"),
+        ("calls: {}", "calls: [a]"),
+        ("attempts: 2", "attempts: 11"),
+        ("retryOn: [gateway-error]", "retryOn: []"),
+        ("retryOn: [gateway-error]", "retryOn: [5xx-ish]"),
+        ("{attempts: 2, retryOn: [gateway-error]}", "{}"),
+        ("prefix: /a", "prefix: a"),
+        ("  web:", "  Web:"),
+        ("reason: r, ", ""),
+        ("lint: {rules:", "lint: {rule:"),
+    ],
+)
+def test_what_meshctl_refuses_the_schema_refuses(tmp_path, old, new):
+    assert old in GOOD
+    text = GOOD.replace(old, new, 1)
+    assert list(validator("mesh").iter_errors(as_json(text)))
+    if (
+        new != "port: '80'"
+    ):  # to meshctl every scalar is text, to an editor a quote says that it is none but text
+        (tmp_path / "mesh.yaml").write_text(text, "utf-8")
+        assert pipeline.load(str(tmp_path / "mesh.yaml")).findings
+
+
+SHOP = str(ROOT / "examples" / "shop")
+MIXED = str(ROOT / "examples" / "mixed")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["meshctl", *arguments])
+        with pytest.raises(SystemExit):
+            main()
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("schema", "arguments"),
+    [
+        ("findings", ["validate", SHOP, "--format", "json"]),
+        ("findings", ["lint", SHOP, "--format", "json"]),
+        ("findings", ["lint", "BROKEN", "--format", "json"]),
+        ("findings", ["validate", "BROKEN", "--format", "json"]),
+        ("capabilities", ["capabilities", "--format", "json"]),
+        ("capabilities", ["capabilities", MIXED, "--format", "json"]),
+    ],
+)
+def test_printed_documents_are_as_their_schema_says(run, tmp_path, schema, arguments):
+    (tmp_path / "mesh.yaml").write_text(GOOD.replace("calls: {}", "calls: {nobody: {}}"), "utf-8")
+    document = run(*(str(tmp_path / "mesh.yaml") if each == "BROKEN" else each for each in arguments))
+    assert list(validator(schema).iter_errors(document)) == []
+    if "BROKEN" in arguments:
+        assert document["summary"]["error"]
+
+
+def test_the_manifest_is_as_its_schema_says(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        "sys.argv", ["meshctl", "build", MIXED, "-o", str(tmp_path / "out"), "--verify", "none"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))
+    assert list(validator("manifest").iter_errors(manifest)) == []
+
+
+@pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)
+def test_an_empty_document_is_none_of_these(path):
+    assert list(Draft202012Validator(json.loads(path.read_text("utf-8"))).iter_errors({}))
