@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import http.client
 import json
+import os
 import signal
 import socket
 import ssl
@@ -28,9 +29,9 @@ from tests.sidecars import NO_RETRIES, WRITTEN, cluster, route, virtual_host
 # One mesh at one set of addresses for the whole file.
 pytestmark = pytest.mark.xdist_group("haproxy-traffic")
 
-WEB, ONE, TWO, STOCK, IMPOSTOR = (f"127.42.1.{number}" for number in range(1, 6))
-NOBODY = "127.42.1.99"
-FULL = "127.42.1.50"
+# And another one for whoever runs this file on the same machine at the same time.
+NETWORK = f"127.42.{os.getpid() % 250 + 1}"
+WEB, ONE, TWO, STOCK, IMPOSTOR, ALONE, FULL, NOBODY = (f"{NETWORK}.{number}" for number in range(1, 9))
 
 CONNECT = ir.RetryCondition.CONNECT_FAILURE
 BOTH = (CONNECT, ir.RetryCondition.GATEWAY_ERROR)
@@ -727,13 +728,11 @@ def test_a_reload_drops_nothing(world):
 
 
 def test_sigterm_stops_it(tmp_path):
-    with running(
-        sidecars.sidecar("alone", ir.Proxy.HAPROXY, address="127.42.1.60"), Authority(), tmp_path
-    ) as alone:
+    with running(sidecars.sidecar("alone", ir.Proxy.HAPROXY, address=ALONE), Authority(), tmp_path) as alone:
         # The signal's own number where it comes before HAProxy has begun to listen for signals.
         assert alone.stop() in (0, -signal.SIGTERM)
     deadline = time.monotonic() + 3
-    while is_listening("127.42.1.60", 15000):
+    while is_listening(ALONE, 15000):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
