@@ -19,7 +19,7 @@ from meshctl.pki.authority import create_authority
 from meshctl.pki.issue import issue
 from tests.behaviour.client import Connection
 from tests.behaviour.tables import Expect, Row, Table
-from tests.behaviour.world import DOMAIN, TRUST_DOMAIN, build, instances, specification
+from tests.behaviour.world import DOMAIN, TRUST_DOMAIN, build, instances, network, specification
 
 NOW = datetime.now(UTC)
 CA = create_authority(TRUST_DOMAIN, NOW - timedelta(days=2))
@@ -88,12 +88,11 @@ def nothing(folder, service):
 @contextlib.contextmanager
 def sidecar(tmp_path, proxy, service, *, with_application=False):
     """One sidecar of the table's mesh, everybody else left to the test."""
-    spec = specification(TABLE, proxy, proxy)
-    mesh, out = build(spec, tmp_path, CA)
-    found = {each.service: each for each in mesh.sidecars}
-    one = found[service]
-    lines = []
-    with ProcessGroup(lambda *line: lines.append(line)) as group:
+    with network() as net, ProcessGroup() as group:
+        spec = specification(TABLE, proxy, proxy, net)
+        mesh, out = build(spec, tmp_path, CA)
+        found = {each.service: each for each in mesh.sidecars}
+        one = found[service]
         if with_application:
             address = instances(spec)[f"{service}/1"]
             argv = ("-m", "meshctl.live.echo", f"{address}:8080={service}/1", "--control", f"{address}:8081")

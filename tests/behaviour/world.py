@@ -6,6 +6,8 @@ import contextlib
 import itertools
 import json
 import os
+import random
+import socket
 import ssl
 import sys
 from collections.abc import Iterator
@@ -21,24 +23,35 @@ from tests.behaviour.client import Connection, fetch
 from tests.behaviour.silence import swallowing
 
 WRITTEN_NETWORK = "127.50.0."
-FIRST_NETWORK = 51
-"""127.51 to 127.59, one for each worker of pytest-xdist."""
+NETWORKS = [f"127.{second}.{third}." for second in range(51, 60) for third in range(1, 250)]
+CONTROL, CLAIM = 250, 251
+"""Last numbers of two addresses in each network that no table uses."""
 
 TRUST_DOMAIN = "test.example"
 DOMAIN = "test.mesh"
 
-_slots = itertools.cycle(range(1, 250))
+# Each process begins elsewhere, and none comes back soon to addresses that have sockets lingering.
+_candidates = itertools.cycle(random.Random(os.getpid()).sample(NETWORKS, len(NETWORKS)))
 
 
-def network() -> str:
-    """A /24 that no other running mesh has: by worker, and a new one each time for lingering sockets."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return f"127.{FIRST_NETWORK + worker % 9}.{next(_slots)}."
+@contextlib.contextmanager
+def network() -> Iterator[str]:
+    """A /24 of loopback that no other mesh has, of this test run or another on the machine."""
+    for candidate in _candidates:
+        with contextlib.ExitStack() as stack:
+            claim = stack.enter_context(socket.socket())
+            try:
+                claim.bind((f"{candidate}{CLAIM}", 8080))
+                claim.listen()
+            except OSError:
+                continue
+            yield candidate
+            return
 
 
-def specification(table, caller: str, callee: str) -> dict:
-    """The whole spec of a table for one pair of proxies."""
-    text = json.dumps(table.spec).replace(WRITTEN_NETWORK, network())
+def specification(table, caller: str, callee: str, net: str = WRITTEN_NETWORK) -> dict:
+    """The whole spec of a table for one pair of proxies, in the network ``net``."""
+    text = json.dumps(table.spec).replace(WRITTEN_NETWORK, net)
     spec = json.loads(text)
     for name, service in spec["services"].items():
         service["proxy"] = caller if name in table.callers else callee
@@ -120,15 +133,16 @@ def build(spec: dict, folder: Path, authority: NewAuthority | None = None) -> tu
 @contextlib.contextmanager
 def running(table, caller: str, callee: str, folder: Path) -> Iterator[World]:
     """The table's mesh for one pair of proxies, with echo applications; stopped on the way out."""
-    spec = specification(table, caller, callee)
-    mesh, out = build(spec, folder)
-    addresses = instances(spec)
-    missing = {addresses[each] for each in (*table.absent, *table.silent)}
-    control = ir.SocketAddress(next(iter(addresses.values())).rpartition(".")[0] + ".250", 8080)
-    lines: list[tuple[str, str]] = []
-    world = World(mesh, out, addresses, control, lines)
-    chosen = [each for each in mesh.sidecars if each.admin.bind.address not in missing]
     with contextlib.ExitStack() as stack:
+        net = stack.enter_context(network())
+        spec = specification(table, caller, callee, net)
+        mesh, out = build(spec, folder)
+        addresses = instances(spec)
+        missing = {addresses[each] for each in (*table.absent, *table.silent)}
+        control = ir.SocketAddress(f"{net}{CONTROL}", 8080)
+        lines: list[tuple[str, str]] = []
+        world = World(mesh, out, addresses, control, lines)
+        chosen = [each for each in mesh.sidecars if each.admin.bind.address not in missing]
         for name in table.silent:
             stack.enter_context(swallowing(addresses[name], 15006))
         group = stack.enter_context(ProcessGroup(lambda name, line: lines.append((name, line))))
