@@ -312,14 +312,19 @@ class Running:
             time.sleep(0.03)
         raise AssertionError((self.bundle / "stderr").read_text())
 
-    def log(self, count=1):
-        """The lines of the access log, once there are ``count`` of them."""
-        deadline = time.monotonic() + 5
-        while True:
-            lines = (self.bundle / "stdout").read_bytes().splitlines()
-            if len(lines) >= count or time.monotonic() > deadline:
-                return [json.loads(line) for line in lines]
+    def log(self):
+        """The lines of the access log that Envoy has flushed so far."""
+        return [json.loads(line) for line in (self.bundle / "stdout").read_bytes().splitlines()]
+
+    def logged(self, **fields):
+        """The last line with these fields, once there is one."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            for line in reversed(self.log()):
+                if fields.items() <= line.items():
+                    return line
             time.sleep(0.05)
+        raise AssertionError(f"nothing logged with {fields}")
 
     def stop(self):
         self.process.terminate()
