@@ -146,6 +146,15 @@ def test_links_are_followed_inside_the_folder_only(repository):
     assert [each.slug for each in there.findings] == ["unreadable-file"] * 2
 
 
+def test_a_link_to_a_link_is_refused_and_not_taken_for_a_file(repository):
+    Path("mesh/first.yaml").symlink_to("second.yaml")
+    Path("mesh/second.yaml").symlink_to("a.yaml")
+    commit()
+    files = read_files("HEAD:mesh")
+    assert [each.at.file for each in files.findings] == ["HEAD:mesh/first.yaml"]
+    assert [file.name for file in files.files] == ["HEAD:mesh/a.yaml", "HEAD:mesh/sub/b.yml"]
+
+
 def test_names_with_line_breaks_and_other_bytes(repository):
     write("mesh/x\ny.yaml", "n: 1\n")
     write(os.fsdecode(b"mesh/\xff.yaml"), "m: 1\n")
