@@ -73,6 +73,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 
+def _one_line(text: str) -> str:
+    """``text`` on one line, so that a value of the user's cannot look like another finding."""
+    return printable(text).replace("\n", "\\n")
+
+
 def has_colour(out: TextIO) -> bool:
     """Whether ``out`` is a terminal whose user has not switched colours off."""
     import os
@@ -86,15 +91,15 @@ def _text(finding: Finding, texts: Mapping[str, str], told: set[str], *, colour:
     if colour:
         severity = f"\x1b[1;{_COLOURS[finding.severity]}m{severity}\x1b[0m"
     place = f"{finding.at}: " if finding.at else ""
-    lines = [f"{printable(place)}{severity} {finding.code} {finding.slug}: {printable(finding.message)}"]
+    lines = [f"{_one_line(place)}{severity} {finding.code} {finding.slug}: {_one_line(finding.message)}"]
     if finding.waived:
-        lines.append(f"    waived: {printable(finding.waived)}")
+        lines.append(f"    waived: {_one_line(finding.waived)}")
         return "\n".join(lines) + "\n"
     lines += _excerpt(finding.at, texts)
-    lines += [f"    {related.at}: {printable(related.message)}" for related in finding.related]
+    lines += [f"    {related.at}: {_one_line(related.message)}" for related in finding.related]
     for label, text in (("why", finding.why), ("fix", finding.fix)):
         if text and text not in told:
-            lines.append(f"    {label}: {printable(text)}")
+            lines.append(f"    {label}: {_one_line(text)}")
             told.add(text)
     return "\n".join(lines) + "\n"
 

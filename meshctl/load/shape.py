@@ -48,6 +48,11 @@ def _finding(detail: ErrorDetails, source: Source) -> Finding:
             return finding(
                 "missing-key", source.at(*path[:-1]), f"`{path[-1]}` is missing from {_shown(path[:-1])}"
             )
+        case "literal_error" if path == ["apiVersion"]:
+            message = (
+                f"{shown} is {_echo(detail['input'])}; this version of meshctl knows {_expected(detail)}"
+            )
+            return finding("unsupported-version", source.value_at("apiVersion"), message)
         case "empty":
             return finding("empty-value", at, f"{shown} is written, but has no value")
         case _:

@@ -1,0 +1,147 @@
+"""One spec for each kind of mistake, and every kind has one: what is told, where, and with which exit code.
+
+The first line of a case's ``mesh.yaml`` says what must be found: ``# expect: CODE LINE:COLUMN``, after a file
+where it is another one, and ``lint`` at the end where `validate` alone does not look for it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from meshctl.catalogue import CODES
+from meshctl.cli.app import run
+
+ROOT = Path(__file__).resolve().parents[2]
+CASES = sorted((Path(__file__).parent / "mistakes").iterdir())
+EXPECTED = re.compile(
+    r"# expect: (?P<code>MSH\d{4}) (?:(?P<file>\S+):)?(?P<line>\d+):(?P<column>\d+)(?P<lint> lint)?"
+)
+UNREADABLE = {"yaml-syntax", "unreadable-file", "too-large"}
+
+# Codes that no spec alone can bring about: the test that does, and what it is called there.
+PKI = ROOT / "tests" / "unit" / "pki"
+ELSEWHERE = {
+    "certificate-missing": (PKI / "test_store.py", "CertificateState.MISSING"),
+    "certificate-unreadable": (PKI / "test_store.py", "CertificateState.UNREADABLE"),
+    "certificate-mismatched-key": (PKI / "test_store.py", "CertificateState.MISMATCHED_KEY"),
+    "certificate-wrong-identity": (PKI / "test_store.py", "CertificateState.WRONG_IDENTITY"),
+    "certificate-foreign-ca": (PKI / "test_store.py", "CertificateState.FOREIGN_CA"),
+    "certificate-expired": (PKI / "test_store.py", "CertificateState.EXPIRED"),
+    "certificate-not-yet-valid": (PKI / "test_store.py", "CertificateState.NOT_YET_VALID"),
+    "certificate-due": (PKI / "test_store.py", "CertificateState.DUE"),
+    "issuer-ends-first": (PKI / "test_issue.py", "issuer-ends-first"),
+    "ca-missing": (PKI / "test_authority.py", "ca-missing"),
+    "ca-unusable": (PKI / "test_authority.py", "ca-unusable"),
+    "ca-exists": (PKI / "test_authority.py", "ca-exists"),
+    "ca-tracked": (Path(__file__).parent / "test_certs.py", "test_a_ca_that_git_tracks_is_refused"),
+    # Every target can do all that the language can say, so this needs a made-up one.
+    "unsupported-on-target": (ROOT / "tests" / "unit" / "targets" / "test_check.py", "unsupported-on-target"),
+}
+
+
+def slug(case):
+    return case.name.rpartition("-")[0]
+
+
+def expectation(case):
+    first = (case / "mesh.yaml").read_bytes().partition(b"\n")[0].decode()
+    found = EXPECTED.fullmatch(first)
+    assert found, f"{case.name}: {first}"
+    place = {"file": found["file"] or "mesh.yaml", "line": int(found["line"]), "column": int(found["column"])}
+    return found["code"], place, "lint" if found["lint"] else "validate"
+
+
+def command(case, *more):
+    _, _, name = expectation(case)
+    policies = ("--policies", "policies") if (case / "policies").is_dir() else ()
+    return [name, "mesh.yaml", *policies, *more]
+
+
+@pytest.fixture
+def at(monkeypatch, tmp_path):
+    """Go to a copy of the case, so that a command that writes cannot harm it."""
+
+    def go(case):
+        shutil.copytree(case, tmp_path / "case")
+        monkeypatch.chdir(tmp_path / "case")
+
+    return go
+
+
+def test_every_code_has_a_case():
+    slugs = {slug(case) for case in CASES}
+    assert slugs | ELSEWHERE.keys() == CODES.keys()
+    assert not slugs & ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("name", sorted(ELSEWHERE))
+def test_a_code_without_a_case_is_tested_elsewhere(name):
+    path, words = ELSEWHERE[name]
+    assert words in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_mistake_is_told_at_its_place(case, at, capsys):
+    code, place, _ = expectation(case)
+    at(case)
+    ended = run(command(case, "--format", "json"))
+    document = json.loads(capsys.readouterr().out)
+    found = [each for each in document["findings"] if (each["code"], each["at"]) == (code, place)]
+    assert found, document["findings"]
+    assert {each["slug"] for each in found} == {slug(case)}
+    assert all(each["message"] and each["why"] and each["fix"] for each in found)
+    unreadable = any(each["slug"] in UNREADABLE for each in document["findings"])
+    assert ended == (2 if unreadable else int(document["summary"]["error"] > 0))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_exit_code_does_not_depend_on_the_format(case, at, capsys):
+    at(case)
+    codes = {run(command(case, "--format", form)) for form in ("text", "json", "github")}
+    assert len(codes) == 1
+    strict = {
+        run(command(case, "--format", form, "--fail-on", "warning")) for form in ("text", "json", "github")
+    }
+    assert strict == ({2} if codes == {2} else {1})
+    lenient = {
+        run(command(case, "--format", form, "--fail-on", "never")) for form in ("text", "json", "github")
+    }
+    assert lenient == ({2} if codes == {2} else {0})
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_is_printed_is_safe_to_print(case, at, capsys):
+    code, place, _ = expectation(case)
+    at(case)
+    run(command(case))
+    text = capsys.readouterr()
+    assert f"{place['file']}:{place['line']}:{place['column']}: " in text.out
+    assert code in text.out
+    assert "Traceback" not in text.out + text.err
+    assert all(line.isprintable() for line in (text.out + text.err).splitlines())
+    assert "c2VjcmV0" not in text.out + text.err
+    run(command(case, "--format", "github"))
+    lines = capsys.readouterr().out.splitlines()
+    assert all(
+        re.match(r"::(error|warning|notice) title=MSH\d{4} [a-z-]+,file=[^:,]+,line=\d+,col=\d+::", line)
+        for line in lines
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_build_that_fails_changes_no_file(case, at, capsys):
+    at(case)
+    out = Path("build")
+    out.mkdir()
+    (out / "kept").write_text("kept")
+    ended = run(["build", "mesh.yaml", "--verify", "none"])
+    made = sorted(str(path.relative_to(out)) for path in out.rglob("*"))
+    assert ended in (0, 1, 2)
+    assert (made == ["kept"]) == (ended != 0)
+    capsys.readouterr()

@@ -1,0 +1,66 @@
+"""What a target cannot do, or not quite, or not together, is said before anything is emitted."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from meshctl import pipeline
+from meshctl.ir import Feature, Proxy
+from meshctl.targets import check as module
+from meshctl.targets.base import Conflict, Emulated, Native, Unsupported
+
+MESH = """\
+apiVersion: meshctl.dev/v1
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}
+services:
+  web: {port: 80, endpoints: [{address: 10.0.0.1}], calls: {server: {}}}
+  other: {port: 80, proxy: nginx, endpoints: [{address: 10.0.0.3}], calls: {server: {}}}
+  server:
+    port: 80
+    endpoints: [{address: 10.0.0.2}]
+    timeout: 1s
+    routes: [{name: a, matches: [{methods: [GET]}]}]
+"""
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    def told(conflicts=(), **capabilities):
+        table = {feature: capabilities.get(feature.name, Native()) for feature in Feature}
+        able = SimpleNamespace(CAPABILITIES=dict.fromkeys(Feature, Native()), CONFLICTS=())
+        envoy = SimpleNamespace(CAPABILITIES=table, CONFLICTS=conflicts)
+        monkeypatch.setattr(module, "target", lambda proxy: envoy if proxy is Proxy.ENVOY else able)
+        (tmp_path / "mesh.yaml").write_text(MESH, "utf-8")
+        validated = pipeline.validate(str(tmp_path / "mesh.yaml"))
+        assert (validated.mesh is None) == any(each.is_error for each in validated.findings)
+        return [(each.slug, each.at.line, each.message, each.fix) for each in validated.findings]
+
+    return told
+
+
+def test_what_all_can_do_is_not_mentioned(told):
+    assert told() == []
+
+
+def test_an_unsupported_feature_is_an_error_at_the_field_and_names_the_caller(told):
+    (found,) = told(METHOD_MATCH=Unsupported("it cannot read", "Use paths."))
+    message = "method match on the envoy sidecar of `web`: it cannot read"
+    assert found == ("unsupported-on-target", 10, message, "Use paths.")
+
+
+def test_an_emulated_feature_is_a_warning(told):
+    (found,) = told(TIMEOUT=Emulated("a bit late"))
+    assert found[:3] == ("approximated-on-target", 9, "timeout on the envoy sidecar of `web`: a bit late")
+
+
+def test_what_nobody_asked_for_is_not_looked_at(told):
+    assert told(RETRY_GATEWAY_ERROR=Unsupported("no", "no"), MAX_REQUESTS=Unsupported("no", "no")) == []
+
+
+def test_a_conflict_is_an_error(told):
+    conflict = Conflict(
+        (Feature.TIMEOUT,), lambda sidecar: sidecar.service == "web", "not together", "Drop one."
+    )
+    (found,) = told(conflicts=(conflict,))
+    message = "the envoy sidecar of `web`: not together"
+    assert found == ("unsupported-on-target", 9, message, "Drop one.")
