@@ -17,9 +17,13 @@ class Native:
 
 @dataclass(frozen=True, slots=True)
 class Emulated:
-    """It behaves as the spec says but for ``how``: the exact difference, as one sentence to the user."""
+    """It behaves as the spec says but for ``how``: the exact difference, as one sentence to the user.
+
+    Where the difference can only show in some sidecars, ``applies`` tells which ones to warn about.
+    """
 
     how: str
+    applies: Callable[[Sidecar], bool] = lambda _: True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position
-from meshctl.ir import Feature, Mesh, Proxy, features_of
+from meshctl.ir import Feature, Mesh, Proxy, Sidecar, features_of
 from meshctl.targets import target
 from meshctl.targets.base import Capability, Emulated, Native, Unsupported
 
@@ -28,6 +28,8 @@ def check(mesh: Mesh) -> Iterator[Finding]:
             if id(part) not in uses_of:
                 uses_of[id(part)] = tuple({(use.feature, use.at): None for use in features_of(part)})
             for feature, at in uses_of[id(part)]:
+                if not _matters(target(sidecar.proxy).CAPABILITIES[feature], sidecar):
+                    continue
                 services = asked.setdefault((at, feature, sidecar.proxy), [])
                 if not services or services[-1] != sidecar.service:
                     services.append(sidecar.service)
@@ -37,6 +39,16 @@ def check(mesh: Mesh) -> Iterator[Finding]:
     yield from _conflicts(mesh)
 
 
+def _matters(capability: Capability, sidecar: Sidecar) -> bool:
+    match capability:
+        case Native():
+            return False
+        case Emulated():
+            return capability.applies(sidecar)
+        case Unsupported():
+            return True
+
+
 def _findings(
     capability: Capability, feature: Feature, proxy: Proxy, at: Position, services: list[str]
 ) -> Iterator[Finding]:
@@ -44,7 +56,7 @@ def _findings(
     match capability:
         case Native():
             return
-        case Emulated(how):
+        case Emulated(how=how):
             yield finding("approximated-on-target", at, f"{feature} on {who}: {how}")
         case Unsupported(why, instead):
             yield finding("unsupported-on-target", at, f"{feature} on {who}: {why}", fix=instead)
@@ -89,7 +101,7 @@ def _cell(capability: Capability) -> dict[str, str]:
     match capability:
         case Native():
             return {"kind": "native"}
-        case Emulated(how):
+        case Emulated(how=how):
             return {"kind": "emulated", "how": how}
         case Unsupported(why, instead):
             return {"kind": "unsupported", "why": why, "instead": instead}

@@ -9,7 +9,54 @@ from meshctl.targets.base import Capability, Conflict, Emulated, Native
 
 VERSION = "1.40.0"
 
-_TRIED_ONCE = Emulated("a request whose body is over 1 MiB is tried only once")
+# Envoy keeps these in fields of their own ("inline headers") and joins repeated lines with a comma.
+_JOINED = frozenset(
+    [
+        "accept",
+        "accept-encoding",
+        "access-control-request-headers",
+        "access-control-request-method",
+        "authentication",
+        "authorization",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "grpc-timeout",
+        "host",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "keep-alive",
+        "origin",
+        "pragma",
+        "proxy-connection",
+        "referer",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "via",
+        "x-client-trace-id",
+        "x-ot-span-context",
+        "x-request-id",
+    ]
+)
+_JOINED_PREFIXES = ("access-control-", "grpc-", "x-envoy-", "x-forwarded-")
+
+
+def _matches_joined_header(sidecar: Sidecar) -> bool:
+    return any(
+        header.name in _JOINED or header.name.startswith(_JOINED_PREFIXES)
+        for host in sidecar.outbound.virtual_hosts
+        for route in host.routes
+        for header in route.match.headers
+    )
+
 
 CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.STATIC_DISCOVERY: Native(),
@@ -19,19 +66,18 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.PATH_PREFIX: Native(),
     Feature.METHOD_MATCH: Native(),
     Feature.HEADER_MATCH: Emulated(
-        "repeated lines of headers that Envoy joins as it reads them (accept, accept-encoding, "
-        "authorization, cache-control, content-type, expect, if-match, origin, referer, user-agent, via, "
-        "x-forwarded-*, x-request-id and the like) are compared as the one line that they become; "
-        "repeated lines of all other headers are compared one by one"
+        "repeated lines of headers that Envoy joins as it reads them (such as accept, authorization and "
+        "x-forwarded-for) are compared as the one line that they become",
+        applies=_matches_joined_header,
     ),
     Feature.PATH_GATE: Native(),
     Feature.WEIGHTED_SPLITTING: Native(),
     Feature.TIMEOUT: Native(),
     Feature.CONNECT_TIMEOUT: Native(),
     Feature.IDLE_TIMEOUT: Native(),
-    Feature.RETRY_CONNECT_FAILURE: _TRIED_ONCE,
+    Feature.RETRY_CONNECT_FAILURE: Native(),
     Feature.RETRY_REFUSED_STREAM: Native(),
-    Feature.RETRY_GATEWAY_ERROR: _TRIED_ONCE,
+    Feature.RETRY_GATEWAY_ERROR: Native(),
     Feature.ROUND_ROBIN: Native(),
     Feature.MAX_CONNECTIONS: Emulated("connections that are kept without a request do not count"),
     Feature.MAX_REQUESTS: Native(),
