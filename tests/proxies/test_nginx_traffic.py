@@ -16,7 +16,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -90,6 +90,9 @@ HOSTS = (
         route("strange", ("catalog.one", 1), match=match("/a.b/$host{1}\"'|(x)", exact=True)),
     ),
     virtual_host("split", route("split", ("catalog.one", 9), ("catalog.two", 1))),
+    virtual_host(
+        "thirds", route("thirds", *((f"catalog.{n}", 1) for n in ("one", "two", "both")), retries=BOTH)
+    ),
     virtual_host("fan", route("fan", ("catalog.one", 1), ("orders", 1), ("catalog.none", 1))),
     virtual_host("weighted", route("weighted", ("catalog.heavy", 1))),
     virtual_host("both", route("both", ("catalog.both", 1), retries=BOTH)),
@@ -106,6 +109,7 @@ HOSTS = (
     virtual_host(
         "quick",
         route("short", ("catalog.both", 1), timeout=timeout(400), retries=BOTH, match=match("/short")),
+        route("blink", ("catalog.one", 1), timeout=timeout(43), retries=BOTH, match=match("/blink")),
         route("off", ("catalog.one", 1), timeout=timeout(0), match=match("/off")),
         route("long", ("catalog.one", 1), timeout=timeout(3000)),
     ),
@@ -308,6 +312,14 @@ def test_split(world):
     assert 60 <= two <= 140  # four standard deviations
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_split_with_retries_by_method(world, method):
+    world.one.answer = world.two.answer = lambda handler: handler.reply(503)
+    assert {request(WEB, host="thirds", method=method, body=b"x").status for _ in range(30)} == {503}
+    assert sum(world.counts()) == 30 * (3 if method == "GET" else 1)
+    assert min(world.counts()) > 0
+
+
 def test_split_between_services_and_an_empty_one(world):
     statuses = Counter(request(WEB, host="fan").status for _ in range(90))
     assert set(statuses) == {200, 503}
@@ -424,6 +436,15 @@ def test_written_timeout_before_the_head(world):
     assert answer.status == 504
     assert 0.39 <= answer.seconds <= LATE
     assert sum(world.counts()) == 1
+
+
+def test_a_timeout_is_never_tried_again(world):
+    """A timer that is a millisecond early must not leave time for another try."""
+    world.one.answer = lambda handler: handler.reply(after=0.5)
+    with closing(http.client.HTTPConnection(WEB, 15001)) as connection:
+        for _ in range(40):
+            assert request(WEB, "/blink", host="quick", connection=connection).status == 504
+    assert {line["tries"] for line in world.web.last_log(40)} == {1}
 
 
 def test_written_timeout_counts_all_tries(world):
@@ -743,39 +764,81 @@ def test_admin(world):
     assert request(WEB, "/ready", port=15000, method="POST", body=b"x").status == 404
 
 
-def test_tls_sessions_are_not_used_again(tmp_path):
-    """NGINX sets TCP_NODELAY on a hop only where sessions may be reused; the balancer keeps none."""
-    signer, reused = new_authority(), []
+@contextmanager
+def callee(tmp_path, answer):
+    """A caller alone, and a sidecar of a callee whose every step is ours: ``answer`` gets each connection."""
+    signer = new_authority()
     tls = write_tls(tmp_path / "server", identity("catalog"), signer)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls / "ca.pem")
     context.load_cert_chain(tls / "cert.pem", tls / "cert.pem.key")
     context.verify_mode = ssl.CERT_REQUIRED
-
-    def serve(listener):
-        while True:
-            with suppress(OSError):
-                connection, _ = listener.accept()
-                with context.wrap_socket(connection, server_side=True) as secure:
-                    secure.recv(65536)
-                    reused.append(secure.session_reused)
-                    secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
-                    secure.unwrap()
-            if listener.fileno() < 0:
-                return
-
     caller = sidecar(
         "web",
         ir.Proxy.NGINX,
         address="127.43.0.6",
         inbound=False,
-        virtual_hosts=(virtual_host("catalog", route("all", ("catalog", 1))),),
+        virtual_hosts=(virtual_host("catalog", route("all", ("catalog", 1), retries=BOTH)),),
         clusters=(cluster("catalog", ("127.43.0.7", 15006, 1)),),
     )
-    with socket.create_server(("127.43.0.7", 15006)) as listener, running(caller, tmp_path / "web", signer):
+
+    def serve(listener):
+        while listener.fileno() >= 0:
+            with suppress(OSError):
+                connection, _ = listener.accept()
+                with context.wrap_socket(connection, server_side=True) as secure:
+                    answer(secure)
+
+    with (
+        socket.create_server(("127.43.0.7", 15006)) as listener,
+        running(caller, tmp_path / "web", signer) as web,
+    ):
         threading.Thread(target=serve, args=(listener,), daemon=True).start()
-        with closing(http.client.HTTPConnection("127.43.0.6", 15001, timeout=5)) as connection:
-            assert [request("127.43.0.6", connection=connection).body for _ in range(4)] == [b"ok"] * 4
+        yield web
+        # A thread that waits in accept would keep the address.
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_tls_sessions_are_not_used_again(tmp_path):
+    """NGINX sets TCP_NODELAY on a hop only where sessions may be reused; the balancer keeps none."""
+    reused = []
+
+    def answer(secure):
+        secure.recv(65536)
+        reused.append(secure.session_reused)
+        secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        secure.unwrap()
+
+    with (
+        callee(tmp_path, answer),
+        closing(http.client.HTTPConnection("127.43.0.6", 15001, timeout=5)) as client,
+    ):
+        assert [request("127.43.0.6", connection=client).body for _ in range(4)] == [b"ok"] * 4
     assert reused == [False] * 4
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("used_before", [True, False])
+def test_a_hop_that_breaks_is_not_tried_again(tmp_path, method, used_before):
+    """The application may have seen the request, on a fresh connection as on one from the pool."""
+    arrived = []
+
+    def answer(secure):
+        for number in range(1 + used_before):
+            if not secure.recv(65536):
+                return
+            arrived.append(number)
+            if number < used_before:
+                secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with (
+        callee(tmp_path, answer) as web,
+        closing(http.client.HTTPConnection("127.43.0.6", 15001, timeout=5)) as client,
+    ):
+        if used_before:
+            assert request("127.43.0.6", connection=client).status == 200
+        assert request("127.43.0.6", method=method, body=b"x", connection=client).status == 502
+        assert web.last_log(1 + used_before)[-1]["tries"] == 1
+    assert arrived == list(range(1 + used_before))
 
 
 def _alone(address: str) -> ir.Sidecar:

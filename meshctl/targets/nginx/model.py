@@ -54,14 +54,16 @@ class Share:
     """A part of a split."""
 
     part: Token
+    number: int
     leads_to: Token
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A draw by hash of a random key."""
+    """A draw by hash of a random key: of a number first, for ``split_clients`` knows no variables as values."""
 
     variable: Token
+    draw: Token
     key: Token
     shares: tuple[Share, ...]
 

@@ -72,6 +72,11 @@ def variable(stem: str, number: int) -> Token:
     return Token(f"${stem}_{number}")
 
 
+def drawn(split: Token) -> Token:
+    """The variable with the number that was drawn for ``split``."""
+    return Token(f"{split}_draw")
+
+
 def location(number: int) -> Token:
     """The named location of a destination."""
     return Token(f"@to_{number}")

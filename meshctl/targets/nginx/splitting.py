@@ -49,5 +49,12 @@ def _split(variable: Token, key: Token, shares: Sequence[tuple[Token, int]]) -> 
     drawn = [(leads_to, part) for leads_to, part in shares if part]
     # The last one takes the rest, or a draw at the very end of the range would lead nowhere.
     parts = [*(quoting.percentage(part) for _, part in drawn[:-1]), Token("*")]
-    pairs = zip(parts, drawn, strict=True)
-    return Split(variable, key, tuple(Share(part, leads_to) for part, (leads_to, _) in pairs))
+    return Split(
+        variable=variable,
+        draw=quoting.drawn(variable),
+        key=key,
+        shares=tuple(
+            Share(part, number, leads_to)
+            for number, (part, (leads_to, _)) in enumerate(zip(parts, drawn, strict=True), start=1)
+        ),
+    )

@@ -346,6 +346,13 @@ def test_gate_reads_the_whole_line(line, canonical):
     assert bool(re.match(expression, line)) is canonical
 
 
+def test_draws_are_numbers():
+    """``split_clients`` takes its values as they stand: a variable there would be a redirect to its name."""
+    blocks = re.findall(r"split_clients [^\n]*\{(.*?)\}", configuration(rich()), re.DOTALL)
+    assert len(blocks) == 2
+    assert re.fullmatch(r"(\s+(?:\d+\.\d\d%|\*) \d+;)+\s+", "".join(blocks))
+
+
 def test_what_no_default_may_decide():
     text = configuration(rich())
     assert "proxy_ssl_verify on;" in text
