@@ -70,6 +70,8 @@ def summary(findings: Sequence[Finding]) -> str:
 
 def printable(text: str) -> str:
     """``text`` with control characters shown as escapes, so that none reaches a terminal."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 

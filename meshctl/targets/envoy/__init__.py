@@ -1,10 +1,20 @@
 """Envoy: one static bootstrap in JSON, certificates from files that are watched."""
 
-from meshctl.ir import Proxy
-from meshctl.targets.envoy.assemble import emit
+from __future__ import annotations
+
+from meshctl.artifacts import Artifact
+from meshctl.ir import Proxy, Sidecar
 from meshctl.targets.envoy.capabilities import CAPABILITIES, CONFLICTS, VERSION
 from meshctl.targets.envoy.process import COMMANDS
 
 PROXY = Proxy.ENVOY
 
 __all__ = ["CAPABILITIES", "COMMANDS", "CONFLICTS", "PROXY", "VERSION", "emit"]
+
+
+def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
+    """``bootstrap.json``, the secrets' files and ``run``."""
+    # Imported here: who only validates needs the tables above, not the emitter.
+    from meshctl.targets.envoy import assemble
+
+    return assemble.emit(sidecar)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from meshctl.artifacts import Artifact
 from meshctl.ir import Proxy, Sidecar
 from meshctl.targets.base import Commands
-from meshctl.targets.haproxy.assemble import assemble
 from meshctl.targets.haproxy.capabilities import CAPABILITIES, CONFLICTS
-from meshctl.targets.haproxy.process import RUN
-from meshctl.targets.haproxy.render import render
 
 __all__ = ["CAPABILITIES", "COMMANDS", "CONFLICTS", "PROXY", "VERSION", "emit"]
 
@@ -24,6 +21,11 @@ COMMANDS = Commands(
 
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     """``haproxy.cfg`` and ``run``."""
+    # Imported here: who only validates needs the tables above, not the emitter.
+    from meshctl.targets.haproxy.assemble import assemble
+    from meshctl.targets.haproxy.process import RUN
+    from meshctl.targets.haproxy.render import render
+
     return (
         Artifact("haproxy/haproxy.cfg", render(assemble(sidecar))),
         Artifact("haproxy/run", RUN, executable=True),

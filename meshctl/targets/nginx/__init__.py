@@ -5,10 +5,7 @@ from __future__ import annotations
 from meshctl.artifacts import Artifact
 from meshctl.ir import Proxy, Sidecar
 from meshctl.targets.base import Commands
-from meshctl.targets.nginx.assemble import assemble
 from meshctl.targets.nginx.capabilities import CAPABILITIES, CONFLICTS
-from meshctl.targets.nginx.check import check
-from meshctl.targets.nginx.render import program, render, run
 
 __all__ = ["CAPABILITIES", "COMMANDS", "CONFLICTS", "PROXY", "VERSION", "emit"]
 
@@ -26,6 +23,11 @@ _STATE = b"# What the running sidecar writes; never part of a build.\n*\n!.gitig
 
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     """``nginx.conf``, ``mesh.lua``, ``run``, and the folder that NGINX wants to find even when it only checks."""
+    # Imported here: who only validates needs the tables above, not the emitter.
+    from meshctl.targets.nginx.assemble import assemble
+    from meshctl.targets.nginx.check import check
+    from meshctl.targets.nginx.render import program, render, run
+
     configuration = assemble(sidecar)
     return (
         Artifact("nginx/nginx.conf", render(configuration)),
