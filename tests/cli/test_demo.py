@@ -28,5 +28,13 @@ def test_the_demo_shows_what_the_mesh_does_and_leaves_nothing(tmp_path):
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert not list(Path(scratch).iterdir())
-    for shown in ("weight v2: 10% -> 50%", "+ caller web", "spiffe://shop.example/web", "503 ", "504 ", "403 ", "400 "):
+    for shown in (
+        "weight v2: 10% -> 50%",
+        "+ caller web",
+        "spiffe://shop.example/web",
+        "503 ",
+        "504 ",
+        "403 ",
+        "400 ",
+    ):
         assert shown in done.stdout

@@ -44,7 +44,10 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.MTLS_STRICT: Native(),
     Feature.AUTHORIZATION_DECLARED: Native(),
     Feature.IDENTITY_HEADER: Native(),
-    Feature.DEAD_APPLICATION: Native(),
+    Feature.DEAD_APPLICATION: Emulated(
+        "a request whose body is over 60 KB, and still on its way when HAProxy has found the application dead, "
+        "may see its connection reset before the answer is read, so that its caller does not try again"
+    ),
     Feature.ACCESS_LOG: Emulated(
         "bytes_out counts the head too, bytes_in of a chunked body no more than its first 60 KB, and a request "
         "whose connection is closed without an answer has no line"
