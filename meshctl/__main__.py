@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 
@@ -21,6 +22,8 @@ def main() -> None:
         sys.exit(0 if arguments else 2)
     # A compile makes millions of small objects and no garbage worth collecting: half the time of a load.
     gc.disable()
+    # No plugin of pydantic's has a part in this; looking for one reads the metadata of every package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from meshctl.cli.app import run
 
     sys.exit(run(arguments))
