@@ -13,15 +13,12 @@ local mesh = {clusters = {}, destinations = {}, header_conditions = {}, untruste
 
 local HOP_STATUS, CARRIED_STATUS, STATUS_HEADER = 425, 470, "x-mesh-status"
 local MOST_JUMPS = 8 -- NGINX allows ten; one led to the location, one will lead to the answer
+local EARLY = 0.002 -- seconds that a timer of NGINX may be early, which counts whole milliseconds
 local NO_PEER = -3 -- NGX_BUSY: end the request, there is nothing to connect to
 
--- The last and the last but one of NGINX's lists, such as "0.001, - : 0.002".
+-- The last of NGINX's lists, such as "0.001, - : 0.002"; one ends in " : " while the next try has no peer yet.
 local function last_of(list)
-    return match(list or "", "([^ ,:]+)$")
-end
-
-local function last_but_one_of(list)
-    return match(list or "", "([^ ,:]+)[ ,:]+[^ ,:]+$")
+    return match(list or "", "([^ ,:]+)[ ,:]*$")
 end
 
 -- Smooth weighted round robin, as NGINX's own, among the endpoints that this request has not tried.
@@ -123,10 +120,10 @@ end
 
 -- Why the try before this one failed: "connect", "answer" (a gateway error) or "broken".
 local function last_failure(var)
-    if last_but_one_of(var.upstream_connect_time) == "-" then
+    if last_of(var.upstream_connect_time) == "-" then
         return "connect"
     end
-    return last_but_one_of(var.upstream_header_time) == "-" and "broken" or "answer"
+    return last_of(var.upstream_header_time) == "-" and "broken" or "answer"
 end
 
 -- Whether the try after a failed one may be made; if not, what the answer is.
@@ -134,11 +131,11 @@ local function refusal(destination, var, now, deadline)
     local failure = balancer.get_last_failure() and last_failure(var)
     if failure == "broken" then
         -- The application may have seen it. NGINX would have sent it again where the method allows.
-        return now < deadline and 502 or 504
+        return now < deadline - EARLY and 502 or 504
     elseif failure == "connect" and not destination.retries_connect_failure then
         return 503
     end
-    return now >= deadline and 504
+    return now >= deadline - EARLY and 504
 end
 
 function mesh.balance(cluster_name)
