@@ -125,6 +125,11 @@ def test_what_is_printed_is_safe_to_print(case, at, capsys):
     assert code in text.out
     assert "Traceback" not in text.out + text.err
     assert all(line.isprintable() for line in (text.out + text.err).splitlines())
+    # Whatever a value holds, a line that looks like a finding is one.
+    beginnings = [line for line in text.out.splitlines() if not line.startswith("    ")]
+    assert all(
+        re.match(r"\S+:\d+:\d+: (error|warning|info) MSH\d{4} |\s*\d+ \| ", line) for line in beginnings
+    )
     assert "c2VjcmV0" not in text.out + text.err
     run(command(case, "--format", "github"))
     lines = capsys.readouterr().out.splitlines()

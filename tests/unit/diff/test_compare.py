@@ -244,6 +244,15 @@ def test_another_layout_is_no_change(mesh, tmp_path):
     assert not compare(before, after).differs
 
 
+def test_weights_that_only_look_different_are_no_change(mesh):
+    three = "address: 10.0.1.2, weight: 2}\n      - {address: 10.0.1.3, weight: 4}\n      - {address: 10.0.1.4, weight: 1"
+    two = "address: 10.0.1.2, weight: 2}\n      - {address: 10.0.1.3, weight: 4"
+    base = BASE.replace("      - {address: 10.0.1.1, subset: v1}\n", "").partition("    routes:")[0]
+    before = mesh(base.replace("address: 10.0.1.2, subset: v2, weight: 2", three))
+    after = mesh(base.replace("address: 10.0.1.2, subset: v2, weight: 2", two))
+    assert list(lines(compare(before, after).changes)) == in_catalog("- endpoint 10.0.1.4:15006")
+
+
 def test_reach_is_told_in_pairs(mesh):
     after = BASE.replace("calls: {catalog: {}}}", "calls: {orders: {}}}")
     compared = compare(mesh(BASE), mesh(after))

@@ -1,0 +1,93 @@
+"""What the rules get to know about a mesh."""
+
+from datetime import timedelta
+
+import pytest
+
+from meshctl import pipeline
+from meshctl.lint.collect import collect
+
+MESH = """\
+apiVersion: meshctl.dev/v1
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}
+services:
+  web:
+    port: 80
+    owner: team-web
+    labels: {tier: edge}
+    endpoints: [{address: 10.0.0.1}]
+    calls: {catalog: {}, plain: {}}
+  batch: {port: 80, endpoints: [{address: 10.0.0.2}], calls: {catalog: {timeout: 9s, retries: {attempts: 4}}}}
+  catalog:
+    port: 80
+    proxy: nginx
+    retries: {attempts: 2, retryOn: [gateway-error]}
+    endpoints:
+      - {address: 10.0.1.1, zone: eu-1a}
+      - {address: 10.0.1.2, zone: eu-1b}
+      - {address: 10.0.1.3, zone: eu-1c, weight: 0}
+    routes:
+      - {name: quick, matches: [{path: {prefix: /quick}}, {path: {prefix: /fast}}], timeout: 100ms}
+      - {name: slow, matches: [{path: {prefix: /slow}}], timeout: 30s}
+      - {name: on, matches: [{path: {prefix: /on}}], backends: [{service: plain}], timeout: 0s}
+      - {name: rest}
+  plain: {port: 80, endpoints: [{address: 10.0.2.1}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    path = tmp_path_factory.mktemp("mesh") / "mesh.yaml"
+    path.write_text(MESH, "utf-8")
+    validated = pipeline.validate(str(path))
+    assert validated.spec is not None
+    return collect(validated.require(), validated.spec)
+
+
+def test_services(world):
+    catalog, web = world.services["catalog"], world.services["web"]
+    assert (catalog.instances, catalog.zones) == (2, ("eu-1a", "eu-1b"))
+    assert (catalog.proxy, web.proxy) == ("nginx", "envoy")
+    assert (web.owner, web.labels, catalog.owner, catalog.labels) == ("team-web", {"tier": "edge"}, "", {})
+    assert (catalog.callers, catalog.calls) == (("batch", "web"), ())
+    assert world.services["plain"].callers == ("batch", "web")
+    assert web.calls == ("catalog", "plain")
+    assert world.mesh.services == 4
+
+
+def test_who_relies_on_the_default_timeout(world):
+    # One route without a timeout is enough; batch has one for all of them.
+    relying = {name: each.callers_on_default_timeout for name, each in world.services.items()}
+    assert relying == {"batch": (), "catalog": ("web",), "plain": ("web",), "web": ()}
+
+
+def test_calls_take_the_longest_timeout_and_the_most_retries_of_their_routes(world):
+    calls = {(each.caller, each.callee): each for each in world.calls}
+    assert set(calls) == {("batch", "catalog"), ("batch", "plain"), ("web", "catalog"), ("web", "plain")}
+    web, batch = calls["web", "catalog"], calls["batch", "catalog"]
+    assert (web.timeout, web.timeout_written) == (timedelta(seconds=30), False)
+    assert (web.attempts, batch.attempts, web.retry_on) == (2, 4, ("gateway-error",))
+    assert batch.timeout_written
+    # Switched off is longer than anything, and the route of another service leads here too.
+    assert calls["web", "plain"].timeout == timedelta()
+    assert (web.timeout_at.line, web.retries_at.line) == (21, 14)
+
+
+def test_places(world):
+    calls = {(each.caller, each.callee): each for each in world.calls}
+    assert calls["web", "plain"].source.here[1:] == (9, 26)
+    assert calls["batch", "plain"].source.here[1:] == (10, 63)
+    assert world.services["catalog"].source.here[1:] == (11, 3)
+    routes = {(each.service, each.name, each.callers): each for each in world.routes}
+    assert routes["catalog", "slow", ("web",)].source.here[1:] == (21, 9)
+
+
+def test_a_route_is_there_once_for_all_callers_that_see_the_same(world):
+    seen = sorted((each.service, each.name, each.callers) for each in world.routes)
+    names = ("on", "quick", "rest", "slow")
+    assert seen == [
+        *(("catalog", name, (caller,)) for name in names for caller in ("batch", "web")),
+        ("plain", "default", ("web",)),
+    ]
+    quick = next(each for each in world.routes if each.name == "quick" and each.callers == ("web",))
+    assert (quick.timeout, quick.timeout_written, quick.attempts) == (timedelta(milliseconds=100), True, 2)
