@@ -21,11 +21,12 @@ from meshctl import pipeline
 from meshctl.ir import SocketAddress
 from meshctl.live.processes import ProcessGroup, Program
 from meshctl.live.programs import find
-from meshctl.live.sidecars import Bundle, await_open, await_ready
+from meshctl.live.sidecars import Bundle, await_open, await_ready, require_free
 from meshctl.rehearsal import applications
 from tests.behaviour.expectations import check_answer, check_shares
 from tests.behaviour.tables import parse_table
 from tests.behaviour.world import World
+from tests.turns import turn
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -39,10 +40,10 @@ CASES = [
 @pytest.fixture
 def folder():
     """A folder that a normal user can reach, which pytest's own is not when root runs the tests."""
-    path = Path(tempfile.mkdtemp(prefix="meshctl-example-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
+    with turn("examples"), tempfile.TemporaryDirectory(prefix="meshctl-example-") as scratch:
+        path = Path(scratch)
+        path.chmod(0o755)
+        yield path
 
 
 def meshctl(*arguments, cwd):
@@ -119,6 +120,9 @@ def start(world, group, folder):
     await_open(world.control, echo)
     variables = envoy_for_all(folder) if find("envoy") else {}
     bundles = [Bundle(each, world.folder(each)) for each in world.mesh.sidecars]
+    for bundle in bundles:
+        for name, address in bundle.listeners:
+            require_free(address, f"{bundle.name}: {name}")
     started = [
         (each, group.start(Program(each.name, start_command(each.folder), Path("/"), variables)))
         for each in bundles

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.turns import turn
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.xdist_group("up")  # it runs a mesh on the addresses that `up` always has
 def test_the_demo_shows_what_the_mesh_does_and_leaves_nothing(tmp_path):
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    with tempfile.TemporaryDirectory() as scratch:
+    with turn("up"), tempfile.TemporaryDirectory() as scratch:
         done = subprocess.run(
             ("sh", str(ROOT / "scripts" / "demo.sh")),
             cwd=tmp_path,

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.turns import turn
+
 # A mesh on loopback always has the same addresses, so these tests take turns.
 pytestmark = pytest.mark.xdist_group("up")
 
@@ -34,6 +36,12 @@ print(connection.getresponse().read().decode())
 print(os.environ["MESHCTL_TWO_WORDS_OUTBOUND"])
 sys.exit(7)
 """
+
+
+@pytest.fixture(autouse=True)
+def loopback():
+    with turn("up"):
+        yield
 
 
 @pytest.fixture
