@@ -70,8 +70,7 @@ def test_commands_print_what_is_shown(document, copy):
     }
     for command, shown in steps((ROOT / document).read_text()):
         run = subprocess.run(
-            command,
-            shell=True,
+            ["sh", "-c", command],
             cwd=copy,
             env=environment,
             stdout=subprocess.PIPE,
