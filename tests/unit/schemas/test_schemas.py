@@ -1,6 +1,8 @@
 """The schemas agree with what meshctl reads and prints; judged by a library that meshctl does not use."""
 
 import json
+import shutil
+import subprocess
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from ruamel.yaml import YAML
 
 from meshctl import pipeline
 from meshctl.__main__ import main
+from meshctl.cli.app import run as cli
+from meshctl.pki.store import CertificateState
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMAS = sorted((ROOT / "schemas").glob("*.schema.json"))
@@ -107,6 +111,7 @@ MIXED = str(ROOT / "examples" / "mixed")
 @pytest.fixture
 def run(monkeypatch, capsys):
     def run(*arguments):
+        capsys.readouterr()
         monkeypatch.setattr("sys.argv", ["meshctl", *arguments])
         with pytest.raises(SystemExit):
             main()
@@ -132,6 +137,37 @@ def test_printed_documents_are_as_their_schema_says(run, tmp_path, schema, argum
     assert list(validator(schema).iter_errors(document)) == []
     if "BROKEN" in arguments:
         assert document["summary"]["error"]
+
+
+def test_what_diff_prints_is_as_its_schema_says(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    old = GOOD.replace("subset: v1", "service: web")
+    Path("mesh.yaml").write_text(old, "utf-8")
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
+    for arguments in (("init", "-q", "."), ("add", "."), ("commit", "-qm", "first")):
+        subprocess.run([*git, *arguments], check=True)
+    new = old.replace("calls: {}", "calls: {web: {}, other: {}}").replace(
+        "lint:", "  other: {port: 80, endpoints: [{address: 10.0.0.2}]}\nlint:"
+    )
+    Path("mesh.yaml").write_text(new, "utf-8")
+    document = run("diff", "--rendered", "--format", "json")
+    assert list(validator("diff").iter_errors(document)) == []
+    assert all(document[key] for key in ("differs", "changes", "sidecars", "reach", "files"))
+
+
+def test_the_states_of_certificates_are_as_their_schema_says(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    states = validator("certificates").schema["$defs"]["state"]["enum"]
+    assert states == [each.value for each in CertificateState]
+    for arguments in (
+        ["certs", "init", MIXED, "--ca", "ca"],
+        ["build", MIXED, "--ca", "ca", "--verify", "none"],
+    ):
+        assert cli(arguments) == 0
+    shutil.rmtree("build/search")
+    document = run("certs", "status", MIXED, "--ca", "ca", "--format", "json")
+    assert list(validator("certificates").iter_errors(document)) == []
+    assert document["summary"] == {"missing": 2, "valid": 3}
 
 
 def test_the_manifest_is_as_its_schema_says(monkeypatch, tmp_path):
