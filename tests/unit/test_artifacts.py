@@ -111,7 +111,7 @@ def test_a_scope_leaves_the_rest_of_ours_alone(tmp_path):
 
 def test_a_killed_write_leaves_whole_files_only(tmp_path, monkeypatch):
     write(tmp_path, {"a": "old", "b": "old"})
-    replace, done = os.replace, []
+    replace, done = os.replace, list[str]()
 
     def dies(source, target):
         if done:
