@@ -80,11 +80,10 @@ def test_every_feature_has_a_case():
 def test_a_rewrite_leaves_nothing_stale_behind(tmp_path):
     case = tmp_path / "case"
     shutil.copytree(CASES[0], case)
-    before = expected(case)
-    path = next(iter(before))
+    artifacts = made(case)
     (case / "expected" / "old").mkdir()
     (case / "expected" / "old" / "file").touch()
-    (case / "expected" / path).write_bytes(b"edited")
-    rewrite(case, made(case))
-    assert expected(case) == before
+    (case / "expected" / next(iter(artifacts))).write_bytes(b"edited")
+    rewrite(case, artifacts)
+    assert expected(case) == artifacts
     assert not (case / "expected" / "old").exists()
