@@ -9,7 +9,7 @@ from math import gcd
 
 from meshctl import ir
 from meshctl.diff.change import Change, Sign, changed, keyed, whole
-from meshctl.diff.words import backends, cluster_label, conditions, duration, retries, timeout
+from meshctl.diff.words import backends, cluster_label, conditions, retries, timeout
 
 
 @dataclass(slots=True)
@@ -128,9 +128,14 @@ def _cluster(before: ir.Cluster, after: ir.Cluster) -> Iterator[Change]:
         )
     name = label.strip(" ()")
     yield from changed(
-        "connect timeout", duration(before.connect_timeout), duration(after.connect_timeout), name
+        "connect timeout",
+        ir.duration_text(before.connect_timeout),
+        ir.duration_text(after.connect_timeout),
+        name,
     )
-    yield from changed("idle timeout", duration(before.idle_timeout), duration(after.idle_timeout), name)
+    yield from changed(
+        "idle timeout", ir.duration_text(before.idle_timeout), ir.duration_text(after.idle_timeout), name
+    )
     yield from changed("balancing", before.load_balancing.policy, after.load_balancing.policy, name)
     for what, value, other in (
         ("max connections", before.circuit_breaker.max_connections, after.circuit_breaker.max_connections),

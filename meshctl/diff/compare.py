@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from meshctl import ir
 from meshctl.diff.callee import View, compare_views, views
 from meshctl.diff.change import Change, MeshDiff, Sign, changed, keyed, whole
-from meshctl.diff.words import duration
 
 
 def compare(before: ir.Mesh, after: ir.Mesh) -> MeshDiff:
@@ -36,7 +35,7 @@ def _mesh(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
         ("certificate lifetime", before.certificates.lifetime, after.certificates.lifetime),
         ("certificate renewal", before.certificates.renew_before, after.certificates.renew_before),
     ):
-        yield from changed(what, duration(old), duration(new))
+        yield from changed(what, ir.duration_text(old), ir.duration_text(new))
     if before.sidecars and after.sidecars:
         old_one, new_one = before.sidecars[0], after.sidecars[0]
         yield from changed("oldest TLS version", old_one.tls.minimum_version, new_one.tls.minimum_version)
@@ -106,7 +105,7 @@ def _sockets(sidecar: ir.Sidecar) -> dict[str, str]:
     if inbound is not None:
         sockets |= {"inbound": str(inbound.bind), "application": str(inbound.application)}
         sockets |= {
-            "application connect timeout": duration(inbound.connect_timeout),
-            "application idle timeout": duration(inbound.idle_timeout),
+            "application connect timeout": ir.duration_text(inbound.connect_timeout),
+            "application idle timeout": ir.duration_text(inbound.idle_timeout),
         }
     return sockets

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from fractions import Fraction
 
 from meshctl import ir
 
-_UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms"))
-
-
-def duration(value: timedelta) -> str:
-    """As a user would write it: 1m30s."""
-    left = value // timedelta(milliseconds=1)
-    parts = []
-    for size, unit in _UNITS:
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
-
 
 def timeout(value: ir.Timeout) -> str:
     """With a word where it is the default, for a written timeout is kept exactly."""
-    text = duration(value.duration) if value.duration else "off"
+    text = ir.duration_text(value.duration) if value.duration else "off"
     return text if value.written else f"{text} (default)"
 
 

@@ -24,7 +24,7 @@ from meshctl.ir.mtls import CertificatePolicy, TlsContext, TlsVersion, WorkloadI
 from meshctl.ir.retries import RetryCondition, RetryPolicy
 from meshctl.ir.routing import HeaderMatch, PathMatch, PathMatchKind, Route, RouteMatch, VirtualHost
 from meshctl.ir.splitting import WeightedCluster
-from meshctl.ir.timeouts import Timeout
+from meshctl.ir.timeouts import Timeout, duration_text
 
 __all__ = [
     "AccessLog",
@@ -59,5 +59,6 @@ __all__ = [
     "VirtualHost",
     "WeightedCluster",
     "WorkloadIdentity",
+    "duration_text",
     "features_of",
 ]

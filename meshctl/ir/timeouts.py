@@ -9,6 +9,19 @@ from typing import Annotated
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
 
+_UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms"))
+
+
+def duration_text(duration: timedelta) -> str:
+    """As a user would write it, in whole milliseconds: ``1m30s``."""
+    left = duration // timedelta(milliseconds=1)
+    parts = []
+    for size, unit in _UNITS:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
 
 @dataclass(frozen=True, slots=True)
 class Timeout:

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 from pydantic import TypeAdapter, ValidationError
 
+from meshctl.ir import duration_text
 from meshctl.lint.facts import KINDS, Value
 from meshctl.spec.source import Node
 from meshctl.spec.types import Duration
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,9}")
-_UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms"))
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
 LONGEST_LIST = 20
 
@@ -85,7 +85,7 @@ def shown(value: Value) -> str:
         case bool():
             return "true" if value else "false"
         case timedelta():
-            return _duration_text(value)
+            return duration_text(value)
         case tuple():
             rest = f" and {len(value) - LONGEST_LIST} more" if len(value) > LONGEST_LIST else ""
             return ", ".join(value[:LONGEST_LIST]) + rest
@@ -93,13 +93,3 @@ def shown(value: Value) -> str:
             return str(value)
         case _:
             return ", ".join(f"{key}: {each}" for key, each in sorted(value.items()))
-
-
-def _duration_text(value: timedelta) -> str:
-    left = value // timedelta(milliseconds=1)
-    parts = []
-    for size, unit in _UNITS:
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"

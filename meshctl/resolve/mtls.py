@@ -44,5 +44,6 @@ def check(spec: Spec) -> Iterator[Finding]:
         yield finding(
             "renewal-window-too-long",
             spec.source["mesh"].at("certificates"),
-            f"certificates live for {policy.lifetime} and are due {policy.renew_before} before their end",
+            f"certificates live for {ir.duration_text(policy.lifetime)} and are due "
+            f"{ir.duration_text(policy.renew_before)} before their end",
         )

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -58,6 +59,16 @@ def test_a_schema_is_a_schema(path):
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_specs_that_are_valid_are_so_for_the_schema(path):
     assert list(validator("mesh").iter_errors(as_json(path.read_text("utf-8")))) == []
+
+
+@pytest.mark.parametrize("folder", ["examples/shop"])
+def test_a_spec_of_several_files_is_valid_as_a_whole(folder):
+    whole: dict[str, Any] = {}
+    for path in sorted((ROOT / folder).glob("*.yaml")):
+        for key, value in as_json(path.read_text("utf-8")).items():
+            whole[key] = {**whole[key], **value} if key in whole and key != "apiVersion" else value
+    assert len(whole["services"]) > 2
+    assert list(validator("mesh").iter_errors(whole)) == []
 
 
 def test_there_are_specs_to_look_at():
