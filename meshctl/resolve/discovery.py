@@ -16,6 +16,13 @@ def subsets(service: ServiceSpec) -> set[str]:
     return {each.subset for each in service.endpoints or () if each.subset is not None}
 
 
+def takes_requests(service: ServiceSpec, subset: str | None = None) -> bool:
+    """Whether any endpoint of the service, or of its subset, has a weight above zero."""
+    return any(
+        each.weight != 0 and (subset is None or each.subset == subset) for each in service.endpoints or ()
+    )
+
+
 def endpoints(service: ServiceSpec, subset: str | None, inbound_port: int) -> tuple[ir.Endpoint, ...]:
     """The instances of a service, or of one subset, that take requests; weight 0 takes none."""
     chosen = [

@@ -37,11 +37,11 @@ def _check_calls(
     for callee in service.calls or {}:
         if callee not in services:
             yield undefined("service", callee, here["calls"].at(callee), services)
-        elif not services[callee].endpoints:
+        elif not discovery.takes_requests(services[callee]):
             yield finding(
                 "route-to-empty-pool",
                 here["calls"].at(callee),
-                f"`{name}` calls `{callee}`, which has no endpoints",
+                f"`{name}` calls `{callee}`, which has no endpoints that take requests",
             )
 
 
@@ -55,8 +55,13 @@ def _check_backend(
     known = discovery.subsets(services[target])
     if backend.subset is not None and backend.subset not in known:
         yield undefined(f"subset of `{target}`", backend.subset, where.at("subset"), known)
-    elif backend.service is not None and not services[target].endpoints:
-        yield finding("route-to-empty-pool", where.here, f"`{target}` has no endpoints")
+    elif (
+        backend.weight != 0
+        and (backend.service or backend.subset)
+        and not discovery.takes_requests(services[target], backend.subset)
+    ):
+        pool = f"the subset `{backend.subset}` of `{target}`" if backend.subset else f"`{target}`"
+        yield finding("route-to-empty-pool", where.here, f"{pool} has no endpoints that take requests")
 
 
 def undefined(kind: str, name: str, at: Position | None, known: Iterable[str]) -> Finding:
