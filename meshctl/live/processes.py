@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from meshctl.diagnostics import ToolError
 from meshctl.live.programs import environment
@@ -57,13 +57,27 @@ class Process:
                 env=environment(program.variables or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                # A pipe of its own: in one with standard output a message would land in the middle of a log line.
+                stderr=subprocess.PIPE,
                 process_group=0,
             )
         except OSError as error:
             raise ToolError(f"cannot start {program.name}: {error}") from error
-        self._reader = threading.Thread(target=self._follow, name=f"log {program.name}", daemon=True)
-        self._reader.start()
+        self._readers = [
+            (
+                stream,
+                threading.Thread(
+                    target=self._follow, args=(stream,), name=f"log {program.name}", daemon=True
+                ),
+            )
+            for stream in (self._child.stdout, self._child.stderr)
+            if stream is not None
+        ]
+
+    def follow(self) -> None:
+        """Begin to hand its output on."""
+        for _, reader in self._readers:
+            reader.start()
 
     @property
     def group(self) -> int:
@@ -94,14 +108,13 @@ class Process:
 
     def close(self) -> None:
         """Read the rest of the output; call it after the end."""
-        self._reader.join(timeout=1)
-        if self._child.stdout is not None and not self._reader.is_alive():
-            self._child.stdout.close()
+        for stream, reader in self._readers:
+            reader.join(timeout=1)
+            if not reader.is_alive():
+                stream.close()
 
-    def _follow(self) -> None:
-        if self._child.stdout is None:
-            return
-        for raw in self._child.stdout:
+    def _follow(self, stream: IO[bytes]) -> None:
+        for raw in stream:
             line = raw.decode("utf-8", "replace").rstrip("\r\n")
             self._last_words.append(line)
             self._sink(self.program.name, line)
@@ -138,7 +151,9 @@ class ProcessGroup:
         """Start one program. Raises ToolError when it cannot be started."""
         process = Process(program, self._sink)
         self._running.append(process)
+        # The watchdog first: whoever has seen a line of output may rely on it.
         self._tell(f"+{process.group}")
+        process.follow()
         return process
 
     def stop(self, processes: Iterable[Process]) -> None:

@@ -12,17 +12,20 @@ import pytest
 from meshctl.ir import SocketAddress
 from meshctl.live.processes import ProcessGroup, Program
 from meshctl.live.sidecars import await_open
+from tests.turns import turn
 
-V1 = ("127.50.1.1", 8080)
-V2 = ("127.50.1.2", 8080)
-CONTROL = ("127.50.1.3", 8080)
+V1 = ("127.50.11.1", 8080)
+V2 = ("127.50.11.2", 8080)
+# The instances share addresses, so these tests take turns, also with another run on the machine.
+pytestmark = pytest.mark.xdist_group("echo")
+CONTROL = ("127.50.11.3", 8080)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def echo(tmp_path_factory):
-    applications = ("127.50.1.1:8080=catalog/v1", "127.50.1.2:8080=catalog/v2")
-    argv = (sys.executable, "-m", "meshctl.live.echo", *applications, "--control", "127.50.1.3:8080")
-    with ProcessGroup() as group:
+    applications = ("127.50.11.1:8080=catalog/v1", "127.50.11.2:8080=catalog/v2")
+    argv = (sys.executable, "-m", "meshctl.live.echo", *applications, "--control", "127.50.11.3:8080")
+    with turn("echo"), ProcessGroup() as group:
         process = group.start(Program("echo", argv, tmp_path_factory.mktemp("echo")))
         await_open(SocketAddress(*CONTROL), process)
         yield
@@ -149,10 +152,11 @@ def test_what_cannot_be_understood_is_answered_400(raw):
 
 def test_an_address_in_use_ends_it_with_two():
     done = subprocess.run(
-        [sys.executable, "-m", "meshctl.live.echo", "127.50.1.1:8080=a/b"],
+        [sys.executable, "-m", "meshctl.live.echo", "127.50.11.1:8080=a/b"],
         capture_output=True,
         text=True,
         check=False,
+        timeout=20,
     )
     assert done.returncode == 2
     assert "echo:" in done.stderr

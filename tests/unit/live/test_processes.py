@@ -18,6 +18,17 @@ from meshctl.live.processes import ProcessGroup, Program, run
 from meshctl.live.sidecars import Bundle, require_free, start
 from meshctl.live.verify import Check, verify
 from tests.sidecars import sidecar
+from tests.turns import turn
+
+# They use fixed addresses: one after the other, also with another run on the machine.
+pytestmark = pytest.mark.xdist_group("processes")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone():
+    with turn("processes"):
+        yield
+
 
 STUBBORN = "trap '' TERM; echo up; while :; do sleep 0.1; done"
 FORKING = "sleep 300 & echo $!; wait"
@@ -69,7 +80,7 @@ def test_output_comes_line_by_line_under_the_programs_name(tmp_path):
     with ProcessGroup(lambda *line: lines.append(line)) as group:
         process = group.start(shell("printf 'a\\nb\\377\\n'; echo c >&2", tmp_path, "web"))
         assert process.wait(time.monotonic() + 5)
-    assert lines == [("web", "a"), ("web", "b�"), ("web", "c")]
+    assert sorted(lines) == [("web", "a"), ("web", "b�"), ("web", "c")]
 
 
 def test_a_stubborn_program_is_killed_after_the_grace(tmp_path):
