@@ -183,7 +183,8 @@ class Running:
 
     def log(self) -> list[dict[str, object]]:
         """The lines of the access log so far. Fails if one is no JSON."""
-        return [json.loads(line) for line in (self.bundle / "stdout").read_bytes().splitlines()]
+        written, _, _ = (self.bundle / "stdout").read_bytes().rpartition(b"\n")
+        return [json.loads(line) for line in written.splitlines()]
 
     def last_log(self, count: int = 1) -> list[dict[str, object]]:
         """The last lines, once there are so many."""
