@@ -296,6 +296,7 @@ def finding(
     fix: str = "",
     severity: Severity | None = None,
     related: tuple[Related, ...] = (),
+    alike: str = "",
 ) -> Finding:
     """A finding of the kind ``slug``; what is not said here comes from the catalogue."""
     kind = CODES[slug]
@@ -308,4 +309,5 @@ def finding(
         why=kind.why,
         fix=fix or kind.fix,
         related=related,
+        alike=alike,
     )

@@ -6,7 +6,7 @@ The bottom room of the house: everything may import it, it imports nothing of ou
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -55,6 +55,8 @@ class Finding:
     why: str = ""
     fix: str = ""
     related: tuple[Related, ...] = ()
+    alike: str = ""
+    """Findings with the same words here say one thing of several places, see :func:`merge_alike`."""
     waived: str = ""
     """The reason of the waiver in force, empty where there is none."""
 
@@ -68,6 +70,31 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings sorted by position, then by code; those without a position come first."""
     nowhere = Position("", 0, 0)
     return tuple(sorted(findings, key=lambda f: (f.at or nowhere, f.code, f.message)))
+
+
+_RELATED_SHOWN = 3
+
+
+def merge_alike(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings with those that are alike told once, at the first place, naming the next few."""
+    first: dict[tuple[str, str, bool], int] = {}
+    merged: list[Finding] = []
+    places: dict[int, list[Position]] = {}
+    for each in findings:
+        key = (each.code, each.alike, bool(each.waived))
+        if each.alike and key in first:
+            if each.at is not None:
+                places.setdefault(first[key], []).append(each.at)
+            continue
+        first[key] = len(merged)
+        merged.append(each)
+    for index, others in places.items():
+        more = len(others) - _RELATED_SHOWN
+        rest = f", and at {more} more places" if more > 0 else ""
+        related = [Related(at, "here too") for at in others[:_RELATED_SHOWN]]
+        related[-1] = Related(related[-1].at, f"here too{rest}")
+        merged[index] = replace(merged[index], related=(*merged[index].related, *related))
+    return tuple(merged)
 
 
 class MeshctlError(Exception):

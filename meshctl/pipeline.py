@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from meshctl import __version__, ir
 from meshctl.artifacts import Artifact, Plan, Written
-from meshctl.diagnostics import Finding, FindingsError, UsageError, in_order
+from meshctl.diagnostics import Finding, FindingsError, UsageError, in_order, merge_alike
 
 if TYPE_CHECKING:
     from meshctl.diff import FileChange, MeshDiff
@@ -86,11 +86,12 @@ def validate(
     """Shape, references, meaning, and what the chosen proxies can do; all findings at once.
 
     ``proxy`` takes the place of every sidecar's, ``on_loopback`` moves all of it onto one machine.
-    With ``today`` expired waivers are findings too; they never keep a spec from being built.
+    With ``today`` expired waivers are findings too, and the mesh has no build ids: dates never keep a
+    spec from being built, and who asks about them does not build.
     """
     from meshctl import resolve
 
-    validated = check(load(location), proxy=proxy, on_loopback=on_loopback)
+    validated = check(load(location), proxy=proxy, on_loopback=on_loopback, builds=today is None)
     if today is None or validated.spec is None:
         return validated
     findings = in_order((*validated.findings, *resolve.expired(validated.spec, today)))
@@ -133,7 +134,9 @@ def _policies(own: Path | None) -> tuple[PolicySet, dict[str, str]]:
     return dataclasses.replace(rules, findings=(*faults, *rules.findings)), texts
 
 
-def check(loaded: Loaded, *, proxy: str | None = None, on_loopback: bool = False) -> Validated:
+def check(
+    loaded: Loaded, *, proxy: str | None = None, on_loopback: bool = False, builds: bool = True
+) -> Validated:
     """The rest of :func:`validate`, for a spec that is loaded already."""
     from meshctl import resolve
     from meshctl.targets.check import check as check_targets
@@ -141,12 +144,12 @@ def check(loaded: Loaded, *, proxy: str | None = None, on_loopback: bool = False
     if loaded.spec is None:
         return Validated(None, None, loaded.findings, loaded.texts, loaded.digest, loaded.unreadable)
     spec = resolve.with_proxy(loaded.spec, proxy) if proxy else loaded.spec
-    resolution = resolve.resolve(resolve.loopback(spec) if on_loopback else spec)
+    resolution = resolve.resolve(resolve.loopback(spec) if on_loopback else spec, builds=builds)
     findings = list(resolution.findings)
     mesh = resolution.mesh
     if mesh is not None:
         findings += check_targets(mesh)
-    found = in_order(resolve.waive(findings, spec))
+    found = merge_alike(in_order(resolve.waive(findings, spec)))
     if any(each.is_error for each in found):
         mesh = None
     return Validated(spec, mesh, found, loaded.texts, loaded.digest)

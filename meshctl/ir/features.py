@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -60,37 +60,50 @@ def needs(*features: Feature) -> Needs:
     return Needs(lambda value: features if value else ())
 
 
-def features_of(root: object) -> Iterator[FeatureUse]:
+def features_of(root: object) -> list[FeatureUse]:
     """Every feature that ``root`` uses because the user wrote it, with the place of the writing.
 
     An object without a place is a default of ours and asks for nothing: defaults only use what
     every target can do. Objects shared between sidecars are the caller's to remember.
     """
-    if isinstance(root, FeatureUse):
-        yield root
-    elif isinstance(root, (tuple, frozenset)):
-        for item in root:
-            yield from features_of(item)
-    elif is_dataclass(root) and not isinstance(root, type):
-        at = getattr(root, "at", None)
-        for name, needed in _fields(type(root)):
-            value = getattr(root, name)
+    found: list[FeatureUse] = []
+    _collect(root, found)
+    return found
+
+
+def _collect(value: Any, found: list[FeatureUse]) -> None:  # noqa: ANN401 - any part of the model
+    if isinstance(value, tuple):
+        for item in value:
+            _collect(item, found)
+    elif isinstance(value, FeatureUse):
+        found.append(value)
+    elif value is not None:
+        at = getattr(value, "at", None)
+        kind: type = type(value)
+        for name, needed, leads_on in _fields(kind):
+            inner = getattr(value, name)
             if at is not None and needed is not None:
-                yield from (FeatureUse(feature, at) for feature in needed.choose(value))
-            if not isinstance(value, (str, int)):
-                yield from features_of(value)
+                found.extend(FeatureUse(feature, at) for feature in needed.choose(inner))
+            if leads_on:
+                _collect(inner, found)
 
 
 @cache
-def _fields(kind: type) -> tuple[tuple[str, Needs | None], ...]:
-    """The fields of a class that can lead to a feature, and what they need."""
+def _fields(kind: type) -> tuple[tuple[str, Needs | None, bool], ...]:
+    """The fields of a class that can lead to a feature: what they need, and whether to go on below."""
+    if not is_dataclass(kind):
+        return ()
     hints = get_type_hints(kind, include_extras=True)
-    needed = {
-        each.name: next((extra for extra in get_args(hints[each.name]) if isinstance(extra, Needs)), None)
+    rows = (
+        (
+            each.name,
+            next((extra for extra in get_args(hints[each.name]) if isinstance(extra, Needs)), None),
+            _leads_on(hints[each.name]),
+        )
         for each in fields(kind)
         if each.name != "at"
-    }
-    return tuple((name, its) for name, its in needed.items() if its is not None or _leads_on(hints[name]))
+    )
+    return tuple(row for row in rows if row[1] is not None or row[2])
 
 
 @cache

@@ -9,6 +9,7 @@ from meshctl import ir
 from meshctl.diagnostics import Finding
 from meshctl.resolve import listeners, mtls, references, retries, routing
 from meshctl.resolve.assemble import Assembly
+from meshctl.resolve.digest import with_builds
 from meshctl.resolve.layers import Layer, call_layer, service_layers
 from meshctl.resolve.loopback import loopback
 from meshctl.resolve.overrides import with_proxy
@@ -56,12 +57,13 @@ PASSES: tuple[Callable[[Spec], Iterable[Finding]], ...] = (
 """Every question that is asked of a spec before it is resolved; all of them, so that all faults show."""
 
 
-def resolve(spec: Spec) -> Resolution:
-    """The mesh that ``spec`` means."""
+def resolve(spec: Spec, *, builds: bool = True) -> Resolution:
+    """The mesh that ``spec`` means. Who only asks questions of it needs no build ids."""
     findings = tuple(dict.fromkeys(found for check in PASSES for found in check(spec)))
     if any(found.is_error for found in findings):
         return Resolution(None, findings)
-    return Resolution(Assembly(spec).mesh(), findings)
+    mesh = Assembly(spec).mesh()
+    return Resolution(with_builds(mesh) if builds else mesh, findings)
 
 
 __all__ = ["PASSES", "Resolution", "expired", "idle", "loopback", "resolve", "waive", "with_proxy"]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
 from meshctl import ir
 from meshctl.resolve import access_logs, authorization, discovery, listeners, mtls, routing, timeouts
-from meshctl.resolve.digest import digest
-from meshctl.resolve.layers import Layers, call_layer, service_layers
+from meshctl.resolve.layers import Layers, call_layer, says, service_layers
 from meshctl.spec import Spec
 
 DEFAULT_PROXY = ir.Proxy.ENVOY
@@ -78,7 +76,7 @@ class Assembly:
                 clusters=clusters,
                 access_log=self._access_log,
             )
-            yield dataclasses.replace(sidecar, build=digest(sidecar))
+            yield sidecar
 
     def _inbound(
         self, name: str, placement: listeners.Placement, layers: Layers
@@ -94,23 +92,23 @@ class Assembly:
         )
 
     def _virtual_host(self, caller: str, callee: str) -> ir.VirtualHost:
-        narrowed = call_layer(self._spec, caller, callee)
-        if not narrowed and callee in self._virtual_hosts:
-            return self._virtual_hosts[callee]
-        layers = (*self._layers[callee], *narrowed)
+        service = self._services[callee]
         source = self._spec.source["services"][callee]
-        made = ir.VirtualHost(
-            callee,
-            routing.hostnames(callee, self._spec.written.mesh.domain),
-            routing.routes(callee, self._services[callee], source, layers),
-        )
-        if not narrowed:
-            self._virtual_hosts[callee] = made
-        return made
+        seen = self._virtual_hosts.get(callee)
+        if seen is None:
+            names = routing.hostnames(callee, self._spec.written.mesh.domain)
+            routes = routing.routes(callee, service, source, self._layers[callee])
+            seen = self._virtual_hosts[callee] = ir.VirtualHost(callee, names, routes)
+        call = call_layer(self._spec, caller, callee)
+        if not says(call, "timeout", "retries"):
+            return seen
+        routes = routing.narrowed(seen.routes, service, source, (*self._layers[callee], *call))
+        return ir.VirtualHost(callee, seen.hostnames, routes)
 
     def _cluster(self, caller: str, name: str) -> ir.Cluster:
         target, _, subset = name.partition(".")
-        narrowed = call_layer(self._spec, caller, target)
+        call = call_layer(self._spec, caller, target)
+        narrowed = says(call, "connect_timeout", "idle_timeout")
         if not narrowed and name in self._clusters:
             return self._clusters[name]
         service = self._services[target]
@@ -120,7 +118,7 @@ class Assembly:
             service,
             mtls.identity(self._spec, target),
             listeners.inbound_port(self._spec, service),
-            (*self._layers[target], *narrowed),
+            (*self._layers[target], *call),
         )
         if not narrowed:
             self._clusters[name] = made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from datetime import timedelta
 
@@ -9,6 +10,14 @@ import orjson
 
 from meshctl import ir
 from meshctl.diagnostics import Position
+
+
+def with_builds(mesh: ir.Mesh) -> ir.Mesh:
+    """The mesh with the build id of every sidecar filled in; who only asks questions needs none."""
+    return dataclasses.replace(
+        mesh,
+        sidecars=tuple(dataclasses.replace(each, build=digest(each)) for each in mesh.sidecars),
+    )
 
 
 def digest(sidecar: ir.Sidecar) -> str:

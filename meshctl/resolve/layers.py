@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from meshctl.diagnostics import Position
 from meshctl.spec import Source, Spec
 from meshctl.spec.types import Model
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,20 @@ def call_layer(spec: Spec, caller: str, callee: str) -> Layers:
     if call is None or not call.model_fields_set:
         return ()
     return (Layer(call, spec.source["services"][caller]["calls"][callee]),)
+
+
+def says(layers: Layers, *fields: str) -> bool:
+    """Whether any layer says anything of these fields."""
+    return any(getattr(layer.written, field, None) is not None for layer in layers for field in fields)
+
+
+def first(layers: Layers, field: str, default: T) -> T:
+    """What the most particular layer says of ``field``."""
+    for layer in reversed(layers):
+        value: T | None = getattr(layer.written, field, None)
+        if value is not None:
+            return value
+    return default
 
 
 def said(layers: Layers, field: str, key: str) -> Iterator[tuple[Any, Position | None]]:

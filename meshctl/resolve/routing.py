@@ -9,13 +9,15 @@ from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Related
 from meshctl.resolve import retries, splitting, timeouts
-from meshctl.resolve.layers import Layer, Layers
+from meshctl.resolve.layers import Layer, Layers, says
 from meshctl.spec import Source
 from meshctl.spec.routing import RouteMatchSpec, RouteSpec
 from meshctl.spec.service import ServiceSpec
 
 DEFAULT_ROUTE = "default"
 """The name of the only route of a service that has none of its own."""
+
+_Policies = tuple[ir.Timeout, ir.RetryPolicy]
 
 _NEEDLESS = re.compile(r"%(2[DdEeFf]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEe]|00)")
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -29,17 +31,43 @@ def hostnames(service: str, domain: str) -> tuple[str, ...]:
 
 def routes(name: str, service: ServiceSpec, source: Source, layers: Layers) -> tuple[ir.Route, ...]:
     """The routes of a service as a caller with these ``layers`` sees them, the first to match first."""
+    policies = _policies(layers)
     if service.routes is None:
-        only = RouteSpec(name=DEFAULT_ROUTE)
-        return tuple(_matches(name, only, source["routes"], layers))
+        return tuple(_matches(name, RouteSpec(name=DEFAULT_ROUTE), source["routes"], policies))
     resolved = [
         each
         for index, route in enumerate(service.routes)
-        for each in _matches(name, route, source["routes"][index], layers)
+        for here in (source["routes"][index],)
+        for each in _matches(name, route, here, _own_policies(route, here, layers) or policies)
     ]
     if service.route_order != "listed":
         resolved.sort(key=_specificity)
     return tuple(resolved)
+
+
+def narrowed(
+    seen: tuple[ir.Route, ...], service: ServiceSpec, source: Source, layers: Layers
+) -> tuple[ir.Route, ...]:
+    """The routes that others see, as a caller with these ``layers`` does: only the policies differ."""
+    policies = _policies(layers)
+    own = {
+        route.name: _own_policies(route, source["routes"][index], layers)
+        for index, route in enumerate(service.routes or ())
+    }
+    return tuple(
+        ir.Route(each.name, each.match, each.backends, *(own.get(each.name) or policies), at=each.at)
+        for each in seen
+    )
+
+
+def _policies(layers: Layers) -> _Policies:
+    return timeouts.timeout(layers), retries.retry_policy(layers)
+
+
+def _own_policies(route: RouteSpec, source: Source, layers: Layers) -> _Policies | None:
+    """What holds on a route that says something itself; None where it says nothing."""
+    own = (Layer(route, source),)
+    return _policies((*layers, *own)) if says(own, "timeout", "retries") else None
 
 
 def _specificity(route: ir.Route) -> tuple[bool, int, bool, int]:
@@ -49,11 +77,10 @@ def _specificity(route: ir.Route) -> tuple[bool, int, bool, int]:
     return (not exact, 0 if exact else -len(match.path.value), not match.methods, -len(match.headers))
 
 
-def _matches(service: str, route: RouteSpec, source: Source, layers: Layers) -> Iterator[ir.Route]:
-    layers = (*layers, Layer(route, source))
+def _matches(service: str, route: RouteSpec, source: Source, policies: _Policies) -> Iterator[ir.Route]:
     backends = splitting.weighted_clusters(service, route.backends)
-    timeout = timeouts.timeout(layers)
-    retry_policy = retries.retry_policy(layers)
+    timeout, retry_policy = policies
+    at = source.here if source.node is not None else None
     for index, match in enumerate(route.matches or (RouteMatchSpec(),)):
         yield ir.Route(
             name=route.name,
@@ -61,7 +88,7 @@ def _matches(service: str, route: RouteSpec, source: Source, layers: Layers) -> 
             backends=backends,
             timeout=timeout,
             retries=retry_policy,
-            at=source.here if source.node is not None else None,
+            at=at,
         )
 
 

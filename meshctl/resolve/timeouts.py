@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from meshctl import ir
-from meshctl.resolve.layers import Layers, said
+from meshctl.resolve.layers import Layers, first, said
 
 DEFAULT_TIMEOUT = timedelta(seconds=15)
 DEFAULT_CONNECT_TIMEOUT = timedelta(seconds=1)
@@ -22,14 +22,12 @@ def timeout(layers: Layers) -> ir.Timeout:
 
 def connect_timeout(layers: Layers) -> timedelta:
     """How long one connection may take to stand."""
-    return next(
-        (value for value, _ in said(layers, "connect_timeout", "connectTimeout")), DEFAULT_CONNECT_TIMEOUT
-    )
+    return first(layers, "connect_timeout", DEFAULT_CONNECT_TIMEOUT)
 
 
 def idle_timeout(layers: Layers) -> timedelta:
     """How long a connection may be silent."""
-    return next((value for value, _ in said(layers, "idle_timeout", "idleTimeout")), DEFAULT_IDLE_TIMEOUT)
+    return first(layers, "idle_timeout", DEFAULT_IDLE_TIMEOUT)
 
 
 def asked(layers: Layers) -> Iterator[ir.FeatureUse]:

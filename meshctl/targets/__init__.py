@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from typing import cast
 
@@ -16,6 +17,7 @@ TARGETS: Mapping[Proxy, str] = {
 }
 
 
+@cache
 def target(proxy: Proxy) -> Target:
     """The target for ``proxy``, imported when first asked for."""
     return cast(Target, import_module(TARGETS[proxy]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position
@@ -10,56 +10,52 @@ from meshctl.ir import Feature, Mesh, Proxy, Sidecar, features_of
 from meshctl.targets import target
 from meshctl.targets.base import Capability, Emulated, Native, Unsupported
 
-_Asked = dict[tuple[Position, Feature, Proxy], list[str]]
+_Asked = dict[tuple[Position, Feature, Proxy], dict[str, None]]
 
 
 def check(mesh: Mesh) -> Iterator[Finding]:
     """A finding at each field that a proxy involved cannot do, or only nearly; it names the sidecars."""
     asked: _Asked = {}
     uses_of: dict[int, tuple[tuple[Feature, Position], ...]] = {}
+    wanting = {proxy: _wanting(proxy) for proxy in {each.proxy for each in mesh.sidecars}}
     for sidecar in mesh.sidecars:
-        for part in (
-            *sidecar.outbound.virtual_hosts,
-            *sidecar.clusters,
-            sidecar.inbound,
-            sidecar.tls,
-            sidecar.access_log,
-        ):
+        here = {
+            feature: its
+            for feature, its in wanting[sidecar.proxy].items()
+            if not isinstance(its, Emulated) or its.applies(sidecar)
+        }
+        for part in _parts(sidecar):
             if id(part) not in uses_of:
                 uses_of[id(part)] = tuple({(use.feature, use.at): None for use in features_of(part)})
             for feature, at in uses_of[id(part)]:
-                if not _matters(target(sidecar.proxy).CAPABILITIES[feature], sidecar):
-                    continue
-                services = asked.setdefault((at, feature, sidecar.proxy), [])
-                if not services or services[-1] != sidecar.service:
-                    services.append(sidecar.service)
+                if feature in here:
+                    asked.setdefault((at, feature, sidecar.proxy), {})[sidecar.service] = None
     for (at, feature, proxy), services in asked.items():
-        capability = target(proxy).CAPABILITIES[feature]
-        yield from _findings(capability, feature, proxy, at, services)
+        yield _finding(wanting[proxy][feature], feature, proxy, at, list(services))
     yield from _conflicts(mesh)
 
 
-def _matters(capability: Capability, sidecar: Sidecar) -> bool:
-    match capability:
-        case Native():
-            return False
-        case Emulated():
-            return capability.applies(sidecar)
-        case Unsupported():
-            return True
+def _wanting(proxy: Proxy) -> Mapping[Feature, Emulated | Unsupported]:
+    table = target(proxy).CAPABILITIES
+    return {feature: its for feature, its in table.items() if not isinstance(its, Native)}
 
 
-def _findings(
-    capability: Capability, feature: Feature, proxy: Proxy, at: Position, services: list[str]
-) -> Iterator[Finding]:
+def _parts(sidecar: Sidecar) -> tuple[object, ...]:
+    """What may hold features, in pieces that sidecars share, so that each is walked once."""
+    outbound = (*sidecar.outbound.virtual_hosts, *sidecar.clusters)
+    return (*outbound, sidecar.inbound, sidecar.tls, sidecar.access_log)
+
+
+def _finding(
+    capability: Emulated | Unsupported, feature: Feature, proxy: Proxy, at: Position, services: list[str]
+) -> Finding:
     who = f"the {proxy} sidecar{'s' if len(services) > 1 else ''} of {_listed(services)}"
+    alike = f"{feature} on {proxy}"
     match capability:
-        case Native():
-            return
         case Emulated(how=how):
-            yield finding("approximated-on-target", at, f"{feature} on {who}: {how}")
+            return finding("approximated-on-target", at, f"{feature} on {who}: {how}", alike=alike)
         case Unsupported(why, instead):
-            yield finding("unsupported-on-target", at, f"{feature} on {who}: {why}", fix=instead)
+            return finding("unsupported-on-target", at, f"{feature} on {who}: {why}", fix=instead)
 
 
 def _conflicts(mesh: Mesh) -> Iterator[Finding]:
