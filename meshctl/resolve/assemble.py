@@ -119,6 +119,7 @@ class Assembly:
             mtls.identity(self._spec, target),
             listeners.inbound_port(self._spec, service),
             (*self._layers[target], *call),
+            self._spec.source["services"][target],
         )
         if not narrowed:
             self._clusters[name] = made

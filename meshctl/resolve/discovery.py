@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from meshctl import ir
 from meshctl.resolve import circuit_breaking, load_balancing, timeouts
 from meshctl.resolve.layers import Layers
 from meshctl.resolve.splitting import cluster_name, reduced
+from meshctl.spec import Source
 from meshctl.spec.service import ServiceSpec
 
 DEFAULT_INBOUND_PORT = 15006
@@ -44,6 +47,7 @@ def cluster(
     identity: ir.WorkloadIdentity,
     inbound_port: int,
     layers: Layers,
+    source: Source,
 ) -> ir.Cluster:
     """One callee, or one subset of it, as the caller with these ``layers`` reaches it."""
     return ir.Cluster(
@@ -54,5 +58,13 @@ def cluster(
         idle_timeout=timeouts.idle_timeout(layers),
         load_balancing=load_balancing.load_balancing(),
         circuit_breaker=circuit_breaking.circuit_breaker(),
-        asks=tuple(timeouts.asked(layers)),
+        asks=(*timeouts.asked(layers), *_asked_weights(service, source)),
     )
+
+
+def _asked_weights(service: ServiceSpec, source: Source) -> Iterator[ir.FeatureUse]:
+    for index, endpoint in enumerate(service.endpoints or ()):
+        at = source["endpoints"][index].at("weight") if endpoint.weight is not None else None
+        if at is not None:
+            yield ir.FeatureUse(ir.Feature.ENDPOINT_WEIGHTS, at)
+            return

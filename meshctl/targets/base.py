@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,13 +41,18 @@ Capability = Native | Emulated | Unsupported
 class Conflict:
     """Things that the proxy can do alone but not together.
 
-    ``applies`` looks at the whole sidecar; the features name what the finding points at.
+    ``offenders`` are the parts of a sidecar that ask for it; the finding points at where they, or one
+    of the features in them, were written.
     """
 
     features: tuple[Feature, ...]
-    applies: Callable[[Sidecar], bool]
+    offenders: Callable[[Sidecar], Iterable[object]]
     why: str
     instead: str
+
+    def applies(self, sidecar: Sidecar) -> bool:
+        """Whether any part of ``sidecar`` asks for it."""
+        return any(True for _ in self.offenders(sidecar))
 
 
 @dataclass(frozen=True, slots=True)

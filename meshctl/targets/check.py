@@ -62,16 +62,15 @@ def _conflicts(mesh: Mesh) -> Iterator[Finding]:
     for sidecar in mesh.sidecars:
         its_target = target(sidecar.proxy)
         for conflict in its_target.CONFLICTS:
-            if not conflict.applies(sidecar):
-                continue
-            uses = (use for use in features_of(sidecar) if use.feature in conflict.features)
-            at = next((use.at for use in uses), None)
-            yield finding(
-                "unsupported-on-target",
-                at,
-                f"the {sidecar.proxy} sidecar of `{sidecar.service}`: {conflict.why}",
-                fix=conflict.instead,
-            )
+            for offender in conflict.offenders(sidecar):
+                uses = (use.at for use in features_of(offender) if use.feature in conflict.features)
+                yield finding(
+                    "unsupported-on-target",
+                    next(uses, None),
+                    f"the {sidecar.proxy} sidecar of `{sidecar.service}`: {conflict.why}",
+                    fix=conflict.instead,
+                    alike=conflict.why,
+                )
 
 
 def _listed(names: list[str]) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from meshctl.ir import Feature, Sidecar
+from meshctl.ir import Feature, RouteMatch, Sidecar
 from meshctl.targets.base import Capability, Conflict, Emulated, Native
 
 VERSION = "1.40.0"
@@ -129,19 +129,17 @@ METHODS = frozenset(
 """Those that Envoy reads. It has a switch for all others, but one that it calls work in progress."""
 
 
-def _matches_unknown_method(sidecar: Sidecar) -> bool:
-    return any(
-        method not in METHODS
-        for host in sidecar.outbound.virtual_hosts
-        for route in host.routes
-        for method in route.match.methods
-    )
+def _matches_of_unknown_methods(sidecar: Sidecar) -> Iterator[RouteMatch]:
+    for host in sidecar.outbound.virtual_hosts:
+        for route in host.routes:
+            if not METHODS.issuperset(route.match.methods):
+                yield route.match
 
 
 CONFLICTS: tuple[Conflict, ...] = (
     Conflict(
         features=(Feature.METHOD_MATCH,),
-        applies=_matches_unknown_method,
+        offenders=_matches_of_unknown_methods,
         why="Envoy answers 400 to methods that it does not know, such as QUERY or M-SEARCH",
         instead="match on a method that Envoy knows, or let the caller use another proxy",
     ),

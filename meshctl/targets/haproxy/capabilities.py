@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from meshctl.ir import Feature, Sidecar
+from meshctl.ir import Cluster, Feature, Sidecar
 from meshctl.targets.base import Capability, Conflict, Emulated, Native
 from meshctl.targets.haproxy.load_balancing import HEAVIEST
 
@@ -56,14 +56,16 @@ CAPABILITIES: Mapping[Feature, Capability] = {
 }
 
 
-def _has_heavy_endpoint(sidecar: Sidecar) -> bool:
-    return any(endpoint.weight > HEAVIEST for cluster in sidecar.clusters for endpoint in cluster.endpoints)
+def _heavy_clusters(sidecar: Sidecar) -> Iterator[Cluster]:
+    for cluster in sidecar.clusters:
+        if any(endpoint.weight > HEAVIEST for endpoint in cluster.endpoints):
+            yield cluster
 
 
 CONFLICTS: tuple[Conflict, ...] = (
     Conflict(
         features=(Feature.ENDPOINT_WEIGHTS,),
-        applies=_has_heavy_endpoint,
+        offenders=_heavy_clusters,
         why=f"HAProxy knows endpoint weights from 1 to {HEAVIEST} only, after common factors are taken out",
         instead=f"choose weights whose reduced form stays within {HEAVIEST}, such as 1 and 2 for 1000 and 2000",
     ),

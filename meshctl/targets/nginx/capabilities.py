@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from meshctl.ir import Feature, RetryCondition, Sidecar
+from meshctl.ir import Feature, RetryCondition, RetryPolicy, Sidecar
 from meshctl.targets.base import Capability, Conflict, Emulated, Native
 from meshctl.targets.nginx.retries import MOST_HOP_FAILURES
 
@@ -39,19 +39,18 @@ CAPABILITIES: Mapping[Feature, Capability] = {
 }
 
 
-def _tries_too_often(sidecar: Sidecar) -> bool:
-    return any(
-        route.retries.attempts > MOST_HOP_FAILURES
-        and route.retries.retries_on(RetryCondition.CONNECT_FAILURE)
-        for host in sidecar.outbound.virtual_hosts
-        for route in host.routes
-    )
+def _too_many_retries(sidecar: Sidecar) -> Iterator[RetryPolicy]:
+    for host in sidecar.outbound.virtual_hosts:
+        for route in host.routes:
+            retries = route.retries
+            if retries.attempts > MOST_HOP_FAILURES and retries.retries_on(RetryCondition.CONNECT_FAILURE):
+                yield retries
 
 
 CONFLICTS: tuple[Conflict, ...] = (
     Conflict(
         features=(Feature.RETRY_CONNECT_FAILURE,),
-        applies=_tries_too_often,
+        offenders=_too_many_retries,
         why=f"NGINX can send a request to dead applications {MOST_HOP_FAILURES + 1} times at most",
         instead=f"Set attempts to {MOST_HOP_FAILURES} or less.",
     ),

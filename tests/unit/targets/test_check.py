@@ -59,7 +59,10 @@ def test_what_nobody_asked_for_is_not_looked_at(told):
 
 def test_a_conflict_is_an_error(told):
     conflict = Conflict(
-        (Feature.TIMEOUT,), lambda sidecar: sidecar.service == "web", "not together", "Drop one."
+        (Feature.TIMEOUT,),
+        lambda sidecar: sidecar.outbound.virtual_hosts if sidecar.service == "web" else (),
+        "not together",
+        "Drop one.",
     )
     (found,) = told(conflicts=(conflict,))
     message = "the envoy sidecar of `web`: not together"
