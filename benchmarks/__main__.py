@@ -26,8 +26,8 @@ LARGE = 10_000
 
 
 def meshctl(*arguments: str | Path) -> list[str]:
-    """The arguments of Python that run meshctl."""
-    return ["-m", "meshctl", *map(str, arguments)]
+    """The arguments of Python that run meshctl, by the script that users run."""
+    return [str(Path(sys.executable).with_name("meshctl")), *map(str, arguments)]
 
 
 class Bench:
