@@ -24,9 +24,22 @@ def main() -> None:
     gc.disable()
     # No plugin of pydantic's has a part in this; looking for one reads the metadata of every package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    from meshctl.cli.app import run
+    _make_streams_writable()
+    try:
+        from meshctl.cli.app import run
 
-    sys.exit(run(arguments))
+        code = run(arguments)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def _make_streams_writable() -> None:
+    """A closed stream takes everything; letters that an encoding lacks are written as their codes."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for good
+        getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

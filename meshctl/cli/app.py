@@ -6,6 +6,7 @@ unreadable input or a failed tool, 3 a bug of meshctl's, 130 interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -56,13 +57,20 @@ def run(arguments: Sequence[str]) -> int:
     chosen = [words[0]] if words and words[0] in COMMANDS else list(COMMANDS)
     try:
         result: Any = application(chosen)(args=words, prog_name="meshctl", standalone_mode=False)
+        sys.stdout.flush()
     except MeshctlError as error:
         return _explain(error)
     except KeyboardInterrupt:
         return 130
+    except SystemExit as end:
+        # The option parser's 1 for a reader that has gone would read as findings.
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        return _reader_gone()
     except BrokenPipeError:
-        sys.stderr.close()
-        return 141
+        return _reader_gone()
+    except OSError as error:
+        return _refused(error, debug=debug)
     except Exception as error:  # noqa: BLE001 - the one place where every error ends in an exit code
         return _foreign(error, debug=debug)
     return result if isinstance(result, int) else 0
@@ -75,6 +83,25 @@ def _explain(error: MeshctlError) -> int:
         findings.show(error.findings, {}, "text", to=sys.stderr)
         return error.exit_code
     sys.stderr.write(f"meshctl: {findings.printable(str(error))}\n")
+    return 2
+
+
+def _reader_gone() -> int:
+    """As the shell has it for a program that SIGPIPE ends; what is still unwritten has no reader either."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return 141
+
+
+def _refused(error: OSError, *, debug: bool) -> int:
+    """What the system refuses (no permission, a full disk, a file where a folder should be) is no bug."""
+    from meshctl.cli import findings
+
+    if debug:
+        raise error
+    place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    sys.stderr.write(f"meshctl: {findings.printable(place + (error.strerror or str(error)))}\n")
     return 2
 
 

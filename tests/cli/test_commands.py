@@ -215,6 +215,52 @@ def test_a_bug_is_told_as_such(monkeypatch, capsys):
         run(["--debug", "validate"])
 
 
+@pytest.mark.parametrize("out", ["file", "file/below", "/dev/full/below"])
+def test_what_the_system_refuses_is_not_called_a_bug(out, capsys):
+    Path("file").write_text("mine", "utf-8")
+    assert run(["build", "-o", out, "--verify", "none"]) == 2
+    assert capsys.readouterr().err == f"meshctl: {out}/manifest.json: Not a directory\n"
+    with pytest.raises(NotADirectoryError):
+        run(["--debug", "build", "-o", out, "--verify", "none"])
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("capabilities >/dev/full", 2),
+        ("validate >&-", 0),
+        ("validate >&- 2>&-", 0),
+        ("build --verify none >&-", 0),
+    ],
+)
+def test_an_output_that_takes_nothing(words, code):
+    script = f'"$0" -m meshctl {words}'
+    ran = subprocess.run(["sh", "-c", script, sys.executable], capture_output=True, text=True, check=False)
+    assert ran.returncode == code
+    assert "Traceback" not in ran.stderr
+    assert "a bug in meshctl" not in ran.stderr
+
+
+@pytest.mark.parametrize("words", [["capabilities"], ["build", "--verify", "none", "--emit", "ir"]])
+def test_a_reader_that_has_gone_is_not_a_finding(words):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "meshctl", *words]
+    with os.fdopen(writer) as out:
+        ran = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, check=False)
+    assert ran.returncode == 141
+    assert ran.stderr == ""
+
+
+def test_a_terminal_that_lacks_a_letter_shows_its_code():
+    Path("mesh.yaml").write_text(SPEC.replace("timeout: 3s", "timeout: 3\u20ac"), "utf-8")
+    poor = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "meshctl", "validate"]
+    ran = subprocess.run(command, env=poor, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "not `3\\u20ac`" in ran.stdout
+
+
 def test_an_interrupt_ends_with_130():
     # A git that never answers stands in front of the real one.
     Path("git").write_text("#!/bin/sh\ntouch started\nsleep 60\n", "utf-8")
