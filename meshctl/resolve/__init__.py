@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from meshctl import ir
 from meshctl.diagnostics import Finding
-from meshctl.resolve import listeners, mtls, references, retries, routing
+from meshctl.resolve import discovery, listeners, mtls, references, retries, routing
 from meshctl.resolve.assemble import Assembly
 from meshctl.resolve.digest import with_builds
 from meshctl.resolve.layers import Layer, call_layer, service_layers
@@ -27,7 +27,9 @@ class Resolution:
 
 def _each_service(spec: Spec) -> Iterator[Finding]:
     for name, service in (spec.written.services or {}).items():
-        yield from routing.check(service, spec.source["services"][name])
+        source = spec.source["services"][name]
+        yield from routing.check(service, source)
+        yield from discovery.check(service, listeners.inbound_port(spec, service), source)
 
 
 def _each_policy(spec: Spec) -> Iterator[Finding]:

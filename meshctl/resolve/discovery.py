@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshctl import ir
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding, Related
 from meshctl.resolve import circuit_breaking, load_balancing, timeouts
 from meshctl.resolve.layers import Layers
 from meshctl.resolve.splitting import cluster_name, reduced
@@ -17,6 +19,22 @@ DEFAULT_INBOUND_PORT = 15006
 def subsets(service: ServiceSpec) -> set[str]:
     """The subsets that the endpoints of a service name."""
     return {each.subset for each in service.endpoints or () if each.subset is not None}
+
+
+def check(service: ServiceSpec, inbound_port: int, source: Source) -> Iterator[Finding]:
+    """Endpoints that are listed twice: there is one sidecar, and it would take two shares of the requests."""
+    first_of: dict[tuple[str, int], int] = {}
+    for index, endpoint in enumerate(service.endpoints or ()):
+        port = endpoint.port or inbound_port
+        first = first_of.setdefault((endpoint.address, port), index)
+        if first != index:
+            before = source["endpoints"][first].at("address")
+            yield finding(
+                "duplicate-definition",
+                source["endpoints"][index].at("address"),
+                f"a second endpoint at {endpoint.address}:{port}",
+                related=(Related(before, "the first one"),) if before else (),
+            )
 
 
 def takes_requests(service: ServiceSpec, subset: str | None = None) -> bool:
