@@ -113,9 +113,12 @@ def up(
 def _tell_findings(validated: Validated) -> None:
     """Errors in full; of the rest only how many, for this command is not about them."""
     errors = [each for each in validated.findings if each.is_error]
+    others = [each for each in validated.findings if not each.is_error]
     findings.show(errors, validated.texts, "text", to=sys.stderr)
-    if validated.findings:
-        sys.stderr.write(f"{findings.summary(validated.findings)}; `meshctl validate` shows them\n")
+    if errors:
+        sys.stderr.write(f"{findings.summary(errors)}\n")
+    if others:
+        sys.stderr.write(f"{findings.summary(others)}; `meshctl validate` shows them\n")
 
 
 def _watch(rehearsal: Rehearsal, seconds: float | None) -> int:

@@ -261,6 +261,12 @@ def test_a_terminal_that_lacks_a_letter_shows_its_code():
     assert "not `3\\u20ac`" in ran.stdout
 
 
+def test_up_points_to_validate_for_nothing_that_it_shows_itself(capsys):
+    Path("mesh.yaml").write_text(SPEC.replace("3s", "3"), "utf-8")
+    assert run(["up"]) == 1
+    assert capsys.readouterr().err.endswith("Write a value of the kind shown.\n1 error\n")
+
+
 def test_an_interrupt_ends_with_130():
     # A git that never answers stands in front of the real one.
     Path("git").write_text("#!/bin/sh\ntouch started\nsleep 60\n", "utf-8")
