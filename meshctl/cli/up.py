@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from meshctl import ir
     from meshctl.pipeline import Validated
-    from meshctl.rehearsal import Rehearsal
+    from meshctl.pipeline.rehearsal import Rehearsal
 
 Keep = Annotated[
     Path | None,

@@ -22,7 +22,7 @@ from meshctl.ir import SocketAddress
 from meshctl.live.processes import ProcessGroup, Program
 from meshctl.live.programs import find
 from meshctl.live.sidecars import Bundle, await_open, await_ready, require_free
-from meshctl.rehearsal import applications
+from meshctl.pipeline.rehearsal import applications
 from tests.behaviour.expectations import check_answer, check_shares
 from tests.behaviour.tables import parse_table
 from tests.behaviour.world import World

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from meshctl import ir, pipeline, verification
+from meshctl import ir, pipeline
 from meshctl.diff import compare_artifacts
 from meshctl.ir import Feature, features_of
+from meshctl.pipeline import verification
 from tests.golden.cases import CASES, expected, made, rewrite
 
 LONGEST_SHOWN = 60

@@ -1,0 +1,48 @@
+"""Table of contents: what meshctl can do, each as one function that composes the rooms.
+
+Nothing here prints, or asks the clock, the environment or the terminal. Errors are the typed ones of
+``meshctl.diagnostics``; findings come back as values. The rooms are imported when they are first needed.
+"""
+
+from meshctl.pipeline.building import Built, build, emit
+from meshctl.pipeline.certificates import (
+    IDENTITIES,
+    certificate_status,
+    create_authority,
+    issue_certificates,
+)
+from meshctl.pipeline.checking import (
+    UNREADABLE,
+    Loaded,
+    Validated,
+    capabilities,
+    check,
+    load,
+    resolved_json,
+    validate,
+)
+from meshctl.pipeline.comparing import diff, rendered_diff
+from meshctl.pipeline.linting import lint
+from meshctl.pipeline.running import up
+
+__all__ = [
+    "IDENTITIES",
+    "UNREADABLE",
+    "Built",
+    "Loaded",
+    "Validated",
+    "build",
+    "capabilities",
+    "certificate_status",
+    "check",
+    "create_authority",
+    "diff",
+    "emit",
+    "issue_certificates",
+    "lint",
+    "load",
+    "rendered_diff",
+    "resolved_json",
+    "up",
+    "validate",
+]

@@ -1,0 +1,88 @@
+"""From a mesh to bundles on disk, verified first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from meshctl import __version__, ir
+from meshctl.artifacts import Artifact, Plan, Written
+from meshctl.pipeline.certificates import IDENTITIES, issue_certificates
+from meshctl.pipeline.checking import Validated
+
+if TYPE_CHECKING:
+    from meshctl.pki.store import CertificateStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build did."""
+
+    written: Written
+    issued: tuple[CertificateStatus, ...] = ()
+    """The former states of the certificates that were replaced."""
+    verified: tuple[str, ...] = ()
+    """Bundles that their proxy took."""
+    unverified: tuple[str, ...] = ()
+    """Proxies that are not installed here, so that their bundles were not checked."""
+
+
+def emit(mesh: ir.Mesh, services: Sequence[str] = ()) -> tuple[Artifact, ...]:
+    """Every file of the mesh's bundles, or of those of ``services`` only."""
+    from meshctl.pki.identities import identities_of, render_identities
+    from meshctl.targets.bundle import bundle
+
+    chosen = [each for each in mesh.sidecars if not services or each.service in services]
+    artifacts = [artifact for sidecar in chosen for artifact in bundle(sidecar)]
+    return (*artifacts, Artifact(IDENTITIES, render_identities(identities_of(mesh))))
+
+
+def build(
+    validated: Validated,
+    out: Path,
+    *,
+    now: datetime,
+    services: Sequence[str] = (),
+    authority: Path | None = None,
+    verify: str = "auto",
+) -> Built:
+    """Compile into ``out``: verify what changed, write it, and issue certificates where there is a CA.
+
+    Raises FindingsError before anything is written when the spec has errors, and ToolError when a proxy
+    refuses an output. ``verify`` is auto (changed outputs of proxies that are installed), all or none.
+    """
+    mesh = validated.require()
+    artifacts = emit(mesh, services)
+    plan = Plan(out, artifacts, tuple(f"{each}/" for each in services))
+    verified: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    if verify != "none" and (plan.changed or verify == "all"):
+        from meshctl.pipeline import verification
+
+        changed = None if verify == "all" else plan.changed
+        checked = verification.verify(mesh, artifacts, changed, now, require=verify == "all")
+        verified, missing = checked.verified, checked.missing
+    written = plan.apply(_manifest(mesh, validated))
+    issued = issue_certificates(out, authority, now, services) if authority else ()
+    return Built(written, issued, verified, missing)
+
+
+def _manifest(mesh: ir.Mesh, validated: Validated) -> dict[str, object]:
+    from meshctl.targets import target
+
+    return {
+        "meshctl": __version__,
+        "mesh": mesh.name,
+        "spec": validated.digest,
+        "waivers": sorted({f"{each.slug}: {each.waived}" for each in validated.findings if each.waived}),
+        "proxies": {
+            proxy.value: target(proxy).VERSION for proxy in sorted({each.proxy for each in mesh.sidecars})
+        },
+        "builds": {
+            f"{each.service}/{each.instance}".rstrip("/"): {"proxy": each.proxy, "build": each.build}
+            for each in mesh.sidecars
+        },
+    }

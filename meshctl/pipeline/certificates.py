@@ -1,0 +1,78 @@
+"""The mesh's CA, and the certificates in the bundles."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from meshctl.diagnostics import UsageError
+from meshctl.pipeline.checking import Validated
+
+if TYPE_CHECKING:
+    from meshctl.pki.identities import Identities
+    from meshctl.pki.store import CertificateStatus
+
+IDENTITIES = "identities.json"
+"""Who needs a certificate, beside the bundles."""
+
+
+def create_authority(validated: Validated, folder: Path, now: datetime) -> None:
+    """Make the mesh's CA in ``folder``; never over another, nor where git would keep its keys."""
+    from meshctl.pki import authority
+
+    mesh = validated.require()
+    _refuse_tracked(folder)
+    authority.save_authority(folder, authority.create_authority(mesh.trust_domain, now))
+
+
+def issue_certificates(
+    out: Path, authority: Path, now: datetime, services: Sequence[str] = ()
+) -> tuple[CertificateStatus, ...]:
+    """Issue what is missing or due into the bundles below ``out``; returns the former states."""
+    from meshctl.pki import facts
+
+    _refuse_tracked(authority)
+    identities = _identities(out, services)
+    if facts.settled(out, identities, authority, now):
+        return ()
+    from meshctl.pki import renewal
+    from meshctl.pki.authority import load_authority
+
+    return renewal.issue_due(out, identities, load_authority(authority), now)
+
+
+def certificate_status(
+    out: Path, authority: Path | None, now: datetime, services: Sequence[str] = ()
+) -> tuple[CertificateStatus, ...]:
+    """What every bundle below ``out`` holds at ``now``."""
+    from meshctl.pki import renewal
+    from meshctl.pki.authority import load_authority
+
+    issuer = load_authority(authority) if authority else None
+    return renewal.check(out, _identities(out, services), issuer, now)
+
+
+def _refuse_tracked(authority: Path) -> None:
+    from meshctl.load.tracking import tracked
+
+    paths = tracked(authority)
+    if paths:
+        from meshctl.pki.authority import AuthorityError
+
+        raise AuthorityError("ca-tracked", f"git tracks files of the CA in {authority}: {', '.join(paths)}")
+
+
+def _identities(out: Path, services: Sequence[str]) -> Identities:
+    from meshctl.pki.identities import parse_identities
+
+    try:
+        identities = parse_identities((out / IDENTITIES).read_bytes())
+    except FileNotFoundError:
+        raise UsageError(f"there is no {IDENTITIES} in {out}; run `meshctl build` first") from None
+    if not services:
+        return identities
+    chosen = tuple(each for each in identities.holders if each.service in services)
+    return dataclasses.replace(identities, holders=chosen)

@@ -1,0 +1,124 @@
+"""From files to a mesh that means something, or to the findings that say why there is none."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from meshctl import ir
+from meshctl.diagnostics import Finding, FindingsError, in_order, merge_alike
+
+if TYPE_CHECKING:
+    from meshctl.spec import Spec
+
+UNREADABLE = frozenset({"yaml-syntax", "unreadable-file", "too-large"})
+"""Slugs of findings that say that a file could not be read at all; they give exit code 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A spec as read: the right shape, or the findings that say why not."""
+
+    spec: Spec | None
+    findings: tuple[Finding, ...]
+    texts: Mapping[str, str]
+    """Every file by the name that findings use, so that they can show the line."""
+    digest: str
+    """``sha256:…`` of all files' contents, wherever they are."""
+    unreadable: bool = False
+    """Whether any file is not readable YAML."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """A spec that means something, or the findings. ``mesh`` is None when there is an error."""
+
+    spec: Spec | None
+    mesh: ir.Mesh | None
+    findings: tuple[Finding, ...]
+    texts: Mapping[str, str]
+    digest: str
+    unreadable: bool = False
+    """Whether the files themselves could not be read, let alone understood."""
+
+    def require(self) -> ir.Mesh:
+        """The mesh; raises FindingsError when there is none."""
+        if self.mesh is None:
+            raise FindingsError(self.findings)
+        return self.mesh
+
+
+def load(location: str) -> Loaded:
+    """Read a file, a folder or ``REV:path``. Raises UsageError when there is nothing to read."""
+    from meshctl.load import read_spec
+    from meshctl.load.shape import shape
+    from meshctl.spec import Source, Spec
+
+    read = read_spec(location)
+    digest = "sha256:" + hashlib.sha256(repr(sorted(read.blobs.values())).encode()).hexdigest()
+    source = Source(read.positions, read.data)
+    written, faults = shape(source) if read.data or not read.findings else (None, ())
+    spec = Spec(written, source) if written is not None and not read.findings else None
+    unreadable = any(each.slug in UNREADABLE for each in read.findings)
+    return Loaded(spec, in_order((*read.findings, *faults)), read.texts, digest, unreadable)
+
+
+def validate(
+    location: str, *, proxy: str | None = None, on_loopback: bool = False, today: date | None = None
+) -> Validated:
+    """Shape, references, meaning, and what the chosen proxies can do; all findings at once.
+
+    ``proxy`` takes the place of every sidecar's, ``on_loopback`` moves all of it onto one machine.
+    With ``today`` expired waivers are findings too, and the mesh has no build ids: dates never keep a
+    spec from being built, and who asks about them does not build.
+    """
+    from meshctl import resolve
+
+    validated = check(load(location), proxy=proxy, on_loopback=on_loopback, builds=today is None)
+    if today is None or validated.spec is None:
+        return validated
+    findings = in_order((*validated.findings, *resolve.expired(validated.spec, today)))
+    return dataclasses.replace(validated, findings=findings)
+
+
+def check(
+    loaded: Loaded, *, proxy: str | None = None, on_loopback: bool = False, builds: bool = True
+) -> Validated:
+    """The rest of :func:`validate`, for a spec that is loaded already."""
+    from meshctl import resolve
+    from meshctl.targets.check import check as check_targets
+
+    if loaded.spec is None:
+        return Validated(None, None, loaded.findings, loaded.texts, loaded.digest, loaded.unreadable)
+    spec = resolve.with_proxy(loaded.spec, proxy) if proxy else loaded.spec
+    resolution = resolve.resolve(resolve.loopback(spec) if on_loopback else spec, builds=builds)
+    findings = list(resolution.findings)
+    mesh = resolution.mesh
+    if mesh is not None:
+        findings += check_targets(mesh)
+    found = merge_alike(in_order(resolve.waive(findings, spec)))
+    if any(each.is_error for each in found):
+        mesh = None
+    return Validated(spec, mesh, found, loaded.texts, loaded.digest)
+
+
+def resolved_json(mesh: ir.Mesh) -> str:
+    """The resolved model as JSON, durations in milliseconds, ``at`` true where the user wrote a thing."""
+    import orjson
+
+    from meshctl.resolve.digest import plain
+
+    return orjson.dumps(mesh, default=plain, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def capabilities(location: str | None = None) -> list[dict[str, object]]:
+    """A row for each feature: what each proxy makes of it; with a spec, only what its mesh uses."""
+    from meshctl.targets.check import table
+
+    if location is None:
+        return table()
+    return table(validate(location).require())
