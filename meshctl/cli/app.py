@@ -1,7 +1,8 @@
 """The command line as a whole: which commands there are, and how each ends.
 
 Exit codes, the same for every command and format: 0 clean, 1 findings (or a difference), 2 usage,
-unreadable input or a failed tool, 3 a bug of meshctl's, 130 interrupted.
+unreadable input, an output that cannot be written or a failed tool, 3 a bug of meshctl's, 130
+interrupted, 141 whoever read the output has gone.
 """
 
 from __future__ import annotations
