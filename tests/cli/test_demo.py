@@ -30,6 +30,7 @@ def test_the_demo_shows_what_the_mesh_does_and_leaves_nothing(tmp_path):
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert not list(Path(scratch).iterdir())
+    assert "12 sidecars, no findings" in done.stderr
     for shown in (
         "weight v2: 10% -> 50%",
         "+ caller web",
