@@ -22,6 +22,10 @@ DEFAULT_ADMIN_PORT = 15000
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - other hosts must reach the inbound listener
 ONE_MACHINE = "this machine"
+_APART = (
+    "Give one service ports of its own (`inbound`, `outbound`, `admin`, `port`), or, for a mesh on one machine, "
+    "write `bind: endpoint` under `mesh`."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +162,7 @@ def _check_host(
                 "port-conflict",
                 at,
                 f"{what} and {other} are both on port {socket.port} of {host}",
-                fix="Give one service ports of its own (`inbound`, `outbound`, `admin`, `port`), or, for a mesh on "
-                "one machine, write `bind: endpoint` under `mesh`.",
+                fix=_APART if address in (EVERYWHERE, LOOPBACK) else "",
                 related=(Related(before, "the other one"),) if before else (),
             )
             break

@@ -131,3 +131,10 @@ def test_on_one_machine_everything_of_an_instance_is_on_its_address(tmp_path):
 )  # fmt: skip
 def test_faults_of_meaning(tmp_path, services, slug):
     assert slug in slugs(resolve(read(tmp_path, f"services: {services}")))
+
+
+@pytest.mark.parametrize(("mesh", "helps"), [("", True), (", bind: endpoint", False)])
+def test_bind_endpoint_is_the_way_out_only_where_it_is_not_taken_yet(tmp_path, mesh, helps):
+    both = "{port: 80, endpoints: [{address: 127.0.0.2}]}"
+    resolution = resolve(read(tmp_path, f"services: {{a: {both}, b: {both}}}", mesh))
+    assert {"bind: endpoint" in each.fix for each in resolution.findings} == {helps}
