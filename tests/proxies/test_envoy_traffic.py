@@ -599,6 +599,22 @@ def test_second_sidecar_on_the_same_ports_does_not_start(mesh, authority, tmp_pa
     assert ask(STOCK, "GET", "/ready", port=15000).status == 200
 
 
+@pytest.mark.parametrize("missing", ["cert.pem", "cert.pem.key", "ca.pem"])
+@pytest.mark.parametrize("instead", [None, "folder"])
+def test_it_does_not_start_without_its_certificates(authority, tmp_path, missing, instead):
+    bundle = fixtures.write_bundle(fixtures.callee("unready", "127.0.0.1", "web"), tmp_path, authority)
+    (bundle / "tls" / missing).unlink()
+    if instead == "folder":
+        (bundle / "tls" / missing).mkdir()
+    refused = Running(bundle, wait=False)
+    try:
+        assert refused.process.wait(10) == 1
+    finally:
+        refused.stop()
+    assert f"/tls/{missing}" in (bundle / "stderr").read_text()
+    assert not (bundle / "run").exists()
+
+
 def test_big_bodies_pass_unchanged(apps):
     answer = ask(WEB, "POST", "/?body=0123456789&times=20000", body=b"y" * 3_000_000)
     assert answer.body == b"0123456789" * 20_000

@@ -15,6 +15,13 @@ RUN = f"""#!/bin/sh
 # Starts the sidecar in the foreground; SIGTERM stops it. ENVOY names another binary.
 set -eu
 cd -- "$(dirname -- "$0")"
+# Envoy itself would start, say that it is ready, and refuse every connection.
+for file in ../tls/cert.pem ../tls/cert.pem.key ../tls/ca.pem; do
+  if ! [ -f "$file" ] || ! [ -r "$file" ]; then
+    echo "cannot read $PWD/$file" >&2
+    exit 1
+  fi
+done
 umask 077
 mkdir -p ../run
 chmod 700 ../run
