@@ -18,7 +18,7 @@ from meshctl.targets.envoy import (
     routing,
 )
 from meshctl.targets.envoy.header_match import HeaderTable
-from meshctl.targets.envoy.listeners import connection_manager, listener
+from meshctl.targets.envoy.listeners import SHORT_FAREWELL, connection_manager, listener
 from meshctl.targets.envoy.protobuf import Message, line, typed
 
 MAX_CONNECTIONS = 50_000
@@ -103,6 +103,7 @@ def _outbound(sidecar: Sidecar) -> Message:
         idle=outbound.idle_timeout,
         access_logs=access_logs.access_logs(sidecar, "outbound"),
         local_replies=[path_gate.local_reply()],
+        farewell=SHORT_FAREWELL,
     )
     return listener("outbound", outbound.bind, manager)
 

@@ -9,6 +9,12 @@ from meshctl.targets.envoy import forwarded_proto, timeouts
 from meshctl.targets.envoy.protobuf import Message, duration, line, socket_address, typed
 from meshctl.targets.envoy.retries import BODY_BUFFER_BYTES
 
+FAREWELL = timedelta(seconds=1)
+"""For a peer to read the last answer before its connection is reset, if it does not close it itself."""
+
+SHORT_FAREWELL = timedelta(milliseconds=50)
+"""The same to an application on this host. A response that is cut for its timeout waits as long to be cut."""
+
 
 def listener(name: str, bind: SocketAddress, manager: Message, **chain: Message) -> Message:
     """``envoy.config.listener.v3.Listener`` with one HTTP filter chain; ``chain`` may add its TLS."""
@@ -31,6 +37,7 @@ def connection_manager(
     idle: timedelta,
     access_logs: list[Message],
     local_replies: list[Message],
+    farewell: timedelta = FAREWELL,
 ) -> Message:
     """``HttpConnectionManager`` for HTTP/1.1 that forwards what it gets and adds nothing."""
     return typed(
@@ -42,19 +49,19 @@ def connection_manager(
         access_log=access_logs,
         local_reply_config={"mappers": local_replies},
         early_header_mutation_extensions=forwarded_proto.keep(),
-        **_limits(idle),
+        **_limits(idle, farewell),
         **_FAITHFUL,
     )
 
 
-def _limits(idle: timedelta) -> Message:
+def _limits(idle: timedelta, farewell: timedelta) -> Message:
     return {
         "common_http_protocol_options": timeouts.downstream_connection(idle),
         "stream_idle_timeout": duration(idle),
         "request_headers_timeout": duration(timeouts.REQUEST_HEADERS),
         "request_timeout": "0s",
         "drain_timeout": "5s",
-        "delayed_close_timeout": "1s",
+        "delayed_close_timeout": duration(farewell),
         "max_request_headers_kb": 60,
     }
 
