@@ -698,6 +698,39 @@ def test_no_rule_lets_nobody_in(world, tmp_path):
             assert secure.recv(65536).startswith(b"HTTP/1.1 403 ")
 
 
+def _answering(application: socket.socket, answer: bytes) -> None:
+    """Serve one connection, and leave it open after the answer."""
+    connection, _ = application.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(answer)
+        connection.recv(65536)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST"])
+def test_what_is_no_http_does_not_pass(world, tmp_path, method):
+    """NGINX takes it for HTTP/0.9, and would hand it on without a head."""
+    address = "127.43.0.40"
+    mumbling = sidecar("mumbling", ir.Proxy.NGINX, address=address, callers=("web",))
+    with (
+        running(mumbling, tmp_path / "mumbling", world.signer),
+        socket.create_server((address, 8080)) as application,
+    ):
+        threading.Thread(target=_answering, args=(application, b"hello"), daemon=True).start()
+        context = ssl.create_default_context(cafile=world.web.bundle / "tls" / "ca.pem")
+        context.load_cert_chain(
+            world.web.bundle / "tls" / "cert.pem", world.web.bundle / "tls" / "cert.pem.key"
+        )
+        with (
+            socket.create_connection((address, 15006), 3) as connection,
+            context.wrap_socket(connection, server_hostname="mumbling.shop.mesh") as secure,
+        ):
+            secure.sendall(PLAIN.replace(b"GET", method).replace(b"Connection: close\r\n", b""))
+            answer = secure.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 502 ")
+    assert b"hello" not in answer
+
+
 def test_identity_headers_are_the_sidecars(world):
     spoofed = [f"x{a}mesh{b}identity" for a in "-_." for b in "-_."] + [
         f"x{a}forwarded{b}client{c}cert" for a in "-_." for b in "-_." for c in "-_."

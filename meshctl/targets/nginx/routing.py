@@ -39,7 +39,7 @@ class NumberedRoute:
 
 def mesh_host(domain: str) -> Token:
     """The key of the map that knows names which could be of this mesh: unknown ones are answered 403."""
-    return quoting.map_regex(rf"(?:^[a-z0-9_-]+|\.{quoting.literal_regex(domain)})\z")
+    return quoting.map_regex(rf"(?:^[^.]+|\.{quoting.literal_regex(domain)})\z")
 
 
 def virtual_host(
