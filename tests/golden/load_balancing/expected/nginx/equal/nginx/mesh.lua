@@ -173,6 +173,11 @@ function mesh.balance(cluster_name)
     assert(balancer.set_current_peer(endpoint.address, endpoint.port))
 end
 
+-- A value without the tabs around it, which NGINX leaves where it takes spaces away.
+local function without_tabs(line)
+    return type(line) == "string" and match(line, "^[ \t]*(.-)[ \t]*$")
+end
+
 -- Which of a host's header conditions hold, as "0" and "1" in their order. Any line will do.
 function mesh.header_bits(host)
     local headers = ngx.req.get_headers(0)
@@ -181,11 +186,11 @@ function mesh.header_bits(host)
         local lines, bit = rawget(headers, condition.name), "0"
         if type(lines) == "table" then
             for _, line in ipairs(lines) do
-                if line == condition.value then
+                if line == condition.value or without_tabs(line) == condition.value then
                     bit = "1"
                 end
             end
-        elseif lines == condition.value then
+        elseif lines == condition.value or without_tabs(lines) == condition.value then
             bit = "1"
         end
         bits[index] = bit
@@ -232,9 +237,19 @@ local function without_own_name(header)
     end
 end
 
+-- What is no HTTP, NGINX takes for HTTP/0.9: it would hand it on without a head, and wait for more of it.
+local NO_HTTP = 0.9
+local BAD_GATEWAY = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
 -- An application's answer on its way to the caller's sidecar.
 function mesh.application_answer()
     local header = ngx.header
+    if ngx.req.http_version() == NO_HTTP then
+        ngx.status = 502
+        ngx.var.flags = "R"
+        ngx.ctx.body = BAD_GATEWAY
+        return
+    end
     if ngx.status == HOP_STATUS then
         ngx.status = CARRIED_STATUS
         header[STATUS_HEADER] = tostring(HOP_STATUS)
@@ -249,6 +264,13 @@ local function verdict_on(status)
         return nil
     end
     return last_of(var.upstream_connect_time) == "-" and 503 or status
+end
+
+function mesh.application_body()
+    if ngx.req.http_version() == NO_HTTP then
+        ngx.arg[1], ngx.arg[2] = ngx.ctx.body, true
+        ngx.ctx.body = nil
+    end
 end
 
 local FLAGS = {[502] = "R", [503] = "C", [504] = "T"}
