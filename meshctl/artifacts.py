@@ -56,10 +56,11 @@ class Written:
         return tuple(sorted((*self.created, *self.updated)))
 
 
-def own_files(root: Path) -> Mapping[str, str]:
+def own_files(root: Path, mesh: str = "") -> Mapping[str, str]:
     """Path to digest of every file that the manifest in ``root`` claims; empty without a manifest.
 
-    Raises UsageError where there is a manifest that meshctl did not write.
+    Raises UsageError where there is a manifest that meshctl did not write, or one of another mesh than
+    ``mesh``.
     """
     try:
         content = (root / MANIFEST).read_bytes()
@@ -71,6 +72,11 @@ def own_files(root: Path) -> Mapping[str, str]:
             raise UsageError(
                 f"{root / MANIFEST} was written by another version of meshctl; choose another folder"
             )
+        if mesh and manifest["mesh"] != mesh:
+            raise UsageError(
+                f"{root} holds the mesh {manifest['mesh']!r}, and building {mesh!r} there would remove it; "
+                "choose another folder, or remove this one first"
+            )
         return {str(path): str(entry["sha256"]) for path, entry in manifest["files"].items()}
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         raise UsageError(f"{root / MANIFEST} is not a manifest of meshctl's; choose another folder") from None
@@ -81,13 +87,16 @@ class Plan:
 
     Files that an earlier build of ours made and this one does not are removed; files of others never
     are, and one that stands in the way is a UsageError. So is a symbolic link below ``root``. Making a
-    plan only reads. ``scope`` limits it to folders; ours outside of them stay as they are.
+    plan only reads. ``scope`` limits it to folders; ours outside of them stay as they are. A folder that
+    holds another mesh than ``mesh`` is a UsageError.
     """
 
-    def __init__(self, root: Path, artifacts: Iterable[Artifact], scope: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, root: Path, artifacts: Iterable[Artifact], scope: tuple[str, ...] = (), mesh: str = ""
+    ) -> None:
         self._root = root
         self._wanted = {each.path: each for each in artifacts}
-        self._ours = own_files(root)
+        self._ours = own_files(root, mesh)
         self._kept = {
             path: digest
             for path, digest in self._ours.items()

@@ -24,7 +24,12 @@ Authority = Annotated[
     Path | None,
     typer.Option("--ca", help="The CA's folder. Default: .meshctl/ca beside the spec.", show_default=False),
 ]
-Build = Annotated[Path, typer.Option("-o", "--out", help="The folder that `meshctl build` wrote.")]
+Build = Annotated[
+    Path,
+    typer.Option(
+        "-o", "--out", parser=options.folder, metavar="DIR", help="The folder that `meshctl build` wrote."
+    ),
+]
 Services = Annotated[
     list[str] | None, typer.Option("--service", help="Only this service's bundles.", show_default=False)
 ]

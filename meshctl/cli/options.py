@@ -29,7 +29,16 @@ ProxyOption = Annotated[
         "--proxy", help="Make every sidecar this proxy, whatever the spec says.", show_default=False
     ),
 ]
-Out = Annotated[Path, typer.Option("-o", "--out", help="The output folder.")]
+
+
+def folder(text: str | Path) -> Path:
+    """A folder's name from the command line. An empty one is a usage error: a shell variable was unset."""
+    if not str(text):
+        raise typer.BadParameter("the name of the output folder is empty")
+    return Path(text)
+
+
+Out = Annotated[Path, typer.Option("-o", "--out", parser=folder, metavar="DIR", help="The output folder.")]
 
 CA_FOLDER = Path(".meshctl") / "ca"
 """Where `certs init` puts a CA, beside the spec."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from meshctl import __version__, ir
 from meshctl.artifacts import Artifact, Plan, Written
-from meshctl.pipeline.certificates import IDENTITIES, issue_certificates
+from meshctl.pipeline.certificates import IDENTITIES, issue_certificates, require_authority
 from meshctl.pipeline.checking import Validated
 
 if TYPE_CHECKING:
@@ -51,12 +51,14 @@ def build(
 ) -> Built:
     """Compile into ``out``: verify what changed, write it, and issue certificates where there is a CA.
 
-    Raises FindingsError before anything is written when the spec has errors, and ToolError when a proxy
-    refuses an output. ``verify`` is auto (changed outputs of proxies that are installed), all or none.
+    Raises before anything is written: FindingsError when the spec has errors or the CA is unusable,
+    ToolError when a proxy refuses an output. ``verify`` is auto (changed outputs of proxies that are installed), all or none.
     """
     mesh = validated.require()
     artifacts = emit(mesh, services)
-    plan = Plan(out, artifacts, tuple(f"{each}/" for each in services))
+    plan = Plan(out, artifacts, tuple(f"{each}/" for each in services), mesh.name)
+    if authority and plan.changed:
+        require_authority(authority, mesh, now)
     verified: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     if verify != "none" and (plan.changed or verify == "all"):

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshctl import ir
 from meshctl.diagnostics import UsageError
 from meshctl.pipeline.checking import Validated
 
@@ -26,6 +27,17 @@ def create_authority(validated: Validated, folder: Path, now: datetime) -> None:
     mesh = validated.require()
     _refuse_tracked(folder)
     authority.save_authority(folder, authority.create_authority(mesh.trust_domain, now))
+
+
+def require_authority(folder: Path, mesh: ir.Mesh, now: datetime) -> None:
+    """Raises FindingsError unless the CA in ``folder`` can issue what ``mesh`` needs at ``now``."""
+    from meshctl.pki.authority import load_authority
+    from meshctl.pki.issue import issue
+
+    _refuse_tracked(folder)
+    issuer = load_authority(folder)
+    for sidecar in mesh.sidecars[:1]:
+        issue(issuer, sidecar.identity, mesh.certificates.lifetime, now)
 
 
 def issue_certificates(

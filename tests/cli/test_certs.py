@@ -53,6 +53,24 @@ def test_a_build_issues_when_a_ca_is_at_hand(capsys):
     assert states(capsys) == (0, {"catalog": "valid", "web": "valid"})
 
 
+@pytest.mark.parametrize("fault", ["no such folder", "a CA that ends first"])
+def test_a_build_with_an_unusable_ca_writes_nothing(fault, capsys):
+    if fault == "a CA that ends first":
+        pipeline.create_authority(
+            pipeline.validate("mesh.yaml"), Path("ca"), datetime.now(UTC) - timedelta(days=350)
+        )
+    assert run(["build", "--verify", "none", "--ca", "ca"]) != 0
+    assert "MSH6" in capsys.readouterr().err
+    assert not Path("build").exists()
+
+
+@pytest.mark.parametrize("command", [["build"], ["certs", "issue"]])
+def test_an_empty_output_folder_is_a_usage_error(command, capsys):
+    assert run([*command, "-o", ""]) == 2
+    assert "empty" in capsys.readouterr().err
+    assert sorted(path.name for path in Path().iterdir()) == ["mesh.yaml"]
+
+
 @pytest.mark.parametrize(("days_ago", "state"), [(19, "valid"), (21, "due"), (31, "expired")])
 def test_status_fails_inside_the_renewal_window_and_issue_ends_it(built, capsys, days_ago, state):
     then = datetime.now(UTC) - timedelta(days=days_ago)

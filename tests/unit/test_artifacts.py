@@ -101,6 +101,14 @@ def test_a_manifest_of_somebody_else_is_refused(tmp_path, text):
     assert content(tmp_path) == {}
 
 
+def test_the_folder_of_another_mesh_is_refused(tmp_path):
+    write(tmp_path, {"a": "1"})
+    with pytest.raises(UsageError, match="holds the mesh 'm'"):
+        Plan(tmp_path, [Artifact("b", b"2")], mesh="other")
+    assert content(tmp_path) == {"a": "1"}
+    assert Plan(tmp_path, [Artifact("a", b"1")], mesh="m").changed == ()
+
+
 def test_a_scope_leaves_the_rest_of_ours_alone(tmp_path):
     write(tmp_path, {"web/x": "1", "web/old": "1", "stock/x": "2"})
     written = write(tmp_path, {"web/x": "3"}, scope=("web/",))
