@@ -43,10 +43,15 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.MAX_REQUESTS: Native(),
     Feature.MTLS_STRICT: Native(),
     Feature.AUTHORIZATION_DECLARED: Native(),
-    Feature.IDENTITY_HEADER: Native(),
+    Feature.IDENTITY_HEADER: Emulated(
+        "what stands in the trailers of a chunked request goes on to the application, also under the name "
+        "x-mesh-identity: only the header says who calls"
+    ),
     Feature.DEAD_APPLICATION: Emulated(
         "a request whose body is over 60 KB, and still on its way when HAProxy has found the application dead, "
-        "may see its connection reset before the answer is read, so that its caller does not try again"
+        "may see its connection reset before the answer is read, so that its caller does not try again; where a "
+        "callee's sidecar breaks off in the middle of a request, only the first request on an application's "
+        "connection is answered 502, and later ones see that connection closed"
     ),
     Feature.ACCESS_LOG: Emulated(
         "bytes_out counts the head too, bytes_in of a chunked body no more than its first 60 KB, and a request "
