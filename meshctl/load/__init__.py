@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from meshctl.load.document import read_yaml as read_yaml
     from meshctl.load.files import SourceFile as SourceFile
     from meshctl.load.files import SpecFiles as SpecFiles
-    from meshctl.load.files import read_files as read_files
+    from meshctl.load.location import read_files as read_files
     from meshctl.load.reading import SpecSource as SpecSource
     from meshctl.load.reading import parse_spec as parse_spec
     from meshctl.load.reading import read_spec as read_spec
@@ -25,7 +25,7 @@ _HOME = {
     "SpecFiles": "files",
     "SpecSource": "reading",
     "parse_spec": "reading",
-    "read_files": "files",
+    "read_files": "location",
     "read_spec": "reading",
     "read_yaml": "document",
 }

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha1
 
-from meshctl.diagnostics import Finding, UsageError
+from meshctl.diagnostics import Finding
 
 _SUFFIXES = (".yaml", ".yml")
 _TESTS = (".test.yaml", ".test.yml")
@@ -29,20 +28,6 @@ class SpecFiles:
 
     files: tuple[SourceFile, ...]
     findings: tuple[Finding, ...]
-
-
-def read_files(location: str) -> SpecFiles:
-    """The bytes of the spec at ``location``: a file, a folder, or ``REV:path`` where no such file exists.
-
-    Raises UsageError when there is nothing to read there.
-    """
-    from meshctl.load import revision, worktree
-
-    if os.path.lexists(location):
-        return worktree.read(location)
-    if ":" in location:
-        return revision.read(location)
-    raise UsageError(f"{shown(location)}: no such file or folder")
 
 
 def source_file(name: str, content: bytes) -> SourceFile:

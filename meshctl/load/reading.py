@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, in_order
 from meshctl.load.document import read_yaml
-from meshctl.load.files import SpecFiles, read_files, shown
+from meshctl.load.files import SpecFiles, shown
+from meshctl.load.location import read_files
 from meshctl.load.merging import merge
 from meshctl.spec.source import Node, Positions, Source
 

@@ -1,0 +1,21 @@
+"""Where a spec is: in the work tree, or in a git revision."""
+
+from __future__ import annotations
+
+import os
+
+from meshctl.diagnostics import UsageError
+from meshctl.load import revision, worktree
+from meshctl.load.files import SpecFiles, shown
+
+
+def read_files(location: str) -> SpecFiles:
+    """The bytes of the spec at ``location``: a file, a folder, or ``REV:path`` where no such file exists.
+
+    Raises UsageError when there is nothing to read there.
+    """
+    if os.path.lexists(location):
+        return worktree.read(location)
+    if ":" in location:
+        return revision.read(location)
+    raise UsageError(f"{shown(location)}: no such file or folder")
