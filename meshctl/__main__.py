@@ -15,7 +15,9 @@ def main() -> None:
 
         sys.stdout.write(f"meshctl {__version__}\n")
         sys.exit(0)
-    if arguments in (["--help"], ["-h"], []):
+    # A shell that asks for completions gives no arguments either; typer answers it.
+    completing = "_MESHCTL_COMPLETE" in os.environ
+    if arguments in (["--help"], ["-h"], []) and not completing:
         from meshctl.cli.help import HELP
 
         (sys.stdout if arguments else sys.stderr).write(HELP)
