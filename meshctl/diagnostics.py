@@ -76,17 +76,19 @@ _RELATED_SHOWN = 3
 
 
 def merge_alike(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings with those that are alike told once, at the first place, naming the next few."""
-    first: dict[tuple[str, str, bool], int] = {}
+    """For people: findings that are alike told once, at the first place, naming the next few.
+
+    Errors stand each for itself: every one has to be mended.
+    """
+    first: dict[tuple[str, str, str], int] = {}
     merged: list[Finding] = []
     places: dict[int, list[Position]] = {}
     for each in findings:
-        key = (each.code, each.alike, bool(each.waived))
-        if each.alike and key in first:
-            if each.at is not None:
-                places.setdefault(first[key], []).append(each.at)
+        key = (each.code, each.alike, each.waived)
+        if each.alike and each.at is not None and not each.is_error and key in first:
+            places.setdefault(first[key], []).append(each.at)
             continue
-        first[key] = len(merged)
+        first.setdefault(key, len(merged))
         merged.append(each)
     for index, others in places.items():
         more = len(others) - _RELATED_SHOWN

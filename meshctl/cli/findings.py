@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TextIO
 
-from meshctl.diagnostics import Finding, Position, Severity
+from meshctl.diagnostics import Finding, Position, Severity, merge_alike
 
 SCHEMA_VERSION = 1
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
@@ -48,7 +48,7 @@ def show(
     match Format(form):
         case Format.TEXT:
             told: set[str] = set()
-            for each in findings:
+            for each in merge_alike(findings):
                 out.write(_text(each, texts, told, colour=has_colour(out)))
         case Format.JSON:
             out.write(_json(findings))

@@ -10,7 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from meshctl import ir
-from meshctl.diagnostics import Finding, FindingsError, in_order, merge_alike
+from meshctl.diagnostics import Finding, FindingsError, in_order
 
 if TYPE_CHECKING:
     from meshctl.spec import Spec
@@ -100,7 +100,7 @@ def check(
     mesh = resolution.mesh
     if mesh is not None:
         findings += check_targets(mesh)
-    found = merge_alike(in_order(resolve.waive(findings, spec)))
+    found = in_order(resolve.waive(findings, spec))
     if any(each.is_error for each in found):
         mesh = None
     return Validated(spec, mesh, found, loaded.texts, loaded.digest)

@@ -69,7 +69,6 @@ def _conflicts(mesh: Mesh) -> Iterator[Finding]:
                     next(uses, None),
                     f"the {sidecar.proxy} sidecar of `{sidecar.service}`: {conflict.why}",
                     fix=conflict.instead,
-                    alike=conflict.why,
                 )
 
 
