@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
 from meshctl import ir
-from meshctl.diagnostics import Finding, FindingsError, in_order
+from meshctl.diagnostics import Finding, FindingsError, Position, in_order
 
 if TYPE_CHECKING:
-    from meshctl.spec import Spec
+    from meshctl.load import SpecSource
+    from meshctl.spec import Source, Spec
 
 UNREADABLE = frozenset({"yaml-syntax", "unreadable-file", "too-large"})
 """Slugs of findings that say that a file could not be read at all; they give exit code 2."""
+
+_NOTHING_LOST = frozenset({"duplicate-key", "duplicate-definition"})
+_ECHOES = frozenset({"missing-key", "empty-value"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,8 @@ class Loaded:
     """A spec as read: the right shape, or the findings that say why not."""
 
     spec: Spec | None
+    source: Source
+    """What could be read of it, whatever its shape."""
     findings: tuple[Finding, ...]
     texts: Mapping[str, str]
     """Every file by the name that findings use, so that they can show the line."""
@@ -44,6 +50,8 @@ class Validated:
     digest: str
     unreadable: bool = False
     """Whether the files themselves could not be read, let alone understood."""
+    source: Source | None = None
+    """What could be read of it, whatever its shape."""
 
     def require(self) -> ir.Mesh:
         """The mesh; raises FindingsError when there is none."""
@@ -53,8 +61,12 @@ class Validated:
 
 
 def load(location: str) -> Loaded:
-    """Read a file, a folder or ``REV:path``. Raises UsageError when there is nothing to read."""
+    """Read a file, a folder or ``REV:path``. Raises UsageError when there is nothing to read.
+
+    A file that cannot be read does not hide faults of shape in the others.
+    """
     from meshctl.load import read_spec
+    from meshctl.load.files import shown
     from meshctl.load.shape import shape
     from meshctl.spec import Source, Spec
 
@@ -64,7 +76,18 @@ def load(location: str) -> Loaded:
     written, faults = shape(source) if read.data or not read.findings else (None, ())
     spec = Spec(written, source) if written is not None and not read.findings else None
     unreadable = any(each.slug in UNREADABLE for each in read.findings)
-    return Loaded(spec, in_order((*read.findings, *faults)), read.texts, digest, unreadable)
+    top = Position(next(iter(read.texts)) if len(read.texts) == 1 else shown(location), 1, 1)
+    found = (dataclasses.replace(each, at=each.at or top) for each in _sound(faults, read))
+    return Loaded(spec, source, in_order((*read.findings, *found)), read.texts, digest, unreadable)
+
+
+def _sound(faults: Iterable[Finding], read: SpecSource) -> Iterator[Finding]:
+    """Without what may be missing only because its part of a file could not be read."""
+    lossy = {each.at.file for each in read.findings if each.at and each.slug not in _NOTHING_LOST}
+    for each in faults:
+        lost = each.at.file in lossy if each.at else bool(lossy)
+        if not (lost and each.slug in _ECHOES):
+            yield each
 
 
 def validate(
@@ -93,7 +116,9 @@ def check(
     from meshctl.targets.check import check as check_targets
 
     if loaded.spec is None:
-        return Validated(None, None, loaded.findings, loaded.texts, loaded.digest, loaded.unreadable)
+        return Validated(
+            None, None, loaded.findings, loaded.texts, loaded.digest, loaded.unreadable, loaded.source
+        )
     spec = resolve.with_proxy(loaded.spec, proxy) if proxy else loaded.spec
     resolution = resolve.resolve(resolve.loopback(spec) if on_loopback else spec, builds=builds)
     findings = list(resolution.findings)
@@ -103,7 +128,7 @@ def check(
     found = in_order(resolve.waive(findings, spec))
     if any(each.is_error for each in found):
         mesh = None
-    return Validated(spec, mesh, found, loaded.texts, loaded.digest)
+    return Validated(spec, mesh, found, loaded.texts, loaded.digest, source=loaded.source)
 
 
 def resolved_json(mesh: ir.Mesh) -> str:

@@ -13,7 +13,7 @@ from meshctl.resolve.digest import with_builds
 from meshctl.resolve.layers import Layer, call_layer, service_layers
 from meshctl.resolve.loopback import loopback
 from meshctl.resolve.overrides import with_proxy
-from meshctl.resolve.waivers import expired, idle, waive
+from meshctl.resolve.waivers import Owners, expired, idle, waive
 from meshctl.spec import Spec
 
 
@@ -68,4 +68,4 @@ def resolve(spec: Spec, *, builds: bool = True) -> Resolution:
     return Resolution(with_builds(mesh) if builds else mesh, findings)
 
 
-__all__ = ["PASSES", "Resolution", "expired", "idle", "loopback", "resolve", "waive", "with_proxy"]
+__all__ = ["PASSES", "Owners", "Resolution", "expired", "idle", "loopback", "resolve", "waive", "with_proxy"]

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Severity
-from meshctl.spec import Spec
+from meshctl.spec import Source, Spec
 from meshctl.spec.waivers import WaiverSpec
 
 LONGEST = timedelta(days=180)
@@ -39,7 +39,7 @@ def waive(findings: Iterable[Finding], spec: Spec, errors: Collection[str] = ())
     by_place = {(owner, waiver.finding): waiver for owner, waiver, _ in waivers(spec)}
     if not by_place:
         return tuple(findings)
-    owners = Owners(spec)
+    owners = Owners(spec.source)
     return tuple(
         each
         if each.severity is Severity.ERROR and each.slug not in errors
@@ -67,7 +67,7 @@ def expired(spec: Spec, today: date) -> Iterator[Finding]:
 
 def idle(spec: Spec, today: date, findings: Collection[Finding], known: Collection[str]) -> Iterator[Finding]:
     """Waivers that waive nothing, or for too long. ``known`` are all slugs that a finding can have."""
-    owners = Owners(spec)
+    owners = Owners(spec.source)
     own = {(owner, waiver.finding) for owner, waiver, _ in waivers(spec) if owner}
     waived = {(owners.of(each.at), each.slug) for each in findings if each.waived}
     used = {each if each in own else ("", each[1]) for each in waived}
@@ -88,10 +88,10 @@ def idle(spec: Spec, today: date, findings: Collection[Finding], known: Collecti
 class Owners:
     """Which service a place in the files belongs to."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, source: Source) -> None:
         self._starts: dict[str, list[tuple[int, int, str]]] = {}
-        for section, name in _blocks(spec):
-            at = (spec.source[section] if name else spec.source).at(name or section)
+        for section, name in _blocks(source):
+            at = (source[section] if name else source).at(name or section)
             if at is not None:
                 self._starts.setdefault(at.file, []).append((at.line, at.column, name))
         for starts in self._starts.values():
@@ -106,8 +106,9 @@ class Owners:
         return starts[index - 1][2] if index else ""
 
 
-def _blocks(spec: Spec) -> Iterator[tuple[str, str]]:
+def _blocks(source: Source) -> Iterator[tuple[str, str]]:
     for section in ("mesh", "defaults", "lint", "services"):
         yield section, ""
-    for name in spec.written.services or {}:
+    services = source["services"].node
+    for name in services if isinstance(services, dict) else ():
         yield "services", name
