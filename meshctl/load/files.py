@@ -10,7 +10,10 @@ from meshctl.diagnostics import Finding
 
 _SUFFIXES = (".yaml", ".yml")
 _TESTS = (".test.yaml", ".test.yml")
-_NOT_SPEC = frozenset({"environments", "policies"})
+ENVIRONMENTS = "environments"
+"""The folder beside a spec that holds what `--env` merges over it."""
+
+_NOT_SPEC = frozenset({ENVIRONMENTS, "policies"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,14 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class SpecFiles:
-    """The files of a spec in order of their paths, and findings about those that could not be read."""
+    """The files of a spec in order of their paths, and findings about those that could not be read.
+
+    ``folder`` is the one that they are in, as the beginning of a location.
+    """
 
     files: tuple[SourceFile, ...]
     findings: tuple[Finding, ...]
+    folder: str = ""
 
 
 def source_file(name: str, content: bytes) -> SourceFile:

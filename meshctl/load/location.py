@@ -1,4 +1,4 @@
-"""Where a spec is: in the work tree, or in a git revision."""
+"""Where a spec and its environments are: in the work tree, or in a git revision."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ def read_files(location: str) -> SpecFiles:
     if ":" in location:
         return revision.read(location)
     raise UsageError(f"{shown(location)}: no such file or folder")
+
+
+def read_environments(location: str, folder: str) -> SpecFiles:
+    """The bytes of all files in ``environments/`` below ``folder``, which the spec at ``location`` is in.
+
+    Nothing when there is no such folder.
+    """
+    if os.path.lexists(location):
+        return worktree.read_environments(folder)
+    return revision.read_environments(folder)

@@ -1,4 +1,4 @@
-"""The top levels of all files as one, and the rule that a name is defined once."""
+"""The top levels of files as one, and the rule that a name is defined once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related
 from meshctl.load.text import brief
-from meshctl.spec.source import Node, Positions
+from meshctl.spec.source import Node, Origin, Positions
 
 ONE_NAMESPACE = ("services", "externals", "gateways")
 """Each file may add to these; a name stands once in all of them together."""
@@ -23,22 +23,15 @@ def merge(tops: Sequence[Mapping], positions: Positions) -> tuple[Mapping, list[
     file is given back as it is.
     """
     findings: list[Finding] = []
-    data = tops[0] if len(tops) == 1 else _merged(tops, positions, findings)
-    findings.extend(_clashes(data, positions))
-    return data, findings
-
-
-def _merged(tops: Sequence[Mapping], positions: Positions, findings: list[Finding]) -> Mapping:
+    if len(tops) == 1:
+        return tops[0], findings
     holders_of: dict[str, list[Mapping]] = {}
     for top in tops:
         for key in top:
             holders_of.setdefault(key, []).append(top)
     data: Mapping = {}
-    keys: dict[str, Position] = {}
-    values: dict[str, Position] = {}
     for key, holders in holders_of.items():
         first = holders[0]
-        _copy_place(key, first, positions, keys, values)
         if key in ONE_NAMESPACE and len(holders) > 1:
             data[key] = _joined(key, holders, positions, findings)
             continue
@@ -48,16 +41,17 @@ def _merged(tops: Sequence[Mapping], positions: Positions, findings: list[Findin
             for other in holders[1:]
             if key != _IN_EVERY_FILE or other[key] != first[key]
         )
-    positions.place(data, positions.container(tops[0]) if tops else None, keys, values)
-    return data
+    positions.derive(
+        data, tops[0] if tops else None, {key: (holders[0], key) for key, holders in holders_of.items()}
+    )
+    return data, findings
 
 
 def _joined(
     section: str, holders: Sequence[Mapping], positions: Positions, findings: list[Finding]
 ) -> Mapping:
     joined: Mapping = {}
-    keys: dict[str, Position] = {}
-    values: dict[str, Position] = {}
+    origins: dict[str, Origin] = {}
     for holder in holders:
         part = holder[section]
         if not isinstance(part, dict):
@@ -68,25 +62,17 @@ def _joined(
             continue
         for name, node in part.items():
             if name in joined:
-                findings.append(_twice(name, positions.key(part, name), keys.get(name)))
+                before = positions.key(*origins[name])
+                findings.append(_twice(name, positions.key(part, name), before))
                 continue
             joined[name] = node
-            _copy_place(name, part, positions, keys, values)
-    positions.place(joined, positions.container(holders[0][section]), keys, values)
+            origins[name] = part, name
+    positions.derive(joined, holders[0][section], origins)
     return joined
 
 
-def _copy_place(
-    key: str, of: Mapping, positions: Positions, keys: dict[str, Position], values: dict[str, Position]
-) -> None:
-    key_at, value_at = positions.key(of, key), positions.value(of, key)
-    if key_at is not None and value_at is not None:
-        keys[key] = key_at
-        values[key] = value_at
-
-
-def _clashes(data: Mapping, positions: Positions) -> Iterator[Finding]:
-    """Names that stand in more than one section of the shared namespace."""
+def clashes(data: Mapping, positions: Positions) -> Iterator[Finding]:
+    """Names that stand in more than one section of the shared namespace of one top level."""
     first: dict[str, Mapping] = {}
     for section in ONE_NAMESPACE:
         part = data.get(section)

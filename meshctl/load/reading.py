@@ -1,4 +1,4 @@
-"""A location to one raw spec: the files read, each parsed, their top levels merged."""
+"""A location to one raw spec: the files read, each parsed, their top levels merged, an environment over them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, in_order
-from meshctl.load.document import read_yaml
+from meshctl.load import environments
+from meshctl.load.environments import Compared, read_tops
 from meshctl.load.files import SpecFiles, shown
 from meshctl.load.location import read_files
-from meshctl.load.merging import merge
+from meshctl.load.merging import clashes
+from meshctl.load.overlay import overlay
 from meshctl.spec.source import Node, Positions, Source
 
 
@@ -18,11 +20,15 @@ from meshctl.spec.source import Node, Positions, Source
 class SpecSource:
     """A spec as it was written.
 
-    ``data`` is the merged top level with every scalar still text; ``texts`` and ``blobs`` give, by the
-    name shown to the user, the text of each file and the id that git gives its bytes.
+    ``data`` is the merged top level with every scalar still text, and ``bare`` the same without the
+    environment; ``texts`` and ``blobs`` give, by the name shown to the user, the text of each file and the
+    id that git gives its bytes. ``folder`` is the one that the spec is in.
     """
 
+    location: str
+    folder: str
     data: dict[str, Node]
+    bare: dict[str, Node]
     positions: Positions
     texts: Mapping[str, str]
     blobs: Mapping[str, str]
@@ -33,35 +39,36 @@ class SpecSource:
         """A cursor at the top."""
         return Source(self.positions, self.data)
 
+    def compare_environments(self) -> Compared:
+        """What is wrong between the environments of this spec, whichever of them it was read with."""
+        return environments.compare(self.location, self.folder, Source(self.positions, self.bare))
 
-def read_spec(location: str) -> SpecSource:
-    """The spec at ``location``: a file, a folder, or ``REV:path``.
+
+def read_spec(location: str, environment: str | None = None) -> SpecSource:
+    """The spec at ``location``, a file, a folder, or ``REV:path``; with ``environment`` merged over it.
 
     Faults of the files are returned as findings, of all files at once; raises UsageError when there
-    is nothing to read there.
+    is nothing to read there, or no such environment.
     """
-    return parse_spec(read_files(location), location)
+    files = read_files(location)
+    if environment is None:
+        return parse_spec(files, location)
+    return parse_spec(files, location, environments.select(location, files.folder, environment))
 
 
-def parse_spec(files: SpecFiles, location: str) -> SpecSource:
-    """The spec that ``files`` hold; ``location`` is only shown."""
+def parse_spec(files: SpecFiles, location: str, environment: SpecFiles | None = None) -> SpecSource:
+    """The spec that ``files`` hold, with ``environment`` merged over it."""
     positions = Positions()
-    texts: dict[str, str] = {}
-    findings = list(files.findings)
-    tops: list[dict[str, Node]] = []
-    for file in files.files:
-        document = read_yaml(file.content, file.name, positions)
-        texts[file.name] = document.text
-        findings.extend(document.findings)
-        if isinstance(document.node, dict):
-            tops.append(document.node)
-        elif document.node is not None:
-            message = "the top level of a spec is a mapping, with keys such as `services:`"
-            findings.append(finding("invalid-value", Position(file.name, 1, 1), message))
-    data, clashes = merge(tops, positions)
-    findings.extend(clashes)
+    read = read_tops(files, positions)
+    texts, findings, data = dict(read.texts), list(read.findings), read.data
+    if environment is not None:
+        over = read_tops(environment, positions)
+        data, faults = overlay(data, over.data, positions)
+        texts |= over.texts
+        findings += (*over.findings, *faults)
+    findings.extend(clashes(data, positions))
     if not data and not findings:
         at = Position(shown(location), 1, 1)
         findings.append(finding("empty-spec", at, "there is no spec here: no YAML file with anything in it"))
-    blobs = {file.name: file.blob for file in files.files}
-    return SpecSource(data, positions, texts, blobs, in_order(findings))
+    blobs = {file.name: file.blob for each in (files, environment) if each for file in each.files}
+    return SpecSource(location, files.folder, data, read.data, positions, texts, blobs, in_order(findings))

@@ -5,6 +5,7 @@ Two processes (three where symbolic links are involved), whatever the number of 
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, ToolError, UsageError
 from meshctl.load import limits
-from meshctl.load.files import SourceFile, SpecFiles, is_spec_file, shown, source_file
+from meshctl.load.files import ENVIRONMENTS, SourceFile, SpecFiles, is_spec_file, shown, source_file
 from meshctl.load.text import too_large
 
 _GIT = (
@@ -54,6 +55,18 @@ def read(location: str) -> SpecFiles:
             f"{shown(path)}: not in revision {shown(revision)} (write ./path to start from the working folder)"
         )
     return _Revision(location, entries).read()
+
+
+def read_environments(folder: str) -> SpecFiles:
+    """The files in ``environments/`` below ``folder``, a ``REV:path``; none when there is no such folder."""
+    location = _below(folder, ENVIRONMENTS)
+    revision, _, path = location.partition(":")
+    entries = [each for each in _entries(location, revision, path) if each.path or each.mode == _LINK]
+    return dataclasses.replace(_Revision(location, entries).read(), folder=location)
+
+
+def _below(location: str, path: str) -> str:
+    return f"{location}{path}" if location.endswith((":", "/")) else f"{location}/{path}"
 
 
 def _entries(location: str, revision: str, path: str) -> Iterator[_Entry]:
@@ -119,7 +132,7 @@ class _Revision:
         files: tuple[SourceFile, ...] = tuple(
             source_file(self._name(entry.path), contents[entry.blob]) for entry in chosen
         )
-        return SpecFiles(files, tuple(self._findings))
+        return SpecFiles(files, tuple(self._findings), self._folder())
 
     def _followed(self, chosen: list[_Entry]) -> list[_Entry]:
         """The entries with symbolic links replaced by what they lead to, each file once."""
@@ -156,5 +169,10 @@ class _Revision:
     def _name(self, path: str) -> str:
         if not path:
             return self._location
-        separator = "" if self._location.endswith((":", "/")) else "/"
-        return f"{self._location}{separator}{path}"
+        return _below(self._location, path)
+
+    def _folder(self) -> str:
+        if "" not in self._by_path:
+            return self._location
+        revision, _, path = self._location.partition(":")
+        return f"{revision}:{posixpath.dirname(path)}"

@@ -9,8 +9,18 @@ from pathlib import Path
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, UsageError
 from meshctl.load import limits
-from meshctl.load.files import SourceFile, SpecFiles, is_spec_file, is_spec_folder, shown, source_file
+from meshctl.load.files import (
+    ENVIRONMENTS,
+    SourceFile,
+    SpecFiles,
+    is_spec_file,
+    is_spec_folder,
+    shown,
+    source_file,
+)
 from meshctl.load.text import too_large
+
+_FOLDER_LINK = "a symbolic link to a folder is not followed; it could lead out of the spec, or in circles"
 
 
 def read(location: str) -> SpecFiles:
@@ -28,7 +38,15 @@ def read(location: str) -> SpecFiles:
         if file.slug == "too-large":
             return SpecFiles((), (file,))
         raise UsageError(f"{shown(location)}: {file.message}")
-    return SpecFiles((file,), ())
+    return SpecFiles((file,), (), str(Path(location).parent))
+
+
+def read_environments(folder: str) -> SpecFiles:
+    """The files in ``environments/`` below ``folder``; none when there is no such folder."""
+    location = ENVIRONMENTS if folder in ("", ".") else f"{folder.rstrip('/')}/{ENVIRONMENTS}"
+    if Path(location).is_symlink():
+        return SpecFiles((), (_unreadable(location, _FOLDER_LINK),), location)
+    return _Folder(location).read() if Path(location).is_dir() else SpecFiles((), (), location)
 
 
 def read_regular(name: str, path: str) -> SourceFile | Finding:
@@ -75,7 +93,7 @@ class _Folder:
         size = 0
         paths = sorted(self._paths())
         if len(paths) > limits.FILES:
-            return SpecFiles((), (self._too_much(f"{limits.FILES:,} files"),))
+            return SpecFiles((), (self._too_much(f"{limits.FILES:,} files"),), self._location)
         for path in paths:
             real = self._inside(path)
             if real is None or real in seen:
@@ -90,7 +108,7 @@ class _Folder:
                 self._findings.append(self._too_much(f"{limits.SPEC_BYTES >> 20} MiB"))
                 break
             files.append(file)
-        return SpecFiles(tuple(files), tuple(self._findings))
+        return SpecFiles(tuple(files), tuple(self._findings), self._location)
 
     def _paths(self) -> list[str]:
         """The paths below the folder, with ``/``, of all that is named like a file of the spec."""
@@ -115,10 +133,7 @@ class _Folder:
 
     def _refuse_folder_link(self, path: str) -> None:
         if is_spec_folder(path.split("/")):
-            message = (
-                "a symbolic link to a folder is not followed; it could lead out of the spec, or in circles"
-            )
-            self._findings.append(_unreadable(self._name(path), message))
+            self._findings.append(_unreadable(self._name(path), _FOLDER_LINK))
 
     def _inside(self, path: str) -> str | None:
         """The real path of ``path``, or None where it leaves the folder."""

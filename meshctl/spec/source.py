@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -15,8 +15,21 @@ Node = Any
 """``dict[str, Node]``, ``list[Node]``, ``str`` (every scalar is still text) or None (a null)."""
 
 
+Origin = tuple[Node, str | int]
+"""A container that was read, and a key (or an index) of it."""
+
 _FEW = 32
 """Keys of a mapping that are found sooner by looking than by an index."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Where a container that was made from others has its parts from; holding them keeps them alive."""
+
+    container: Node
+    of: Node
+    origins: Mapping[Any, Origin]
+    others: Mapping[Any, Origin]
 
 
 @dataclass(slots=True)
@@ -25,13 +38,10 @@ class Positions:
 
     Kept by identity of the container, so the containers must live as long as this does, and a mapping
     that was read must not lose keys. Places of what was read stand packed in one array, because ten
-    thousand services have a million of them; containers made later (merged ones) have their own tables,
-    which are asked first.
+    thousand services have a million of them; containers made later (merged ones) name those that their
+    parts are from.
     """
 
-    of_container: dict[int, Position] = field(default_factory=dict)
-    of_keys: dict[int, Mapping[Any, Position]] = field(default_factory=dict)
-    of_values: dict[int, Mapping[Any, Position]] = field(default_factory=dict)
     _files: list[str] = field(default_factory=list, init=False)
     _texts: list[str] = field(default_factory=list, init=False)
     _lines: dict[int, array[int]] = field(default_factory=dict, init=False)
@@ -39,6 +49,7 @@ class Positions:
     _places: array[int] = field(default_factory=lambda: array("I"), init=False)
     _first: dict[int, int] = field(default_factory=dict, init=False)
     _ordinals: dict[int, dict[str, int]] = field(default_factory=dict, init=False)
+    _made: dict[int, _Made] = field(default_factory=dict, init=False)
 
     def begin(self, file: str, text: str) -> None:
         """What is remembered from now on was written in ``file``, whose text is ``text``."""
@@ -55,39 +66,52 @@ class Positions:
         self._first[id(container)] = len(self._places)
         self._places.fromlist(places)
 
-    def place(
+    def derive(
         self,
         container: Node,
-        at: Position | None,
-        keys: Mapping[Any, Position],
-        values: Mapping[Any, Position],
+        of: Node,
+        origins: Mapping[Any, Origin],
+        others: Mapping[Any, Origin] | None = None,
     ) -> None:
-        """Keep the places of a container that was made from others."""
-        if at is not None:
-            self.of_container[id(container)] = at
-        self.of_keys[id(container)] = keys
-        self.of_values[id(container)] = values
+        """``container`` was made from others and begins where ``of`` does; its parts stand at ``origins``.
+
+        ``others`` are second places, of parts that two containers were merged to.
+        """
+        self._made[id(container)] = _Made(container, of, origins, others or {})
 
     def container(self, container: Node) -> Position | None:
         """Where ``container`` begins."""
-        written = self.of_container.get(id(container))
-        if written is None and (first := self._first.get(id(container))) is not None:
-            return self._position(first)
-        return written
+        made = self._made.get(id(container))
+        if made is not None:
+            return self.container(made.of)
+        first = self._first.get(id(container))
+        return None if first is None else self._position(first)
 
     def key(self, container: Node, key: str | int) -> Position | None:
         """Where ``key`` (or the item with that index) of ``container`` begins."""
-        return self._find(self.of_keys, container, key, 0)
+        return self._find(container, key, 0)
 
     def value(self, container: Node, key: str | int) -> Position | None:
         """Where the value of ``key`` begins; the key's place where it is unknown."""
-        return self._find(self.of_values, container, key, 1) or self.key(container, key)
+        return self._find(container, key, 1)
 
-    def _find(
-        self, own: dict[int, Mapping[Any, Position]], container: Node, key: str | int, nth: int
-    ) -> Position | None:
-        if (table := own.get(id(container))) is not None:
-            return table.get(key)
+    def keys(self, container: Node, key: str | int) -> Iterator[Position]:
+        """Every place where ``key`` was written: one, or one more for each file merged over it."""
+        made = self._made.get(id(container))
+        if made is None:
+            at = self.key(container, key)
+            if at is not None:
+                yield at
+            return
+        for origin in (made.origins.get(key), made.others.get(key)):
+            if origin is not None:
+                yield from self.keys(*origin)
+
+    def _find(self, container: Node, key: str | int, nth: int) -> Position | None:
+        made = self._made.get(id(container))
+        if made is not None:
+            origin = made.origins.get(key)
+            return None if origin is None else self._find(*origin, nth)
         first = self._first.get(id(container))
         if first is None:
             return None
@@ -158,6 +182,10 @@ class Source:
         for key in path:
             cursor = cursor[key]
         return cursor.here
+
+    def places(self, key: str | int) -> Iterator[Position]:
+        """Every place where ``key`` was written; several where files were merged over one another."""
+        return self.positions.keys(self.node, key)
 
     def value_at(self, key: str | int) -> Position | None:
         """Where the value of ``key`` was written."""

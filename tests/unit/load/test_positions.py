@@ -94,12 +94,21 @@ def test_of_a_container_that_was_not_read_nothing_is_known():
     assert Positions().container({}) is None
 
 
-def test_a_container_made_later_has_the_places_it_is_given():
+def test_a_container_made_later_has_the_places_of_what_it_was_made_from():
     positions = Positions()
-    read = read_yaml(b"a: 1", "f.yaml", positions).node
-    made = {"a": "1", "b": "2"}
-    positions.place(made, Position("f.yaml", 1, 1), {"a": Position("f.yaml", 1, 1)}, {})
-    assert positions.key(made, "a") == positions.key(read, "a")
-    assert positions.value(made, "a") == Position("f.yaml", 1, 1)
-    assert positions.container(made) == Position("f.yaml", 1, 1)
-    assert positions.key(made, "b") is None
+    first = read_yaml(b"a: 1\nb: 2", "first.yaml", positions).node
+    second = read_yaml(b"\n b: 3\n c: 4", "second.yaml", positions).node
+    made = {"a": "1", "b": "2", "d": "5"}
+    positions.derive(made, first, {"a": (first, "a"), "b": (first, "b")}, {"b": (second, "b")})
+    again = dict(made)
+    positions.derive(again, made, {key: (made, key) for key in made})
+    for each in (made, again):
+        assert positions.container(each) == Position("first.yaml", 1, 1)
+        assert positions.value(each, "a") == Position("first.yaml", 1, 4)
+        assert positions.key(each, "d") is None
+        assert list(positions.keys(each, "a")) == [Position("first.yaml", 1, 1)]
+        assert list(positions.keys(each, "b")) == [
+            Position("first.yaml", 2, 1),
+            Position("second.yaml", 2, 2),
+        ]
+        assert list(positions.keys(each, "d")) == []
