@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position
+from meshctl.load.requirement import unmet
 from meshctl.spec import MeshSpec, Source
 
 _KIND_WORDS = {
@@ -27,11 +28,13 @@ _LONGEST_ECHO = 60
 
 def shape(source: Source) -> tuple[MeshSpec | None, tuple[Finding, ...]]:
     """The spec that ``source`` holds, or None and every fault of shape in it."""
+    version = unmet(source)
     try:
-        return MeshSpec.model_validate(source.node), ()
+        written = MeshSpec.model_validate(source.node)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-    return None, tuple(_finding(detail, source) for detail in details)
+        faults = tuple(_finding(detail, source) for detail in error.errors(include_url=False))
+        return None, (version, *faults) if version else faults
+    return (None, (version,)) if version else (written, ())
 
 
 def _finding(detail: ErrorDetails, source: Source) -> Finding:
