@@ -129,6 +129,12 @@ _CODES = (
         "The file was written for another version of the language.",
         "Set `apiVersion: meshctl.dev/v1`, or use the version of meshctl that this spec requires.",
     ),
+    Code(
+        "MSH1009",
+        "nothing-to-delete",
+        "Null in an environment deletes; where there is nothing to delete, a key is misspelt and what was to go stays.",
+        "Correct the key, or remove the line.",
+    ),
     # --- routing -----------------------------------------------------------------------------
     Code(
         "MSH2001",
@@ -161,6 +167,13 @@ _CODES = (
         "retries-without-condition",
         "Without a condition nothing is ever tried again, although the spec looks as if it were.",
         "Say when to retry, for example `retryOn: [connect-failure]`, or write `attempts: 0`.",
+    ),
+    # --- security ----------------------------------------------------------------------------
+    Code(
+        "MSH5001",
+        "shared-trust-domain",
+        "In one trust domain identities are the same: with the CA of the other environment, a certificate of staging is good in production.",
+        "Give each environment a `mesh.trustDomain` of its own.",
     ),
     # --- certificates ------------------------------------------------------------------------
     Code(
@@ -259,6 +272,13 @@ _CODES = (
         "approximated-on-target",
         "The proxy that must do this differs from the spec in the way described.",
         "Accept the difference with a waiver, or use another proxy for this service.",
+        Severity.WARNING,
+    ),
+    Code(
+        "MSH7003",
+        "not-yet-supported",
+        "The language has it so that specs can be written for good, but no proxy target compiles it yet: requests go as if it were not written.",
+        "Leave it and waive this finding, or take it out until a release of meshctl compiles it.",
         Severity.WARNING,
     ),
     # --- change ------------------------------------------------------------------------------

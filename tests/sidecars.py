@@ -84,11 +84,11 @@ def sidecar(
         identity=identity(service),
         tls=ir.TlsContext(ir.TlsVersion.V1_3),
         inbound=ir.InboundListener(
-            bind=ir.SocketAddress(address, 15006),
+            binds=(ir.SocketAddress(address, 15006),),
             application=ir.SocketAddress(address, app_port),
             authorization=ir.Authorization(
                 ir.AuthorizationMode.DECLARED,
-                tuple(ir.AuthorizationRule(identity(caller)) for caller in callers),
+                tuple(ir.AuthorizationRule((identity(caller),)) for caller in callers),
             ),
             connect_timeout=timedelta(seconds=1),
             idle_timeout=timedelta(minutes=5),
@@ -96,7 +96,7 @@ def sidecar(
         if inbound
         else None,
         outbound=ir.OutboundListener(
-            bind=ir.SocketAddress(address, 15001),
+            binds=(ir.SocketAddress(address, 15001),),
             domain="shop.mesh",
             virtual_hosts=virtual_hosts,
             idle_timeout=timedelta(minutes=5),

@@ -27,7 +27,7 @@ def views(mesh: ir.Mesh) -> dict[str, dict[str, View]]:
         for host in sidecar.outbound.virtual_hosts:
             found.setdefault(host.service, {}).setdefault(sidecar.service, View()).host = host
         for cluster in sidecar.clusters:
-            view = found.setdefault(cluster.identity.service, {}).setdefault(sidecar.service, View())
+            view = found.setdefault(cluster.workload.service, {}).setdefault(sidecar.service, View())
             view.clusters[cluster.name] = cluster
     return found
 
@@ -116,7 +116,7 @@ def _route(service: str, before: list[ir.Route], after: list[ir.Route]) -> Itera
 
 
 def _cluster(before: ir.Cluster, after: ir.Cluster) -> Iterator[Change]:
-    label = cluster_label(after.identity.service, after.name)
+    label = cluster_label(after.workload.service, after.name)
     old, new = ({str(each.socket): each.weight for each in one.endpoints} for one in (before, after))
     common = old.keys() & new.keys()
     for socket in sorted(old.keys() ^ new.keys()):

@@ -29,6 +29,8 @@ def conditions(match: ir.RouteMatch) -> str:
             parts.append(match.path.value)
         case ir.PathMatchKind.PREFIX:
             parts.append(f"{match.path.value.rstrip('/')}/…")
+        case ir.PathMatchKind.REGEX:
+            parts.append(f"~{match.path.value}")
     parts += [f"{each.name}: {each.value}" for each in match.headers]
     return " ".join(parts)
 

@@ -9,22 +9,34 @@ from meshctl.ir.access_logs import AccessLog
 from meshctl.ir.authorization import Authorization, AuthorizationMode, AuthorizationRule
 from meshctl.ir.circuit_breaking import CircuitBreaker
 from meshctl.ir.discovery import Endpoint, SocketAddress
+from meshctl.ir.egress import DnsName, Origin, OriginTls
 from meshctl.ir.features import Feature, FeatureUse, features_of
+from meshctl.ir.filters import DirectResponse, HeaderChanges, Redirect, Rewrite
 from meshctl.ir.load_balancing import LoadBalancing, LoadBalancingPolicy
+from meshctl.ir.matching import (
+    HeaderMatch,
+    PathMatch,
+    PathMatchKind,
+    QueryMatch,
+    ValueMatchKind,
+)
 from meshctl.ir.mesh import (
     AdminListener,
     Cluster,
+    HealthListener,
     InboundListener,
     Mesh,
     OutboundListener,
+    Protocol,
     Proxy,
     Sidecar,
+    TcpListener,
 )
-from meshctl.ir.mtls import CertificatePolicy, TlsContext, TlsVersion, WorkloadIdentity
-from meshctl.ir.retries import RetryCondition, RetryPolicy
-from meshctl.ir.routing import HeaderMatch, PathMatch, PathMatchKind, Route, RouteMatch, VirtualHost
+from meshctl.ir.mtls import CertificatePolicy, ServerTls, TlsContext, TlsVersion, WorkloadIdentity
+from meshctl.ir.retries import Backoff, PerTryTimeout, RetryBudget, RetryCondition, RetryPolicy
+from meshctl.ir.routing import Route, RouteMatch, VirtualHost
 from meshctl.ir.splitting import WeightedCluster
-from meshctl.ir.timeouts import Timeout, duration_text
+from meshctl.ir.timeouts import BodyTimeout, Timeout, duration_text
 
 __all__ = [
     "AccessLog",
@@ -32,30 +44,47 @@ __all__ = [
     "Authorization",
     "AuthorizationMode",
     "AuthorizationRule",
+    "Backoff",
+    "BodyTimeout",
     "CertificatePolicy",
     "CircuitBreaker",
     "Cluster",
+    "DirectResponse",
+    "DnsName",
     "Endpoint",
     "Feature",
     "FeatureUse",
+    "HeaderChanges",
     "HeaderMatch",
+    "HealthListener",
     "InboundListener",
     "LoadBalancing",
     "LoadBalancingPolicy",
     "Mesh",
+    "Origin",
+    "OriginTls",
     "OutboundListener",
     "PathMatch",
     "PathMatchKind",
+    "PerTryTimeout",
+    "Protocol",
     "Proxy",
+    "QueryMatch",
+    "Redirect",
+    "RetryBudget",
     "RetryCondition",
     "RetryPolicy",
+    "Rewrite",
     "Route",
     "RouteMatch",
+    "ServerTls",
     "Sidecar",
     "SocketAddress",
+    "TcpListener",
     "Timeout",
     "TlsContext",
     "TlsVersion",
+    "ValueMatchKind",
     "VirtualHost",
     "WeightedCluster",
     "WorkloadIdentity",

@@ -25,6 +25,7 @@ ACCESS_LOG_FIELDS = (
     "upstream",
     "tries",
     "flags",
+    "audit",
     "build",
 )
 """The keys of a line, in order. What they mean and their types: docs/access-log.md."""

@@ -1,4 +1,4 @@
-"""Who may call a service."""
+"""Who may do what to a service."""
 
 from __future__ import annotations
 
@@ -7,27 +7,66 @@ from enum import StrEnum
 from typing import Annotated
 
 from meshctl.diagnostics import Position
-from meshctl.ir.features import Feature, needs
+from meshctl.ir.features import Feature, FeatureUse, Needs, needs
+from meshctl.ir.matching import HeaderMatch, PathMatch
 from meshctl.ir.mtls import WorkloadIdentity
 
 
 class AuthorizationMode(StrEnum):
-    """Where permission comes from. DECLARED: whoever lists a call may make it."""
+    """Where permission comes from. Only words for people and for lint: the rules say all of it.
+
+    DECLARED: whoever lists a call may make it. EXPLICIT: the callee must allow it. OPEN: everybody in the
+    mesh may, unless rules narrow it.
+    """
 
     DECLARED = "declared"
+    EXPLICIT = "explicit"
+    OPEN = "open"
+
+
+_MODE_FEATURES = {
+    AuthorizationMode.DECLARED: (Feature.AUTHORIZATION_DECLARED,),
+    AuthorizationMode.EXPLICIT: (Feature.AUTHORIZATION_EXPLICIT,),
+    AuthorizationMode.OPEN: (Feature.AUTHORIZATION_OPEN,),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRule:
-    """One caller that is let in, known by its whole identity."""
+    """All parts must hold; an empty part holds for every request, but no principal means nobody.
 
-    principal: WorkloadIdentity
+    ``principals`` are known by their whole identity; ``anyone`` is every identity of the mesh's trust domain
+    instead of them. Of ``methods`` and of ``paths`` any one, of ``headers`` all. Paths are as the callee's
+    sidecar gets them, after rewriting. On a TCP listener there are principals only.
+    """
+
+    principals: tuple[WorkloadIdentity, ...] = ()
+    anyone: bool = False
+    methods: tuple[str, ...] = ()
+    paths: tuple[PathMatch, ...] = ()
+    headers: tuple[HeaderMatch, ...] = ()
+    at: Position | None = field(default=None, compare=False)
+
+    @property
+    def principal(self) -> WorkloadIdentity:
+        """The only principal of a rule that has one and nothing else."""
+        (only,) = self.principals
+        return only
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """What an inbound listener lets through; everybody else is answered 403. No rule: nobody."""
+    """Asked in this order: ``exempt`` lets in, ``deny`` refuses, ``allow`` lets in, everything else is refused.
 
-    mode: Annotated[AuthorizationMode, needs(Feature.AUTHORIZATION_DECLARED)]
+    Refused is 403, or a closed connection on a TCP listener. With ``audit`` what would be refused passes, and
+    the access log says ``"audit":"denied"`` of it. ``rules`` allow; no rule allows nobody.
+    """
+
+    mode: Annotated[AuthorizationMode, Needs(_MODE_FEATURES.__getitem__)]
     rules: tuple[AuthorizationRule, ...] = ()
+    deny: tuple[AuthorizationRule, ...] = ()
+    exempt: tuple[AuthorizationRule, ...] = ()
+    """Health checks by callers."""
+    audit: Annotated[bool, needs(Feature.AUTHORIZATION_AUDIT)] = False
+    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
     at: Position | None = field(default=None, compare=False)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Annotated
 
+from meshctl.diagnostics import Position
 from meshctl.ir.access_logs import AccessLog
 from meshctl.ir.authorization import Authorization
 from meshctl.ir.circuit_breaking import CircuitBreaker
 from meshctl.ir.discovery import Endpoint, SocketAddress
-from meshctl.ir.features import FeatureUse
+from meshctl.ir.egress import DnsName, Origin
+from meshctl.ir.features import Feature, FeatureUse, needs
 from meshctl.ir.load_balancing import LoadBalancing
-from meshctl.ir.mtls import CertificatePolicy, TlsContext, WorkloadIdentity
-from meshctl.ir.routing import VirtualHost
+from meshctl.ir.mtls import CertificatePolicy, ServerTls, TlsContext, WorkloadIdentity
+from meshctl.ir.routing import Route, VirtualHost
 
 HOP_STATUS = 425
 """Between two sidecars this status means: the application could not be reached and saw nothing."""
@@ -39,35 +42,78 @@ class Proxy(StrEnum):
     NGINX = "nginx"
 
 
+class Protocol(StrEnum):
+    """What an application speaks with its own sidecar. HTTP is HTTP/1.1."""
+
+    HTTP = "http"
+    TCP = "tcp"
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The endpoints of a callee, or of one of its subsets, and how this caller speaks to them.
+    """The endpoints of a callee, or of one of its subsets, or of an external, and how to speak to them.
 
-    The hop is HTTP/1.1 over mutual TLS. No endpoint: the answer is 503.
+    A callee in the mesh has an ``identity``: the hop is HTTP/1.1 (or, with TCP, the bare stream) over mutual TLS.
+    Otherwise ``origin`` says how the external is spoken to, and nothing of the mesh's own goes there: no client
+    certificate, no hop status, no header of ours. Endpoints come from ``endpoints``, or from asking ``dns`` again
+    and again. Neither: the answer is 503, or a closed connection.
     """
 
     name: str
-    identity: WorkloadIdentity
+    identity: WorkloadIdentity | None
     endpoints: tuple[Endpoint, ...]
     connect_timeout: timedelta
     idle_timeout: timedelta
     load_balancing: LoadBalancing
     circuit_breaker: CircuitBreaker
+    protocol: Protocol = Protocol.HTTP
+    origin: Origin | None = None
+    dns: DnsName | None = None
     asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
     """What the user wrote about plain values above, which have no place of their own."""
+
+    @property
+    def workload(self) -> WorkloadIdentity:
+        """The callee's identity. Raises ValueError for an external, which has none."""
+        if self.identity is None:
+            raise ValueError(self.name)
+        return self.identity
 
 
 @dataclass(frozen=True, slots=True)
 class OutboundListener:
-    """Where the application reaches its own sidecar, in plain HTTP.
+    """Plain HTTP/1.1 (TLS where ``tls`` is set) from those for whom this sidecar speaks.
 
-    A host that is no virtual host: 403 when it is a single label or ends in ``.<domain>``, else 404.
+    The application's own listener is on loopback, and so is one for each `localPort` (whose only virtual host
+    takes every host). A gateway's listener faces the world. A host that is no virtual host is answered 404; but
+    with a ``domain``, 403 when it is a single label or ends in ``.<domain>``, and otherwise, with ``egress``, it is
+    sent through that cluster. Targets in absolute form (a client that uses the listener as its http_proxy) are
+    taken like those in origin form; CONNECT is refused.
     """
 
-    bind: SocketAddress
+    binds: tuple[SocketAddress, ...]
     domain: str
     virtual_hosts: tuple[VirtualHost, ...]
     idle_timeout: timedelta
+    tls: ServerTls | None = None
+    egress: Route | None = None
+    """Where requests to unknown hosts outside the mesh go: its only backend is a cluster whose ``dns`` follows
+    the request's host."""
+
+    @property
+    def bind(self) -> SocketAddress:
+        """The first address; where only one is possible, the only one."""
+        return self.binds[0]
+
+
+@dataclass(frozen=True, slots=True)
+class TcpListener:
+    """On loopback: every connection goes to ``cluster``, byte for byte. No retries, no time limit but idle."""
+
+    binds: tuple[SocketAddress, ...]
+    service: str
+    cluster: Annotated[str, needs(Feature.TCP)]
+    at: Position | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +121,22 @@ class InboundListener:
     """Where other sidecars reach this one, over mutual TLS, and the application behind it.
 
     Only certificates of the mesh's CA with a name in its trust domain get through the handshake. The
-    application never gets a time limit here, but ``idle_timeout``: its caller's sidecar keeps the time.
+    application never gets a time limit here, but ``idle_timeout``: its caller's sidecar keeps the time. With
+    TCP the stream inside the TLS goes to the application byte for byte, for callers whose identity is allowed.
     """
 
-    bind: SocketAddress
+    binds: tuple[SocketAddress, ...]
     application: SocketAddress
     authorization: Authorization
     connect_timeout: timedelta
     idle_timeout: timedelta
+    protocol: Protocol = Protocol.HTTP
+    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
+
+    @property
+    def bind(self) -> SocketAddress:
+        """The first address; where only one is possible, the only one."""
+        return self.binds[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +147,22 @@ class AdminListener:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthListener:
+    """Plain HTTP off loopback for load balancers and kubelets, read only.
+
+    ``GET /ready`` as on the admin listener. ``GET <path>``, where ``path`` is not empty, asks the application the
+    same and hands on its answer (503 when it cannot be reached); it stands before ``/ready``. All else: 404.
+    """
+
+    binds: Annotated[tuple[SocketAddress, ...], needs(Feature.HEALTH_LISTENER)]
+    path: str
+    application: SocketAddress | None
+    at: Position | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Sidecar:
-    """Everything that an emitter may know."""
+    """Everything that an emitter may know. A gateway is a sidecar too: without ``inbound`` and ``locals``."""
 
     mesh: str
     service: str
@@ -108,6 +176,13 @@ class Sidecar:
     admin: AdminListener
     clusters: tuple[Cluster, ...]
     access_log: AccessLog
+    locals: tuple[OutboundListener, ...] = ()
+    """One for each HTTP callee that has a local port, on loopback."""
+    tcp: tuple[TcpListener, ...] = ()
+    health: HealthListener | None = None
+    resolvers: tuple[SocketAddress, ...] = ()
+    """Where names are looked up, in order; empty where nothing is."""
+    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
     build: str = ""
     """``sha256:…`` of all the rest, so that a change elsewhere in the mesh leaves it alone."""
 
@@ -122,5 +197,5 @@ class Mesh:
     certificates: CertificatePolicy
     sidecars: tuple[Sidecar, ...]
     calls: tuple[tuple[str, str], ...]
-    """Every call that the spec declares as (caller, callee), sorted. A callee's routes can lead on to
-    other services; those pairs are here too."""
+    """Every call to a service that the spec declares as (caller, callee), sorted. A callee's routes can lead on
+    to other services; those pairs are here too. Gateways are callers."""

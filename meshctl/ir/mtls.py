@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from meshctl.diagnostics import Position
-from meshctl.ir.features import Feature, needs
+from meshctl.ir.features import Feature, FeatureUse, needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,22 @@ class TlsContext:
 
     minimum_version: Annotated[TlsVersion, needs(Feature.MTLS_STRICT)]
     maximum_version: TlsVersion = TlsVersion.V1_3
+    cipher_suites: Annotated[tuple[str, ...], needs(Feature.CIPHER_SUITES)] = ()
+    """OpenSSL's names, for TLS 1.2 only; empty: the safe ones that every proxy has (see docs/wire-contract.md)."""
+    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
+    at: Position | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """TLS that a gateway serves to clients outside the mesh; no client certificate is asked for.
+
+    ``certificate`` (a chain) and ``key`` are PEM files on the host, absolute paths.
+    """
+
+    certificate: Annotated[str, needs(Feature.GATEWAY_TLS)]
+    key: str
+    minimum_version: TlsVersion
     at: Position | None = field(default=None, compare=False)
 
 

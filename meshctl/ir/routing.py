@@ -3,46 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Annotated
 
 from meshctl.diagnostics import Position
-from meshctl.ir.features import Feature, Needs, needs
+from meshctl.ir.features import Feature, FeatureUse, Needs, needs
+from meshctl.ir.filters import DirectResponse, HeaderChanges, Redirect, Rewrite
+from meshctl.ir.matching import HeaderMatch, PathMatch, QueryMatch
 from meshctl.ir.retries import RetryPolicy
 from meshctl.ir.splitting import WeightedCluster
-from meshctl.ir.timeouts import Timeout
-
-
-class PathMatchKind(StrEnum):
-    """EXACT: the whole path. PREFIX: whole segments; ``/abc`` takes /abc, /abc/ and /abc/x, not /abcd."""
-
-    EXACT = "exact"
-    PREFIX = "prefix"
-
-
-_PATH_FEATURES = {PathMatchKind.EXACT: (Feature.PATH_EXACT,), PathMatchKind.PREFIX: (Feature.PATH_PREFIX,)}
-
-
-@dataclass(frozen=True, slots=True)
-class PathMatch:
-    """Compares with case, without the query. A prefix has no slash at its end, but ``/`` takes all."""
-
-    kind: Annotated[PathMatchKind, Needs(_PATH_FEATURES.__getitem__)]
-    value: str
-    at: Position | None = field(default=None, compare=False)
-
-    @property
-    def takes_everything(self) -> bool:
-        """Whether no path escapes this match."""
-        return self.kind is PathMatchKind.PREFIX and self.value == "/"
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderMatch:
-    """True if any line of the header equals ``value``, whole and with case. ``name`` is lower case."""
-
-    name: str
-    value: str
+from meshctl.ir.timeouts import BodyTimeout, Timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +20,14 @@ class RouteMatch:
 
     path: PathMatch
     methods: Annotated[tuple[str, ...], needs(Feature.METHOD_MATCH)]
-    headers: Annotated[tuple[HeaderMatch, ...], needs(Feature.HEADER_MATCH)]
+    headers: tuple[HeaderMatch, ...]
+    queries: tuple[QueryMatch, ...] = ()
     at: Position | None = field(default=None, compare=False)
 
     @property
     def takes_everything(self) -> bool:
         """Whether no request escapes this match."""
-        return self.path.takes_everything and not self.methods and not self.headers
+        return self.path.takes_everything and not (self.methods or self.headers or self.queries)
 
 
 def _needed_by_backends(backends: tuple[WeightedCluster, ...]) -> tuple[Feature, ...]:
@@ -68,7 +38,8 @@ def _needed_by_backends(backends: tuple[WeightedCluster, ...]) -> tuple[Feature,
 class Route:
     """One match and what becomes of its requests. Several routes may bear one name, a match each.
 
-    No backend: the answer is 503, for nothing could take the request.
+    With an ``answer`` the sidecar gives it and there is no backend. Otherwise no backend means that nothing
+    could take the request: 503. Matches that are bound to other callers are not here at all.
     """
 
     name: str
@@ -79,16 +50,29 @@ class Route:
     ]
     timeout: Timeout
     retries: RetryPolicy
+    body_timeout: BodyTimeout = field(default_factory=BodyTimeout)
+    streaming: Annotated[bool, needs(Feature.STREAMING)] = False
+    """Neither requests nor answers are buffered; no time limit but the idle timeout stands here then."""
+    answer: Redirect | DirectResponse | None = None
+    rewrite: Rewrite | None = None
+    request_headers: HeaderChanges = field(default_factory=HeaderChanges)
+    response_headers: HeaderChanges = field(default_factory=HeaderChanges)
+    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
+    """What the user wrote that stands nowhere else here."""
     at: Position | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualHost:
-    """A callee as its caller sees it: names, and routes in the order in which they are tried.
+    """Names, and the routes behind them in the order in which they are tried. No match: 404.
 
-    ``hostnames`` are lower case, without port and root dot, and are compared so. No match: 404.
+    ``hostnames`` are lower case, without port and root dot, and are compared so. ``*.x`` takes any number of
+    labels before ``.x``, never ``x`` itself; ``*`` alone takes every host. No name stands in two virtual hosts
+    of a listener. An exact name beats a wildcard, a longer wildcard a shorter one, and nothing falls through
+    to the next best. ``service`` is the callee, external or gateway whose routes they are.
     """
 
     service: str
     hostnames: tuple[str, ...]
     routes: tuple[Route, ...]
+    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)

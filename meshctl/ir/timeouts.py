@@ -38,3 +38,14 @@ class Timeout:
     def written(self) -> bool:
         """Whether the user asked for this timeout."""
         return self.at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class BodyTimeout:
+    """How long an upload may stand still: so long without a byte of a request's body that is not complete.
+
+    The answer is 408, or the connection is cut. Zero: only the idle timeout bounds it.
+    """
+
+    duration: Annotated[timedelta, needs(Feature.BODY_TIMEOUT)] = timedelta(0)
+    at: Position | None = field(default=None, compare=False)

@@ -67,7 +67,7 @@ class Assembly:
                 tls=self._tls,
                 inbound=self._inbound(name, placement, layers),
                 outbound=ir.OutboundListener(
-                    bind=placement.outbound,
+                    binds=(placement.outbound,),
                     domain=mesh.domain,
                     virtual_hosts=virtual_hosts,
                     idle_timeout=timeouts.DEFAULT_IDLE_TIMEOUT,
@@ -84,7 +84,7 @@ class Assembly:
         if placement.application is None:
             return None
         return ir.InboundListener(
-            bind=placement.inbound,
+            binds=(placement.inbound,),
             application=placement.application,
             authorization=authorization.authorization(self._spec, self._callers[name]),
             connect_timeout=timeouts.connect_timeout(layers),

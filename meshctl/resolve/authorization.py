@@ -14,6 +14,6 @@ def authorization(spec: Spec, callers: Iterable[str]) -> ir.Authorization:
     written = spec.written.mesh.authorization
     return ir.Authorization(
         ir.AuthorizationMode.DECLARED,
-        tuple(ir.AuthorizationRule(identity(spec, caller)) for caller in sorted(callers)),
+        tuple(ir.AuthorizationRule((identity(spec, caller),)) for caller in sorted(callers)),
         at=spec.source["mesh"].at("authorization") if written is not None else None,
     )

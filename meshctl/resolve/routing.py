@@ -96,7 +96,9 @@ def _match(match: RouteMatchSpec, source: Source) -> ir.RouteMatch:
     return ir.RouteMatch(
         path=_path(match, source),
         methods=tuple(sorted(set(match.methods or ()))),
-        headers=tuple(ir.HeaderMatch(name, value) for name, value in sorted((match.headers or {}).items())),
+        headers=tuple(
+            ir.HeaderMatch(name, value.exact or "") for name, value in sorted((match.headers or {}).items())
+        ),
         at=source.here if source.node is not None else None,
     )
 

@@ -48,6 +48,8 @@ def _takes_path(match: PathMatch, path: str) -> bool:
             return path == match.value
         case PathMatchKind.PREFIX:
             return match.takes_everything or path == match.value or path.startswith(f"{match.value}/")
+        case PathMatchKind.REGEX:
+            raise NotImplementedError
     assert_never(match.kind)
 
 

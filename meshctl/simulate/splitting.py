@@ -20,7 +20,7 @@ def backends(mesh: Mesh, caller: Sidecar, route: Route) -> tuple[Backend, ...]:
 
 
 def _backend(mesh: Mesh, caller: Sidecar, cluster: Cluster, share: Fraction) -> Backend:
-    callee = cluster.identity
+    callee = cluster.workload
     if not cluster.endpoints:
         return Backend(cluster.name, share, callee, 503, f"`{cluster.name}` has no endpoint")
     inbound = next((each.inbound for each in mesh.sidecars if each.identity == callee), None)

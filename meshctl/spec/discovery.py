@@ -1,8 +1,10 @@
-"""`endpoints`: where the instances of a service are."""
+"""`endpoints` and `discovery`: where the instances of a service are."""
 
 from __future__ import annotations
 
-from meshctl.spec.types import Given, IpAddress, Model, Name, Port, Weight
+from meshctl.spec.http_types import ExactHostname
+from meshctl.spec.network_types import IpAddress, Port
+from meshctl.spec.types import Given, Model, Name, PositiveDuration, Weight
 
 
 class EndpointSpec(Model):
@@ -13,3 +15,35 @@ class EndpointSpec(Model):
     subset: Given[Name] = None
     weight: Given[Weight] = None
     port: Given[Port] = None
+
+
+class DnsDiscoverySpec(Model):
+    """Every address (A and AAAA) of a name is an endpoint."""
+
+    name: ExactHostname
+    refresh: Given[PositiveDuration] = None
+
+
+class ConsulDiscoverySpec(Model):
+    """A service as Consul's DNS knows it."""
+
+    service: Name
+    datacenter: Given[Name] = None
+    refresh: Given[PositiveDuration] = None
+
+
+class KubernetesDiscoverySpec(Model):
+    """A headless service as the cluster's DNS knows it."""
+
+    service: Name
+    namespace: Given[Name] = None
+    refresh: Given[PositiveDuration] = None
+
+
+class DiscoverySpec(Model):
+    """Exactly one kind."""
+
+    dns: Given[DnsDiscoverySpec] = None
+    dns_srv: Given[DnsDiscoverySpec] = None
+    consul: Given[ConsulDiscoverySpec] = None
+    kubernetes: Given[KubernetesDiscoverySpec] = None

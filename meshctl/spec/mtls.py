@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Literal
 
-from meshctl.spec.types import Given, Model, PositiveDuration
+from meshctl.spec.types import Date, Given, Model, PositiveDuration
+
+TlsVersion = Literal["1.2", "1.3"]
+CipherSuite = Literal[
+    "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305"
+]
 
 
 class MtlsSpec(Model):
-    """Between sidecars. `minVersion` is that of TLS."""
+    """Between sidecars. `minVersion` is that of TLS, `cipherSuites` those of TLS 1.2, `until` permissive's end."""
 
-    mode: Given[Literal["strict"]] = None
-    min_version: Given[Literal["1.2", "1.3"]] = None
+    mode: Given[Literal["strict", "permissive", "disabled"]] = None
+    until: Given[Date] = None
+    min_version: Given[TlsVersion] = None
+    cipher_suites: Given[list[CipherSuite]] = None
 
 
 class CertificatesSpec(Model):
@@ -19,3 +26,4 @@ class CertificatesSpec(Model):
 
     lifetime: Given[PositiveDuration] = None
     renew_before: Given[PositiveDuration] = None
+    key_type: Given[Literal["ecdsa-p256"]] = None

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from meshctl.spec.discovery import EndpointSpec
-from meshctl.spec.policy import CallSpec, TrafficPolicySpec
+from meshctl.spec.authorization import AuthorizationRuleSpec
+from meshctl.spec.discovery import DiscoverySpec, EndpointSpec
+from meshctl.spec.http_types import Path
+from meshctl.spec.network_types import IpAddress, Port
+from meshctl.spec.policy import CallSpec, ServicePolicySpec
 from meshctl.spec.routing import RouteOrder, RouteSpec
-from meshctl.spec.types import FreeText, Given, IpAddress, Listed, Model, Name, Port
+from meshctl.spec.types import FreeText, Given, Listed, Model, Name
 from meshctl.spec.waivers import WaiverSpec
 
-ProxyName = Literal["envoy", "haproxy", "nginx"]
+ProxyName = Literal["envoy", "haproxy", "nginx", "grpc"]
 Bind = Literal["shared", "endpoint"]
+ProtocolName = Literal["http", "http2", "grpc", "tcp"]
 
 
 class ListenerSpec(Model):
@@ -21,20 +25,28 @@ class ListenerSpec(Model):
     address: Given[IpAddress] = None
 
 
-class ServiceSpec(TrafficPolicySpec):
+class ServiceSpec(ServicePolicySpec):
     """A service. `port` is where the application listens, on `appAddress`."""
 
     owner: Given[FreeText] = None
     labels: Listed[dict[FreeText, FreeText]] = None
     proxy: Given[ProxyName] = None
     bind: Given[Bind] = None
+    zone: Given[Name] = None
     inbound: Given[ListenerSpec] = None
     outbound: Given[ListenerSpec] = None
     admin: Given[ListenerSpec] = None
+    health: Given[ListenerSpec] = None
     app_address: Given[IpAddress] = None
+    protocol: Given[ProtocolName] = None
     port: Given[Port] = None
+    ports: Given[dict[ProtocolName, Port]] = None
+    health_path: Given[Path] = None
     endpoints: Given[list[EndpointSpec]] = None
+    discovery: Given[DiscoverySpec] = None
     calls: Listed[dict[Name, CallSpec]] = None
     route_order: Given[RouteOrder] = None
     routes: Given[list[RouteSpec]] = None
+    allow: Listed[list[AuthorizationRuleSpec]] = None
+    deny: Given[list[AuthorizationRuleSpec]] = None
     waive: Given[list[WaiverSpec]] = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from fractions import Fraction
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
@@ -18,19 +19,13 @@ T = TypeVar("T")
 LABEL_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 DURATION_PATTERN = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
 _LABEL = re.compile(LABEL_PATTERN)
-_DOMAIN = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$")
+DOMAIN = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$")
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,9}")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
-_PATH = re.compile(r"/[!-~]*")
-_OCTET = r"(?:0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])"
-_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _LONGEST = timedelta(days=3650)
 _LONGEST_DOMAIN = 190
 _LONGEST_TRUST_DOMAIN = 64
-_LONGEST_PATH = 1024
 _LONGEST_TEXT = 1000
 
 
@@ -68,7 +63,8 @@ Listed = Annotated[T | None, BeforeValidator(_not_null)]
 """May be left out, and may be empty, for ``{}`` says plainly that there is none."""
 
 
-def _text(value: Any, expected: str) -> str:  # noqa: ANN401
+def text(value: Any, expected: str) -> str:  # noqa: ANN401
+    """A scalar's text; refuses mappings, lists and nothing."""
     if not isinstance(value, str):
         raise refuse(expected)
     return value
@@ -76,10 +72,10 @@ def _text(value: Any, expected: str) -> str:  # noqa: ANN401
 
 def _whole_number(value: Any, low: int, high: int, what: str) -> int:  # noqa: ANN401
     expected = f"{what}, a whole number from {low} to {high:,}"
-    text = _text(value, expected)
-    if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
+    written = text(value, expected)
+    if not _WHOLE.fullmatch(written) or not low <= int(written) <= high:
         raise refuse(expected)
-    return int(text)
+    return int(written)
 
 
 def whole_field(low: int, high: int, what: str) -> BeforeValidator:
@@ -87,13 +83,28 @@ def whole_field(low: int, high: int, what: str) -> BeforeValidator:
     return BeforeValidator(lambda value: _whole_number(value, low, high, what))
 
 
-Port = Annotated[
-    int, whole_field(1, 65535, "a port"), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535})
-]
+def whole_choice(what: str, *choices: int) -> tuple[BeforeValidator, WithJsonSchema]:
+    """What annotates a whole number that is one of a few."""
+    expected = f"{what}: {', '.join(map(str, choices[:-1]))} or {choices[-1]}"
+
+    def chosen(value: Any) -> int:  # noqa: ANN401
+        written = text(value, expected)
+        if written not in map(str, choices):
+            raise refuse(expected)
+        return int(written)
+
+    return BeforeValidator(chosen), WithJsonSchema({"enum": list(choices)})
+
+
 Weight = Annotated[
     int,
     whole_field(0, 1_000_000, "a weight"),
     WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 1_000_000}),
+]
+Count = Annotated[
+    int,
+    whole_field(1, 1_000_000, "a number"),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1_000_000}),
 ]
 Attempts = Annotated[
     int,
@@ -102,23 +113,24 @@ Attempts = Annotated[
 ]
 
 
-def _label(value: Any) -> str:  # noqa: ANN401
+def name(value: Any) -> str:  # noqa: ANN401
+    """A validator for names: DNS labels."""
     expected = "a DNS label (a-z, 0-9 and -, at most 63 characters)"
-    text = _text(value, expected)
-    if not _LABEL.match(text) or text.endswith("\n"):
+    written = text(value, expected)
+    if not _LABEL.match(written) or written.endswith("\n"):
         raise refuse(expected)
-    return text
+    return written
 
 
-Name = Annotated[str, BeforeValidator(_label), WithJsonSchema({"type": "string", "pattern": LABEL_PATTERN})]
+Name = Annotated[str, BeforeValidator(name), WithJsonSchema({"type": "string", "pattern": LABEL_PATTERN})]
 
 
 def _domain(value: Any) -> str:  # noqa: ANN401
     expected = f"a domain name in lower case, at most {_LONGEST_DOMAIN} characters"
-    text = _text(value, expected)
-    if len(text) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(text):
+    written = text(value, expected)
+    if len(written) > _LONGEST_DOMAIN or not DOMAIN.fullmatch(written):
         raise refuse(expected)
-    return text
+    return written
 
 
 Domain = Annotated[str, BeforeValidator(_domain), WithJsonSchema({"type": "string"})]
@@ -126,10 +138,10 @@ Domain = Annotated[str, BeforeValidator(_domain), WithJsonSchema({"type": "strin
 
 def _trust_domain(value: Any) -> str:  # noqa: ANN401
     expected = f"a trust domain (a domain name in lower case, at most {_LONGEST_TRUST_DOMAIN} characters)"
-    text = _text(value, expected)
-    if len(text) > _LONGEST_TRUST_DOMAIN or not _DOMAIN.fullmatch(text):
+    written = text(value, expected)
+    if len(written) > _LONGEST_TRUST_DOMAIN or not DOMAIN.fullmatch(written):
         raise refuse(expected)
-    return text
+    return written
 
 
 TrustDomain = Annotated[str, BeforeValidator(_trust_domain), WithJsonSchema({"type": "string"})]
@@ -137,9 +149,9 @@ TrustDomain = Annotated[str, BeforeValidator(_trust_domain), WithJsonSchema({"ty
 
 def _duration(value: Any) -> timedelta:  # noqa: ANN401
     expected = "a duration with a unit, such as 250ms, 5s or 1m30s (units: ms s m h d)"
-    text = _text(value, expected)
-    found = _DURATION.fullmatch(text)
-    if not text or not found or len(text) > 30:
+    written = text(value, expected)
+    found = _DURATION.fullmatch(written)
+    if not written or not found or len(written) > 30:
         raise refuse(expected)
     days, hours, minutes, seconds, milliseconds = (int(part or 0) for part in found.groups())
     try:
@@ -174,73 +186,12 @@ PositiveDuration = Annotated[
 ]
 
 
-def _ip_address(value: Any) -> str:  # noqa: ANN401
-    expected = "an IPv4 address (a host name needs discovery by DNS, which this version does not have yet)"
-    text = _text(value, expected)
-    if not _IPV4.fullmatch(text):
-        raise refuse(expected)
-    return text
-
-
-IpAddress = Annotated[str, BeforeValidator(_ip_address), WithJsonSchema({"type": "string", "format": "ipv4"})]
-
-
-def _header_name(value: Any) -> str:  # noqa: ANN401
-    expected = "a header name (an RFC 9110 token)"
-    text = _text(value, expected)
-    if not _TOKEN.fullmatch(text):
-        raise refuse(expected)
-    return text.lower()
-
-
-HeaderName = Annotated[str, BeforeValidator(_header_name), WithJsonSchema({"type": "string"})]
-
-
-def _header_value(value: Any) -> str:  # noqa: ANN401
-    expected = "a header value: printable ASCII without blanks at either end (quote numbers and booleans)"
-    text = _text(value, expected)
-    if len(text) > _LONGEST_PATH or not _HEADER_VALUE.fullmatch(text):
-        raise refuse(expected)
-    return text
-
-
-HeaderValue = Annotated[
-    str, BeforeValidator(_header_value), WithJsonSchema({"type": "string", "minLength": 1})
-]
-
-
-def _method(value: Any) -> str:  # noqa: ANN401
-    expected = "an HTTP method in upper case, such as GET"
-    text = _text(value, expected)
-    if not re.fullmatch(r"[A-Z][A-Z-]{0,30}", text) or text in ("CONNECT", "TRACE"):
-        raise refuse(expected)
-    return text
-
-
-Method = Annotated[
-    str, BeforeValidator(_method), WithJsonSchema({"type": "string", "pattern": "^[A-Z][A-Z-]{0,30}$"})
-]
-
-
-def _path(value: Any) -> str:  # noqa: ANN401
-    expected = (
-        f"a path: it begins with /, printable ASCII without ? and #, at most {_LONGEST_PATH} characters"
-    )
-    text = _text(value, expected)
-    if len(text) > _LONGEST_PATH or not _PATH.fullmatch(text) or "?" in text or "#" in text:
-        raise refuse(expected)
-    return text
-
-
-Path = Annotated[str, BeforeValidator(_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
-
-
 def _free_text(value: Any) -> str:  # noqa: ANN401
     expected = f"one line of text, at most {_LONGEST_TEXT} characters"
-    text = _text(value, expected)
-    if not text.strip() or len(text) > _LONGEST_TEXT or _CONTROL.search(text):
+    written = text(value, expected)
+    if not written.strip() or len(written) > _LONGEST_TEXT or _CONTROL.search(written):
         raise refuse(expected)
-    return text
+    return written
 
 
 FreeText = Annotated[str, BeforeValidator(_free_text), WithJsonSchema({"type": "string", "minLength": 1})]
@@ -248,13 +199,73 @@ FreeText = Annotated[str, BeforeValidator(_free_text), WithJsonSchema({"type": "
 
 def _date(value: Any) -> date:  # noqa: ANN401
     expected = "a date such as 2027-01-31"
-    text = _text(value, expected)
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+    written = text(value, expected)
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", written):
         raise refuse(expected)
     try:
-        return date.fromisoformat(text)
+        return date.fromisoformat(written)
     except ValueError:
         raise refuse(expected) from None
 
 
 Date = Annotated[date, BeforeValidator(_date), WithJsonSchema({"type": "string", "format": "date"})]
+
+
+def _flag(value: Any) -> bool:  # noqa: ANN401
+    expected = "true or false"
+    written = text(value, expected)
+    if written not in ("true", "false"):
+        raise refuse(expected)
+    return written == "true"
+
+
+Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
+
+_PERCENT = re.compile(r"(100|[0-9]{1,2})(?:\.([0-9]{1,2}))?%")
+
+
+def _percent(value: Any) -> Fraction:  # noqa: ANN401
+    expected = "a percentage with its sign from 0% to 100%, such as 5% or 0.25%"
+    written = text(value, expected)
+    found = _PERCENT.fullmatch(written)
+    share = Fraction(written[:-1]) / 100 if found else Fraction(2)
+    if share > 1:
+        raise refuse(expected)
+    return share
+
+
+Percent = Annotated[
+    Fraction,
+    BeforeValidator(_percent),
+    WithJsonSchema({"type": "string", "pattern": r"^(100|[0-9]{1,2})(\.[0-9]{1,2})?%$"}),
+]
+"""A share from 0 to 1."""
+
+
+_VERSION_RANGE = re.compile(r"(?:(?:<|<=|>|>=|==|!=|~=) ?[0-9]+(?:\.(?:[0-9]+|\*))*(?:, ?|$))+")
+
+
+def _version_range(value: Any) -> str:  # noqa: ANN401
+    expected = "versions of meshctl, such as >=0.1,<1"
+    written = text(value, expected)
+    if len(written) > 100 or not _VERSION_RANGE.fullmatch(written) or written.rstrip().endswith(","):
+        raise refuse(expected)
+    return written
+
+
+VersionRange = Annotated[str, BeforeValidator(_version_range), WithJsonSchema({"type": "string"})]
+"""In the form of PEP 440's specifiers, final releases only."""
+
+
+_FILE_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+
+
+def _file_path(value: Any) -> str:  # noqa: ANN401
+    expected = "a file below the spec's folder, such as keys/idp.json"
+    written = text(value, expected)
+    if len(written) > 255 or not _FILE_PATH.fullmatch(written):
+        raise refuse(expected)
+    return written
+
+
+FilePath = Annotated[str, BeforeValidator(_file_path), WithJsonSchema({"type": "string", "minLength": 1})]

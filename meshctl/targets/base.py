@@ -34,7 +34,92 @@ class Unsupported:
     instead: str
 
 
-Capability = Native | Emulated | Unsupported
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The language has it, but no target lowers it yet. ``meanwhile``: what happens as long."""
+
+    meanwhile: str
+
+
+Capability = Native | Emulated | Unsupported | Pending
+
+_REFUSED = "no release of meshctl compiles it yet"
+
+NOT_YET: Mapping[Feature, Capability] = {
+    Feature.MIRRORING: Pending("nothing is mirrored"),
+    Feature.FAULT_ABORT: Pending("nothing is aborted"),
+    Feature.FAULT_DELAY: Pending("nothing is delayed"),
+    Feature.LEAST_REQUEST: Pending("endpoints take turns (round-robin)"),
+    Feature.RANDOM: Pending("endpoints take turns (round-robin)"),
+    Feature.RING_HASH: Pending("endpoints take turns (round-robin)"),
+    Feature.LOCALITY: Pending("zones do not count, and all endpoints take requests"),
+    Feature.MAX_PENDING: Pending("how many requests wait is not bounded"),
+    Feature.MAX_RETRIES: Pending("how many retries are under way is not bounded"),
+    Feature.OUTLIER_DETECTION: Pending("no endpoint is ejected"),
+    Feature.HEALTH_CHECKS: Pending("no endpoint is checked"),
+    Feature.RATE_LIMITING: Pending("nothing is limited"),
+    Feature.PATH_POLICY: Pending("paths that are not canonical are answered 400 all the same"),
+    Feature.HTTP2: Pending("the application is spoken to in HTTP/1.1"),
+    Feature.GRPC: Pending("the application is spoken to in HTTP/1.1, which no gRPC server understands"),
+    Feature.RETRY_GRPC_STATUS: Pending("a gRPC status is no reason for a retry"),
+    Feature.DNS_DISCOVERY: Pending(
+        "nothing is looked up, and the service has no endpoint but those written down"
+    ),
+    Feature.TRACING: Pending("no spans are sent"),
+    Feature.SEVERAL_PORTS: Unsupported(_REFUSED, "Give each port a service of its own."),
+    Feature.MTLS_PERMISSIVE: Unsupported(_REFUSED, "Use `mode: strict`."),
+    Feature.MTLS_DISABLED: Unsupported(_REFUSED, "Use `mode: strict`."),
+    Feature.JWT: Unsupported(_REFUSED, "Let the application verify its tokens, and allow callers by `from`."),
+}
+"""What no target lowers yet. What touches security is refused, for without it a spec would mean less than it says."""
+
+TO_DO: Mapping[Feature, Capability] = {
+    feature: Unsupported(_REFUSED, "Use another proxy.")
+    for feature in (
+        Feature.IPV6,
+        Feature.WILDCARD_HOSTS,
+        Feature.PATH_REGEX,
+        Feature.HEADER_REGEX,
+        Feature.HEADER_PRESENT,
+        Feature.QUERY_MATCH,
+        Feature.QUERY_REGEX,
+        Feature.QUERY_PRESENT,
+        Feature.CALLER_MATCH,
+        Feature.REDIRECT,
+        Feature.DIRECT_RESPONSE,
+        Feature.PATH_REWRITE,
+        Feature.HOST_REWRITE,
+        Feature.REQUEST_HEADERS,
+        Feature.RESPONSE_HEADERS,
+        Feature.PER_TRY_TIMEOUT,
+        Feature.BODY_TIMEOUT,
+        Feature.STREAMING,
+        Feature.RETRY_RESET,
+        Feature.RETRY_SERVER_ERROR,
+        Feature.RETRY_STATUS,
+        Feature.RETRY_PER_TRY_TIMEOUT,
+        Feature.RETRY_NON_IDEMPOTENT,
+        Feature.IDEMPOTENT_METHODS,
+        Feature.RETRY_BACKOFF,
+        Feature.RETRY_BUDGET,
+        Feature.CIPHER_SUITES,
+        Feature.AUTHORIZATION_EXPLICIT,
+        Feature.AUTHORIZATION_OPEN,
+        Feature.AUTHORIZATION_RULES,
+        Feature.AUTHORIZATION_AUDIT,
+        Feature.HEALTH_PATH,
+        Feature.TCP,
+        Feature.LOCAL_PORT,
+        Feature.EXTERNALS,
+        Feature.TLS_ORIGINATION,
+        Feature.WILDCARD_EXTERNALS,
+        Feature.EGRESS_ALLOW,
+        Feature.GATEWAY,
+        Feature.GATEWAY_TLS,
+        Feature.HEALTH_LISTENER,
+    )
+}
+"""Only until every target has its own answer: then this table goes."""
 
 
 @dataclass(frozen=True, slots=True)

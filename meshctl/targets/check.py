@@ -8,8 +8,9 @@ from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position
 from meshctl.ir import Feature, Mesh, Proxy, Sidecar, features_of
 from meshctl.targets import target
-from meshctl.targets.base import Capability, Emulated, Native, Unsupported
+from meshctl.targets.base import Capability, Emulated, Native, Pending, Unsupported
 
+_Wanting = Emulated | Unsupported | Pending
 _Asked = dict[tuple[Position, Feature, Proxy], dict[str, None]]
 
 
@@ -35,19 +36,21 @@ def check(mesh: Mesh) -> Iterator[Finding]:
     yield from _conflicts(mesh)
 
 
-def _wanting(proxy: Proxy) -> Mapping[Feature, Emulated | Unsupported]:
+def _wanting(proxy: Proxy) -> Mapping[Feature, _Wanting]:
     table = target(proxy).CAPABILITIES
     return {feature: its for feature, its in table.items() if not isinstance(its, Native)}
 
 
 def _parts(sidecar: Sidecar) -> tuple[object, ...]:
     """What may hold features, in pieces that sidecars share, so that each is walked once."""
-    outbound = (*sidecar.outbound.virtual_hosts, *sidecar.clusters)
-    return (*outbound, sidecar.inbound, sidecar.tls, sidecar.access_log)
+    listeners = (sidecar.outbound, *sidecar.locals)
+    outbound = (*(host for each in listeners for host in each.virtual_hosts), *sidecar.clusters)
+    rest = (sidecar.inbound, sidecar.outbound.tls, sidecar.tls, sidecar.access_log, sidecar.health)
+    return (*outbound, *sidecar.tcp, *rest, *sidecar.asks)
 
 
 def _finding(
-    capability: Emulated | Unsupported, feature: Feature, proxy: Proxy, at: Position, services: list[str]
+    capability: _Wanting, feature: Feature, proxy: Proxy, at: Position, services: list[str]
 ) -> Finding:
     who = f"the {proxy} sidecar{'s' if len(services) > 1 else ''} of {_listed(services)}"
     alike = f"{feature} on {proxy}"
@@ -56,6 +59,9 @@ def _finding(
             return finding("approximated-on-target", at, f"{feature} on {who}: {how}", alike=alike)
         case Unsupported(why, instead):
             return finding("unsupported-on-target", at, f"{feature} on {who}: {why}", fix=instead)
+        case Pending(meanwhile):
+            message = f"{feature} has no effect yet, on any proxy: {meanwhile}"
+            return finding("not-yet-supported", at, message, alike=str(feature))
 
 
 def _conflicts(mesh: Mesh) -> Iterator[Finding]:
@@ -99,3 +105,5 @@ def _cell(capability: Capability) -> dict[str, str]:
             return {"kind": "emulated", "how": how}
         case Unsupported(why, instead):
             return {"kind": "unsupported", "why": why, "instead": instead}
+        case Pending(meanwhile):
+            return {"kind": "not yet", "meanwhile": meanwhile}

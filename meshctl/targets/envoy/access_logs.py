@@ -55,6 +55,7 @@ def _fields(sidecar: Sidecar, direction: Literal["inbound", "outbound"]) -> Mess
         "upstream": _or_empty("%UPSTREAM_REMOTE_ADDRESS%"),
         "tries": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
         "flags": "%RESPONSE_FLAGS%",
+        "audit": "",
         "build": format_literal(sidecar.build),
     }
 

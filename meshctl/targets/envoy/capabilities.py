@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from meshctl.ir import Feature, RouteMatch, Sidecar
-from meshctl.targets.base import Capability, Conflict, Emulated, Native
+from meshctl.targets.base import NOT_YET, TO_DO, Capability, Conflict, Emulated, Native
 
 VERSION = "1.40.0"
 
@@ -59,6 +59,8 @@ def _matches_joined_header(sidecar: Sidecar) -> bool:
 
 
 CAPABILITIES: Mapping[Feature, Capability] = {
+    **NOT_YET,
+    **TO_DO,
     Feature.STATIC_DISCOVERY: Native(),
     Feature.ENDPOINT_WEIGHTS: Native(),
     Feature.HOST_ROUTING: Native(),

@@ -26,7 +26,7 @@ def outbound_cluster(cluster: Cluster, tls: TlsContext) -> orjson.Fragment:
         **load_balancing.load_balancing(cluster.load_balancing),
         "circuit_breakers": circuit_breaking.circuit_breakers(cluster.circuit_breaker),
         "load_assignment": load_assignment(cluster.name, cluster.endpoints),
-        "transport_socket": mtls.upstream(cluster.identity, tls),
+        "transport_socket": mtls.upstream(cluster.workload, tls),
         "typed_extension_protocol_options": http_protocol(cluster.idle_timeout),
     }
     return line(message)

@@ -75,6 +75,8 @@ def _path(path: PathMatch) -> Message:
             return {"prefix": "/", "case_sensitive": True}
         case PathMatchKind.PREFIX:
             return {"path_separated_prefix": path.value, "case_sensitive": True}
+        case PathMatchKind.REGEX:
+            raise NotImplementedError
         case other:
             assert_never(other)
 

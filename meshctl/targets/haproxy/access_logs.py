@@ -35,6 +35,7 @@ def access_log(sidecar: ir.Sidecar, direction: Direction) -> AccessLog | None:
         "duration_ms": "%Ta",
         "bytes_out": "%B",
         "flags": '"%ts"',
+        "audit": '""',
         "build": text(sidecar.build),
     }
     request = {

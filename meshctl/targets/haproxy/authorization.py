@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from meshctl import ir
 from meshctl.targets.haproxy import quoting
 from meshctl.targets.haproxy.quoting import Token
@@ -11,13 +9,7 @@ from meshctl.targets.haproxy.quoting import Token
 
 def callers(authorization: ir.Authorization) -> tuple[Token, ...]:
     """Lines of subjects that may call. None: nobody may."""
-    match authorization.mode:
-        case ir.AuthorizationMode.DECLARED:
-            return quoting.word_lists(
-                tuple(rule.principal.distinguished_name for rule in authorization.rules)
-            )
-        case _:
-            assert_never(authorization.mode)
+    return quoting.word_lists(tuple(rule.principal.distinguished_name for rule in authorization.rules))
 
 
 def identity_prefix(identity: ir.WorkloadIdentity) -> Token:

@@ -17,12 +17,12 @@ def tls(context: ir.TlsContext) -> Tls:
 
 def server_name(cluster: ir.Cluster) -> Token:
     """What is sent as SNI and verified in the certificate of whoever answers."""
-    return quoting.word(cluster.identity.dns_name)
+    return quoting.word(cluster.workload.dns_name)
 
 
 def server_name_sample(cluster: ir.Cluster) -> Token:
     """The same as a sample, which is what ``sni`` takes."""
-    return quoting.string(cluster.identity.dns_name)
+    return quoting.string(cluster.workload.dns_name)
 
 
 def subject(identity: ir.WorkloadIdentity) -> Token:

@@ -31,5 +31,7 @@ def _causes(condition: ir.RetryCondition, *, idempotent: bool) -> tuple[str, ...
             return ()  # HTTP/1.1 has no streams that could be refused
         case ir.RetryCondition.GATEWAY_ERROR:
             return tuple(str(status) for status in GATEWAY_ERROR_STATUSES) if idempotent else ()
+        case ir.RetryCondition.RESET | ir.RetryCondition.SERVER_ERROR | ir.RetryCondition.PER_TRY_TIMEOUT:
+            raise NotImplementedError
         case _:
             assert_never(condition)

@@ -75,6 +75,8 @@ def _path(name: str, path: ir.PathMatch) -> Iterator[Criterion]:
             return
         case ir.PathMatchKind.PREFIX:
             yield Criterion(quoting.name(name), Token("path -m beg"), (quoting.word(f"{path.value}/"),))
+        case ir.PathMatchKind.REGEX:
+            raise NotImplementedError
         case _:
             assert_never(path.kind)
 

@@ -38,6 +38,7 @@ def _line(sidecar: ir.Sidecar, direction: str, caller: str) -> Token:
         "upstream": quoting.log_variable("upstream"),
         "tries": quoting.log_number("log_tries"),
         "flags": quoting.log_variable("flags"),
+        "audit": quoting.log_text(""),
         "build": quoting.log_text(sidecar.build),
     }
     return quoting.log_format([(field, values[field]) for field in ACCESS_LOG_FIELDS])

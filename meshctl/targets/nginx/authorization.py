@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from meshctl import ir
 from meshctl.ir.mesh import IDENTITY_HEADER, UNTRUSTED_HEADERS
 from meshctl.targets.nginx import quoting
@@ -13,14 +11,10 @@ from meshctl.targets.nginx.quoting import Token
 
 def callers(authorization: ir.Authorization) -> tuple[Caller, ...]:
     """Who may call. None: nobody may. The trust domain is checked before, see :mod:`mtls`."""
-    match authorization.mode:
-        case ir.AuthorizationMode.DECLARED:
-            return tuple(
-                Caller(quoting.map_key(rule.principal.service), quoting.value(rule.principal.spiffe_id))
-                for rule in authorization.rules
-            )
-        case _:
-            assert_never(authorization.mode)
+    return tuple(
+        Caller(quoting.map_key(rule.principal.service), quoting.value(rule.principal.spiffe_id))
+        for rule in authorization.rules
+    )
 
 
 def identity_header() -> Token:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from meshctl.ir import Feature, RetryCondition, RetryPolicy, Sidecar
-from meshctl.targets.base import Capability, Conflict, Emulated, Native
+from meshctl.targets.base import NOT_YET, TO_DO, Capability, Conflict, Emulated, Native
 from meshctl.targets.nginx.retries import MOST_HOP_FAILURES
 
 CAPABILITIES: Mapping[Feature, Capability] = {
+    **NOT_YET,
+    **TO_DO,
     Feature.STATIC_DISCOVERY: Native(),
     Feature.ENDPOINT_WEIGHTS: Native(),
     Feature.HOST_ROUTING: Native(),

@@ -76,7 +76,7 @@ def _destination(
         location=quoting.location(number),
         again=quoting.location(number) if retries_connect_failure else UNAVAILABLE,
         upstream=quoting.name(cluster.name),
-        server_name=mtls.server_name(cluster.identity),
+        server_name=mtls.server_name(cluster.workload),
         limit=circuit_breaking.limit(cluster.circuit_breaker),
         attempts=retries.attempts(route.retries, after_gateway_error=after_gateway_error),
         retries_connect_failure=_YES if retries_connect_failure else _NO,

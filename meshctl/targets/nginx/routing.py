@@ -150,6 +150,8 @@ def _path(match: ir.PathMatch) -> str:
             return rf"{path}(?:\?|\z)"
         case ir.PathMatchKind.PREFIX:
             return rf"{path}(?:[/?]|\z)"
+        case ir.PathMatchKind.REGEX:
+            raise NotImplementedError
         case _:
             assert_never(match.kind)
 

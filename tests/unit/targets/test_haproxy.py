@@ -340,7 +340,7 @@ def hops(sidecar):
 def test_hops_differ_between_bundles_and_between_builds():
     one = rich()
     moved = dataclasses.replace(
-        one, outbound=dataclasses.replace(one.outbound, bind=ir.SocketAddress("127.0.0.1", 1))
+        one, outbound=dataclasses.replace(one.outbound, binds=(ir.SocketAddress("127.0.0.1", 1),))
     )
     rebuilt = dataclasses.replace(one, build="sha256:" + "1" * 64)
     assert len(hops(one)) == 3  # two backends with a deadline, and the section that answers for the silent

@@ -186,7 +186,7 @@ SIDECARS = {
         *(virtual_host(f"c{n}", route("r", (f"c{n}", 1))) for n in range(300)),
         clusters=tuple(cluster(f"c{n}", *(("10.0.0.1", 1 + m, 1) for m in range(20))) for n in range(300)),
     ),
-    "elsewhere": with_inbound(bind=ir.SocketAddress("192.0.2.1", 15006)),
+    "elsewhere": with_inbound(binds=(ir.SocketAddress("192.0.2.1", 15006),)),
 }
 
 

@@ -1,0 +1,48 @@
+"""Destinations outside the mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated
+
+from meshctl.diagnostics import Position
+from meshctl.ir.features import Feature, needs
+from meshctl.ir.mtls import TlsVersion
+
+SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+"""Where Debian keeps the CAs that the system trusts."""
+
+
+@dataclass(frozen=True, slots=True)
+class OriginTls:
+    """TLS to an external: SNI and verified DNS name, and the file of CAs (an absolute path on the host).
+
+    An empty ``server_name`` stands for the request's host, where the cluster's name follows that.
+    """
+
+    server_name: Annotated[str, needs(Feature.TLS_ORIGINATION)]
+    authorities: str
+    minimum_version: TlsVersion
+    at: Position | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """An external's side of a connection. Without ``tls`` it is plain."""
+
+    tls: OriginTls | None
+
+
+@dataclass(frozen=True, slots=True)
+class DnsName:
+    """A name whose addresses (A and AAAA) are the endpoints.
+
+    ``name`` is asked again every ``refresh``; the last good answer stays while DNS fails. An empty ``name``
+    stands for the request's own host (an address in it is used as it is), an empty ``port`` (0) for the port
+    that the request's Host names, or 80. What cannot be resolved is answered 503.
+    """
+
+    name: str
+    port: int
+    refresh: timedelta
