@@ -41,6 +41,7 @@ def register(app: typer.Typer, text: str) -> None:
 
 def build(
     spec: options.Spec = None,
+    env: options.Environment = None,
     out: options.Out = Path("build"),
     service: Annotated[
         list[str] | None, typer.Option("--service", help="Only this service's bundles.", show_default=False)
@@ -61,7 +62,7 @@ def build(
     from meshctl import pipeline
 
     where = options.location(spec)
-    validated = pipeline.validate(where, proxy=proxy)
+    validated = pipeline.validate(where, environment=env, proxy=proxy)
     findings.show(validated.findings, validated.texts, "text", to=sys.stderr)
     if validated.mesh is None:
         sys.stderr.write(f"{findings.summary(validated.findings)}; nothing was built\n")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from meshctl.cli import options
+from meshctl.diagnostics import UsageError
 
 
 class TableFormat(StrEnum):
@@ -25,6 +26,7 @@ def register(app: typer.Typer, text: str) -> None:
 
 def capabilities(
     spec: options.Spec = None,
+    env: options.Environment = None,
     form: Annotated[
         TableFormat, typer.Option("--format", help="How the table is printed.")
     ] = TableFormat.TEXT,
@@ -32,7 +34,9 @@ def capabilities(
     """The table of features by proxy; with a SPEC, what this mesh uses of it."""
     from meshctl import pipeline
 
-    rows = pipeline.capabilities(spec)
+    if env is not None and spec is None:
+        raise UsageError("without a SPEC this is the table of all features; --env has nothing to change")
+    rows = pipeline.capabilities(spec, env)
     if form is TableFormat.JSON:
         import orjson
 

@@ -50,12 +50,12 @@ def register(app: typer.Typer, text: str) -> None:
     app.add_typer(certs, name="certs")
 
 
-def init(spec: options.Spec = None, ca: Authority = None) -> int:
+def init(spec: options.Spec = None, env: options.Environment = None, ca: Authority = None) -> int:
     """Make a CA for the mesh: a root for ten years, and below it an issuing CA for one."""
     from meshctl import pipeline
 
     where = options.location(spec)
-    validated = pipeline.validate(where)
+    validated = pipeline.validate(where, environment=env)
     if validated.mesh is None:
         findings.show(validated.findings, validated.texts, "text", to=sys.stderr)
         return 2 if validated.unreadable else 1

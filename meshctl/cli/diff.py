@@ -49,6 +49,7 @@ def diff(
             "--spec", help="A file or a folder. Default: mesh.yaml or mesh/ here.", show_default=False
         ),
     ] = None,
+    env: options.Environment = None,
     rendered: Annotated[bool, typer.Option("--rendered", help="Show the files that are built, too.")] = False,
     form: Annotated[DiffFormat, typer.Option("--format", help="How it is printed.")] = DiffFormat.TEXT,
 ) -> int:
@@ -56,8 +57,8 @@ def diff(
     from meshctl import pipeline
 
     where = options.location(spec)
-    before = pipeline.validate(_at(base, where))
-    after = pipeline.validate(_at(head, where) if head else where)
+    before = pipeline.validate(_at(base, where), environment=env)
+    after = pipeline.validate(_at(head, where) if head else where, environment=env)
     unusable = [each for each in (before, after) if each.mesh is None]
     for each in unusable:
         findings.show(each.findings, each.texts, "text", to=sys.stderr)

@@ -19,6 +19,15 @@ Spec = Annotated[
         show_default=False,
     ),
 ]
+Environment = Annotated[
+    str | None,
+    typer.Option(
+        "--env",
+        metavar="NAME",
+        help="Merge environments/NAME.yaml, beside the spec, over it.",
+        show_default=False,
+    ),
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="How findings are printed.")]
 FailOnOption = Annotated[
     FailOn, typer.Option("--fail-on", help="The mildest finding that gives exit code 1.")

@@ -62,6 +62,7 @@ def register(app: typer.Typer, text: str) -> None:
 def up(
     context: typer.Context,
     spec: options.Spec = None,
+    env: options.Environment = None,
     proxy: options.ProxyOption = None,
     keep: Keep = None,
     no_apps: Annotated[
@@ -83,7 +84,8 @@ def up(
 
     gc.enable()  # this one lives long
     command: list[str] = context.meta.get(_COMMAND, [])
-    validated = pipeline.validate(options.location(spec), proxy=proxy, on_loopback=True)
+    where = options.location(spec)
+    validated = pipeline.validate(where, environment=env, proxy=proxy, on_loopback=True)
     _tell_findings(validated)
     if validated.mesh is None:
         return 2 if validated.unreadable else 1

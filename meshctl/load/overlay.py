@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TypeGuard
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Related
+from meshctl.load import limits
 from meshctl.load.text import brief
 from meshctl.spec.source import Node, Origin, Positions
 
 Mapping = dict[str, Node]
 
-_NOTHING = "there is no `{}` here in the spec that this null could delete"
+_MOST_CANDIDATES = 200
+_LONGEST_SUGGESTED = 100
 
 
 def overlay(base: Mapping, over: Mapping, positions: Positions) -> tuple[Mapping, list[Finding]]:
@@ -47,12 +50,24 @@ class _Overlay:
             if key in base:
                 continue
             if after is None:
-                at = self._positions.key(over, key)
-                self.findings.append(finding("nothing-to-delete", at, _NOTHING.format(brief(key))))
+                self._nothing(base, over, key)
                 continue
             made[key], origins[key] = self._value(None, after), (over, key)
         self._positions.derive(made, base or over, origins, others)
         return made
+
+    def _nothing(self, base: Mapping, over: Mapping, key: str) -> None:
+        if len(self.findings) >= limits.FAULTS:
+            return
+        kept = (
+            [each for each in base if each not in over and len(each) <= _LONGEST_SUGGESTED]
+            if len(base) <= _MOST_CANDIDATES
+            else []
+        )
+        close = get_close_matches(key[:_LONGEST_SUGGESTED], kept, n=1)
+        message = f"there is no `{brief(key)}` here in the spec that this null could delete"
+        fix = f"Did you mean `{brief(close[0])}`?" if close else ""
+        self.findings.append(finding("nothing-to-delete", self._positions.key(over, key), message, fix=fix))
 
     def _value(self, before: Node, after: Node) -> Node:
         if isinstance(after, dict):
@@ -85,6 +100,8 @@ class _Overlay:
         return made
 
     def _twice(self, over: list[Mapping], index: int, before: int) -> None:
+        if len(self.findings) >= limits.FAULTS:
+            return
         first = self._positions.key(over, before)
         related = (Related(first, "the first one"),) if first else ()
         message = f"`{brief(over[index]['name'])}` is defined twice"

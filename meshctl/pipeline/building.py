@@ -78,6 +78,7 @@ def _manifest(mesh: ir.Mesh, validated: Validated) -> dict[str, object]:
     return {
         "meshctl": __version__,
         "mesh": mesh.name,
+        **({"environment": validated.environment} if validated.environment else {}),
         "spec": validated.digest,
         "waivers": sorted({f"{each.slug}: {each.waived}" for each in validated.findings if each.waived}),
         "proxies": {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 UNREADABLE = frozenset({"yaml-syntax", "unreadable-file", "too-large"})
 """Slugs of findings that say that a file could not be read at all; they give exit code 2."""
 
-_NOTHING_LOST = frozenset({"duplicate-key", "duplicate-definition"})
+_NOTHING_LOST = frozenset({"duplicate-key", "duplicate-definition", "nothing-to-delete"})
 _ECHOES = frozenset({"missing-key", "empty-value"})
 
 
@@ -30,6 +30,8 @@ class Loaded:
     spec: Spec | None
     source: Source
     """What could be read of it, whatever its shape."""
+    read: SpecSource
+    """The same as its files, beside other environments."""
     findings: tuple[Finding, ...]
     texts: Mapping[str, str]
     """Every file by the name that findings use, so that they can show the line."""
@@ -37,6 +39,8 @@ class Loaded:
     """``sha256:…`` of all files' contents, wherever they are."""
     unreadable: bool = False
     """Whether any file is not readable YAML."""
+    environment: str | None = None
+    """What was merged over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,12 @@ class Validated:
     findings: tuple[Finding, ...]
     texts: Mapping[str, str]
     digest: str
+    source: Source
+    """What could be read of it, whatever its shape."""
     unreadable: bool = False
     """Whether the files themselves could not be read, let alone understood."""
-    source: Source | None = None
-    """What could be read of it, whatever its shape."""
+    environment: str | None = None
+    """What was merged over the spec."""
 
     def require(self) -> ir.Mesh:
         """The mesh; raises FindingsError when there is none."""
@@ -60,17 +66,17 @@ class Validated:
         return self.mesh
 
 
-def load(location: str) -> Loaded:
-    """Read a file, a folder or ``REV:path``. Raises UsageError when there is nothing to read.
+def load(location: str, environment: str | None = None) -> Loaded:
+    """Read a file, a folder or ``REV:path``, and merge the environment over it.
 
-    A file that cannot be read does not hide faults of shape in the others.
+    Raises UsageError when there is nothing to read, or no such environment. A file that cannot be read does not hide faults of shape in the others.
     """
     from meshctl.load import read_spec
     from meshctl.load.files import shown
     from meshctl.load.shape import shape
     from meshctl.spec import Source, Spec
 
-    read = read_spec(location)
+    read = read_spec(location, environment)
     digest = "sha256:" + hashlib.sha256(repr(sorted(read.blobs.values())).encode()).hexdigest()
     source = Source(read.positions, read.data)
     written, faults = shape(source) if read.data or not read.findings else (None, ())
@@ -78,7 +84,8 @@ def load(location: str) -> Loaded:
     unreadable = any(each.slug in UNREADABLE for each in read.findings)
     top = Position(next(iter(read.texts)) if len(read.texts) == 1 else shown(location), 1, 1)
     found = (dataclasses.replace(each, at=each.at or top) for each in _sound(faults, read))
-    return Loaded(spec, source, in_order((*read.findings, *found)), read.texts, digest, unreadable)
+    findings = in_order((*read.findings, *found))
+    return Loaded(spec, source, read, findings, read.texts, digest, unreadable, environment)
 
 
 def _sound(faults: Iterable[Finding], read: SpecSource) -> Iterator[Finding]:
@@ -91,21 +98,34 @@ def _sound(faults: Iterable[Finding], read: SpecSource) -> Iterator[Finding]:
 
 
 def validate(
-    location: str, *, proxy: str | None = None, on_loopback: bool = False, today: date | None = None
+    location: str,
+    *,
+    environment: str | None = None,
+    proxy: str | None = None,
+    on_loopback: bool = False,
+    today: date | None = None,
 ) -> Validated:
     """Shape, references, meaning, and what the chosen proxies can do; all findings at once.
 
-    ``proxy`` takes the place of every sidecar's, ``on_loopback`` moves all of it onto one machine.
-    With ``today`` expired waivers are findings too, and the mesh has no build ids: dates never keep a
-    spec from being built, and who asks about them does not build.
+    ``environment`` is merged over the spec, ``proxy`` takes the place of every sidecar's, ``on_loopback``
+    moves all of it onto one machine. With ``today`` expired waivers and environments that share a trust
+    domain are findings too, and the mesh has no build ids: dates and other environments never keep a spec
+    from being built, and who asks about them does not build.
     """
     from meshctl import resolve
 
-    validated = check(load(location), proxy=proxy, on_loopback=on_loopback, builds=today is None)
+    loaded = load(location, environment)
+    validated = check(loaded, proxy=proxy, on_loopback=on_loopback, builds=today is None)
     if today is None or validated.spec is None:
         return validated
-    findings = in_order((*validated.findings, *resolve.expired(validated.spec, today)))
-    return dataclasses.replace(validated, findings=findings)
+    compared = loaded.read.compare_environments()
+    between = resolve.waive(compared.findings, validated.spec, errors={"shared-trust-domain"})
+    return dataclasses.replace(
+        validated,
+        findings=in_order((*validated.findings, *between, *resolve.expired(validated.spec, today))),
+        texts={**compared.texts, **validated.texts},
+        unreadable=any(each.slug in UNREADABLE for each in between),
+    )
 
 
 def check(
@@ -117,7 +137,14 @@ def check(
 
     if loaded.spec is None:
         return Validated(
-            None, None, loaded.findings, loaded.texts, loaded.digest, loaded.unreadable, loaded.source
+            None,
+            None,
+            loaded.findings,
+            loaded.texts,
+            loaded.digest,
+            loaded.source,
+            loaded.unreadable,
+            loaded.environment,
         )
     spec = resolve.with_proxy(loaded.spec, proxy) if proxy else loaded.spec
     resolution = resolve.resolve(resolve.loopback(spec) if on_loopback else spec, builds=builds)
@@ -128,7 +155,15 @@ def check(
     found = in_order(resolve.waive(findings, spec))
     if any(each.is_error for each in found):
         mesh = None
-    return Validated(spec, mesh, found, loaded.texts, loaded.digest, source=loaded.source)
+    return Validated(
+        spec,
+        mesh,
+        found,
+        loaded.texts,
+        loaded.digest,
+        loaded.source,
+        environment=loaded.environment,
+    )
 
 
 def resolved_json(mesh: ir.Mesh) -> str:
@@ -140,10 +175,10 @@ def resolved_json(mesh: ir.Mesh) -> str:
     return orjson.dumps(mesh, default=plain, option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
-def capabilities(location: str | None = None) -> list[dict[str, object]]:
+def capabilities(location: str | None = None, environment: str | None = None) -> list[dict[str, object]]:
     """A row for each feature: what each proxy makes of it; with a spec, only what its mesh uses."""
     from meshctl.targets.check import table
 
     if location is None:
         return table()
-    return table(validate(location).require())
+    return table(validate(location, environment=environment).require())

@@ -91,8 +91,7 @@ class Owners:
     def __init__(self, source: Source) -> None:
         self._starts: dict[str, list[tuple[int, int, str]]] = {}
         for section, name in _blocks(source):
-            at = (source[section] if name else source).at(name or section)
-            if at is not None:
+            for at in (source[section] if name else source).places(name or section):
                 self._starts.setdefault(at.file, []).append((at.line, at.column, name))
         for starts in self._starts.values():
             starts.sort()

@@ -1,7 +1,8 @@
 """One spec for each kind of mistake, and every kind has one: what is told, where, and with which exit code.
 
 The first line of a case's ``mesh.yaml`` says what must be found: ``# expect: CODE LINE:COLUMN``, after a file
-where it is another one, and ``lint`` at the end where `validate` alone does not look for it.
+where it is another one, ``lint`` at the end where `validate` alone does not look for it, and ``--env NAME`` where
+an environment makes the mistake.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from meshctl.cli.app import run
 ROOT = Path(__file__).resolve().parents[2]
 CASES = sorted((Path(__file__).parent / "mistakes").iterdir())
 EXPECTED = re.compile(
-    r"# expect: (?P<code>MSH\d{4}) (?:(?P<file>\S+):)?(?P<line>\d+):(?P<column>\d+)(?P<lint> lint)?"
+    r"# expect: (?P<code>MSH\d{4}) (?:(?P<file>\S+):)?(?P<line>\d+):(?P<column>\d+)(?P<lint> lint)?( --env (?P<env>\S+))?"
 )
 UNREADABLE = {"yaml-syntax", "unreadable-file", "too-large"}
 
@@ -53,13 +54,18 @@ def expectation(case):
     found = EXPECTED.fullmatch(first)
     assert found, f"{case.name}: {first}"
     place = {"file": found["file"] or "mesh.yaml", "line": int(found["line"]), "column": int(found["column"])}
-    return found["code"], place, "lint" if found["lint"] else "validate"
+    return found["code"], place, "lint" if found["lint"] else "validate", found["env"]
+
+
+def environment(case):
+    *_, name = expectation(case)
+    return ("--env", name) if name else ()
 
 
 def command(case, *more):
-    _, _, name = expectation(case)
+    _, _, name, _ = expectation(case)
     policies = ("--policies", "policies") if (case / "policies").is_dir() else ()
-    return [name, "mesh.yaml", *policies, *more]
+    return [name, "mesh.yaml", *environment(case), *policies, *more]
 
 
 @pytest.fixture
@@ -87,7 +93,7 @@ def test_a_code_without_a_case_is_tested_elsewhere(name):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_mistake_is_told_at_its_place(case, at, capsys):
-    code, place, _ = expectation(case)
+    code, place, *_ = expectation(case)
     at(case)
     ended = run(command(case, "--format", "json"))
     document = json.loads(capsys.readouterr().out)
@@ -117,7 +123,7 @@ def test_the_exit_code_does_not_depend_on_the_format(case, at, capsys):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_what_is_printed_is_safe_to_print(case, at, capsys):
-    code, place, _ = expectation(case)
+    code, place, *_ = expectation(case)
     at(case)
     run(command(case))
     text = capsys.readouterr()
@@ -145,7 +151,7 @@ def test_a_build_that_fails_changes_no_file(case, at, capsys):
     out = Path("build")
     out.mkdir()
     (out / "kept").write_text("kept")
-    ended = run(["build", "mesh.yaml", "--verify", "none"])
+    ended = run(["build", "mesh.yaml", *environment(case), "--verify", "none"])
     made = sorted(str(path.relative_to(out)) for path in out.rglob("*"))
     assert ended in (0, 1, 2)
     assert (made == ["kept"]) == (ended != 0)
