@@ -20,6 +20,7 @@ def register(app: typer.Typer, text: str) -> None:
 
 def lint(
     spec: options.Spec = None,
+    env: options.Environment = None,
     policies: Annotated[
         Path | None,
         typer.Option("--policies", help="A folder with policies of your own.", show_default=False),
@@ -30,7 +31,8 @@ def lint(
     """What `validate` finds, and what the policies do."""
     from meshctl import pipeline
 
-    linted = pipeline.lint(options.location(spec), today=datetime.now(UTC).date(), policies=policies)
+    today = datetime.now(UTC).date()
+    linted = pipeline.lint(options.location(spec), today=today, environment=env, policies=policies)
     findings.show(linted.findings, linted.texts, form)
     sys.stderr.write(f"{findings.summary(linted.findings)}\n")
     if linted.unreadable:

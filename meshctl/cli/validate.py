@@ -18,6 +18,7 @@ def register(app: typer.Typer, text: str) -> None:
 
 def validate(
     spec: options.Spec = None,
+    env: options.Environment = None,
     form: options.FormatOption = Format.TEXT,
     fail_on: options.FailOnOption = FailOn.ERROR,
     proxy: options.ProxyOption = None,
@@ -25,7 +26,8 @@ def validate(
     """All findings at once, in the order of their places."""
     from meshctl import pipeline
 
-    validated = pipeline.validate(options.location(spec), proxy=proxy, today=datetime.now(UTC).date())
+    today = datetime.now(UTC).date()
+    validated = pipeline.validate(options.location(spec), environment=env, proxy=proxy, today=today)
     findings.show(validated.findings, validated.texts, form)
     services = len(validated.mesh.sidecars) if validated.mesh else 0
     told = f"{services} sidecar{'s' if services != 1 else ''}, " if validated.mesh else ""

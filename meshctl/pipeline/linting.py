@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from meshctl.lint import PolicySet
 
 
-def lint(location: str, *, today: date, policies: Path | None = None) -> Validated:
+def lint(
+    location: str, *, today: date, environment: str | None = None, policies: Path | None = None
+) -> Validated:
     """What :func:`validate` finds, and what the built-in policies and those below ``policies`` do."""
     from meshctl import lint, resolve
     from meshctl.catalogue import CODES
 
-    validated = validate(location, today=today)
+    validated = validate(location, environment=environment, today=today)
     rules, texts = _policies(policies)
     spec, mesh = validated.spec, validated.mesh
     unreadable = validated.unreadable or any(each.slug in UNREADABLE for each in rules.findings)
