@@ -62,7 +62,7 @@ def read_environments(folder: str) -> SpecFiles:
     location = _below(folder, ENVIRONMENTS)
     revision, _, path = location.partition(":")
     entries = [each for each in _entries(location, revision, path) if each.path or each.mode == _LINK]
-    return dataclasses.replace(_Revision(location, entries).read(), folder=location)
+    return dataclasses.replace(_Revision(location, entries, each_once=False).read(), folder=location)
 
 
 def _below(location: str, path: str) -> str:
@@ -118,10 +118,11 @@ def _blobs(ids: Sequence[str]) -> dict[str, bytes]:
 
 
 class _Revision:
-    """The choice of files from one listing."""
+    """The choice of files from one listing. With ``each_once`` a file has one name, whatever links there are."""
 
-    def __init__(self, location: str, entries: list[_Entry]) -> None:
+    def __init__(self, location: str, entries: list[_Entry], *, each_once: bool = True) -> None:
         self._location = location
+        self._each_once = each_once
         self._by_path = {entry.path: entry for entry in entries}
         self._findings: list[Finding] = []
 
@@ -135,7 +136,7 @@ class _Revision:
         return SpecFiles(files, tuple(self._findings), self._folder())
 
     def _followed(self, chosen: list[_Entry]) -> list[_Entry]:
-        """The entries with symbolic links replaced by what they lead to, each file once."""
+        """The entries with symbolic links replaced by what they lead to."""
         links = _blobs([entry.blob for entry in chosen if entry.mode == _LINK])
         found: dict[str, _Entry] = {}
         for entry in chosen:
@@ -149,7 +150,8 @@ class _Revision:
                 message = "a symbolic link leads out of the spec's folder, or to no regular file"
                 self._findings.append(finding("unreadable-file", self._start(entry.path), message))
             else:
-                found.setdefault(path, _Entry(target.mode, target.blob, target.size, entry.path))
+                followed = _Entry(target.mode, target.blob, target.size, entry.path)
+                found.setdefault(path if self._each_once else entry.path, followed)
         return list(found.values())
 
     def _bounded(self, entries: list[_Entry]) -> list[_Entry]:

@@ -46,7 +46,9 @@ def read_environments(folder: str) -> SpecFiles:
     location = ENVIRONMENTS if folder in ("", ".") else f"{folder.rstrip('/')}/{ENVIRONMENTS}"
     if Path(location).is_symlink():
         return SpecFiles((), (_unreadable(location, _FOLDER_LINK),), location)
-    return _Folder(location).read() if Path(location).is_dir() else SpecFiles((), (), location)
+    if not Path(location).is_dir():
+        return SpecFiles((), (), location)
+    return _Folder(location, each_once=False).read()
 
 
 def read_regular(name: str, path: str) -> SourceFile | Finding:
@@ -79,10 +81,11 @@ def _unreadable(name: str, message: str) -> Finding:
 
 
 class _Folder:
-    """The walk over one spec folder."""
+    """The walk over one folder. With ``each_once`` a file that links name, too, is read under one name."""
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, *, each_once: bool = True) -> None:
         self._location = location
+        self._each_once = each_once
         self._prefix = "" if location == "." else location.rstrip("/") + "/"
         self._root = os.path.realpath(location)
         self._findings: list[Finding] = []
@@ -96,7 +99,7 @@ class _Folder:
             return SpecFiles((), (self._too_much(f"{limits.FILES:,} files"),), self._location)
         for path in paths:
             real = self._inside(path)
-            if real is None or real in seen:
+            if real is None or (self._each_once and real in seen):
                 continue
             seen.add(real)
             file = self._file(path, real)
