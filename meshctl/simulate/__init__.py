@@ -3,7 +3,9 @@
 Written from docs/wire-contract.md and never from an emitter, so that the two can disagree.
 """
 
+from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Backend, Outcome
-from meshctl.simulate.request import Request, answer, receive, request
+from meshctl.simulate.request import answer, connect, probe, receive, request
+from meshctl.simulate.retries import tries_again
 
-__all__ = ["Backend", "Outcome", "Request", "answer", "receive", "request"]
+__all__ = ["Backend", "Outcome", "Request", "answer", "connect", "probe", "receive", "request", "tries_again"]

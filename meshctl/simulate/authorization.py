@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-from meshctl.ir import InboundListener, WorkloadIdentity
+from meshctl.ir import AuthorizationRule, InboundListener, WorkloadIdentity
+from meshctl.simulate.matching import takes_headers, takes_path
+from meshctl.simulate.message import Request
 
 
-def permits(inbound: InboundListener, caller: WorkloadIdentity) -> bool:
-    """By the whole identity; without a rule nobody gets in."""
-    return any(rule.principal == caller for rule in inbound.authorization.rules)
+def refuses(inbound: InboundListener, caller: WorkloadIdentity, request: Request | None) -> bool:
+    """Exempt, deny, allow, and else refused. A TCP connection has no ``request``."""
+    its = inbound.authorization
+    if any(_holds(rule, caller, request) for rule in its.exempt):
+        return False
+    if any(_holds(rule, caller, request) for rule in its.deny):
+        return True
+    return not any(_holds(rule, caller, request) for rule in its.rules)
+
+
+def _holds(rule: AuthorizationRule, caller: WorkloadIdentity, request: Request | None) -> bool:
+    if not rule.anyone and caller not in rule.principals:
+        return False
+    if request is None:
+        return True
+    return (
+        (not rule.methods or request.method in rule.methods)
+        and (not rule.paths or any(takes_path(each, request.path) for each in rule.paths))
+        and all(takes_headers(each, request.headers) for each in rule.headers)
+    )

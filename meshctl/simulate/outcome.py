@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
 
-from meshctl.ir import RetryCondition, WorkloadIdentity
+from meshctl.ir import HeaderChanges, RetryCondition, WorkloadIdentity
+from meshctl.simulate.message import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +16,14 @@ class Backend:
 
     cluster: str
     share: Fraction
-    callee: WorkloadIdentity
+    callee: WorkloadIdentity | None
+    """None for what is outside the mesh."""
     status: int | None
     reason: str = ""
+    received: Request | None = None
+    """What the application sees; None where it sees nothing."""
+    audited: bool = False
+    """The callee would refuse it, but only writes so to its access log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +35,24 @@ class Outcome:
 
     status: int | None = None
     reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Of an answer that a route gives: Location and what the route adds."""
+    body: str = ""
+    closed: bool = False
+    """A connection that ends without an answer; ``reason`` says why."""
     virtual_host: str = ""
-    """The callee's service name."""
+    """The service, external or gateway whose routes these are; empty for hosts outside of all of them."""
     route: str = ""
     backends: tuple[Backend, ...] = ()
+    response_headers: HeaderChanges = field(default_factory=HeaderChanges)
+    """What the route changes on an application's answer."""
     timeout: timedelta | None = None
     """Over all tries; None: no limit."""
+    per_try_timeout: timedelta | None = None
+    body_timeout: timedelta | None = None
+    streaming: bool = False
     attempts: int = 0
     """Tries after the first that this request's method may get."""
     retry_on: tuple[RetryCondition, ...] = ()
+    retry_statuses: tuple[int, ...] = ()
+    """Answers that are tried again besides those that ``retry_on`` names."""

@@ -1,30 +1,19 @@
 """One request through its caller's sidecar and the callee's, as docs/wire-contract.md says.
 
-Assumes that every sidecar is up; what failing endpoints do is told by the policy in the outcome.
+Assumes that every sidecar is up; what failing endpoints do is told by the policy in the outcome. A gateway is
+a caller like a service.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from fractions import Fraction
 
 from meshctl.diagnostics import UsageError
-from meshctl.ir import Mesh, Route, Sidecar
-from meshctl.simulate import authorization, paths, retries, routing, splitting, timeouts
-from meshctl.simulate.outcome import Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What an application sends. Header lines in order, ``Host`` among them."""
-
-    method: str
-    target: str
-    headers: tuple[tuple[str, str], ...]
-
-    def values(self, name: str) -> list[str]:
-        """The lines of a header, its name in lower case."""
-        return [value for each, value in self.headers if each.lower() == name]
+from meshctl.ir import Mesh, OutboundListener, Route, Sidecar
+from meshctl.simulate import egress, filters, health, inbound, retries, routing, splitting, tcp, timeouts
+from meshctl.simulate.message import Request
+from meshctl.simulate.outcome import Backend, Outcome
 
 
 def request(
@@ -38,48 +27,70 @@ def request(
     scheme, separator, rest = url.partition("://")
     if scheme != "http" or not separator:
         raise UsageError(f"`{url}` is not a URL of the form http://host/path")
-    end = min((index for index in map(rest.find, "/?#") if index >= 0), default=len(rest))
-    host, target = rest[:end], rest[end:]
-    if not host:
+    if not rest or rest[0] in "/?#":
         raise UsageError(f"`{url}` names no host")
-    if not target.startswith("/"):
-        target = f"/{target}"
-    return answer(mesh, caller, Request(method, target, (("Host", host), *headers)))
+    asked = Request(method, url, ()).in_origin_form()
+    return answer(mesh, caller, Request(method, asked.target, (*asked.headers, *headers)))
 
 
-def answer(mesh: Mesh, caller: str, request: Request) -> Outcome:
-    """What becomes of a request to the caller's own sidecar. Raises UsageError for an unknown caller."""
+def answer(mesh: Mesh, caller: str, request: Request, local_port: str = "") -> Outcome:
+    """What becomes of a request to the caller's own sidecar, or to the local port that it has for a callee.
+
+    Raises UsageError for an unknown caller and for a callee without a local port.
+    """
     sidecar = _sidecar(mesh, caller)
-    refused = _gate(request)
+    listener = _local_port(sidecar, local_port) if local_port else sidecar.outbound
+    if request.method == "CONNECT":
+        return Outcome(405, "CONNECT is refused")
+    request = request.in_origin_form()
+    refused = inbound.gate(request)
     if refused:
-        return refused
-    host = routing.virtual_host(sidecar.outbound, request.values("host")[0])
-    if isinstance(host, int):
-        name = routing.hostname(request.values("host")[0])
-        return Outcome(host, f"`{caller}` does not call `{name}`" if host == 403 else f"no host `{name}`")
-    path = request.target.partition("?")[0]
-    route = routing.route(host, request.method, path, request.headers)
+        return Outcome(400, refused)
+    name = filters.hostname(request.values("host")[0])
+    host = routing.virtual_host(listener, name)
+    if host is None:
+        found = egress.unknown(listener, name)
+        if isinstance(found, int):
+            why = f"`{caller}` does not call `{name}`" if found == 403 else f"no host `{name}`"
+            return Outcome(found, why)
+        return _follow(mesh, sidecar, listener, "", found, request)
+    route = routing.route(host, request)
     if route is None:
         return Outcome(404, f"no route of `{host.service}` matches", virtual_host=host.service)
-    return _outcome(mesh, sidecar, host.service, route, request.method)
+    return _follow(mesh, sidecar, listener, host.service, route, request)
 
 
 def receive(mesh: Mesh, caller: str, callee: str, request: Request) -> Outcome:
     """What the callee's sidecar makes of a request straight from the caller's certificate."""
-    inbound = _sidecar(mesh, callee).inbound
-    if inbound is None:
+    own = _sidecar(mesh, callee)
+    if own.inbound is None:
         raise UsageError(f"nothing listens for `{callee}`")
-    refused = _gate(request)
-    if refused:
-        return refused
-    if not authorization.permits(inbound, _sidecar(mesh, caller).identity):
-        return Outcome(403, f"`{callee}` does not let `{caller}` in")
-    return Outcome()
+    taken = inbound.take(callee, own.inbound, _sidecar(mesh, caller).identity, request.in_origin_form())
+    backend = Backend(
+        callee, Fraction(1), own.identity, taken.status, taken.reason, taken.received, audited=taken.audited
+    )
+    return Outcome(taken.status, taken.reason, backends=(backend,))
 
 
-def _outcome(mesh: Mesh, caller: Sidecar, host: str, route: Route, method: str) -> Outcome:
-    backends = splitting.backends(mesh, caller, route)
-    statuses = {each.status for each in backends} if backends else {503}
+def probe(mesh: Mesh, service: str, request: Request) -> Outcome:
+    """What the health listener of a service answers. Raises UsageError where there is none."""
+    return health.probe(_sidecar(mesh, service), request)
+
+
+def connect(mesh: Mesh, caller: str, callee: str) -> Outcome:
+    """What becomes of a connection to the caller's TCP local port. Raises UsageError where there is none."""
+    return tcp.connect(mesh, _sidecar(mesh, caller), callee)
+
+
+def _follow(
+    mesh: Mesh, caller: Sidecar, listener: OutboundListener, host: str, route: Route, request: Request
+) -> Outcome:
+    if route.answer is not None:
+        answered, headers, body = filters.answer(route, route.answer, request, listener)
+        why = f"route `{route.name}` answers"
+        return Outcome(answered, why, headers, body, virtual_host=host, route=route.name)
+    backends = splitting.backends(mesh, caller, route, filters.changed(route, request.next_hop()))
+    statuses: set[int | None] = {each.status for each in backends} if backends else {503}
     status = statuses.pop() if len(statuses) == 1 else None
     reasons = (each.reason for each in backends) if backends else [f"route `{route.name}` has no backend"]
     return Outcome(
@@ -88,22 +99,22 @@ def _outcome(mesh: Mesh, caller: Sidecar, host: str, route: Route, method: str) 
         virtual_host=host,
         route=route.name,
         backends=backends,
+        response_headers=route.response_headers,
         timeout=timeouts.limit(route.timeout),
-        attempts=retries.attempts(route.retries, method),
-        retry_on=retries.conditions(route.retries, method),
+        per_try_timeout=timeouts.limit(route.retries.per_try_timeout),
+        body_timeout=timeouts.limit(route.body_timeout),
+        streaming=route.streaming,
+        attempts=retries.attempts(route.retries, request.method),
+        retry_on=retries.conditions(route.retries, request.method),
+        retry_statuses=retries.statuses(route.retries, request.method),
     )
 
 
-def _gate(request: Request) -> Outcome | None:
-    """Both ends refuse what proxies would read in different ways."""
-    why = paths.refusal(request.target)
-    if why:
-        return Outcome(400, f"the path is not canonical: {why}")
-    if len(request.values("host")) != 1:
-        return Outcome(400, "there is not exactly one Host line")
-    if request.values("content-length") and request.values("transfer-encoding"):
-        return Outcome(400, "both Content-Length and Transfer-Encoding")
-    return None
+def _local_port(sidecar: Sidecar, callee: str) -> OutboundListener:
+    for each in sidecar.locals:
+        if any(host.service == callee for host in each.virtual_hosts):
+            return each
+    raise UsageError(f"`{sidecar.service}` has no local port for `{callee}`")
 
 
 def _sidecar(mesh: Mesh, service: str) -> Sidecar:

@@ -2,56 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from typing import assert_never
-
-from meshctl.ir import HeaderMatch, OutboundListener, PathMatch, PathMatchKind, Route, RouteMatch, VirtualHost
-
-_PORT = re.compile(r":[0-9]*\Z")
-
-Headers = Sequence[tuple[str, str]]
-"""Lines in the order in which they came, names in any case."""
+from meshctl.ir import OutboundListener, Route, RouteMatch, VirtualHost
+from meshctl.simulate.matching import takes_headers, takes_path, takes_query
+from meshctl.simulate.message import Request
 
 
-def hostname(host: str) -> str:
-    """A Host header's value without port and root dot, in lower case."""
-    return _PORT.sub("", host).removesuffix(".").lower()
+def virtual_host(outbound: OutboundListener, name: str) -> VirtualHost | None:
+    """The virtual host of that name: exact, then the longest wildcard, then the one for every host."""
+    hosts = {pattern: each for each in outbound.virtual_hosts for pattern in each.hostnames}
+    if name in hosts:
+        return hosts[name]
+    labels = name.split(".")
+    for first in range(1, len(labels)):
+        found = hosts.get(f"*.{'.'.join(labels[first:])}")
+        if found is not None:
+            return found
+    return hosts.get("*")
 
 
-def virtual_host(outbound: OutboundListener, host: str) -> VirtualHost | int:
-    """The virtual host of that name, or the status of the answer where there is none."""
-    name = hostname(host)
-    for each in outbound.virtual_hosts:
-        if name in each.hostnames:
-            return each
-    of_the_mesh = "." not in name or name.endswith(f".{outbound.domain}")
-    return 403 if of_the_mesh else 404
+def route(host: VirtualHost, request: Request) -> Route | None:
+    """The first route in order that matches."""
+    return next((each for each in host.routes if _matches(each.match, request)), None)
 
 
-def route(host: VirtualHost, method: str, path: str, headers: Headers) -> Route | None:
-    """The first route in order that matches. ``path`` is without the query."""
-    return next((each for each in host.routes if _matches(each.match, method, path, headers)), None)
-
-
-def _matches(match: RouteMatch, method: str, path: str, headers: Headers) -> bool:
+def _matches(match: RouteMatch, request: Request) -> bool:
     return (
-        _takes_path(match.path, path)
-        and (not match.methods or method in match.methods)
-        and all(_takes_headers(each, headers) for each in match.headers)
+        takes_path(match.path, request.path)
+        and (not match.methods or request.method in match.methods)
+        and all(takes_headers(each, request.headers) for each in match.headers)
+        and all(takes_query(each, request.query) for each in match.queries)
     )
-
-
-def _takes_path(match: PathMatch, path: str) -> bool:
-    match match.kind:
-        case PathMatchKind.EXACT:
-            return path == match.value
-        case PathMatchKind.PREFIX:
-            return match.takes_everything or path == match.value or path.startswith(f"{match.value}/")
-        case PathMatchKind.REGEX:
-            raise NotImplementedError
-    assert_never(match.kind)
-
-
-def _takes_headers(match: HeaderMatch, headers: Headers) -> bool:
-    return any(name.lower() == match.name and value == match.value for name, value in headers)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from meshctl.ir import Timeout
+from meshctl.ir import BodyTimeout, PerTryTimeout, Timeout
 
 
-def limit(timeout: Timeout) -> timedelta | None:
-    """The whole request's time over all tries; None where it is switched off."""
+def limit(timeout: Timeout | PerTryTimeout | BodyTimeout) -> timedelta | None:
+    """The time; None where it is switched off."""
     return timeout.duration or None

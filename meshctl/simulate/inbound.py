@@ -1,0 +1,44 @@
+"""What a callee's sidecar makes of a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from meshctl.ir import InboundListener, WorkloadIdentity
+from meshctl.ir.mesh import IDENTITY_HEADER
+from meshctl.simulate import authorization, paths
+from meshctl.simulate.message import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """``received`` is what the application sees; without it ``status`` is the sidecar's answer."""
+
+    status: int | None = None
+    reason: str = ""
+    received: Request | None = None
+    audited: bool = False
+
+
+def take(service: str, listener: InboundListener, caller: WorkloadIdentity, request: Request) -> Taken:
+    """The gate, authorization, and the caller's name told to the application."""
+    reason = gate(request)
+    if reason:
+        return Taken(400, reason)
+    refused = authorization.refuses(listener, caller, request)
+    if refused and not listener.authorization.audit:
+        return Taken(403, f"`{service}` does not let `{caller.service}` in")
+    received = request.next_hop().without_claims().with_header(IDENTITY_HEADER, caller.spiffe_id)
+    return Taken(received=received, audited=refused)
+
+
+def gate(request: Request) -> str:
+    """Why both ends refuse a request that proxies would read in different ways, or an empty text."""
+    why = paths.refusal(request.target)
+    if why:
+        return f"the path is not canonical: {why}"
+    if len(request.values("host")) != 1:
+        return "there is not exactly one Host line"
+    if request.values("content-length") and request.values("transfer-encoding"):
+        return "both Content-Length and Transfer-Encoding"
+    return ""
