@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from meshctl.cli import findings, options
+from meshctl.cli.findings import Format
 from meshctl.diagnostics import UsageError
 
 if TYPE_CHECKING:
+    from meshctl import ir
     from meshctl.pipeline import Built
 
 _SHOWN = 20
@@ -57,50 +60,65 @@ def build(
     emit: Annotated[
         Emit, typer.Option(help="Write files, or print the resolved model as JSON.")
     ] = Emit.FILES,
+    *,
+    form: options.FormatOption = Format.TEXT,
 ) -> int:
-    """Validate, compile, verify, and write what changed; print it."""
+    """Validate, compile, verify, and write what changed; print it, or the findings for a machine."""
     from meshctl import pipeline
 
     where = options.location(spec)
     validated = pipeline.validate(where, environment=env, proxy=proxy)
-    findings.show(validated.findings, validated.texts, "text", to=sys.stderr)
+    # A document has standard output for itself.
+    is_document = form is not Format.TEXT and emit is Emit.FILES
+    findings.report(validated, form, "build", where, to=sys.stdout if is_document else sys.stderr)
     if validated.mesh is None:
-        sys.stderr.write(f"{findings.summary(validated.findings)}; nothing was built\n")
+        sys.stderr.write(f"{findings.outcome(validated)}; nothing was built\n")
         return 2 if validated.unreadable else 1
     if emit is Emit.IR:
         sys.stdout.write(pipeline.resolved_json(validated.mesh))
         return 0
-    unknown = sorted(set(service or ()) - {each.service for each in validated.mesh.sidecars})
-    if unknown:
-        raise UsageError(f"there is no service named {', '.join(unknown)} in the spec")
-    default_ca = options.beside(where) / options.CA_FOLDER
+    _require_known(service or (), validated.mesh)
+    authority = ca or _default_authority(where)
     built = pipeline.build(
         validated,
         out,
         now=datetime.now(UTC),
         services=tuple(service or ()),
-        authority=ca or (default_ca if default_ca.is_dir() else None),
+        authority=authority,
         verify=verify.value,
     )
-    _tell(built, out)
-    if not ca and not default_ca.is_dir():
-        sys.stderr.write(
-            "No CA is at hand, so no certificates were issued: run `meshctl certs init` once and build again, "
-            f"or sign the identities in {out}/{pipeline.IDENTITIES} by your own means.\n"
-        )
+    _tell(built, out, to=sys.stderr if is_document else sys.stdout)
+    if authority is None:
+        _tell_of_certificates(f"{out}/{pipeline.IDENTITIES}")
     return 0
 
 
-def _tell(built: Built, out: Path) -> None:
+def _default_authority(spec: str) -> Path | None:
+    folder = options.beside(spec) / options.CA_FOLDER
+    return folder if folder.is_dir() else None
+
+
+def _require_known(services: Iterable[str], mesh: ir.Mesh) -> None:
+    unknown = sorted(set(services) - {each.service for each in mesh.sidecars})
+    if unknown:
+        raise UsageError(f"there is no service named {', '.join(unknown)} in the spec")
+
+
+def _tell_of_certificates(identities: str) -> None:
+    sys.stderr.write(
+        "No CA is at hand, so no certificates were issued: run `meshctl certs init` once and build again, "
+        f"or sign the identities in {identities} by your own means.\n"
+    )
+
+
+def _tell(built: Built, out: Path, to: TextIO) -> None:
     written = built.written
     for sign, paths in (("+", written.created), ("~", written.updated), ("-", written.removed)):
-        for path in paths[:_SHOWN]:
-            sys.stdout.write(f"{sign} {out}/{path}\n")
+        to.writelines(f"{sign} {out}/{path}\n" for path in paths[:_SHOWN])
         if len(paths) > _SHOWN:
-            sys.stdout.write(f"{sign} … and {len(paths) - _SHOWN} more\n")
-    for status in built.issued:
-        sys.stdout.write(f"* certificate of {status.holder} ({status.state})\n")
-    sys.stdout.write(
+            to.write(f"{sign} … and {len(paths) - _SHOWN} more\n")
+    to.writelines(f"* certificate of {status.holder} ({status.state})\n" for status in built.issued)
+    to.write(
         f"{len(written.created)} created, {len(written.updated)} updated, {len(written.removed)} removed, "
         f"{written.unchanged} unchanged"
         + (f", {len(built.issued)} certificates issued" if built.issued else "")

@@ -31,10 +31,11 @@ def lint(
     """What `validate` finds, and what the policies do."""
     from meshctl import pipeline
 
+    where = options.location(spec)
     today = datetime.now(UTC).date()
-    linted = pipeline.lint(options.location(spec), today=today, environment=env, policies=policies)
-    findings.show(linted.findings, linted.texts, form)
-    sys.stderr.write(f"{findings.summary(linted.findings)}\n")
+    linted = pipeline.lint(where, today=today, environment=env, policies=policies)
+    findings.report(linted, form, "lint", where, fail_on=fail_on, policies=policies)
+    sys.stderr.write(f"{findings.outcome(linted)}\n")
     if linted.unreadable:
         return 2
     return findings.exit_code(linted.findings, fail_on)

@@ -26,13 +26,12 @@ def validate(
     """All findings at once, in the order of their places."""
     from meshctl import pipeline
 
-    today = datetime.now(UTC).date()
-    validated = pipeline.validate(options.location(spec), environment=env, proxy=proxy, today=today)
-    findings.show(validated.findings, validated.texts, form)
+    where = options.location(spec)
+    validated = pipeline.validate(where, environment=env, proxy=proxy, today=datetime.now(UTC).date())
+    findings.report(validated, form, "validate", where, fail_on=fail_on)
     services = len(validated.mesh.sidecars) if validated.mesh else 0
     told = f"{services} sidecar{'s' if services != 1 else ''}, " if validated.mesh else ""
-    waiting = "" if validated.spec else "; references and meaning were not checked"
-    sys.stderr.write(f"{told}{findings.summary(validated.findings)}{waiting}\n")
+    sys.stderr.write(f"{told}{findings.outcome(validated)}\n")
     if validated.unreadable:
         return 2
     return findings.exit_code(validated.findings, fail_on)

@@ -23,6 +23,7 @@ from meshctl.pipeline.checking import (
 )
 from meshctl.pipeline.comparing import diff, rendered_diff
 from meshctl.pipeline.linting import lint
+from meshctl.pipeline.rules import Rule, rules, service_of
 from meshctl.pipeline.running import up
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "UNREADABLE",
     "Built",
     "Loaded",
+    "Rule",
     "Validated",
     "build",
     "capabilities",
@@ -43,6 +45,8 @@ __all__ = [
     "load",
     "rendered_diff",
     "resolved_json",
+    "rules",
+    "service_of",
     "up",
     "validate",
 ]

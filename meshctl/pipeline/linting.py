@@ -22,7 +22,7 @@ def lint(
     from meshctl.catalogue import CODES
 
     validated = validate(location, environment=environment, today=today)
-    rules, texts = _policies(policies)
+    rules, texts = read_policies(policies)
     spec, mesh = validated.spec, validated.mesh
     unreadable = validated.unreadable or any(each.slug in UNREADABLE for each in rules.findings)
     if spec is None or mesh is None:
@@ -39,7 +39,7 @@ def lint(
     )
 
 
-def _policies(own: Path | None) -> tuple[PolicySet, dict[str, str]]:
+def read_policies(own: Path | None) -> tuple[PolicySet, dict[str, str]]:
     """The built-in policies and the team's own, and the texts of their files."""
     from meshctl import lint, resources
     from meshctl.load import read_files, read_yaml

@@ -13,6 +13,7 @@ import pytest
 
 from meshctl import __version__, pipeline
 from meshctl.cli.app import COMMANDS, run
+from meshctl.cli.formats import Format
 from meshctl.cli.help import HELP
 
 SPEC = """\
@@ -195,7 +196,7 @@ HOSTILE = [
 def test_a_hostile_name_is_refused_and_nothing_is_written(capsys, name, place):
     top = "apiVersion: meshctl.dev/v1\nmesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}\n"
     Path("mesh.yaml").write_text(top + place.replace("NAME", name) + "\n", "utf-8")
-    for form in ("text", "json", "github"):
+    for form in Format:
         assert run(["validate", "--format", form]) == 1
     printed = capsys.readouterr()
     assert run(["build", "-o", "out", "--verify", "none"]) == 1
@@ -264,7 +265,7 @@ def test_a_terminal_that_lacks_a_letter_shows_its_code():
 def test_up_points_to_validate_for_nothing_that_it_shows_itself(capsys):
     Path("mesh.yaml").write_text(SPEC.replace("3s", "3"), "utf-8")
     assert run(["up"]) == 1
-    assert capsys.readouterr().err.endswith("Write a value of the kind shown.\n1 error\n")
+    assert capsys.readouterr().err.endswith("docs/findings.md#msh1006\n1 error\n")
 
 
 def test_an_interrupt_ends_with_130():

@@ -16,6 +16,7 @@ import pytest
 
 from meshctl.catalogue import CODES
 from meshctl.cli.app import run
+from meshctl.cli.formats import Format
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = sorted((Path(__file__).parent / "mistakes").iterdir())
@@ -108,15 +109,11 @@ def test_a_mistake_is_told_at_its_place(case, at, capsys):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_exit_code_does_not_depend_on_the_format(case, at, capsys):
     at(case)
-    codes = {run(command(case, "--format", form)) for form in ("text", "json", "github")}
+    codes = {run(command(case, "--format", form)) for form in Format}
     assert len(codes) == 1
-    strict = {
-        run(command(case, "--format", form, "--fail-on", "warning")) for form in ("text", "json", "github")
-    }
+    strict = {run(command(case, "--format", form, "--fail-on", "warning")) for form in Format}
     assert strict == ({2} if codes == {2} else {1})
-    lenient = {
-        run(command(case, "--format", form, "--fail-on", "never")) for form in ("text", "json", "github")
-    }
+    lenient = {run(command(case, "--format", form, "--fail-on", "never")) for form in Format}
     assert lenient == ({2} if codes == {2} else {0})
     capsys.readouterr()
 

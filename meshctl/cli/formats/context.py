@@ -1,0 +1,79 @@
+"""What a format may need to know besides the findings, and the writing of text that came from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from meshctl.diagnostics import Finding, Position, Severity
+
+if TYPE_CHECKING:
+    from meshctl.pipeline import Rule
+
+
+def no_service(at: Position | None) -> str:
+    """For callers that know of no services."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where the findings come from. What a caller does not know has a default that is right, if poorer."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Every file by the name that findings use, for the lines shown."""
+    colour: bool = False
+    command: str = "meshctl"
+    spec: str = "."
+    """The place of findings that have none."""
+    threshold: Severity | None = Severity.ERROR
+    """The mildest severity that fails a run; None where none does."""
+    rules: Sequence[Rule] = ()
+    """Every rule that was looked at, whether or not it found something."""
+    service_of: Callable[[Position | None], str] = no_service
+    """The service whose part of the spec holds a place; empty where it is none's."""
+
+    def fails(self, finding: Finding) -> bool:
+        """Whether ``finding`` alone gives exit code 1."""
+        return self.threshold is not None and not finding.waived and finding.severity.at_least(self.threshold)
+
+    def place(self, finding: Finding) -> Position:
+        """Where ``finding`` is; formats that demand a place get the top of the spec where there is none."""
+        return finding.at or Position(self.spec, 1, 1)
+
+
+def printable(text: str) -> str:
+    """``text`` with control characters and lone surrogates shown as escapes, so that none reaches a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+
+
+def one_line(text: str) -> str:
+    """``text`` on one line, so that a value of the user's cannot look like another finding."""
+    return printable(text).replace("\n", "\\n")
+
+
+def docs_link(code: str) -> str:
+    """The part of the documentation about ``code``; empty for rules that are not meshctl's own."""
+    return f"docs/findings.md#{code.lower()}" if code.startswith("MSH") else ""
+
+
+def json_text(document: object) -> str:
+    """``document`` as JSON, indented. Lone surrogates, which JSON cannot hold, become escapes."""
+    import orjson
+
+    return orjson.dumps(_sound(document), option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _sound(node: object) -> object:
+    match node:
+        case str():
+            return node if node.isprintable() else node.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {_sound(key): _sound(value) for key, value in node.items()}
+        case list():
+            return [_sound(each) for each in node]
+        case _:
+            return node

@@ -1,0 +1,43 @@
+"""meshctl's own document, as `schemas/findings.schema.json` describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from meshctl.cli.formats.context import Context, docs_link, json_text
+from meshctl.diagnostics import Finding, Position, Severity
+
+SCHEMA_VERSION = 1
+
+
+def render(findings: Sequence[Finding], context: Context) -> str:
+    """Every finding with all that is known of it, and how many there are."""
+    counts = {
+        severity.value: sum(each.severity is severity and not each.waived for each in findings)
+        for severity in Severity
+    }
+    document = {
+        "schemaVersion": SCHEMA_VERSION,
+        "findings": [_entry(each) for each in findings],
+        "summary": counts | {"waived": sum(bool(each.waived) for each in findings)},
+    }
+    return json_text(document)
+
+
+def _entry(finding: Finding) -> dict[str, object]:
+    return {
+        "code": finding.code,
+        "slug": finding.slug,
+        "severity": finding.severity.value,
+        "message": finding.message,
+        "at": _place(finding.at),
+        "why": finding.why,
+        "fix": finding.fix,
+        "docs": docs_link(finding.code),
+        "related": [{"at": _place(each.at), "message": each.message} for each in finding.related],
+        "waived": finding.waived,
+    }
+
+
+def _place(at: Position | None) -> dict[str, object] | None:
+    return {"file": at.file, "line": at.line, "column": at.column} if at else None

@@ -1,0 +1,97 @@
+"""SARIF 2.1.0 (OASIS), which code scanning services and editors read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from meshctl.cli.formats.context import Context, docs_link, json_text
+from meshctl.cli.formats.fingerprint import fingerprints
+from meshctl.diagnostics import Finding, Position, Severity
+
+if TYPE_CHECKING:
+    from meshctl.pipeline import Rule
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+_DOCS = "https://meshctl.dev/"
+"""Before the links of the documentation: SARIF takes absolute ones only. The domain is that of `apiVersion`."""
+
+
+def render(findings: Sequence[Finding], context: Context) -> str:
+    """One run that declares every rule, whether or not it found something."""
+    from meshctl import __version__
+
+    indices = {rule.code: index for index, rule in enumerate(context.rules)}
+    marks = fingerprints(findings, context)
+    driver = {
+        "name": "meshctl",
+        "semanticVersion": __version__,
+        "rules": [_rule(each) for each in context.rules],
+    }
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "results": [
+            _result(each, mark, context, indices) for each, mark in zip(findings, marks, strict=True)
+        ],
+    }
+    return json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    link = docs_link(rule.code)
+    return {
+        "id": rule.code,
+        "name": rule.slug,
+        "shortDescription": {"text": rule.title},
+        "fullDescription": {"text": rule.why},
+        "help": {"text": f"{rule.why}\n\n{rule.fix}"},
+        **({"helpUri": _DOCS + link} if link else {}),
+        "defaultConfiguration": {"level": _LEVELS[rule.severity]},
+    }
+
+
+def _result(
+    finding: Finding, fingerprint: str, context: Context, indices: Mapping[str, int]
+) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "ruleId": finding.code,
+        "level": _LEVELS[finding.severity],
+        "message": {"text": _literal(f"{finding.message}. {finding.fix}")},
+        "locations": [_location(context.place(finding))],
+        "partialFingerprints": {"meshctl/v1": fingerprint},
+    }
+    if finding.code in indices:
+        result["ruleIndex"] = indices[finding.code]
+    if finding.related:
+        result["relatedLocations"] = [
+            {"id": number, **_location(each.at), "message": {"text": _literal(each.message)}}
+            for number, each in enumerate(finding.related)
+        ]
+    if finding.waived:
+        result["suppressions"] = [{"kind": "inSource", "status": "accepted", "justification": finding.waived}]
+    return result
+
+
+def _location(at: Position) -> dict[str, Any]:
+    return {
+        "physicalLocation": {
+            "artifactLocation": {"uri": _uri(at.file)},
+            "region": {"startLine": at.line, "startColumn": at.column},
+        }
+    }
+
+
+def _literal(text: str) -> str:
+    """``text`` without placeholders such as ``{0}``, which a reader would fill in (section 3.11.5)."""
+    return re.sub(r"\{(\d+)\}", r"{{\1}}", text)
+
+
+def _uri(file: str) -> str:
+    """The file as a URI: relative to where meshctl ran, as services of code scanning want it, or absolute."""
+    from urllib.parse import quote
+
+    path = quote(file, errors="backslashreplace")
+    return f"file://{path}" if path.startswith("/") else path.removeprefix("./")

@@ -1,0 +1,63 @@
+"""For people: the line with a caret, what is wrong, why it matters, how to mend it, and where more is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from meshctl.cli.formats.context import Context, docs_link, one_line, printable
+from meshctl.diagnostics import Finding, Position, Severity, merge_alike
+
+_COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
+
+
+def render(findings: Sequence[Finding], context: Context) -> str:
+    """The findings in their order; a reason, a way out or a link that was given is not given again."""
+    told: set[str] = set()
+    return "".join(_block(each, context, told) for each in merge_alike(findings))
+
+
+def _block(finding: Finding, context: Context, told: set[str]) -> str:
+    severity = finding.severity.value
+    if context.colour:
+        severity = f"\x1b[1;{_COLOURS[finding.severity]}m{severity}\x1b[0m"
+    place = f"{finding.at}: " if finding.at else ""
+    lines = [f"{one_line(place)}{severity} {finding.code} {finding.slug}: {one_line(finding.message)}"]
+    if finding.waived:
+        lines.append(f"    waived: {one_line(finding.waived)}")
+        return "\n".join(lines) + "\n"
+    lines += _excerpt(finding.at, context.texts)
+    lines += [f"    {one_line(str(each.at))}: {one_line(each.message)}" for each in finding.related]
+    for label, text in (("why", finding.why), ("fix", finding.fix), ("docs", docs_link(finding.code))):
+        if text and text not in told:
+            lines.append(f"    {label}: {one_line(text)}")
+            told.add(text)
+    return "\n".join(lines) + "\n"
+
+
+def _excerpt(at: Position | None, texts: Mapping[str, str]) -> list[str]:
+    text = texts.get(at.file) if at else None
+    if at is None or text is None:
+        return []
+    source = _lines(text)
+    if not 0 < at.line <= len(source):
+        return []
+    line = source[at.line - 1].rstrip("\r").replace("\t", " ")
+    start = max(0, at.column - 60)
+    shown = printable(line[start : start + 100])
+    width = _width(line, at.column - 1)
+    number = f"{at.line:5d} | "
+    return [number + shown, " " * (len(number) - 2) + "| " + " " * (at.column - 1 - start) + "^" * width]
+
+
+@lru_cache(maxsize=4)
+def _lines(text: str) -> list[str]:
+    # Not splitlines: a position counts line feeds only. Kept, for a large file may have thousands of findings.
+    return text.split("\n")
+
+
+def _width(line: str, start: int) -> int:
+    end = start
+    while end < len(line) and (line[end].isalnum() or line[end] in "-_./"):
+        end += 1
+    return max(1, min(end - start, 40))
