@@ -15,9 +15,9 @@ HELP_WIDTH = 100
 RULES_INTRODUCTION = """\
 # Rules
 
-Made from `policies/` and `meshctl/catalogue.py` by `make generate`. Codes are stable and never used again for
-something else. Severities and parameters of lint rules are set in the spec, and any finding but an error of
-meshctl's own can be waived next to what it is about, by somebody, for a reason, until a date:
+Made from `policies/` by `make generate`; what the other commands find is in [findings.md](findings.md). Codes are
+stable and never used again for something else. Severities and parameters of lint rules are set in the spec, and any
+finding but an error of meshctl's own can be waived next to what it is about, by somebody, for a reason, until a date:
 
 ```yaml
 lint: {rules: {retry-amplification: {severity: error, limit: 4}}}
@@ -36,6 +36,14 @@ that gives no answer is an error, `policy-error`. Instead of `select` and `asser
 analysis under `check`. A rule needs a case that passes and one that fails under `tests`.
 
 ## Lint
+"""
+
+FINDINGS_INTRODUCTION = """\
+# Findings
+
+Everything that meshctl can find, by code; made from `meshctl/catalogue.py` and `policies/` by `make generate`.
+`meshctl explain CODE` says the same. Codes are stable and never used again for something else, and so are the links
+to them here, such as `findings.md#msh2003`. How to waive a finding, and rules of your own: [rules.md](rules.md).
 """
 
 
@@ -78,7 +86,6 @@ def capabilities_page() -> str:
 
 
 def rules_page() -> str:
-    from meshctl.catalogue import CODES
     from meshctl.lint import read_policies
     from meshctl.lint.cel import variables_of
     from meshctl.lint.facts import KINDS, SUBJECTS
@@ -101,18 +108,23 @@ def rules_page() -> str:
     for kind in SUBJECTS:
         own = {name: type_ for name, type_ in variables_of(kind).items() if name.startswith(f"{kind}.")}
         lines += [f"| {kind} | `{name}` | {KINDS[type_]} |" for name, type_ in own.items()]
-    lines += [
-        "",
-        "## What the other commands find",
-        "",
-        "| code | name | | why | way out |",
-        "| --- " * 5 + "|",
-    ]
-    lines += [
-        f"| {code.code} | {code.slug} | {code.severity} | {code.why} | {code.fix} |"
-        for code in sorted(CODES.values(), key=lambda each: each.code)
-    ]
     return "\n".join(lines) + "\n"
+
+
+def findings_page() -> str:
+    from meshctl.cli.examples import EXAMPLES
+    from meshctl.pipeline import rules
+
+    lines = [FINDINGS_INTRODUCTION]
+    for rule in rules():
+        # The code alone, so that `#msh2003` is the anchor whatever the slug.
+        title = f": {rule.title}" if rule.title.lower() != rule.slug.replace("-", " ") else ""
+        lines += [f"### {rule.code}", "", f"**{rule.slug}** (*{rule.severity}*){title}.", ""]
+        lines += [f"{rule.why} {rule.fix}", ""]
+        if rule.slug in EXAMPLES:
+            wrong, right = EXAMPLES[rule.slug]
+            lines += ["```yaml", f"# wrong\n{wrong}\n# right\n{right}```", ""]
+    return "\n".join(lines)
 
 
 def help_module() -> str:
@@ -139,6 +151,7 @@ GENERATORS: list[tuple[str, Callable[[], str]]] = [
     ("schemas/mesh.schema.json", mesh_schema),
     ("docs/capabilities.md", capabilities_page),
     ("docs/rules.md", rules_page),
+    ("docs/findings.md", findings_page),
     ("meshctl/cli/help.py", help_module),
 ]
 

@@ -1,0 +1,106 @@
+"""`meshctl explain`.
+
+A code or a slug holds no dot and no space, by which it is told from whatever else may be explained.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from meshctl.cli.examples import EXAMPLES
+from meshctl.cli.formats.context import docs_link, json_text, one_line
+from meshctl.diagnostics import UsageError
+
+if TYPE_CHECKING:
+    from meshctl.pipeline import Rule
+
+SCHEMA_VERSION = 1
+
+
+class ExplainFormat(StrEnum):
+    """What `--format` takes here."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def register(app: typer.Typer, text: str) -> None:
+    """Add the command."""
+    app.command("explain", help=f"Explain: {text}")(explain)
+
+
+def explain(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CODE]", help="A code or its slug; all of them if left out.", show_default=False
+        ),
+    ] = None,
+    policies: Annotated[
+        Path | None,
+        typer.Option("--policies", help="A folder with policies of your own.", show_default=False),
+    ] = None,
+    form: Annotated[ExplainFormat, typer.Option("--format", help="How it is printed.")] = ExplainFormat.TEXT,
+) -> int:
+    """What a finding means: why it matters, how to mend it, and how it looks wrong and right."""
+    from meshctl import pipeline
+
+    rules = pipeline.rules(policies)
+    chosen = rules if what is None else [_find(what, rules)]
+    if form is ExplainFormat.JSON:
+        document = {"schemaVersion": SCHEMA_VERSION, "rules": [_entry(each) for each in chosen]}
+        sys.stdout.write(json_text(document))
+    elif what is None:
+        sys.stdout.writelines(f"{each.code} {each.severity:7} {each.slug}\n" for each in chosen)
+    else:
+        sys.stdout.writelines(_told(each) for each in chosen)
+    return 0
+
+
+def _find(word: str, rules: Sequence[Rule]) -> Rule:
+    by_name = {name.lower(): rule for rule in rules for name in (rule.code, rule.slug)}
+    found = by_name.get(word.strip().lower())
+    if found is None:
+        close = get_close_matches(word.lower(), by_name, n=1)
+        hint = f"did you mean {_names(by_name[close[0]])}?" if close else "`meshctl explain` lists all"
+        raise UsageError(f"there is no code or slug `{one_line(word)}`; {hint}")
+    return found
+
+
+def _names(rule: Rule) -> str:
+    return f"{rule.code} {rule.slug}"
+
+
+def _told(rule: Rule) -> str:
+    parts = [f"{_names(rule)} ({rule.severity})", f"why: {rule.why}", f"fix: {rule.fix}"]
+    if rule.slug in EXAMPLES:
+        wrong, right = EXAMPLES[rule.slug]
+        parts += [f"wrong:\n{_indented(wrong)}", f"right:\n{_indented(right)}"]
+    if link := docs_link(rule.code):
+        parts.append(f"docs: {link}")
+    return "\n".join(parts) + "\n"
+
+
+def _indented(example: str) -> str:
+    return "\n".join(f"    {line}" for line in example.splitlines())
+
+
+def _entry(rule: Rule) -> dict[str, object]:
+    wrong, right = EXAMPLES.get(rule.slug, ("", ""))
+    return {
+        "code": rule.code,
+        "slug": rule.slug,
+        "title": rule.title,
+        "severity": rule.severity.value,
+        "why": rule.why,
+        "fix": rule.fix,
+        "example": {"wrong": wrong, "right": right} if wrong else None,
+        "docs": docs_link(rule.code),
+    }
