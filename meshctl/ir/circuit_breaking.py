@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
 
-from meshctl.diagnostics import Position
-from meshctl.ir.features import Feature, needs
+from meshctl.ir.features import FeatureUse
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitBreaker:
     """Bounds for one cluster; what goes over is answered 503 at once."""
 
-    max_connections: Annotated[int, needs(Feature.MAX_CONNECTIONS)]
-    max_requests: Annotated[int, needs(Feature.MAX_REQUESTS)]
-    at: Position | None = field(default=None, compare=False)
+    max_connections: int
+    max_requests: int
+    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
+    """Each bound for itself, for the other may be our default."""

@@ -51,8 +51,9 @@ class Route:
     timeout: Timeout
     retries: RetryPolicy
     body_timeout: BodyTimeout = field(default_factory=BodyTimeout)
-    streaming: Annotated[bool, needs(Feature.STREAMING)] = False
-    """Neither requests nor answers are buffered; no time limit but the idle timeout stands here then."""
+    streaming: bool = False
+    """Neither requests nor answers are buffered; no time limit but the idle timeout stands here then. ``asks``
+    says where it was written, which may be far from the route."""
     answer: Redirect | DirectResponse | None = None
     rewrite: Rewrite | None = None
     request_headers: HeaderChanges = field(default_factory=HeaderChanges)

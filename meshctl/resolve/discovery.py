@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Related
-from meshctl.resolve import circuit_breaking, load_balancing, timeouts
+from meshctl.resolve import circuit_breaking, load_balancing, pending, timeouts
 from meshctl.resolve.layers import Layers
 from meshctl.resolve.splitting import cluster_name, reduced
 from meshctl.spec import Source
@@ -74,9 +74,14 @@ def cluster(
         endpoints=endpoints(service, subset, inbound_port),
         connect_timeout=timeouts.connect_timeout(layers),
         idle_timeout=timeouts.idle_timeout(layers),
-        load_balancing=load_balancing.load_balancing(),
-        circuit_breaker=circuit_breaking.circuit_breaker(),
-        asks=(*timeouts.asked(layers), *_asked_weights(service, source)),
+        load_balancing=load_balancing.load_balancing(layers),
+        circuit_breaker=circuit_breaking.circuit_breaker(layers),
+        asks=(
+            *timeouts.asked(layers),
+            *pending.of_cluster(layers),
+            *pending.of_discovery(service, source),
+            *_asked_weights(service, source),
+        ),
     )
 
 

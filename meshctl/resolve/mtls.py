@@ -8,6 +8,7 @@ from datetime import timedelta
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding
+from meshctl.resolve import pending
 from meshctl.spec import Spec
 from meshctl.spec.mtls import CertificatesSpec
 
@@ -26,7 +27,12 @@ def tls_context(spec: Spec) -> ir.TlsContext:
     mtls = spec.written.mesh.mtls
     if mtls is None:
         return ir.TlsContext(ir.TlsVersion.V1_3)
-    return ir.TlsContext(ir.TlsVersion(mtls.min_version or "1.3"), at=spec.source["mesh"].at("mtls"))
+    return ir.TlsContext(
+        ir.TlsVersion(mtls.min_version or "1.3"),
+        cipher_suites=tuple(mtls.cipher_suites or ()),
+        asks=pending.of_tls(spec),
+        at=spec.source["mesh"].at("mtls"),
+    )
 
 
 def certificate_policy(spec: Spec) -> ir.CertificatePolicy:

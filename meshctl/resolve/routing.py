@@ -1,14 +1,16 @@
-"""Routes in the order in which they are tried, each match on its own."""
+"""Routes in the order in which they are tried, each match on its own, by the names under which they answer."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Related
-from meshctl.resolve import retries, splitting, timeouts
+from meshctl.resolve import filters, matching, pending, retries, splitting, timeouts
 from meshctl.resolve.layers import Layer, Layers, says
 from meshctl.spec import Source
 from meshctl.spec.routing import RouteMatchSpec, RouteSpec
@@ -17,11 +19,15 @@ from meshctl.spec.service import ServiceSpec
 DEFAULT_ROUTE = "default"
 """The name of the only route of a service that has none of its own."""
 
-_Policies = tuple[ir.Timeout, ir.RetryPolicy]
-
 _NEEDLESS = re.compile(r"%(2[DdEeFf]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEe]|00)")
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DOTS = re.compile(r"/\.{1,2}(/|;|$)")
+
+LayersOf = Callable[[RouteSpec], Layers]
+"""The layers below a route: for a service always the same ones, for a gateway those of the route's backend."""
+
+POLICY = ("timeout", "retries", "body_timeout", "streaming", "idempotent")
+"""The fields of a layer that bound the requests of a route; all others are of clusters."""
 
 
 def hostnames(service: str, domain: str) -> tuple[str, ...]:
@@ -29,87 +35,238 @@ def hostnames(service: str, domain: str) -> tuple[str, ...]:
     return (service, f"{service}.{domain}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Policies:
+    """What bounds the requests of a route."""
+
+    timeout: ir.Timeout
+    body_timeout: ir.BodyTimeout
+    streaming: bool
+    retries: ir.RetryPolicy
+    asks: tuple[ir.FeatureUse, ...]
+
+
+_ANSWERED = _Policies(
+    ir.Timeout(timeouts.DEFAULT_TIMEOUT), ir.BodyTimeout(), streaming=False, retries=retries.NEVER, asks=()
+)
+"""Of a route that answers by itself: nothing is asked of anyone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One match of one route, before anyone's policies."""
+
+    index: int
+    callers: frozenset[str]
+    """Empty: for every caller."""
+    route: ir.Route
+
+
+class RouteTable:
+    """The routes of a service, an external or a gateway, in order.
+
+    ``names`` are those that routes without hostnames answer under; ``target`` takes the requests of routes
+    without backends.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        names: Sequence[str],
+        routes: Sequence[RouteSpec] | None,
+        source: Source,
+        *,
+        listed: bool = False,
+        target: str = "",
+    ) -> None:
+        self._name = name
+        self._target = target or name
+        self._routes = tuple(routes) if routes is not None else (RouteSpec(name=DEFAULT_ROUTE),)
+        self._source = source
+        rows = [
+            (_specificity(match), row)
+            for index, route in enumerate(self._routes)
+            for match, row in self._matches(index, route)
+        ]
+        if not listed:
+            # Python's sort is stable, so equals keep the order of the file.
+            rows.sort(key=lambda each: each[0])
+        self._rows = [row for _, row in rows]
+        self._hosts = self._by_hostnames(names)
+        self.callers = frozenset(caller for row in self._rows for caller in row.callers)
+        """Those whom a match names; all others see the same routes."""
+
+    def virtual_hosts(self, caller: str, layers_of: LayersOf) -> tuple[ir.VirtualHost, ...]:
+        """The routes as ``caller`` sees them: the virtual host of the own names first."""
+        policies: dict[int, _Policies] = {}
+        known: dict[int, tuple[Layers, _Policies]] = {}
+        for index, route in enumerate(self._routes):
+            policies[index] = self._policies(index, route, layers_of(route), known)
+        seen = [
+            (row.index, _seen(row.route, policies[row.index]))
+            for row in self._rows
+            if not row.callers or caller in row.callers
+        ]
+        return tuple(
+            ir.VirtualHost(self._name, names, tuple(route for index, route in seen if index in indexes))
+            for indexes, names in self._hosts
+        )
+
+    def _policies(
+        self, index: int, route: RouteSpec, layers: Layers, known: dict[int, tuple[Layers, _Policies]]
+    ) -> _Policies:
+        if route.redirect is not None or route.respond is not None:
+            return _ANSWERED
+        own = (Layer(route, self._source["routes"][index]),)
+        if says(own, *POLICY):
+            return _policies((*layers, *own))
+        if id(layers) not in known:
+            known[id(layers)] = (layers, _policies(layers))
+        return known[id(layers)][1]
+
+    def _matches(self, index: int, route: RouteSpec) -> Iterator[tuple[RouteMatchSpec, _Row]]:
+        source = self._source["routes"][index]
+        seen = self._unmatched(route, source)
+        for number, match in enumerate(route.matches or (RouteMatchSpec(),)):
+            resolved = _match(match, source["matches"][number])
+            asks = seen.asks
+            at = source["matches"][number].at("from") if match.callers else None
+            if at is not None:
+                asks = (*asks, ir.FeatureUse(ir.Feature.CALLER_MATCH, at))
+            yield (
+                match,
+                _Row(
+                    index,
+                    frozenset(match.callers or ()),
+                    dataclasses.replace(seen, match=resolved, asks=asks),
+                ),
+            )
+
+    def _unmatched(self, route: RouteSpec, source: Source) -> ir.Route:
+        answer = filters.answer(route, source)
+        return ir.Route(
+            name=route.name,
+            match=ir.RouteMatch(matching.EVERYTHING, (), ()),
+            backends=() if answer else splitting.weighted_clusters(self._target, route.backends),
+            timeout=_ANSWERED.timeout,
+            retries=_ANSWERED.retries,
+            answer=answer,
+            rewrite=filters.rewrite(route, source),
+            request_headers=filters.header_changes(
+                route.request_headers, ir.Feature.REQUEST_HEADERS, source["requestHeaders"]
+            ),
+            response_headers=filters.header_changes(
+                route.response_headers, ir.Feature.RESPONSE_HEADERS, source["responseHeaders"]
+            ),
+            asks=tuple(pending.of_route(route, source)),
+            at=source.here if source.node is not None else None,
+        )
+
+    def _by_hostnames(self, names: Sequence[str]) -> list[tuple[frozenset[int], tuple[str, ...]]]:
+        """Which routes answer under which names; names with the same routes are one virtual host."""
+        every = dict.fromkeys((*names, *(name for route in self._routes for name in route.hostnames or ())))
+        hosts: dict[frozenset[int], list[str]] = {}
+        for name in every:
+            indexes = frozenset(
+                index
+                for index, route in enumerate(self._routes)
+                if name in (names if route.hostnames is None else route.hostnames)
+            )
+            hosts.setdefault(indexes, []).append(name)
+        return [(indexes, tuple(listed)) for indexes, listed in hosts.items()]
+
+
 def routes(name: str, service: ServiceSpec, source: Source, layers: Layers) -> tuple[ir.Route, ...]:
-    """The routes of a service as a caller with these ``layers`` sees them, the first to match first."""
-    policies = _policies(layers)
-    if service.routes is None:
-        return tuple(_matches(name, RouteSpec(name=DEFAULT_ROUTE), source["routes"], policies))
-    resolved = [
-        each
-        for index, route in enumerate(service.routes)
-        for here in (source["routes"][index],)
-        for each in _matches(name, route, here, _own_policies(route, here, layers) or policies)
-    ]
-    if service.route_order != "listed":
-        resolved.sort(key=_specificity)
-    return tuple(resolved)
+    """The routes of a service that has no other names, as those see them whom no match names."""
+    listed = service.route_order == "listed"
+    (host,) = RouteTable(name, (name,), service.routes, source, listed=listed).virtual_hosts(
+        "", lambda _: layers
+    )
+    return host.routes
 
 
 def narrowed(
     seen: tuple[ir.Route, ...], service: ServiceSpec, source: Source, layers: Layers
 ) -> tuple[ir.Route, ...]:
     """The routes that others see, as a caller with these ``layers`` does: only the policies differ."""
-    policies = _policies(layers)
-    own = {
-        route.name: _own_policies(route, source["routes"][index], layers)
-        for index, route in enumerate(service.routes or ())
-    }
+    own = {route.name: index for index, route in enumerate(service.routes or ())}
     return tuple(
-        ir.Route(each.name, each.match, each.backends, *(own.get(each.name) or policies), at=each.at)
+        each
+        if each.answer
+        else _seen(
+            each,
+            _policies(
+                (*layers, Layer(service.routes[own[each.name]], source["routes"][own[each.name]]))
+                if service.routes
+                else layers
+            ),
+        )
         for each in seen
     )
 
 
+def table(name: str, service: ServiceSpec, domain: str, source: Source) -> RouteTable:
+    """The routes of a service; ``source`` is the service's place."""
+    listed = service.route_order == "listed"
+    return RouteTable(name, hostnames(name, domain), service.routes, source, listed=listed)
+
+
+def _seen(route: ir.Route, policies: _Policies) -> ir.Route:
+    return dataclasses.replace(
+        route,
+        timeout=policies.timeout,
+        retries=policies.retries,
+        body_timeout=policies.body_timeout,
+        streaming=policies.streaming,
+        asks=(*route.asks, *policies.asks),
+    )
+
+
 def _policies(layers: Layers) -> _Policies:
-    return timeouts.timeout(layers), retries.retry_policy(layers)
+    return _Policies(
+        timeout=timeouts.timeout(layers),
+        body_timeout=timeouts.body_timeout(layers),
+        streaming=timeouts.streaming(layers),
+        retries=retries.retry_policy(layers),
+        asks=timeouts.asked_streaming(layers),
+    )
 
 
-def _own_policies(route: RouteSpec, source: Source, layers: Layers) -> _Policies | None:
-    """What holds on a route that says something itself; None where it says nothing."""
-    own = (Layer(route, source),)
-    return _policies((*layers, *own)) if says(own, "timeout", "retries") else None
+def _specificity(match: RouteMatchSpec) -> tuple[int, int, bool, int, int, bool]:
+    """The order of docs/spec.md.
+
+    Gateway API's (HTTPRouteRule: exact path, longest prefix, method, most headers, most query parameters), and
+    where that leaves it to the implementation: a regex after the prefixes but before what takes every path,
+    `from` last.
+    """
+    rank, length = _path_rank(match)
+    return (
+        rank,
+        -length,
+        not match.methods,
+        -len(match.headers or ()),
+        -len(match.query or ()),
+        not match.callers,
+    )
 
 
-def _specificity(route: ir.Route) -> tuple[bool, int, bool, int]:
-    """Gateway API's precedence; Python's stable sort keeps the order of the file among equals."""
-    match = route.match
-    exact = match.path.kind is ir.PathMatchKind.EXACT
-    return (not exact, 0 if exact else -len(match.path.value), not match.methods, -len(match.headers))
-
-
-def _matches(service: str, route: RouteSpec, source: Source, policies: _Policies) -> Iterator[ir.Route]:
-    backends = splitting.weighted_clusters(service, route.backends)
-    timeout, retry_policy = policies
-    at = source.here if source.node is not None else None
-    for index, match in enumerate(route.matches or (RouteMatchSpec(),)):
-        yield ir.Route(
-            name=route.name,
-            match=_match(match, source["matches"][index]),
-            backends=backends,
-            timeout=timeout,
-            retries=retry_policy,
-            at=at,
-        )
+def _path_rank(match: RouteMatchSpec) -> tuple[int, int]:
+    path = match.path
+    if path is not None and path.exact is not None:
+        return 0, 0
+    if path is not None and path.regex is not None:
+        return 2, 0
+    prefix = (path.prefix or "").rstrip("/") if path is not None else ""
+    return (1, len(prefix)) if prefix else (3, 0)
 
 
 def _match(match: RouteMatchSpec, source: Source) -> ir.RouteMatch:
     return ir.RouteMatch(
-        path=_path(match, source),
+        path=matching.path(match.path, source["path"]),
         methods=tuple(sorted(set(match.methods or ()))),
-        headers=tuple(
-            ir.HeaderMatch(name, value.exact or "") for name, value in sorted((match.headers or {}).items())
-        ),
+        headers=matching.headers(match.headers, source["headers"]),
+        queries=matching.queries(match.query, source["query"]),
         at=source.here if source.node is not None else None,
-    )
-
-
-def _path(match: RouteMatchSpec, source: Source) -> ir.PathMatch:
-    if match.path is None:
-        return ir.PathMatch(ir.PathMatchKind.PREFIX, "/")
-    if match.path.exact is not None:
-        return ir.PathMatch(ir.PathMatchKind.EXACT, match.path.exact, at=source.at("path"))
-    return ir.PathMatch(
-        ir.PathMatchKind.PREFIX, (match.path.prefix or "").rstrip("/") or "/", at=source.at("path")
     )
 
 
@@ -139,7 +296,7 @@ def _check_match(match: RouteMatchSpec, source: Source) -> Iterator[Finding]:
     if match.path is None:
         return
     here = source["path"]
-    if (match.path.exact is None) == (match.path.prefix is None):
+    if sum(each is not None for each in (match.path.exact, match.path.prefix, match.path.regex)) != 1:
         yield finding(
             "ambiguous-match", here.here, "a path is either `exact` or `prefix`", fix="Keep one of them."
         )

@@ -9,15 +9,40 @@ from meshctl import ir
 from meshctl.resolve.layers import Layers, first, said
 
 DEFAULT_TIMEOUT = timedelta(seconds=15)
+DEFAULT_BODY_TIMEOUT = timedelta(0)
 DEFAULT_CONNECT_TIMEOUT = timedelta(seconds=1)
 DEFAULT_IDLE_TIMEOUT = timedelta(minutes=5)
+NO_LIMIT = timedelta(0)
 
 
 def timeout(layers: Layers) -> ir.Timeout:
-    """How long a request may take, tries included."""
+    """How long a request may take, tries included; no limit where it streams."""
+    if streaming(layers):
+        return ir.Timeout(NO_LIMIT)
     for value, at in said(layers, "timeout", "timeout"):
         return ir.Timeout(value, at)
     return ir.Timeout(DEFAULT_TIMEOUT)
+
+
+def body_timeout(layers: Layers) -> ir.BodyTimeout:
+    """How long an upload may stand still; no limit where it streams."""
+    if streaming(layers):
+        return ir.BodyTimeout(NO_LIMIT)
+    for value, at in said(layers, "body_timeout", "bodyTimeout"):
+        return ir.BodyTimeout(value, at)
+    return ir.BodyTimeout(DEFAULT_BODY_TIMEOUT)
+
+
+def streaming(layers: Layers) -> bool:
+    """Whether nothing but the idle timeout bounds requests."""
+    return first(layers, "streaming", default=False)
+
+
+def asked_streaming(layers: Layers) -> tuple[ir.FeatureUse, ...]:
+    """Streaming, where it was written and holds."""
+    for value, at in said(layers, "streaming", "streaming"):
+        return (ir.FeatureUse(ir.Feature.STREAMING, at),) if value and at is not None else ()
+    return ()
 
 
 def connect_timeout(layers: Layers) -> timedelta:
