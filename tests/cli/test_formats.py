@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -203,8 +202,14 @@ def test_a_path_becomes_a_uri():
         for each in log["runs"][0]["results"]
     ]
     assert uris[0] == "mesh"
-    assert unquote(uris[1]) == "a b/\\udcff:ä%.yaml"
+    assert uris[1] == "a%20b/%5Cudcff%3A%C3%A4%25.yaml"
     assert uris[2:] == ["mesh.yaml", "file:///a/m.yaml"]
+
+
+def test_braces_of_the_user_are_no_placeholders():
+    found = [Finding("MSH1006", "invalid-value", Severity.ERROR, "`{0}` and `{a: b}`", fix="no")]
+    log = judged(Format.SARIF, RENDERERS[Format.SARIF](found, Context()))
+    assert log["runs"][0]["results"][0]["message"]["text"] == "`{{0}}` and `{a: b}`. no"
 
 
 def test_related_places_are_told():
@@ -251,6 +256,16 @@ def test_a_fingerprint_outlives_a_move(told, form, before, old, new):
 
 
 @pytest.mark.parametrize("form", [Format.SARIF, Format.GITLAB])
+def test_a_fingerprint_outlives_a_move_to_another_file(told, tmp_path, capsys, form):
+    first = marks(told, FAULTY, form)
+    top, _, services = FAULTY.partition("services:\n")
+    Path("mesh").mkdir()
+    Path("mesh/top.yaml").write_text(top, "utf-8")
+    Path("mesh/all.yaml").write_text(f"services:\n{services}", "utf-8")
+    assert marks(lambda _, form: told(FAULTY, form, "validate", "mesh"), FAULTY, form) == first
+
+
+@pytest.mark.parametrize("form", [Format.SARIF, Format.GITLAB])
 def test_different_findings_have_different_fingerprints(told, form):
     for spec in (FAULTY, SHAPELESS):
         assert len(marks(told, spec, form)) == len(json.loads(told(spec, "json")[1])["findings"]) > 1
@@ -259,6 +274,24 @@ def test_different_findings_have_different_fingerprints(told, form):
     assert len({each["fingerprint"] for each in document}) == 4
     elsewhere = marks(told, FAULTY.replace("nobody", "noone"), form).keys()
     assert len(marks(told, FAULTY, form).keys() & elsewhere) == 2
+
+
+def test_gitlab_says_how_grave_and_what_was_accepted(told):
+    _, text = told(FAULTY, "gitlab")
+    entries = [
+        (
+            each["check_name"],
+            each["severity"],
+            each["location"]["lines"]["begin"],
+            "(waived: soon" in each["description"],
+        )
+        for each in judged(Format.GITLAB, text)
+    ]
+    assert entries == [
+        ("MSH2003 route-to-empty-pool", "info", 10, True),
+        ("MSH1002 undefined-reference", "critical", 10, False),
+        ("MSH2003 route-to-empty-pool", "minor", 14, False),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -279,8 +312,9 @@ def test_junit_of_a_good_spec_has_a_test_that_passes(told):
     _, text = told(
         FAULTY.replace("db: {}, nobody: {}", "").replace("{db: {}}", "{}").partition("    waive")[0], "junit"
     )
-    (case,) = judged(Format.JUNIT, text).iter("testcase")
-    assert list(case) == []
+    (suite,) = judged(Format.JUNIT, text)
+    (case,) = suite
+    assert (suite.get("tests"), suite.get("failures"), list(case)) == ("1", "0", [])
 
 
 def test_a_build_for_machines_keeps_standard_output_for_the_findings(told, capsys):
@@ -302,6 +336,8 @@ def run_build(spec, *arguments, capsys):
 
 
 def test_a_link_is_given_once_for_each_code(told):
+    _, text = told(SHAPELESS, "text")
+    assert (text.count("MSH1006"), text.count("why:"), text.count("docs:")) == (2, 1, 1)
     _, text = told(FAULTY, "text")
     assert re.findall(r"docs: (\S+)", text) == ["docs/findings.md#msh1002", "docs/findings.md#msh2003"]
     page = (ROOT / "docs" / "findings.md").read_text("utf-8")
