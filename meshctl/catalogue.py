@@ -135,6 +135,24 @@ _CODES = (
         "Null in an environment deletes; where there is nothing to delete, a key is misspelt and what was to go stays.",
         "Correct the key, or remove the line.",
     ),
+    Code(
+        "MSH1010",
+        "reserved-name",
+        "The name stands for something else already, in the spec or in access logs.",
+        "Choose another name.",
+    ),
+    Code(
+        "MSH1011",
+        "ambiguous-port",
+        "`ports` says what is spoken on which port; a second answer beside it would be ignored.",
+        "Write `ports` alone, or `protocol` and `port`.",
+    ),
+    Code(
+        "MSH1012",
+        "resolvers-missing",
+        "A build reads nothing of the machine it runs on, so the spec has to say which DNS server the sidecars ask.",
+        "Write `resolvers:` under `mesh`, for example `resolvers: [127.0.0.53:53]`.",
+    ),
     # --- routing -----------------------------------------------------------------------------
     Code(
         "MSH2001",

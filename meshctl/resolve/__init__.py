@@ -7,10 +7,21 @@ from dataclasses import dataclass
 
 from meshctl import ir
 from meshctl.diagnostics import Finding
-from meshctl.resolve import discovery, listeners, mtls, references, retries, routing
+from meshctl.resolve import (
+    applications,
+    discovery,
+    egress,
+    listeners,
+    mtls,
+    placements,
+    references,
+    resolvers,
+    retries,
+    routing,
+)
 from meshctl.resolve.assemble import Assembly
 from meshctl.resolve.digest import with_builds
-from meshctl.resolve.layers import Layer, call_layer, service_layers
+from meshctl.resolve.layers import Layer, call_layer, callee_layers
 from meshctl.resolve.loopback import loopback
 from meshctl.resolve.overrides import with_proxy
 from meshctl.resolve.waivers import Owners, expired, idle, waive
@@ -28,15 +39,16 @@ class Resolution:
 def _each_service(spec: Spec) -> Iterator[Finding]:
     for name, service in (spec.written.services or {}).items():
         source = spec.source["services"][name]
+        yield from applications.check(name, service, source)
         yield from routing.check(service, source)
-        yield from discovery.check(service, listeners.inbound_port(spec, service), source)
+        yield from discovery.check(service, placements.inbound_port(spec, service), source)
 
 
 def _each_policy(spec: Spec) -> Iterator[Finding]:
     """Policies as they stand after inheritance, at the service, its routes and the calls to it."""
     services = spec.written.services or {}
     for name, service in services.items():
-        layers = service_layers(spec, name)
+        layers = callee_layers(spec, name)
         yield from retries.check(layers)
         for index, route in enumerate(service.routes or ()):
             if route.retries is not None:
@@ -46,7 +58,7 @@ def _each_policy(spec: Spec) -> Iterator[Finding]:
         for callee in service.calls or {}:
             narrowed = call_layer(spec, name, callee)
             if narrowed and callee in services:
-                yield from retries.check((*service_layers(spec, callee), *narrowed))
+                yield from retries.check((*callee_layers(spec, callee), *narrowed))
 
 
 PASSES: tuple[Callable[[Spec], Iterable[Finding]], ...] = (
@@ -54,6 +66,8 @@ PASSES: tuple[Callable[[Spec], Iterable[Finding]], ...] = (
     _each_service,
     _each_policy,
     listeners.check,
+    resolvers.check,
+    egress.check,
     mtls.check,
 )
 """Every question that is asked of a spec before it is resolved; all of them, so that all faults show."""

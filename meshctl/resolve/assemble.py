@@ -2,125 +2,184 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from meshctl import ir
-from meshctl.resolve import access_logs, authorization, discovery, listeners, mtls, routing, timeouts
-from meshctl.resolve.layers import Layers, call_layer, says, service_layers
+from meshctl.resolve import (
+    access_logs,
+    applications,
+    authorization,
+    egress,
+    gateways,
+    health,
+    local_ports,
+    mtls,
+    pending,
+    resolvers,
+    timeouts,
+)
+from meshctl.resolve.callees import Callees
+from meshctl.resolve.placements import Placement, asks, gateway_placements, placements
 from meshctl.spec import Spec
+from meshctl.spec.routing import RouteSpec
 
 DEFAULT_PROXY = ir.Proxy.ENVOY
 
 
 class Assembly:
-    """The state of one resolve: what callees look like to callers that narrow nothing is made once."""
+    """The state of one resolve."""
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
         self._services = spec.written.services or {}
-        self._layers: dict[str, Layers] = {name: service_layers(spec, name) for name in self._services}
-        self._virtual_hosts: dict[str, ir.VirtualHost] = {}
-        self._clusters: dict[str, ir.Cluster] = {}
+        self._gateways = spec.written.gateways or {}
+        self._callees = Callees(spec)
         self._callers: dict[str, set[str]] = {name: set() for name in self._services}
         self._tls = mtls.tls_context(spec)
         self._access_log = access_logs.access_log(spec)
+        self._resolvers = resolvers.resolvers(spec)
+        self._egress = egress.route(spec)
+        self._asks = pending.of_mesh(spec)
+        self._asks = pending.of_mesh(spec)
 
     def mesh(self) -> ir.Mesh:
         """The resolved mesh."""
-        for caller, service in self._services.items():
-            for callee in service.calls or {}:
-                for reached in self._reached(callee):
-                    self._callers[reached].add(caller)
+        for caller, callees in declared_calls(self._spec):
+            for callee in callees:
+                self._callers[callee].add(caller)
         section = self._spec.written.mesh
+        names = sorted((*self._services, *self._gateways))
         return ir.Mesh(
             name=section.name,
             domain=section.domain,
             trust_domain=section.trust_domain,
             certificates=mtls.certificate_policy(self._spec),
-            sidecars=tuple(each for name in sorted(self._services) for each in self._sidecars(name)),
+            sidecars=tuple(each for name in names for each in self._sidecars(name)),
             calls=tuple(
                 sorted((caller, callee) for callee, callers in self._callers.items() for caller in callers)
             ),
         )
 
-    def _reached(self, callee: str) -> set[str]:
-        """The callee, and the services that its routes send requests on to."""
-        routes = self._services[callee].routes or ()
-        return {callee} | {each.service for route in routes for each in route.backends or () if each.service}
-
     def _sidecars(self, name: str) -> Iterator[ir.Sidecar]:
+        if name in self._services:
+            yield from self._service(name)
+        else:
+            yield from self._gateway(name)
+
+    def _service(self, name: str) -> Iterator[ir.Sidecar]:
         service = self._services[name]
         mesh = self._spec.written.mesh
-        virtual_hosts = tuple(self._virtual_host(name, callee) for callee in sorted(service.calls or {}))
-        used = {
-            backend.cluster for host in virtual_hosts for route in host.routes for backend in route.backends
-        }
-        clusters = tuple(self._cluster(name, each) for each in sorted(used))
-        layers = self._layers[name]
-        for placement in listeners.placements(self._spec, service):
-            sidecar = ir.Sidecar(
+        virtual_hosts = tuple(
+            host
+            for callee in sorted(service.calls or {})
+            for host in self._callees.virtual_hosts(name, callee)
+        )
+        clusters: tuple[ir.Cluster, ...] | None = None
+        for placement in placements(self._spec, service):
+            outbound = ir.OutboundListener(
+                binds=placement.outbound,
+                domain=mesh.domain,
+                virtual_hosts=virtual_hosts,
+                idle_timeout=timeouts.DEFAULT_IDLE_TIMEOUT,
+                egress=self._egress,
+            )
+            tcp = tuple(local_ports.tcp(self._spec, name, placement))
+            if clusters is None:
+                clusters = tuple(self._clusters(name, virtual_hosts, tcp))
+            yield ir.Sidecar(
                 mesh=mesh.name,
                 service=name,
                 instance=placement.instance,
                 proxy=ir.Proxy(service.proxy or mesh.proxy or DEFAULT_PROXY),
                 identity=mtls.identity(self._spec, name),
                 tls=self._tls,
-                inbound=self._inbound(name, placement, layers),
+                inbound=self._inbound(name, placement),
+                outbound=outbound,
+                admin=ir.AdminListener(placement.admin),
+                clusters=clusters,
+                access_log=self._access_log,
+                locals=tuple(local_ports.http(self._spec, self._callees, name, placement)),
+                tcp=tcp,
+                health=health.listener(self._spec, "services", name, service, placement),
+                resolvers=self._resolvers if any(each.dns for each in clusters) else (),
+                asks=(*self._asks, *self._service_asks(name)),
+            )
+
+    def _gateway(self, name: str) -> Iterator[ir.Sidecar]:
+        gateway = self._gateways[name]
+        mesh = self._spec.written.mesh
+        virtual_hosts = gateways.virtual_hosts(self._spec, name)
+        clusters = tuple(self._clusters(name, virtual_hosts, ()))
+        for placement in gateway_placements(self._spec, gateway):
+            yield ir.Sidecar(
+                mesh=mesh.name,
+                service=name,
+                instance=placement.instance,
+                proxy=ir.Proxy(gateway.proxy or mesh.proxy or DEFAULT_PROXY),
+                identity=mtls.identity(self._spec, name),
+                tls=self._tls,
+                inbound=None,
                 outbound=ir.OutboundListener(
-                    binds=(placement.outbound,),
-                    domain=mesh.domain,
+                    binds=placement.outbound,
+                    domain="",
                     virtual_hosts=virtual_hosts,
                     idle_timeout=timeouts.DEFAULT_IDLE_TIMEOUT,
+                    tls=gateways.server_tls(self._spec, name),
                 ),
                 admin=ir.AdminListener(placement.admin),
                 clusters=clusters,
                 access_log=self._access_log,
+                health=health.listener(self._spec, "gateways", name, None, placement),
+                asks=(*self._asks, *gateways.asks(self._spec, name)),
             )
-            yield sidecar
 
-    def _inbound(
-        self, name: str, placement: listeners.Placement, layers: Layers
-    ) -> ir.InboundListener | None:
+    def _service_asks(self, name: str) -> Iterator[ir.FeatureUse]:
+        service, source = self._services[name], self._spec.source["services"][name]
+        yield from asks(source, service.endpoints)
+        yield from pending.of_service(service, self._callees.layers(name), source)
+
+    def _inbound(self, name: str, placement: Placement) -> ir.InboundListener | None:
         if placement.application is None:
             return None
+        layers = self._callees.layers(name)
+        service = self._services[name]
+        source = self._spec.source["services"][name]
         return ir.InboundListener(
-            binds=(placement.inbound,),
+            binds=placement.inbound,
             application=placement.application,
-            authorization=authorization.authorization(self._spec, self._callers[name]),
+            authorization=authorization.authorization(self._spec, name, self._callers[name]),
             connect_timeout=timeouts.connect_timeout(layers),
             idle_timeout=timeouts.idle_timeout(layers),
+            protocol=applications.protocol(service),
+            asks=(*applications.asks(service, source), *pending.of_service(service, layers, source)),
         )
 
-    def _virtual_host(self, caller: str, callee: str) -> ir.VirtualHost:
-        service = self._services[callee]
-        source = self._spec.source["services"][callee]
-        seen = self._virtual_hosts.get(callee)
-        if seen is None:
-            names = routing.hostnames(callee, self._spec.written.mesh.domain)
-            routes = routing.routes(callee, service, source, self._layers[callee])
-            seen = self._virtual_hosts[callee] = ir.VirtualHost(callee, names, routes)
-        call = call_layer(self._spec, caller, callee)
-        if not says(call, "timeout", "retries"):
-            return seen
-        routes = routing.narrowed(seen.routes, service, source, (*self._layers[callee], *call))
-        return ir.VirtualHost(callee, seen.hostnames, routes)
+    def _clusters(
+        self, caller: str, hosts: Iterable[ir.VirtualHost], tcp: Iterable[ir.TcpListener]
+    ) -> Iterator[ir.Cluster]:
+        """Each cluster that a route or a TCP listener leads to, by name."""
+        used = {backend.cluster for host in hosts for route in host.routes for backend in route.backends}
+        used.update(each.cluster for each in tcp)
+        if self._egress is not None and caller in self._services:
+            used.add(egress.NAME)
+        for name in sorted(used):
+            yield egress.cluster(self._spec) if name == egress.NAME else self._callees.cluster(caller, name)
 
-    def _cluster(self, caller: str, name: str) -> ir.Cluster:
-        target, _, subset = name.partition(".")
-        call = call_layer(self._spec, caller, target)
-        narrowed = says(call, "connect_timeout", "idle_timeout")
-        if not narrowed and name in self._clusters:
-            return self._clusters[name]
-        service = self._services[target]
-        made = discovery.cluster(
-            target,
-            subset or None,
-            service,
-            mtls.identity(self._spec, target),
-            listeners.inbound_port(self._spec, service),
-            (*self._layers[target], *call),
-            self._spec.source["services"][target],
-        )
-        if not narrowed:
-            self._clusters[name] = made
-        return made
+
+def declared_calls(spec: Spec) -> Iterator[tuple[str, set[str]]]:
+    """Each caller with the services that it may call, those among them that a callee's routes lead on to."""
+    services = spec.written.services or {}
+    for caller, service in services.items():
+        for callee in service.calls or {}:
+            if callee in services:
+                routes = (each for each in services[callee].routes or () if _seen_by(caller, each))
+                onward = {each.service for route in routes for each in route.backends or () if each.service}
+                yield caller, {callee} | (onward & services.keys())
+    for name, gateway in (spec.written.gateways or {}).items():
+        yield name, gateways.reached(gateway) & services.keys()
+
+
+def _seen_by(caller: str, route: RouteSpec) -> bool:
+    """Whether any match of the route is not bound to other callers."""
+    matches = route.matches or ()
+    return not matches or any(not each.callers or caller in each.callers for each in matches)

@@ -1,19 +1,126 @@
-"""Authorization: with `declared`, the calls are the permissions."""
+"""Authorization: who may do what to a service, in rules that need no knowledge of the modes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
 from meshctl import ir
+from meshctl.resolve import applications, matching
 from meshctl.resolve.mtls import identity
-from meshctl.spec import Spec
+from meshctl.spec import Source, Spec
+from meshctl.spec.authorization import ANYONE, AuthorizationRuleSpec
+
+READING = ("GET", "HEAD")
+"""What declared callers may always do to the health path."""
 
 
-def authorization(spec: Spec, callers: Iterable[str]) -> ir.Authorization:
-    """Who may call a service with these declared callers. Nobody where there are none."""
+def mode(spec: Spec) -> ir.AuthorizationMode:
+    """Where permission comes from; `declared` where the spec is silent."""
     written = spec.written.mesh.authorization
+    return ir.AuthorizationMode((written and written.mode) or ir.AuthorizationMode.DECLARED)
+
+
+def authorization(spec: Spec, name: str, callers: Collection[str]) -> ir.Authorization:
+    """Who may call the service ``name``; ``callers`` are those that declare the call."""
+    mesh = spec.source["mesh"]
+    written = spec.written.mesh.authorization
+    service = (spec.written.services or {})[name]
+    source = spec.source["services"][name]
+    deny = (_rule(spec, each, source["deny"][index]) for index, each in enumerate(service.deny or ()))
+    exempt = tuple(_exempt(spec, name, callers))
+    audit = bool(written and written.audit)
     return ir.Authorization(
-        ir.AuthorizationMode.DECLARED,
-        tuple(ir.AuthorizationRule((identity(spec, caller),)) for caller in sorted(callers)),
-        at=spec.source["mesh"].at("authorization") if written is not None else None,
+        mode(spec),
+        _merged(_allow(spec, name, callers)),
+        deny=_merged(deny),
+        exempt=exempt,
+        audit=audit,
+        asks=tuple(_asks(source, mesh, exempt=bool(exempt), audit=audit)),
+        at=mesh.at("authorization") if written is not None else None,
     )
+
+
+def _asks(source: Source, mesh: Source, *, exempt: bool, audit: bool) -> Iterator[ir.FeatureUse]:
+    asked = (
+        (ir.Feature.AUTHORIZATION_RULES, source.at("allow") if "allow" in source else None),
+        (ir.Feature.AUTHORIZATION_RULES, source.at("deny") if "deny" in source else None),
+        (ir.Feature.HEALTH_PATH, source.at("healthPath") if exempt else None),
+    )
+    for feature, at in asked:
+        if at is not None:
+            yield ir.FeatureUse(feature, at)
+
+
+def _allow(spec: Spec, name: str, callers: Collection[str]) -> Iterator[ir.AuthorizationRule]:
+    written = (spec.written.services or {})[name].allow
+    source = spec.source["services"][name]["allow"]
+    everybody = ir.AuthorizationRule(_principals(spec, callers))
+    match mode(spec):
+        case ir.AuthorizationMode.DECLARED:
+            if written is None:
+                yield everybody
+            for index, each in enumerate(written or ()):
+                chosen = {ANYONE} if each.callers is None else set(each.callers)
+                let_in = callers if ANYONE in chosen else chosen & set(callers)
+                rule = _rule(spec, each, source[index])
+                yield replace(rule, anyone=False, principals=_principals(spec, let_in))
+        case ir.AuthorizationMode.EXPLICIT:
+            yield from (_rule(spec, each, source[index]) for index, each in enumerate(written or ()))
+        case ir.AuthorizationMode.OPEN:
+            if written is None:
+                yield ir.AuthorizationRule(anyone=True)
+            yield from (_rule(spec, each, source[index]) for index, each in enumerate(written or ()))
+
+
+def _rule(spec: Spec, written: AuthorizationRuleSpec, source: Source) -> ir.AuthorizationRule:
+    """A rule by itself: without `from` it is for everybody in the mesh."""
+    anyone = written.callers is None or ANYONE in written.callers
+    return ir.AuthorizationRule(
+        principals=() if anyone else _principals(spec, written.callers or ()),
+        anyone=anyone,
+        methods=tuple(sorted(set(written.methods or ()))),
+        paths=tuple(
+            dict.fromkeys(
+                matching.path(each, source["paths"][number])
+                for number, each in enumerate(written.paths or ())
+            )
+        ),
+        headers=matching.headers(written.headers, source["headers"]),
+        at=source.here,
+    )
+
+
+def _exempt(spec: Spec, name: str, callers: Collection[str]) -> Iterator[ir.AuthorizationRule]:
+    """Health checks, where a rule of the service could refuse them."""
+    service = (spec.written.services or {})[name]
+    chosen = mode(spec)
+    refusing = service.allow is not None or service.deny or chosen is ir.AuthorizationMode.EXPLICIT
+    if service.health_path is None or not refusing or applications.protocol(service) is ir.Protocol.TCP:
+        return
+    anyone = chosen is ir.AuthorizationMode.OPEN
+    if callers or anyone:
+        yield ir.AuthorizationRule(
+            principals=() if anyone else _principals(spec, callers),
+            anyone=anyone,
+            methods=READING,
+            paths=(ir.PathMatch(ir.PathMatchKind.EXACT, service.health_path),),
+        )
+
+
+def _principals(spec: Spec, names: Iterable[str]) -> tuple[ir.WorkloadIdentity, ...]:
+    return tuple(identity(spec, each) for each in sorted(set(names)))
+
+
+def _merged(rules: Iterable[ir.AuthorizationRule]) -> tuple[ir.AuthorizationRule, ...]:
+    """Rules that differ only in whom they are about become one; rules about nobody go."""
+    merged: dict[object, ir.AuthorizationRule] = {}
+    for each in rules:
+        key = (each.methods, each.paths, each.headers)
+        first = merged.setdefault(key, each)
+        if first is not each:
+            anyone = first.anyone or each.anyone
+            both = {one.service: one for one in (*first.principals, *each.principals)}
+            principals = () if anyone else tuple(both[name] for name in sorted(both))
+            merged[key] = replace(first, anyone=anyone, principals=principals)
+    return tuple(each for each in merged.values() if each.anyone or each.principals)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from datetime import timedelta
+from fractions import Fraction
 
 import orjson
 
@@ -26,9 +27,11 @@ def digest(sidecar: ir.Sidecar) -> str:
 
 
 def plain(value: object) -> object:
-    """The JSON form of what orjson does not know: durations in milliseconds, places as ``true``."""
+    """The JSON form of what orjson does not know: durations in milliseconds, shares as fractions, places as ``true``."""
     if isinstance(value, timedelta):
         return value // timedelta(milliseconds=1)
+    if isinstance(value, Fraction):
+        return str(value)
     if isinstance(value, Position):
         return True
     raise TypeError(type(value).__name__)

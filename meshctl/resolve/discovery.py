@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Related
-from meshctl.resolve import circuit_breaking, load_balancing, pending, timeouts
+from meshctl.resolve import applications, circuit_breaking, load_balancing, pending, timeouts
 from meshctl.resolve.layers import Layers
 from meshctl.resolve.splitting import cluster_name, reduced
 from meshctl.spec import Source
@@ -76,6 +76,7 @@ def cluster(
         idle_timeout=timeouts.idle_timeout(layers),
         load_balancing=load_balancing.load_balancing(layers),
         circuit_breaker=circuit_breaking.circuit_breaker(layers),
+        protocol=applications.protocol(service),
         asks=(
             *timeouts.asked(layers),
             *pending.of_cluster(layers),

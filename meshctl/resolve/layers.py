@@ -25,23 +25,29 @@ Layers = tuple[Layer, ...]
 """From the most general to the most particular; the last one that says something wins."""
 
 
-def service_layers(spec: Spec, service: str) -> Layers:
-    """`defaults` and the service itself."""
-    written = spec.written
-    layers = []
-    if written.defaults is not None:
-        layers.append(Layer(written.defaults, spec.source["defaults"]))
-    services = written.services or {}
-    layers.append(Layer(services[service], spec.source["services"][service]))
-    return tuple(layers)
+def default_layers(spec: Spec) -> Layers:
+    """`defaults` alone."""
+    written = spec.written.defaults
+    return (Layer(written, spec.source["defaults"]),) if written is not None else ()
+
+
+def callee_layers(spec: Spec, name: str) -> Layers:
+    """`defaults` and the service or external itself."""
+    services = spec.written.services or {}
+    section = "services" if name in services else "externals"
+    own = services.get(name) or (spec.written.externals or {})[name]
+    return (*default_layers(spec), Layer(own, spec.source[section][name]))
 
 
 def call_layer(spec: Spec, caller: str, callee: str) -> Layers:
-    """What the caller narrows, or nothing."""
-    call = ((spec.written.services or {})[caller].calls or {}).get(callee)
+    """What the caller, a service or gateway, narrows, or nothing."""
+    services = spec.written.services or {}
+    section = "services" if caller in services else "gateways"
+    owner = services.get(caller) or (spec.written.gateways or {})[caller]
+    call = (owner.calls or {}).get(callee)
     if call is None or not call.model_fields_set:
         return ()
-    return (Layer(call, spec.source["services"][caller]["calls"][callee]),)
+    return (Layer(call, spec.source[section][caller]["calls"][callee]),)
 
 
 def says(layers: Layers, *fields: str) -> bool:

@@ -1,26 +1,25 @@
-"""Where a sidecar listens, and which endpoints share a bundle.
-
-All endpoints of a service share one bundle that listens on every address of its host, unless
-`bind: endpoint` gives each endpoint a bundle that listens on the endpoint's own address; where that is a
-loopback address, so are the outbound and admin listeners and the application (a mesh on one machine).
-"""
+"""Listeners that would meet on one host: two sidecars on one port would speak for each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related
-from meshctl.resolve.discovery import DEFAULT_INBOUND_PORT
-from meshctl.spec import Spec
-from meshctl.spec.service import ListenerSpec, ServiceSpec
+from meshctl.resolve.placements import (
+    EVERYWHERE,
+    EVERYWHERE_6,
+    LOOPBACK,
+    Placement,
+    gateway_placements,
+    is_loopback,
+    placements,
+)
+from meshctl.spec import Source, Spec
+from meshctl.spec.policy import CallSpec
 
-DEFAULT_OUTBOUND_PORT = 15001
-DEFAULT_ADMIN_PORT = 15000
-LOOPBACK = "127.0.0.1"
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - other hosts must reach the inbound listener
 ONE_MACHINE = "this machine"
 _APART = (
     "Give one service ports of its own (`inbound`, `outbound`, `admin`, `port`), or, for a mesh on one machine, "
@@ -29,141 +28,98 @@ _APART = (
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """One bundle's addresses, and the hosts that it runs on (by the addresses of its endpoints)."""
+class _Socket:
+    """Something that listens. ``owner`` is the service or gateway, ``at`` where it was written."""
 
-    instance: str
-    hosts: tuple[str, ...]
-    inbound: ir.SocketAddress
-    outbound: ir.SocketAddress
-    admin: ir.SocketAddress
-    application: ir.SocketAddress | None
+    owner: str
+    what: str
+    socket: ir.SocketAddress
+    at: Position | None
 
-
-def _setting(
-    mesh: ListenerSpec | None, service: ListenerSpec | None, address: str, port: int
-) -> ir.SocketAddress:
-    for written in (mesh, service):
-        if written is not None:
-            address = written.address or address
-            port = written.port or port
-    return ir.SocketAddress(address, port)
+    @property
+    def told(self) -> str:
+        return f"the {self.what} of `{self.owner}`"
 
 
-def inbound_port(spec: Spec, service: ServiceSpec) -> int:
-    """The port of the service's sidecars, unless an endpoint says otherwise."""
-    return _setting(spec.written.mesh.inbound, service.inbound, EVERYWHERE, DEFAULT_INBOUND_PORT).port
+@dataclass(slots=True)
+class _Taken:
+    """What listens already, by host and port."""
+
+    sockets: dict[tuple[str, int], list[_Socket]] = field(default_factory=dict)
 
 
-def placements(spec: Spec, service: ServiceSpec) -> tuple[Placement, ...]:
-    """The bundles of one service, sorted by instance."""
-    mesh = spec.written.mesh
-    inbound = _setting(mesh.inbound, service.inbound, EVERYWHERE, DEFAULT_INBOUND_PORT)
-    outbound = _setting(mesh.outbound, service.outbound, LOOPBACK, DEFAULT_OUTBOUND_PORT)
-    admin = _setting(mesh.admin, service.admin, LOOPBACK, DEFAULT_ADMIN_PORT)
-    app_address = service.app_address or LOOPBACK
-    endpoints = [(each.address, each.port or inbound.port) for each in service.endpoints or ()]
-    application = ir.SocketAddress(app_address, service.port) if service.port else None
-    if (service.bind or mesh.bind) == "endpoint" and endpoints:
-        return tuple(_own(each, endpoints, outbound, admin, application) for each in sorted(set(endpoints)))
-    ports = sorted({port for _, port in endpoints} or {inbound.port})
-    return tuple(
-        Placement(
-            instance="" if len(ports) == 1 else f"port-{port}",
-            hosts=tuple(sorted({address for address, its_port in endpoints if its_port == port})),
-            inbound=ir.SocketAddress(inbound.address, port),
-            outbound=outbound,
-            admin=admin,
-            application=application,
-        )
-        for port in ports
-    )
-
-
-def _own(
-    endpoint: tuple[str, int],
-    endpoints: list[tuple[str, int]],
-    outbound: ir.SocketAddress,
-    admin: ir.SocketAddress,
-    application: ir.SocketAddress | None,
-) -> Placement:
-    address, port = endpoint
-    shared = len({each for each in endpoints if each[0] == address}) > 1
-    here = address if _is_loopback(address) else None
-    return Placement(
-        instance=f"{address}-{port}" if shared else address,
-        hosts=(address,),
-        inbound=ir.SocketAddress(address, port),
-        outbound=ir.SocketAddress(here or outbound.address, outbound.port),
-        admin=ir.SocketAddress(here or admin.address, admin.port),
-        application=application and ir.SocketAddress(here or application.address, application.port),
-    )
-
-
-def _is_loopback(address: str) -> bool:
-    return address.startswith("127.")
+def local_ports(calls: dict[str, CallSpec] | None) -> dict[str, int]:
+    """The local port of each callee that has one."""
+    return {callee: call.local_port for callee, call in (calls or {}).items() if call.local_port}
 
 
 def check(spec: Spec) -> Iterator[Finding]:
-    """Listeners that would meet on one host. All loopback endpoints are one machine."""
-    taken: dict[tuple[str, int], list[tuple[str, str, Position | None]]] = {}
+    """Ports that two listeners want, of one sidecar or of two. All loopback endpoints are one machine."""
+    taken = _Taken()
     for name, service in (spec.written.services or {}).items():
-        at = spec.source["services"].at(name)
+        source = spec.source["services"][name]
         for placement in placements(spec, service):
-            own: dict[tuple[int, str], str] = {}
-            for what, socket in _sockets(placement):
-                yield from _check_own(name, what, socket, own, at)
-                for host in {_machine(host) for host in placement.hosts}:
-                    yield from _check_host(host, socket, f"the {what} of `{name}`", at, taken)
+            local = local_ports(service.calls)
+            yield from _check(name, [*_of(name, placement, source), *_local(name, placement, local, source)],
+                              placement, taken)  # fmt: skip
+    for name, gateway in (spec.written.gateways or {}).items():
+        source = spec.source["gateways"][name]
+        for placement in gateway_placements(spec, gateway):
+            yield from _check(name, list(_of(name, placement, source)), placement, taken)
 
 
-def _machine(host: str) -> str:
-    return ONE_MACHINE if _is_loopback(host) else host
+def _of(name: str, placement: Placement, source: Source) -> Iterator[_Socket]:
+    at = source.here
+    listeners = (
+        ("inbound listener", placement.inbound),
+        ("outbound listener" if placement.inbound else "public listener", placement.outbound),
+        ("admin listener", (placement.admin,)),
+        ("application", (placement.application,) if placement.application else ()),
+        ("health listener", placement.health),
+    )
+    for what, sockets in listeners:
+        yield from (_Socket(name, what, each, at) for each in sockets)
 
 
-def _sockets(placement: Placement) -> Iterator[tuple[str, ir.SocketAddress]]:
-    yield "inbound listener", placement.inbound
-    yield "outbound listener", placement.outbound
-    yield "admin listener", placement.admin
-    if placement.application is not None:
-        yield "application", placement.application
+def _local(name: str, placement: Placement, ports: dict[str, int], source: Source) -> Iterator[_Socket]:
+    for callee, port in ports.items():
+        at = source.at("calls", callee, "localPort")
+        for each in placement.outbound:
+            yield _Socket(name, f"local port for `{callee}`", ir.SocketAddress(each.address, port), at)
 
 
-def _meet(one: str, other: str) -> bool:
-    return one == other or EVERYWHERE in (one, other)
+def _check(name: str, sockets: list[_Socket], placement: Placement, taken: _Taken) -> Iterator[Finding]:
+    own: list[_Socket] = []
+    for each in sockets:
+        for other in own:
+            if _meet(each.socket, other.socket):
+                yield finding(
+                    "port-conflict",
+                    each.at,
+                    f"{each.told} has port {each.socket.port}, and so has its {other.what}",
+                )
+        own.append(each)
+        for host in {ONE_MACHINE if is_loopback(host) else host for host in placement.hosts}:
+            yield from _check_host(host, each, taken.sockets.setdefault((host, each.socket.port), []))
 
 
-def _check_own(
-    name: str,
-    what: str,
-    socket: ir.SocketAddress,
-    own: dict[tuple[int, str], str],
-    at: Position | None,
-) -> Iterator[Finding]:
-    for (port, address), other in own.items():
-        if port == socket.port and _meet(address, socket.address):
-            yield finding(
-                "port-conflict", at, f"the {what} of `{name}` has port {port}, and so has its {other}"
-            )
-    own[socket.port, socket.address] = what
-
-
-def _check_host(
-    host: str,
-    socket: ir.SocketAddress,
-    what: str,
-    at: Position | None,
-    taken: dict[tuple[str, int], list[tuple[str, str, Position | None]]],
-) -> Iterator[Finding]:
-    others = taken.setdefault((host, socket.port), [])
-    for address, other, before in others:
-        if before != at and _meet(address, socket.address):
+def _check_host(host: str, here: _Socket, others: list[_Socket]) -> Iterator[Finding]:
+    for other in others:
+        if other.owner != here.owner and _meet(other.socket, here.socket):
+            apart = other.socket.address in (EVERYWHERE, EVERYWHERE_6, LOOPBACK)
             yield finding(
                 "port-conflict",
-                at,
-                f"{what} and {other} are both on port {socket.port} of {host}",
-                fix=_APART if address in (EVERYWHERE, LOOPBACK) else "",
-                related=(Related(before, "the other one"),) if before else (),
+                here.at,
+                f"{here.told} and {other.told} are both on port {here.socket.port} of {host}",
+                fix=_APART if apart else "",
+                related=(Related(other.at, "the other one"),) if other.at else (),
             )
             break
-    others.append((socket.address, what, at))
+    others.append(here)
+
+
+def _meet(one: ir.SocketAddress, other: ir.SocketAddress) -> bool:
+    if one.port != other.port or (":" in one.address) != (":" in other.address):
+        return False
+    addresses = {one.address, other.address}
+    return len(addresses) == 1 or bool(addresses & {EVERYWHERE, EVERYWHERE_6})

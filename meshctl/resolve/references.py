@@ -1,75 +1,197 @@
-"""Names that lead somewhere: calls, backends and their subsets."""
+"""Names that lead somewhere: calls, callers, backends, mirrors, subsets and zones. All of them share one namespace."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding, Position
+from meshctl.diagnostics import Finding, Position, Related
 from meshctl.resolve import discovery
 from meshctl.spec import Source, Spec
+from meshctl.spec.authorization import ANYONE, UNAUTHENTICATED
+from meshctl.spec.externals import ExternalSpec
+from meshctl.spec.failover import LocalitySpec
+from meshctl.spec.gateways import GatewaySpec
+from meshctl.spec.mirroring import MirrorSpec
+from meshctl.spec.policy import CallSpec
+from meshctl.spec.routing import RouteSpec
 from meshctl.spec.service import ServiceSpec
 from meshctl.spec.splitting import BackendSpec
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """All that is defined."""
+
+    services: Mapping[str, ServiceSpec]
+    externals: Mapping[str, ExternalSpec]
+    gateways: Mapping[str, GatewaySpec]
+    zones: frozenset[str]
+
+    @property
+    def callees(self) -> tuple[str, ...]:
+        return (*self.services, *self.externals)
+
+    @property
+    def callers(self) -> tuple[str, ...]:
+        return (*self.services, *self.gateways)
+
+
 def check(spec: Spec) -> Iterator[Finding]:
     """Every name that is used and nowhere defined, and callees that nothing can answer for."""
-    services = spec.written.services or {}
-    for name, service in services.items():
+    written = spec.written
+    names = _Names(
+        written.services or {}, written.externals or {}, written.gateways or {}, frozenset(_zones(spec))
+    )
+    yield from _check_namespace(names, spec.source)
+    yield from _check_policy(written.defaults, names, spec.source["defaults"])
+    for name, service in names.services.items():
         here = spec.source["services"][name]
-        yield from _check_calls(name, service, here, services)
-        for index, route in enumerate(service.routes or ()):
-            for number, backend in enumerate(route.backends or ()):
-                where = here["routes"][index]["backends"][number]
-                yield from _check_backend(name, backend, where, services)
-        if service.endpoints and service.port is None:
-            yield finding(
-                "missing-key",
-                here.at("endpoints"),
-                f"`{name}` has endpoints, but no `port` where its application listens",
-            )
+        yield from _check_policy(service, names, here)
+        yield from _check_calls(name, service.calls, here, names)
+        yield from _check_routes(name, service.routes, here, names)
+        for key, rules in (("allow", service.allow), ("deny", service.deny)):
+            for index, rule in enumerate(rules or ()):
+                known = (*names.callers, ANYONE, UNAUTHENTICATED)
+                yield from _check_callers(rule.callers, here[key][index]["from"], names, known)
+    for name, gateway in names.gateways.items():
+        here = spec.source["gateways"][name]
+        yield from _check_calls(name, gateway.calls, here, names)
+        yield from _check_routes("", gateway.routes, here, names)
+    for name, external in names.externals.items():
+        yield from _check_policy(external, names, spec.source["externals"][name])
+
+
+def _zones(spec: Spec) -> Iterator[str]:
+    owners: list[ServiceSpec | GatewaySpec] = [*(spec.written.services or {}).values()]
+    owners += (spec.written.gateways or {}).values()
+    for each in owners:
+        yield from (zone for zone in (each.zone, *(one.zone for one in each.endpoints or ())) if zone)
+
+
+def _check_namespace(names: _Names, source: Source) -> Iterator[Finding]:
+    first_of: dict[str, str] = {}
+    for section, defined in (
+        ("services", names.services),
+        ("externals", names.externals),
+        ("gateways", names.gateways),
+    ):
+        for name in defined:
+            at = source[section].at(name)
+            first = first_of.setdefault(name, section)
+            if first != section:
+                before = source[first].at(name)
+                yield finding(
+                    "duplicate-definition",
+                    at,
+                    f"`{name}` is defined under `{first}` too, and all of them share one namespace",
+                    related=(Related(before, "the first one"),) if before else (),
+                )
+            if name == UNAUTHENTICATED:
+                yield finding("reserved-name", at, f"`{name}` stands for callers without a certificate")
+
+
+def _check_policy(policy: object, names: _Names, here: Source) -> Iterator[Finding]:
+    locality: LocalitySpec | None = getattr(policy, "locality", None)
+    if locality is None:
+        return
+    for index, zone in enumerate(locality.failover or ()):
+        if zone not in names.zones:
+            yield undefined("zone", zone, here["locality"]["failover"].at(index), names.zones)
 
 
 def _check_calls(
-    name: str, service: ServiceSpec, here: Source, services: dict[str, ServiceSpec]
+    name: str, calls: Mapping[str, CallSpec] | None, here: Source, names: _Names
 ) -> Iterator[Finding]:
-    for callee in service.calls or {}:
-        if callee not in services:
-            yield undefined("service", callee, here["calls"].at(callee), services)
-        elif not discovery.takes_requests(services[callee]):
+    for callee, call in (calls or {}).items():
+        at = here["calls"].at(callee)
+        yield from _check_policy(call, names, here["calls"][callee])
+        if callee in names.externals:
+            continue
+        service = names.services.get(callee)
+        if service is None:
+            yield undefined("service or external", callee, at, names.callees, names)
+        elif not discovery.takes_requests(service) and service.discovery is None:
             yield finding(
                 "route-to-empty-pool",
-                here["calls"].at(callee),
+                at,
                 f"`{name}` calls `{callee}`, which has no endpoints that take requests",
             )
 
 
-def _check_backend(
-    name: str, backend: BackendSpec, where: Source, services: dict[str, ServiceSpec]
+def _check_routes(
+    own: str, routes: Iterable[RouteSpec] | None, here: Source, names: _Names
 ) -> Iterator[Finding]:
-    target = backend.service or name
-    if target not in services:
-        yield undefined("service", target, where.at("service"), services)
+    """``own`` is the service whose subsets may be named; empty at a gateway, which has none."""
+    for index, route in enumerate(routes or ()):
+        source = here["routes"][index]
+        for number, backend in enumerate(route.backends or ()):
+            yield from _check_backend(own, backend, source["backends"][number], names)
+        for number, mirror in enumerate(route.mirror or ()):
+            yield from _check_target(own, mirror, source["mirror"][number], names)
+        for number, match in enumerate(route.matches or ()):
+            where = source["matches"][number]["from"]
+            yield from _check_callers(match.callers, where, names, names.callers)
+
+
+def _check_callers(
+    callers: Iterable[str] | None, where: Source, names: _Names, known: Collection[str]
+) -> Iterator[Finding]:
+    for index, caller in enumerate(callers or ()):
+        if caller not in known:
+            yield undefined("service or gateway", caller, where.at(index), names.callers, names)
+
+
+def _check_backend(own: str, backend: BackendSpec, where: Source, names: _Names) -> Iterator[Finding]:
+    faults = list(_check_target(own, backend, where, names))
+    yield from faults
+    target = names.services.get(backend.service or own)
+    if faults or target is None or backend.weight == 0 or target.discovery is not None:
         return
-    known = discovery.subsets(services[target])
-    if backend.subset is not None and backend.subset not in known:
-        yield undefined(f"subset of `{target}`", backend.subset, where.at("subset"), known)
-    elif (
-        backend.weight != 0
-        and (backend.service or backend.subset)
-        and not discovery.takes_requests(services[target], backend.subset)
-    ):
-        pool = f"the subset `{backend.subset}` of `{target}`" if backend.subset else f"`{target}`"
+    named = backend.service or backend.subset
+    if named and not discovery.takes_requests(target, backend.subset):
+        service = f"`{backend.service or own}`"
+        pool = f"the subset `{backend.subset}` of {service}" if backend.subset else service
         yield finding("route-to-empty-pool", where.here, f"{pool} has no endpoints that take requests")
 
 
-def undefined(kind: str, name: str, at: Position | None, known: Iterable[str]) -> Finding:
+def _check_target(
+    own: str, target: BackendSpec | MirrorSpec, where: Source, names: _Names
+) -> Iterator[Finding]:
+    """A service, one of its subsets, or a subset of the service whose route this is."""
+    name = target.service or own
+    if not name:
+        if target.subset is not None:
+            yield finding(
+                "missing-key",
+                where.at("subset"),
+                "a gateway has no subsets of its own",
+                fix="Name the `service` whose subset this is.",
+            )
+        return
+    if name not in names.services:
+        yield undefined("service", name, where.at("service"), names.services, names)
+        return
+    known = discovery.subsets(names.services[name])
+    if target.subset is not None and target.subset not in known:
+        yield undefined(f"subset of `{name}`", target.subset, where.at("subset"), known)
+
+
+def undefined(
+    kind: str, name: str, at: Position | None, known: Iterable[str], names: _Names | None = None
+) -> Finding:
     """The finding for a name that is not there, with the nearest one that is."""
     close = get_close_matches(name, sorted(known), n=1)
+    is_instead = ""
+    if names is not None and not close:
+        is_instead = (
+            "an external" if name in names.externals else "a gateway" if name in names.gateways else ""
+        )
     return finding(
         "undefined-reference",
         at,
-        f"there is no {kind} named `{name}`",
+        f"there is no {kind} named `{name}`" + (f": `{name}` is {is_instead}" if is_instead else ""),
         fix=f"Did you mean `{close[0]}`?" if close else "",
     )

@@ -1,0 +1,47 @@
+"""What a service's application speaks with its sidecar, and on which port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from meshctl import ir
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding
+from meshctl.spec import Source
+from meshctl.spec.service import ServiceSpec
+
+_TCP = "tcp"
+
+
+def protocol(service: ServiceSpec) -> ir.Protocol:
+    """TCP where the spec says so; HTTP/2 and gRPC are HTTP to a sidecar."""
+    spoken = service.protocol or next(iter(service.ports or {}), None)
+    return ir.Protocol.TCP if spoken == _TCP else ir.Protocol.HTTP
+
+
+def port(service: ServiceSpec) -> int | None:
+    """Where the application listens; the first of several `ports`."""
+    return service.port or next(iter((service.ports or {}).values()), None)
+
+
+def asks(service: ServiceSpec, source: Source) -> Iterator[ir.FeatureUse]:
+    """What the sidecar in front of this application must be able to do."""
+    at = source.at("ports" if service.ports else "protocol")
+    if protocol(service) is ir.Protocol.TCP and at is not None:
+        yield ir.FeatureUse(ir.Feature.TCP, at)
+
+
+def check(name: str, service: ServiceSpec, source: Source) -> Iterator[Finding]:
+    """Ports that say two things, or are missing."""
+    if service.ports and (service.port or service.protocol):
+        yield finding(
+            "ambiguous-port",
+            source.at("ports"),
+            f"`{name}` has `ports`, and `{'port' if service.port else 'protocol'}` beside them",
+        )
+    if service.endpoints and port(service) is None:
+        yield finding(
+            "missing-key",
+            source.at("endpoints"),
+            f"`{name}` has endpoints, but no `port` where its application listens",
+        )

@@ -1,0 +1,115 @@
+"""Externals: hosts outside the mesh as callees. Each host that can be looked up is a cluster of its own.
+
+Clusters: `name` where there is one; else `name.host` for each exact host, and `name` for all wildcards.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import timedelta
+
+from meshctl import ir
+from meshctl.ir.egress import SYSTEM_AUTHORITIES
+from meshctl.resolve import circuit_breaking, load_balancing, routing, timeouts
+from meshctl.resolve.layers import Layers
+from meshctl.resolve.splitting import cluster_name
+from meshctl.spec import Source, Spec
+from meshctl.spec.externals import ExternalSpec
+
+REFRESH = timedelta(seconds=30)
+"""How long the addresses of a name are good."""
+
+
+def protocol(external: ExternalSpec) -> ir.Protocol:
+    """What the external speaks."""
+    return ir.Protocol.TCP if external.protocol == "tcp" else ir.Protocol.HTTP
+
+
+def only_host(external: ExternalSpec) -> str:
+    """The host, where there is exactly one and no wildcard; else empty."""
+    hosts = set(external.hosts or ())
+    host = hosts.pop() if len(hosts) == 1 else ""
+    return "" if host.startswith(routing.WILDCARD) else host
+
+
+def looked_up(external: ExternalSpec) -> bool:
+    """Whether DNS is asked for its addresses."""
+    return not external.endpoints
+
+
+def virtual_hosts(spec: Spec, name: str, layers: Layers) -> tuple[ir.VirtualHost, ...]:
+    """Its hosts, those that share a cluster together. None for TCP."""
+    external = (spec.written.externals or {})[name]
+    source = spec.source["externals"][name]
+    if protocol(external) is ir.Protocol.TCP:
+        return ()
+    return tuple(
+        dataclasses.replace(host, asks=tuple(_asks(external, source, host.hostnames)))
+        for part, hosts in _parts(external).items()
+        for host in routing.RouteTable(
+            name, hosts, None, source, target=cluster_name(name, part)
+        ).virtual_hosts("", lambda _: layers)
+    )
+
+
+def _asks(external: ExternalSpec, source: Source, hosts: tuple[str, ...]) -> Iterator[ir.FeatureUse]:
+    if source.here is not None:
+        yield ir.FeatureUse(ir.Feature.EXTERNALS, source.here)
+    for index, host in enumerate(external.hosts or ()):
+        at = source["hosts"].at(index)
+        if host in hosts and host.startswith(routing.WILDCARD) and at is not None:
+            yield ir.FeatureUse(ir.Feature.WILDCARD_HOSTS, at)
+            if looked_up(external):
+                yield ir.FeatureUse(ir.Feature.WILDCARD_EXTERNALS, at)
+
+
+def _parts(external: ExternalSpec) -> dict[str, tuple[str, ...]]:
+    """The hosts behind each of its clusters, by the cluster's part."""
+    hosts = sorted(set(external.hosts or ()))
+    if len(hosts) == 1 or (not looked_up(external) and _one_name(external)):
+        return {"": tuple(hosts)}
+    wild = tuple(each for each in hosts if each.startswith(routing.WILDCARD))
+    parts: dict[str, tuple[str, ...]] = {each: (each,) for each in hosts if each not in wild}
+    return parts | {"": wild} if wild else parts
+
+
+def _one_name(external: ExternalSpec) -> bool:
+    """Whether all hosts are shown the same name in TLS, or none."""
+    return external.tls is None or external.tls.sni is not None
+
+
+def cluster(spec: Spec, name: str, part: str, layers: Layers) -> ir.Cluster:
+    """The addresses behind a part of an external, as the caller with these ``layers`` reaches them."""
+    external = (spec.written.externals or {})[name]
+    source = spec.source["externals"][name]
+    (host, *_) = _parts(external)[part]
+    followed = "" if host.startswith(routing.WILDCARD) else host
+    return ir.Cluster(
+        name=cluster_name(name, part),
+        identity=None,
+        endpoints=tuple(
+            ir.Endpoint(ir.SocketAddress(each.address, each.port or external.port), 1)
+            for each in external.endpoints or ()
+        ),
+        connect_timeout=timeouts.connect_timeout(layers),
+        idle_timeout=timeouts.idle_timeout(layers),
+        load_balancing=load_balancing.load_balancing(layers),
+        circuit_breaker=circuit_breaking.circuit_breaker(layers),
+        protocol=protocol(external),
+        origin=ir.Origin(_tls(external, source, followed)),
+        dns=ir.DnsName(followed, external.port, REFRESH) if looked_up(external) else None,
+        asks=tuple(timeouts.asked(layers)),
+    )
+
+
+def _tls(external: ExternalSpec, source: Source, host: str) -> ir.OriginTls | None:
+    written = external.tls
+    if written is None:
+        return None
+    return ir.OriginTls(
+        server_name=written.sni or host,
+        authorities=SYSTEM_AUTHORITIES if written.ca in (None, "system") else written.ca,
+        minimum_version=ir.TlsVersion(written.min_version or ir.TlsVersion.V1_2),
+        at=source.at("tls"),
+    )

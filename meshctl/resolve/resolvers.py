@@ -1,0 +1,40 @@
+"""DNS servers: written in the spec, for a build reads nothing of the machine it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from meshctl import ir
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding
+from meshctl.resolve import egress, externals
+from meshctl.spec import Spec
+
+
+def resolvers(spec: Spec) -> tuple[ir.SocketAddress, ...]:
+    """Where names are looked up, in order."""
+    return tuple(map(_socket, spec.written.mesh.resolvers or ()))
+
+
+def _socket(written: str) -> ir.SocketAddress:
+    address, _, port = written.rpartition(":")
+    return ir.SocketAddress(address.strip("[]"), int(port))
+
+
+def check(spec: Spec) -> Iterator[Finding]:
+    """Names that somebody calls, and nobody who is asked for their addresses."""
+    if spec.written.mesh.resolvers:
+        return
+    fix = "Write `resolvers:` under `mesh`, for example `resolvers: [127.0.0.53:53]`"
+    if egress.allowed(spec):
+        at = spec.source["mesh"].at("egress")
+        yield finding("resolvers-missing", at, "`egress: allow` looks up host names", fix=f"{fix}.")
+    for name, external in (spec.written.externals or {}).items():
+        if externals.looked_up(external):
+            at = spec.source["externals"][name].at("hosts")
+            yield finding(
+                "resolvers-missing",
+                at,
+                f"the hosts of `{name}` are looked up, but the mesh names no DNS server",
+                fix=f"{fix}, or give `{name}` `endpoints`.",
+            )
