@@ -5,7 +5,7 @@ The bottom room of the house: everything may import it, it imports nothing of ou
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -108,8 +108,10 @@ class FindingsError(MeshctlError):
 
     exit_code = 1
 
-    def __init__(self, findings: Iterable[Finding]) -> None:
+    def __init__(self, findings: Iterable[Finding], texts: Mapping[str, str] | None = None) -> None:
         self.findings = in_order(findings)
+        self.texts = texts or {}
+        """The files that the findings are about, where they are at hand."""
         super().__init__(f"{len(self.findings)} finding(s)")
 
 

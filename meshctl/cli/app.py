@@ -82,7 +82,7 @@ def _explain(error: MeshctlError) -> int:
     from meshctl.cli import findings
 
     if isinstance(error, FindingsError):
-        findings.show(error.findings, {}, "text", to=sys.stderr)
+        findings.show(error.findings, error.texts, to=sys.stderr)
         return error.exit_code
     sys.stderr.write(f"meshctl: {findings.printable(str(error))}\n")
     return 2

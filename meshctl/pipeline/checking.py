@@ -62,7 +62,9 @@ class Validated:
     def require(self) -> ir.Mesh:
         """The mesh; raises FindingsError when there is none."""
         if self.mesh is None:
-            raise FindingsError(self.findings)
+            error = FindingsError(self.findings, self.texts)
+            error.exit_code = 2 if self.unreadable else 1
+            raise error
         return self.mesh
 
 

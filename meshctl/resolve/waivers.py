@@ -86,7 +86,7 @@ def idle(spec: Spec, today: date, findings: Collection[Finding], known: Collecti
 
 
 class Owners:
-    """Which service a place in the files belongs to."""
+    """Which service, external or gateway a place in the files belongs to; they share one namespace."""
 
     def __init__(self, source: Source) -> None:
         self._starts: dict[str, list[tuple[int, int, str]]] = {}
@@ -97,7 +97,7 @@ class Owners:
             starts.sort()
 
     def of(self, at: Position | None) -> str:
-        """The service whose block holds ``at``; empty where it is none's."""
+        """The name of the block that holds ``at``; empty where none does."""
         if at is None:
             return ""
         starts = self._starts.get(at.file, [])
@@ -106,8 +106,8 @@ class Owners:
 
 
 def _blocks(source: Source) -> Iterator[tuple[str, str]]:
-    for section in ("mesh", "defaults", "lint", "services"):
+    for section in source.node if isinstance(source.node, dict) else ():
         yield section, ""
-    services = source["services"].node
-    for name in services if isinstance(services, dict) else ():
-        yield "services", name
+        names = source[section].node
+        if section in ("services", "externals", "gateways") and isinstance(names, dict):
+            yield from ((section, name) for name in names)

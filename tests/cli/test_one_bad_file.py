@@ -82,3 +82,13 @@ def test_it_is_said_that_references_wait_for_the_shape(told, capsys):
     printed = capsys.readouterr()
     assert "undefined-reference" in printed.out
     assert printed.err == "1 error\n"
+
+
+@pytest.mark.parametrize(("web", "code"), [(WEB, 1), ("services: [\n", 2)])
+def test_commands_that_need_a_valid_spec_show_the_line_too(told, capsys, web, code):
+    told(top=TOP, web=web)
+    assert run(["capabilities", "mesh"]) == code
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert web.splitlines()[-1] in printed.err
+    assert "docs: docs/findings.md#msh" in printed.err
