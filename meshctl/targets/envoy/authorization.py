@@ -18,13 +18,9 @@ def http_filter(authorization: Authorization) -> Message:
     Each service has a policy of its name, so that the access log need not take the name out of the id.
     """
     policies: dict[str, Message] = {}
-    for rule in authorization.rules:
-        policy = policies.setdefault(
-            rule.principal.service, {"permissions": [{"any": True}], "principals": []}
-        )
-        policy["principals"].append(
-            {"authenticated": {"principal_name": {"exact": rule.principal.spiffe_id}}}
-        )
+    for caller in (each for rule in authorization.rules for each in rule.principals):
+        policy = policies.setdefault(caller.service, {"permissions": [{"any": True}], "principals": []})
+        policy["principals"].append({"authenticated": {"principal_name": {"exact": caller.spiffe_id}}})
     return {
         "name": "authorization",
         "typed_config": typed(

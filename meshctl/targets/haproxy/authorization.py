@@ -9,7 +9,9 @@ from meshctl.targets.haproxy.quoting import Token
 
 def callers(authorization: ir.Authorization) -> tuple[Token, ...]:
     """Lines of subjects that may call. None: nobody may."""
-    return quoting.word_lists(tuple(rule.principal.distinguished_name for rule in authorization.rules))
+    return quoting.word_lists(
+        tuple(each.distinguished_name for rule in authorization.rules for each in rule.principals)
+    )
 
 
 def identity_prefix(identity: ir.WorkloadIdentity) -> Token:

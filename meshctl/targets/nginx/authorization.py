@@ -12,8 +12,9 @@ from meshctl.targets.nginx.quoting import Token
 def callers(authorization: ir.Authorization) -> tuple[Caller, ...]:
     """Who may call. None: nobody may. The trust domain is checked before, see :mod:`mtls`."""
     return tuple(
-        Caller(quoting.map_key(rule.principal.service), quoting.value(rule.principal.spiffe_id))
+        Caller(quoting.map_key(each.service), quoting.value(each.spiffe_id))
         for rule in authorization.rules
+        for each in rule.principals
     )
 
 

@@ -31,7 +31,7 @@ def test_a_sidecar_holds_only_what_its_service_calls(tmp_path):
 def test_declared_callers_are_let_in_and_so_are_those_whom_a_route_leads_on(tmp_path):
     mesh = resolved(tmp_path, THREE)
     callers = {
-        each.service: [rule.principal.service for rule in each.inbound.authorization.rules]
+        each.service: [one.service for rule in each.inbound.authorization.rules for one in rule.principals]
         for each in mesh.sidecars
         if each.inbound
     }
