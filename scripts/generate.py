@@ -41,7 +41,7 @@ analysis under `check`. A rule needs a case that passes and one that fails under
 FINDINGS_INTRODUCTION = """\
 # Findings
 
-Everything that meshctl can find, by code; made from `meshctl/catalogue.py` and `policies/` by `make generate`.
+Everything that meshctl can find, by code; made from `meshctl/catalogue/` and `policies/` by `make generate`.
 `meshctl explain CODE` says the same. Codes are stable and never used again for something else, and so are the links
 to them here, such as `findings.md#msh2003`. How to waive a finding, and rules of your own: [rules.md](rules.md).
 """

@@ -23,6 +23,9 @@ _NEEDLESS = re.compile(r"%(2[DdEeFf]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DOTS = re.compile(r"/\.{1,2}(/|;|$)")
 
+WILDCARD = "*."
+"""What a host name begins with that stands for all names below it."""
+
 LayersOf = Callable[[RouteSpec], Layers]
 """The layers below a route: for a service always the same ones, for a gateway those of the route's backend."""
 
@@ -93,6 +96,7 @@ class RouteTable:
             rows.sort(key=lambda each: each[0])
         self._rows = [row for _, row in rows]
         self._hosts = self._by_hostnames(names)
+        self._wildcards = dict(self._asked_wildcards())
         self.callers = frozenset(caller for row in self._rows for caller in row.callers)
         """Those whom a match names; all others see the same routes."""
 
@@ -108,7 +112,12 @@ class RouteTable:
             if not row.callers or caller in row.callers
         ]
         return tuple(
-            ir.VirtualHost(self._name, names, tuple(route for index, route in seen if index in indexes))
+            ir.VirtualHost(
+                self._name,
+                names,
+                tuple(route for index, route in seen if index in indexes),
+                tuple(each for name in names for each in self._wildcards.get(name, ())),
+            )
             for indexes, names in self._hosts
         )
 
@@ -175,34 +184,12 @@ class RouteTable:
             hosts.setdefault(indexes, []).append(name)
         return [(indexes, tuple(listed)) for indexes, listed in hosts.items()]
 
-
-def routes(name: str, service: ServiceSpec, source: Source, layers: Layers) -> tuple[ir.Route, ...]:
-    """The routes of a service that has no other names, as those see them whom no match names."""
-    listed = service.route_order == "listed"
-    (host,) = RouteTable(name, (name,), service.routes, source, listed=listed).virtual_hosts(
-        "", lambda _: layers
-    )
-    return host.routes
-
-
-def narrowed(
-    seen: tuple[ir.Route, ...], service: ServiceSpec, source: Source, layers: Layers
-) -> tuple[ir.Route, ...]:
-    """The routes that others see, as a caller with these ``layers`` does: only the policies differ."""
-    own = {route.name: index for index, route in enumerate(service.routes or ())}
-    return tuple(
-        each
-        if each.answer
-        else _seen(
-            each,
-            _policies(
-                (*layers, Layer(service.routes[own[each.name]], source["routes"][own[each.name]]))
-                if service.routes
-                else layers
-            ),
-        )
-        for each in seen
-    )
+    def _asked_wildcards(self) -> Iterator[tuple[str, tuple[ir.FeatureUse, ...]]]:
+        for index, route in enumerate(self._routes):
+            for number, name in enumerate(route.hostnames or ()):
+                at = self._source["routes"][index]["hostnames"].at(number)
+                if name.startswith(WILDCARD) and at is not None:
+                    yield name, (ir.FeatureUse(ir.Feature.WILDCARD_HOSTS, at),)
 
 
 def table(name: str, service: ServiceSpec, domain: str, source: Source) -> RouteTable:

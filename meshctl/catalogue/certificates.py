@@ -1,0 +1,92 @@
+"""Codes of range 6: certificates."""
+
+from __future__ import annotations
+
+from meshctl.catalogue.code import Code
+
+CODES = (
+    Code(
+        "MSH6001",
+        "renewal-window-too-long",
+        "A certificate that is due from its first day is renewed at every build and never settles.",
+        "Make `renewBefore` shorter than `lifetime`.",
+    ),
+    Code(
+        "MSH6002",
+        "certificate-missing",
+        "Without its certificate, its key and the trust bundle a sidecar does not start.",
+        "Issue it with `meshctl certs issue`, or put one from your own CA there.",
+    ),
+    Code(
+        "MSH6003",
+        "certificate-unreadable",
+        "A proxy that cannot read these files does not start, and keys reached through links may belong to something else.",
+        "Remove the bundle's `tls` folder and run `meshctl certs issue`.",
+    ),
+    Code(
+        "MSH6004",
+        "certificate-mismatched-key",
+        "Every proxy refuses to start with a key that is not its certificate's.",
+        "Run `meshctl certs issue`; it makes a new pair.",
+    ),
+    Code(
+        "MSH6005",
+        "certificate-wrong-identity",
+        "Peers verify the whole identity, so every connection from or to this sidecar would be refused.",
+        "Run `meshctl certs issue`; it issues for the identity in the spec.",
+    ),
+    Code(
+        "MSH6006",
+        "certificate-foreign-ca",
+        "Peers trust this mesh's CA only, so every connection from or to this sidecar would be refused.",
+        "Run `meshctl certs issue` with this mesh's CA.",
+    ),
+    Code(
+        "MSH6007",
+        "certificate-expired",
+        "Every connection from or to this sidecar is refused from that moment on.",
+        "Run `meshctl certs issue`, deploy the bundle, and run `meshctl certs status` on a schedule.",
+    ),
+    Code(
+        "MSH6008",
+        "certificate-not-yet-valid",
+        "Peers refuse a certificate before its start, and a clock that is wrong breaks other checks too.",
+        "Set the clocks right, then run `meshctl certs issue`.",
+    ),
+    Code(
+        "MSH6009",
+        "certificate-due",
+        "Nothing renews by itself: inside its renewal window a certificate waits for somebody to run a command, and then it expires.",
+        "Run `meshctl certs issue` and deploy the bundle.",
+    ),
+    Code(
+        "MSH6010",
+        "issuer-ends-first",
+        "A certificate that outlives its CA fails when the CA ends, earlier than it says itself.",
+        "Make a new CA with `meshctl certs init --ca DIR`, or shorten `mesh.certificates.lifetime`.",
+    ),
+    Code(
+        "MSH6011",
+        "ca-missing",
+        "Only a CA can issue certificates, and meshctl never makes one on the way.",
+        "Make one with `meshctl certs init`, or name yours with `--ca DIR`.",
+    ),
+    Code(
+        "MSH6012",
+        "ca-unusable",
+        "Certificates from a CA that does not fit together, or whose key others can read, prove nothing.",
+        "Restore the folder from a backup, or make a new CA; its keys need mode 0600.",
+    ),
+    Code(
+        "MSH6013",
+        "ca-exists",
+        "Overwriting a CA cuts every sidecar off whose certificate it signed.",
+        "Use the CA that is there, or make the new one in another folder.",
+    ),
+    Code(
+        "MSH6014",
+        "ca-tracked",
+        "Who can read the repository, or any clone of it, could be any service of the mesh.",
+        "Choose a folder that git ignores; if the key was ever committed, make a new CA.",
+    ),
+)

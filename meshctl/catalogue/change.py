@@ -1,0 +1,29 @@
+"""Codes of range 8: change."""
+
+from __future__ import annotations
+
+from meshctl.catalogue.code import Code
+from meshctl.diagnostics import Severity
+
+CODES = (
+    Code(
+        "MSH8001",
+        "expired-waiver",
+        "A waiver accepts a fault until a date. After it somebody has to decide again.",
+        "Mend what is waived and remove the waiver, or agree on another date.",
+    ),
+    Code(
+        "MSH8002",
+        "unused-waiver",
+        "What it waives is not found here any more; left standing it would hide the next such fault.",
+        "Remove the waiver.",
+        Severity.WARNING,
+    ),
+    Code(
+        "MSH8003",
+        "distant-waiver",
+        "A date that nobody will live to see is a fault accepted for good.",
+        "Set `until` to a date at most 180 days ahead.",
+        Severity.WARNING,
+    ),
+)

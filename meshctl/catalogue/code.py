@@ -1,0 +1,18 @@
+"""What a code is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from meshctl.diagnostics import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One kind of finding. ``why`` says what goes wrong if it is left, ``fix`` the usual way out."""
+
+    code: str
+    slug: str
+    why: str
+    fix: str
+    severity: Severity = Severity.ERROR
