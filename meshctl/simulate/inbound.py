@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from meshctl.ir import InboundListener, WorkloadIdentity
+from meshctl.ir import InboundListener, WorkloadIdentity, canonical
 from meshctl.ir.mesh import IDENTITY_HEADER
-from meshctl.simulate import authorization, paths
+from meshctl.simulate import authorization
 from meshctl.simulate.message import Request
 
 
@@ -34,7 +34,7 @@ def take(service: str, listener: InboundListener, caller: WorkloadIdentity, requ
 
 def gate(request: Request) -> str:
     """Why both ends refuse a request that proxies would read in different ways, or an empty text."""
-    why = paths.refusal(request.target)
+    why = canonical.refusal(request.target)
     if why:
         return f"the path is not canonical: {why}"
     if len(request.values("host")) != 1:

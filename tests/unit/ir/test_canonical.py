@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from meshctl.simulate.paths import Refusal, refusal
+from meshctl.ir.canonical import Refusal, refusal
 
 VECTORS = YAML(typ="safe").load(Path(__file__).parents[2] / "vectors/paths.yaml")["vectors"]
 

@@ -1,6 +1,6 @@
 """The gate: a request target is canonical, or it is refused before anything is matched.
 
-``tests/vectors/paths.yaml`` is the definition; the simulator and all proxies are tested against it.
+``tests/vectors/paths.yaml`` is the definition; this, the simulator and all proxies are tested against it.
 """
 
 from __future__ import annotations
