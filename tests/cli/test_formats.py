@@ -16,6 +16,7 @@ from meshctl.catalogue import CODES, finding
 from meshctl.cli.app import run
 from meshctl.cli.formats import RENDERERS, Context, Format
 from meshctl.diagnostics import Finding, Position, Related, Severity
+from scripts.generate import findings_page
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = ROOT / "tests" / "schemas"
@@ -340,5 +341,5 @@ def test_a_link_is_given_once_for_each_code(told):
     assert (text.count("MSH1006"), text.count("why:"), text.count("docs:")) == (2, 1, 1)
     _, text = told(FAULTY, "text")
     assert re.findall(r"docs: (\S+)", text) == ["docs/findings.md#msh1002", "docs/findings.md#msh2003"]
-    page = (ROOT / "docs" / "findings.md").read_text("utf-8")
+    page = findings_page()
     assert all(f"\n### {code.code}\n" in page for code in CODES.values())
