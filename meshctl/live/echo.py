@@ -1,6 +1,7 @@
 """The echo application: answers what it saw, and does what ``x-echo-`` headers order (see orders).
 
-One process serves many instances: ``python -m meshctl.live.echo 127.1.0.1:8080=catalog/v1 …``. With
+One process serves many instances: ``python -m meshctl.live.echo 127.1.0.1:8080=catalog/v1 …``. One with
+``tcp:`` before its address says its name on a line, and then repeats whatever it hears. With
 ``--control ADDRESS`` it also answers, outside the mesh, ``GET /__echo/hits?id=ID``: how often requests
 with that ``x-echo-id`` arrived, and what each of them looked like. The control address opens last, so whoever reaches it
 reaches all.
@@ -17,17 +18,20 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from meshctl.ir import SocketAddress
+from meshctl.ir import Protocol, SocketAddress
 from meshctl.live.http1 import HEAD_LIMIT, MalformedError, read_body, read_head, response_head
 from meshctl.live.orders import Close, Orders, Trickle, parse_orders
 
 BODILESS = (204, 304)
+_TCP = "tcp:"
+_ARGUMENT = "[tcp:]ADDRESS:PORT=SERVICE/INSTANCE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +41,21 @@ class Application:
     socket: SocketAddress
     service: str
     instance: str
+    protocol: Protocol = Protocol.HTTP
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """``ADDRESS:PORT=SERVICE/INSTANCE``. Raises ValueError."""
+        """``[tcp:]ADDRESS:PORT=SERVICE/INSTANCE``. Raises ValueError."""
         where, _, name = text.partition("=")
         service, _, instance = name.partition("/")
         if not service:
-            raise ValueError(f"{text!r} is not ADDRESS:PORT=SERVICE/INSTANCE")
-        return cls(_parse_address(where), service, instance)
+            raise ValueError(f"{text!r} is not {_ARGUMENT}")
+        protocol = Protocol.TCP if where.startswith(_TCP) else Protocol.HTTP
+        return cls(_parse_address(where.removeprefix(_TCP)), service, instance, protocol)
 
     def __str__(self) -> str:
-        return f"{self.socket}={self.service}/{self.instance}"
+        kind = _TCP if self.protocol is Protocol.TCP else ""
+        return f"{kind}{self.socket}={self.service}/{self.instance}"
 
 
 @dataclass(slots=True)
@@ -72,6 +79,8 @@ async def serve(applications: Sequence[Application], control: SocketAddress | No
         for application in applications:
 
             def connected(reader: Reader, writer: Writer, app: Application = application) -> Any:  # noqa: ANN401
+                if app.protocol is Protocol.TCP:
+                    return _stream(app, reader, writer)
                 return _connection(app, journal, reader, writer)
 
             await stack.enter_async_context(await _listen(connected, application.socket))
@@ -88,6 +97,16 @@ Writer = asyncio.StreamWriter
 
 async def _listen(connected: Any, where: SocketAddress) -> asyncio.Server:  # noqa: ANN401 - a coroutine function
     return await asyncio.start_server(connected, where.address, where.port, limit=HEAD_LIMIT, backlog=512)
+
+
+async def _stream(app: Application, reader: Reader, writer: Writer) -> None:
+    with contextlib.suppress(ConnectionError):
+        writer.write(f"{app.service}/{app.instance}\n".encode())
+        while heard := await reader.read(HEAD_LIMIT):
+            writer.write(heard)
+            await writer.drain()
+        writer.close()
+        await writer.wait_closed()
 
 
 async def _connection(app: Application, journal: Journal, reader: Reader, writer: Writer) -> None:
@@ -114,8 +133,11 @@ async def _exchange(app: Application, journal: Journal, reader: Reader, writer: 
     }
     hit = journal.note(head.get("x-echo-id"), document)
     orders = parse_orders(head, app.instance, hit)
+    began = time.monotonic()
     body = await read_body(head, reader, writer)
-    document |= {"hit": hit, "body": {"length": len(body), "sha256": hashlib.sha256(body).hexdigest()}}
+    took = round(time.monotonic() - began, 3)
+    told = {"length": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+    document |= {"hit": hit, "body": told, "upload_seconds": took}
     await asyncio.sleep(orders.delay.total_seconds())
     if orders.close in (Close.BEFORE, Close.RESET):
         if orders.close is Close.RESET:
@@ -194,9 +216,7 @@ async def _until_stopped(applications: Sequence[Application], control: SocketAdd
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a program; 2 when an address cannot be had."""
     parser = argparse.ArgumentParser(prog="meshctl.live.echo")
-    parser.add_argument(
-        "applications", nargs="+", type=Application.parse, metavar="ADDRESS:PORT=SERVICE/INSTANCE"
-    )
+    parser.add_argument("applications", nargs="+", type=Application.parse, metavar=_ARGUMENT)
     parser.add_argument("--control", type=_parse_address, metavar="ADDRESS:PORT")
     options = parser.parse_args(argv)
     try:

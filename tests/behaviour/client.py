@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
 import socket
 import ssl
 import time
@@ -28,6 +29,8 @@ class Answer:
     body: bytes = b""
     cut: bool = False
     failure: str = ""
+    first_byte: float | None = None
+    """Seconds until the first byte of the body."""
 
     @property
     def document(self) -> Any:
@@ -42,11 +45,26 @@ class Answer:
         return [value for key, value in self.headers if key.lower() == name.lower()]
 
 
+def new_identifier():
+    """Under which the echo applications count a request."""
+    return uuid.uuid4().hex
+
+
+def body_of(row):
+    """The bytes of a row's body, maybe none."""
+    return b"x" * row.body if isinstance(row.body, int) else (row.body or "").encode()
+
+
+def orders_of(row, identifier):
+    """The headers for the echo application."""
+    orders = {f"x-echo-{name}": str(value) for name, value in row.orders.items()}
+    return [*orders.items(), ("x-echo-id", identifier)]
+
+
 def compose(row):
     """(identifier, head, body) of one request of a row."""
-    identifier = uuid.uuid4().hex
-    orders = "".join(f"x-echo-{name}: {value}\r\n" for name, value in row.orders.items())
-    orders += f"x-echo-id: {identifier}\r\n"
+    identifier = new_identifier()
+    orders = "".join(f"{name}: {value}\r\n" for name, value in orders_of(row, identifier))
     if row.raw is not None:
         head, _, body = row.raw.partition("\n\n")
         return (
@@ -54,7 +72,7 @@ def compose(row):
             (head.replace("\n", "\r\n") + "\r\n" + orders + "\r\n").encode("latin-1"),
             body.encode(),
         )
-    body = b"x" * row.body if isinstance(row.body, int) else (row.body or "").encode()
+    body = body_of(row)
     lines = [f"{row.method} {row.target} HTTP/1.1"]
     lines += [f"Host: {row.host}"] if row.host is not None else []
     lines += [f"{name}: {value}" for name, value in row.headers]
@@ -104,30 +122,66 @@ class Connection:
         return self._socket
 
     def _upload(self, sock, body, upload):
+        """When the last piece went out; no more are sent to who has answered already."""
         size, interval = upload or (max(1, len(body)), 0)
+        sent = time.monotonic()
         for start in range(0, len(body), int(size)):
             sock.sendall(body[start : start + int(size)])
-            time.sleep(interval)
-        return time.monotonic()
+            sent = time.monotonic()
+            if self._context is not None:
+                time.sleep(interval)
+            elif interval and select.select([sock], [], [], interval)[0]:
+                break
+        return sent
 
     def _receive(self, sock, row, identifier, started):
         method = row.raw.split(" ", 1)[0] if row.raw else row.method
         response = http.client.HTTPResponse(sock, method=method)
         response.begin()
-        cut = False
+        first, body, cut = None, bytearray(), False
         try:
-            body = response.read()
-        except http.client.IncompleteRead as error:
-            body, cut = error.partial, True
-        except ConnectionError:
-            body, cut = b"", True
+            while piece := response.read1(65536):
+                first = first or time.monotonic() - started
+                body += piece
+            cut = bool(response.length)
+        except (http.client.IncompleteRead, ConnectionError):
+            cut = True
+        ended = time.monotonic() - started
         closes = cut or response.will_close
         response.close()
         if closes:
             self.close()
-        return Answer(
-            identifier, time.monotonic() - started, response.status, response.getheaders(), body, cut
-        )
+        headers = response.getheaders()
+        return Answer(identifier, ended, response.status, headers, bytes(body), cut, first_byte=first)
+
+
+class Stream:
+    """A TCP connection to an application that says its name first and then repeats what it hears."""
+
+    def __init__(self, address: ir.SocketAddress):
+        self._address = address
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    def ask(self, row):
+        """Send the row's body; the answer's only header is the application's greeting."""
+        started = time.monotonic()
+        body = body_of(row)
+        try:
+            with socket.create_connection((self._address.address, self._address.port), timeout=LIMIT) as sock:
+                stream = sock.makefile("rwb")
+                greeting = stream.readline().decode().strip()
+                stream.write(body)
+                stream.flush()
+                heard = stream.read(len(body))
+        except OSError as error:
+            return Answer("", time.monotonic() - started, failure=repr(error))
+        failure = "" if greeting else "closed"
+        return Answer("", time.monotonic() - started, None, [("greeting", greeting)], heard, failure=failure)
 
 
 def fetch(address: ir.SocketAddress, target: str) -> Any:

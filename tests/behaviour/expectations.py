@@ -24,11 +24,15 @@ def within(expected, actual):
     return actual in expected if isinstance(expected, list) else actual == expected
 
 
+def _lies_in(bounds, seconds):
+    return seconds is not None and bounds[0] <= seconds <= bounds[1]
+
+
 def check_answer(expect, answer, world):
     """One answer against everything that a single request can show."""
     if expect.closed:
-        if answer.status is not None:
-            yield f"answered {answer.status} instead of closing the connection"
+        if not answer.failure:
+            yield f"answered {answer.status or answer.headers} instead of closing the connection"
         return
     if expect.status is not None and not within(expect.status, answer.status):
         yield f"status {answer.status} ({answer.failure or answer.body[:200]!r}), not {expect.status}"
@@ -37,9 +41,11 @@ def check_answer(expect, answer, world):
         yield "the answer was cut" if answer.cut else "the answer was not cut"
     if expect.duration and not expect.duration[0] - EARLY <= answer.duration <= expect.duration[1]:
         yield f"took {answer.duration:.3f} s, not {expect.duration}"
+    if expect.first_byte and not _lies_in(expect.first_byte, answer.first_byte):
+        yield f"the body began after {answer.first_byte} s, not {expect.first_byte}"
     yield from _check_headers("answer", expect.headers, answer.values)
     yield from _check_body(expect, answer)
-    if expect.seen or expect.tries is not None:
+    if expect.seen or expect.tries is not None or expect.instances:
         yield from _check_arrivals(expect, world.arrivals(answer.identifier))
 
 
@@ -67,6 +73,9 @@ def _check_arrivals(expect, arrivals):
     low, high = tries if isinstance(tries, list) else (tries, tries)
     if tries is not None and not low <= arrivals["hits"] <= high:
         yield f"{arrivals['hits']} tries reached an application, not {tries}"
+    came = Counter(each["instance"] for each in arrivals["seen"])
+    if expect.instances and came != expect.instances:
+        yield f"arrived at {dict(came)}, not at {expect.instances}"
     if not expect.seen:
         return
     if not arrivals["seen"]:
@@ -75,7 +84,10 @@ def _check_arrivals(expect, arrivals):
     seen = arrivals["seen"][-1]
     flat = seen | {"body": seen.get("body", {}).get("length")}
     for key, value in expect.seen.items():
-        if key != "headers" and not (flat[key] in value if isinstance(value, list) else flat[key] == value):
+        if key == "upload":
+            if not _lies_in(value, seen["upload_seconds"]):
+                yield f"the request's body took {seen['upload_seconds']} s to come, not {value}"
+        elif key != "headers" and not within(value, flat[key]):
             yield f"the application saw {key} {flat[key]!r}, not {value!r}"
 
     def values(name):

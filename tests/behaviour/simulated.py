@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from fractions import Fraction
 
 import pytest
 
 from meshctl import simulate
-from meshctl.ir import RetryCondition
-from meshctl.ir.retries import GATEWAY_ERROR_STATUSES
 from tests.behaviour.client import compose
 from tests.behaviour.expectations import within
 
@@ -19,31 +18,91 @@ SLACK = 0.001
 
 def outcome_of(mesh, row):
     """What the simulator says of a row, through the caller's sidecar or straight to the callee's."""
+    to = row.to.partition("/")[0]
+    if row.via == "tcp":
+        return simulate.connect(mesh, row.caller, to)
     head = compose(row)[1].decode("latin-1")
     lines = head.split("\r\n")[1:-2]
     headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
     request = simulate.Request(row.method, row.target, headers)
-    if row.via == "inbound":
-        return simulate.receive(mesh, row.caller, row.to.partition("/")[0], request)
-    return simulate.answer(mesh, row.caller, request)
+    match row.via:
+        case "inbound":
+            return simulate.receive(mesh, row.caller, to, request)
+        case "health":
+            return simulate.probe(mesh, to, request)
+        case "gateway":
+            return simulate.answer(mesh, to, request)
+        case "local":
+            return simulate.answer(mesh, row.caller, request, to)
+        case "outbound":
+            return simulate.answer(mesh, row.caller, request)
+    raise ValueError(row.via)
 
 
 def faults(mesh, addresses, table, row):
     """Where the simulator and the row disagree."""
     outcome, expect = outcome_of(mesh, row), row.expect
     ailing = table.dead or table.absent or table.silent
+    if outcome.closed is not expect.closed and not ailing:
+        yield f"the simulator {'closes' if outcome.closed else 'does not close'} the connection"
     if outcome.status is not None:
-        if expect.status is None or not within(expect.status, outcome.status):
-            yield f"the simulator answers {outcome.status} ({outcome.reason}), not {expect.status}"
+        yield from _own_answer(outcome, expect)
         return
-    if expect.tries == 0 and not ailing:
+    if expect.tries == 0 and not ailing and not row.upload:
         yield f"the simulator lets it through to {outcome.virtual_host}, the row says {expect.status}"
-    if row.via == "outbound":
+    yield from _received(outcome, expect)
+    yield from _changes(outcome, row)
+    if row.via in ("outbound", "local", "gateway"):
         yield from _route(outcome, expect)
         yield from _time(outcome, expect)
         yield from _tries(outcome, row)
         if not ailing and not row.orders:
             yield from _instances(mesh, addresses, row, outcome)
+
+
+def _own_answer(outcome, expect):
+    if expect.status is None or not within(expect.status, outcome.status):
+        yield f"the simulator answers {outcome.status} ({outcome.reason}), not {expect.status}"
+    yield from _differing("answers", expect.headers, outcome.headers)
+    if isinstance(expect.body, str) and expect.body != outcome.body:
+        yield f"the simulator answers {outcome.body!r}, not {expect.body!r}"
+
+
+def _differing(what, expected, lines):
+    for name, value in expected.items():
+        wanted = [] if value is None else value if isinstance(value, list) else [str(value)]
+        got = [each for key, each in lines if key.lower() == name.lower()]
+        if got != wanted:
+            yield f"the simulator {what} {name}: {got}, not {wanted}"
+
+
+def _received(outcome, expect):
+    """What the application sees, wherever the draw may lead."""
+    for backend in outcome.backends:
+        if backend.received is None:
+            continue
+        for key in ("method", "target"):
+            got = getattr(backend.received, key)
+            if key in expect.seen and expect.seen[key] != got:
+                yield f"the simulator lets the application see {key} {got}, not {expect.seen[key]}"
+        yield from _differing(
+            "lets the application see", expect.seen.get("headers", {}), backend.received.headers
+        )
+        audited = expect.logs.get("inbound", {}).get("audit")
+        if audited is not None and (audited == "denied") is not backend.audited:
+            yield f"the simulator says audited: {backend.audited}, not {audited!r}"
+
+
+def _changes(outcome, row):
+    """The application's headers, as the route changes them."""
+    changes = outcome.response_headers
+    written = json.loads(row.orders.get("headers", "{}"))
+    own = list(written.items() if isinstance(written, dict) else written)
+    gone = {*changes.remove, *(name for name, _ in changes.set)}
+    lines = [*(each for each in own if each[0].lower() not in gone), *changes.set, *changes.add]
+    touched = gone | {name for name, _ in changes.add}
+    expected = {name: value for name, value in row.expect.headers.items() if name.lower() in touched}
+    yield from _differing("hands on", expected, lines)
 
 
 def _route(outcome, expect):
@@ -53,20 +112,24 @@ def _route(outcome, expect):
 
 
 def _time(outcome, expect):
-    if expect.status == 504 and expect.duration and outcome.timeout != timedelta(seconds=expect.duration[0]):
-        yield f"a timeout of {outcome.timeout}, not {expect.duration[0]} s"
+    if expect.status != 504 or not expect.duration:
+        return
+    limits = [each for each in (outcome.timeout, outcome.per_try_timeout) if each is not None]
+    soonest = min(limits, default=None)
+    longest = outcome.timeout or timedelta.max
+    if soonest is None or not soonest <= timedelta(seconds=expect.duration[0]) <= longest:
+        yield f"timeouts of {outcome.timeout} and {outcome.per_try_timeout}, not {expect.duration[0]} s"
 
 
 def _tries(outcome, row):
     """Plays the ordered statuses against the policy."""
-    if not isinstance(row.expect.tries, int) or set(row.orders) - {"status", "body"} or not row.orders:
+    orders = set(row.orders) - {"status", "body", "headers"}
+    if not isinstance(row.expect.tries, int) or orders or "status" not in row.orders:
         return
-    statuses = [int(each) for each in str(row.orders.get("status", 200)).split(",")]
+    statuses = [int(each) for each in str(row.orders["status"]).split(",")]
     tries = 1
-    while (
-        statuses[min(tries, len(statuses)) - 1] in GATEWAY_ERROR_STATUSES
-        and RetryCondition.GATEWAY_ERROR in outcome.retry_on
-        and tries <= outcome.attempts
+    while tries <= outcome.attempts and simulate.tries_again(
+        outcome, statuses[min(tries, len(statuses)) - 1]
     ):
         tries += 1
     last = statuses[min(tries, len(statuses)) - 1]
@@ -83,7 +146,7 @@ def _instances(mesh, addresses, row, outcome):
         endpoints = clusters[backend.cluster].endpoints
         total = sum(each.weight for each in endpoints)
         for each in endpoints:
-            name = names[each.socket.address]
+            name = names.get(each.socket.address, backend.cluster)
             shares[name] = shares.get(name, Fraction(0)) + backend.share * Fraction(each.weight, total)
     for key, share in row.expect.share.items():
         service, _, instance = key.rpartition("/")
@@ -96,7 +159,16 @@ def _instances(mesh, addresses, row, outcome):
         if float(got) != pytest.approx(share, abs=SLACK):
             yield f"{key} has a share of {float(got):.3f}, not {share}"
     seen = row.expect.seen
-    if "instance" in seen and not any(name.endswith(f"/{seen['instance']}") for name in shares):
+    outside = not all(each.callee for each in outcome.backends)
+    if (
+        not outside
+        and "instance" in seen
+        and not any(name.endswith(f"/{seen['instance']}") for name in shares)
+    ):
         yield f"goes to {sorted(shares)}, not to {seen['instance']}"
-    if "service" in seen and not any(name.startswith(f"{seen['service']}/") for name in shares):
+    if (
+        not outside
+        and "service" in seen
+        and not any(name.startswith(f"{seen['service']}/") for name in shares)
+    ):
         yield f"goes to {sorted(shares)}, not to {seen['service']}"

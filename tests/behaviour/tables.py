@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,17 @@ class Expect:
 
     status: int | list[int] | None = None
     headers: Document = field(default_factory=dict)
-    """Of the answer; null: it must not be there."""
+    """Of the answer; null: it must not be there. Of a TCP application: its `greeting`."""
     body: str | int | None = None
     """Of the answer: its text, or its length."""
     json: Document = field(default_factory=dict)
     seen: Document = field(default_factory=dict)
-    """What the application saw: service, instance, method, target, body (length), headers (null: none)."""
+    """What the application saw last: service, instance, method, target, body (length), headers (null: none),
+    and `upload`, how many [seconds, from to] its body took to come."""
     tries: int | list[int] | None = None
     """Arrivals at applications, counted out of band."""
+    instances: dict[str, int] = field(default_factory=dict)
+    """Arrivals by instance."""
     share: dict[str, float] = field(default_factory=dict)
     """Instance (or service/instance) to its share of the `times` requests, within five sigma."""
     tolerance: float | None = None
@@ -35,6 +38,8 @@ class Expect:
     """Status to its share, within five sigma."""
     duration: list[float] = field(default_factory=list)
     """Seconds."""
+    first_byte: list[float] = field(default_factory=list)
+    """Seconds until the first byte of the answer's body."""
     cut: bool = False
     """The answer begins, and its connection ends before it is whole."""
     closed: bool = False
@@ -61,9 +66,12 @@ class Row:
     expect: Expect
     caller: str = "client"
     via: str = "outbound"
-    """`outbound`: the application's own sidecar. `inbound`: the callee's sidecar `to`, with the caller's
-    certificate, as a caller would that does not keep the contract. `admin`: the admin port of `to`."""
+    """`outbound`: the application's own sidecar. `local`: its local port for the service `to`; `tcp`: the same
+    for a stream. `inbound`: the callee's sidecar `to`, with the caller's certificate, as a caller would that does
+    not keep the contract. `gateway`: the gateway `to`, from the world. `admin`, `health`: those ports of `to`."""
     to: str = "server/1"
+    http: int = 1
+    """2: HTTP/2 over TLS (`inbound`, `gateway`)."""
     method: str = "GET"
     host: str | None = "server"
     target: str = "/"
@@ -97,6 +105,14 @@ class Table:
     """Instances of which nothing runs."""
     silent: list[str] = field(default_factory=list)
     """Absent ones whose address swallows connection attempts instead of refusing them."""
+    outside: list[Document] = field(default_factory=list)
+    """Echo applications outside the mesh: `name`, `address`, `port`, and `tls` with the server names it takes."""
+    names: dict[str, str] = field(default_factory=dict)
+    """What the name server of the tables knows (port 5300 of the address 252), name to address."""
+    site: list[str] = field(default_factory=lambda: ["*.example"])
+    """Names in the certificate /files/site.pem (and /files/site.key), whose CA is /files/public-ca.pem."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Proxy of the caller to the feature that it declares unsupported, so that the spec is refused there."""
 
 
 def _only_known(kind: type, written: Document) -> Document:
@@ -122,6 +138,22 @@ def _row(written: Document) -> Row:
     row["expect"] = _expect(row["expect"])
     row["differs"] = [_differs(each) for each in row.get("differs", [])]
     return Row(**_only_known(Row, row))
+
+
+def located(value: Any, places: dict[str, str]) -> Any:
+    """The same value with every place as it is in this run: addresses, folders."""
+    if isinstance(value, str):
+        for written, real in places.items():
+            value = value.replace(written, real)
+        return value
+    if isinstance(value, dict):
+        return {located(key, places): located(each, places) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(located(each, places) for each in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {each.name: located(getattr(value, each.name), places) for each in fields(value)}
+        return replace(value, **parts)
+    return value
 
 
 def parse_table(name: str, written: Document) -> Table:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from meshctl import pipeline
+from meshctl.diagnostics import FindingsError
 from meshctl.ir import Proxy
+from meshctl.resolve import resolve
 from tests.behaviour import simulated
 from tests.behaviour.expectations import check_answer, check_log_lines, check_logs, check_shares
-from tests.behaviour.tables import TABLES
-from tests.behaviour.world import build, instances, running, specification
+from tests.behaviour.tables import TABLES, located
+from tests.behaviour.world import instances, running, specification
 
 PAIRS = [(caller, callee) for caller in Proxy for callee in Proxy]
 
@@ -44,10 +48,12 @@ def faults(world, row, expect):
         pytest.param(table, *pair, id=f"{table.name}[{pair[0]}->{pair[1]}]")
         for table in TABLES
         for pair in PAIRS
+        if pair[0] not in table.refused
     ],
 )
 def test_behaviour(table, caller, callee, tmp_path):
-    def run(row):
+    def run(written):
+        row = located(written, world.places)
         return [f"{row.name}: {fault}" for fault in faults(world, row, expectation(row, caller, callee))]
 
     with running(table, caller, callee, tmp_path) as world, ThreadPoolExecutor(CLIENTS) as pool:
@@ -56,10 +62,32 @@ def test_behaviour(table, caller, callee, tmp_path):
     assert not found, "\n".join([f"{len(found)} of {len(table.requests)} rows differ:", *found])
 
 
+@pytest.mark.parametrize(
+    ("table", "caller"),
+    [
+        pytest.param(table, caller, id=f"{table.name}[{caller}]")
+        for table in TABLES
+        for caller in table.refused
+    ],
+)
+def test_what_a_proxy_cannot_do_is_refused(table, caller, tmp_path):
+    spec = specification(table, caller, caller)
+    (tmp_path / "mesh.yaml").write_text(json.dumps(spec))
+    with pytest.raises(FindingsError) as refusal:
+        pipeline.validate(str(tmp_path / "mesh.yaml")).require()
+    errors = [each for each in refusal.value.findings if each.is_error]
+    assert {each.slug for each in errors} == {"unsupported-on-target"}
+    assert any(table.refused[caller] in each.message for each in errors)
+
+
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: f"{table.name}[simulator]")
 def test_simulator(table, tmp_path):
     spec = specification(table, Proxy.ENVOY, Proxy.ENVOY)
-    mesh, _ = build(spec, tmp_path)
+    (tmp_path / "mesh.yaml").write_text(json.dumps(spec))
+    loaded = pipeline.load(str(tmp_path / "mesh.yaml")).spec
+    assert loaded is not None
+    mesh = resolve(loaded).mesh
+    assert mesh is not None, resolve(loaded).findings
     found = [
         f"{row.name}: {fault}"
         for row in table.requests

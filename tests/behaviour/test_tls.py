@@ -19,7 +19,15 @@ from meshctl.pki.authority import create_authority
 from meshctl.pki.issue import issue
 from tests.behaviour.client import Connection
 from tests.behaviour.tables import Expect, Row, Table
-from tests.behaviour.world import DOMAIN, TRUST_DOMAIN, build, instances, network, specification
+from tests.behaviour.world import (
+    DOMAIN,
+    TRUST_DOMAIN,
+    WRITTEN_NETWORK,
+    build,
+    instances,
+    network,
+    specification,
+)
 
 NOW = datetime.now(UTC)
 CA = create_authority(TRUST_DOMAIN, NOW - timedelta(days=2))
@@ -89,7 +97,7 @@ def nothing(folder, service):
 def sidecar(tmp_path, proxy, service, *, with_application=False):
     """One sidecar of the table's mesh, everybody else left to the test."""
     with network() as net, ProcessGroup() as group:
-        spec = specification(TABLE, proxy, proxy, net)
+        spec = specification(TABLE, proxy, proxy, {WRITTEN_NETWORK: net})
         mesh, out = build(spec, tmp_path, CA)
         found = {each.service: each for each in mesh.sidecars}
         one = found[service]

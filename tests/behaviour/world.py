@@ -11,7 +11,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,13 +19,21 @@ from meshctl import artifacts, ir, pipeline
 from meshctl.live.processes import ProcessGroup, Program
 from meshctl.live.sidecars import Bundle, await_open, start
 from meshctl.pki.authority import NewAuthority, create_authority, save_authority
-from tests.behaviour.client import Connection, fetch
+from tests.behaviour.certificates import CA, write_site
+from tests.behaviour.client import Connection, Stream, fetch
+from tests.behaviour.http2 import Http2Connection
+from tests.behaviour.outside import name_server, stream_application, tls_server
 from tests.behaviour.silence import swallowing
+from tests.behaviour.tables import located
+from tests.turns import turn
 
 WRITTEN_NETWORK = "127.50.0."
 NETWORKS = [f"127.{second}.{third}." for second in range(51, 60) for third in range(1, 250)]
-CONTROL, CLAIM = 250, 251
-"""Last numbers of two addresses in each network that no table uses."""
+WRITTEN_FILES = "/files/"
+CONTROL, CLAIM, RESOLVER, BEHIND_TLS = 250, 251, 252, 253
+"""Last numbers of addresses in each network that no table uses."""
+RESOLVER_PORT = 5300
+APPLICATION_PORT = 8080
 
 TRUST_DOMAIN = "test.example"
 DOMAIN = "test.mesh"
@@ -49,20 +57,24 @@ def network() -> Iterator[str]:
             return
 
 
-def specification(table, caller: str, callee: str, net: str = WRITTEN_NETWORK) -> dict:
-    """The whole spec of a table for one pair of proxies, in the network ``net``."""
-    text = json.dumps(table.spec).replace(WRITTEN_NETWORK, net)
-    spec = json.loads(text)
+def specification(table, caller: str, callee: str, places: dict[str, str] | None = None) -> dict:
+    """The whole spec of a table for one pair of proxies, with what the table writes at its real ``places``."""
+    spec = located(table.spec, places or {})
     for name, service in spec["services"].items():
         service["proxy"] = caller if name in table.callers else callee
+    for gateway in spec.get("gateways", {}).values():
+        gateway["proxy"] = caller
     mesh = {"name": "test", "domain": DOMAIN, "trustDomain": TRUST_DOMAIN, "bind": "endpoint"}
-    return {"apiVersion": "meshctl.dev/v1", "mesh": mesh, **spec}
+    if table.names:
+        written = {WRITTEN_NETWORK: (places or {}).get(WRITTEN_NETWORK, WRITTEN_NETWORK)}
+        mesh["resolvers"] = [located(f"{WRITTEN_NETWORK}{RESOLVER}:{RESOLVER_PORT}", written)]
+    return {"apiVersion": "meshctl.dev/v1"} | spec | {"mesh": mesh | spec.get("mesh", {})}
 
 
 def instances(spec: dict) -> dict[str, str]:
     """``service/instance`` of every endpoint to its address: the subset, or the number in the list."""
     named = {}
-    for service, written in spec["services"].items():
+    for service, written in {**spec["services"], **spec.get("gateways", {})}.items():
         endpoints = written["endpoints"]
         subsets = [each.get("subset") for each in endpoints]
         for number, endpoint in enumerate(endpoints, start=1):
@@ -83,32 +95,64 @@ class World:
     addresses: dict[str, str]
     control: ir.SocketAddress
     lines: list[tuple[str, str]]
+    files: Path = Path()
+    places: dict[str, str] = field(default_factory=dict)
+    """What the table writes for an address or a folder, and what that is in this run."""
 
     def sidecar(self, instance: str) -> ir.Sidecar:
-        """The sidecar at the address of ``service/instance``."""
-        return next(
-            each for each in self.mesh.sidecars if each.admin.bind.address == self.addresses[instance]
-        )
+        """The sidecar of ``service/instance``, by its address where the service has several."""
+        service = instance.partition("/")[0]
+        own = [each for each in self.mesh.sidecars if each.service == service]
+        if len(own) == 1:
+            return own[0]
+        return next(each for each in own if each.admin.bind.address == self.addresses[instance])
 
     def folder(self, sidecar: ir.Sidecar) -> Path:
         """Where its bundle was built."""
         return self.out / sidecar.service / sidecar.instance
 
-    def connection(self, row) -> Connection:
+    def connection(self, row) -> Connection | Http2Connection | Stream:
         """What a row's requests go through."""
-        if row.via == "admin":
-            return Connection(self.sidecar(row.to).admin.bind)
-        caller = next(name for name in self.addresses if name.startswith(f"{row.caller}/"))
-        if row.via == "outbound":
-            return Connection(self.sidecar(caller).outbound.bind)
-        callee = self.sidecar(row.to)
-        assert callee.inbound is not None
-        context = client_context(self.folder(self.sidecar(caller)))
-        return Connection(callee.inbound.bind, context, callee.identity.dns_name)
+        to = row.to.partition("/")[0]
+        match row.via:
+            case "admin":
+                return Connection(self.sidecar(row.to).admin.bind)
+            case "health":
+                health = self.sidecar(row.to).health
+                assert health is not None
+                return Connection(health.binds[0])
+            case "outbound":
+                return Connection(self._caller(row).outbound.bind)
+            case "local":
+                listeners = self._caller(row).locals
+                return Connection(next(each for each in listeners if _serves(each, to)).bind)
+            case "tcp":
+                return Stream(next(each for each in self._caller(row).tcp if each.service == to).binds[0])
+            case "gateway":
+                listener = self.sidecar(row.to).outbound
+                context = ssl.create_default_context(cafile=str(self.files / CA)) if listener.tls else None
+                return _connect(row, listener.bind, context, (row.host or "").partition(":")[0])
+            case "inbound":
+                callee = self.sidecar(row.to)
+                assert callee.inbound is not None
+                context = client_context(self.folder(self._caller(row)))
+                return _connect(row, callee.inbound.bind, context, callee.identity.dns_name)
+        raise ValueError(row.via)
+
+    def _caller(self, row) -> ir.Sidecar:
+        return self.sidecar(next(name for name in self.addresses if name.startswith(f"{row.caller}/")))
 
     def arrivals(self, identifier: str):
         """What reached applications with this id."""
         return fetch(self.control, f"/__echo/hits?id={identifier}")
+
+
+def _serves(listener: ir.OutboundListener, service: str) -> bool:
+    return any(each.service == service for each in listener.virtual_hosts)
+
+
+def _connect(row, address, context, name) -> Connection | Http2Connection:
+    return Http2Connection(address, context, name) if row.http == 2 else Connection(address, context, name)
 
 
 def client_context(bundle: Path) -> ssl.SSLContext:
@@ -135,28 +179,64 @@ def running(table, caller: str, callee: str, folder: Path) -> Iterator[World]:
     """The table's mesh for one pair of proxies, with echo applications; stopped on the way out."""
     with contextlib.ExitStack() as stack:
         net = stack.enter_context(network())
-        spec = specification(table, caller, callee, net)
+        files = folder / "files"
+        places = {WRITTEN_NETWORK: net, WRITTEN_FILES: f"{files}/"}
+        write_site(files, table.site)
+        spec = specification(table, caller, callee, places)
+        if any(":" in address for address in instances(spec).values()):
+            stack.enter_context(turn("ipv6"))
         mesh, out = build(spec, folder)
         addresses = instances(spec)
-        missing = {addresses[each] for each in (*table.absent, *table.silent)}
-        control = ir.SocketAddress(f"{net}{CONTROL}", 8080)
+        missing = {*table.absent, *table.silent}
+        control = ir.SocketAddress(f"{net}{CONTROL}", APPLICATION_PORT)
         lines: list[tuple[str, str]] = []
-        world = World(mesh, out, addresses, control, lines)
-        chosen = [each for each in mesh.sidecars if each.admin.bind.address not in missing]
+        world = World(mesh, out, addresses, control, lines, files, places)
+        gone = {addresses[each] for each in missing}
+        chosen = [each for each in mesh.sidecars if each.admin.bind.address not in gone]
         for name in table.silent:
             stack.enter_context(swallowing(addresses[name], 15006))
+        _start_outside(world, table, spec, net, stack)
         group = stack.enter_context(ProcessGroup(lambda name, line: lines.append((name, line))))
-        await_open(control, group.start(_echo(world, table, missing, folder)))
+        await_open(control, group.start(_echo(world, table, spec, folder)))
         start([Bundle(each, world.folder(each)) for each in chosen], group)
         yield world
         ended = group.ended()
         assert ended is None, f"{ended.program.name} ended by itself:\n{ended.last_words()}"
 
 
-def _echo(world: World, table, missing: set[str], folder: Path) -> Program:
-    dead = missing | {world.addresses[each] for each in table.dead}
-    applications = [
-        f"{address}:8080={name}" for name, address in world.addresses.items() if address not in dead
-    ]
+def _applications(world: World, table, spec, protocol: str) -> Iterator[tuple[str, ir.SocketAddress]]:
+    """Those that run, by ``service/instance``."""
+    ailing = {*table.absent, *table.silent, *table.dead}
+    for name, address in world.addresses.items():
+        service = spec["services"].get(name.partition("/")[0])
+        if service and name not in ailing and (service.get("protocol") == "tcp") is (protocol == "tcp"):
+            yield name, ir.SocketAddress(address, service.get("port", APPLICATION_PORT))
+
+
+def _start_outside(world: World, table, spec, net: str, stack: contextlib.ExitStack) -> None:
+    for name, where in _applications(world, table, spec, "tcp"):
+        stack.enter_context(stream_application(where, name))
+    for each in located(table.outside, world.places):
+        if each.get("tls"):
+            where = ir.SocketAddress(each["address"], each["port"])
+            behind = ir.SocketAddress(f"{net}{BEHIND_TLS}", each["port"])
+            ca = world.folder(world.mesh.sidecars[0])
+            stack.enter_context(tls_server(where, behind, each["tls"], world.files, ca))
+        if each.get("stream"):
+            where = ir.SocketAddress(each["address"], each["port"])
+            stack.enter_context(stream_application(where, f"{each['name']}/1"))
+    if table.names:
+        where = ir.SocketAddress(f"{net}{RESOLVER}", RESOLVER_PORT)
+        stack.enter_context(name_server(where, located(table.names, world.places)))
+
+
+def _echo(world: World, table, spec, folder: Path) -> Program:
+    applications = [f"{where}={name}" for name, where in _applications(world, table, spec, "http")]
+    for each in located(table.outside, world.places):
+        address = each["address"]
+        if each.get("tls"):
+            address = f"{world.control.address.removesuffix(str(CONTROL))}{BEHIND_TLS}"
+        if not each.get("stream"):
+            applications.append(f"{address}:{each['port']}={each['name']}/1")
     argv = (sys.executable, "-m", "meshctl.live.echo", *applications, "--control", str(world.control))
     return Program("echo", argv, folder)

@@ -1,0 +1,139 @@
+"""The same requests over HTTP/2, one stream at a time, and nothing normalised on the way."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+
+from meshctl import ir
+from tests.behaviour.client import LIMIT, Answer, body_of, new_identifier, orders_of
+
+
+class Http2Connection:
+    """A connection that is kept while the other side keeps it. TLS must settle on h2."""
+
+    def __init__(self, address: ir.SocketAddress, context: ssl.SSLContext, name: str):
+        self._address, self._context, self._name = address, context, name
+        self._context.set_alpn_protocols(["h2"])
+        self._socket: ssl.SSLSocket | None = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def ask(self, row):
+        """Send one request of ``row`` and read its answer, on a new connection if need be."""
+        identifier = new_identifier()
+        started = time.monotonic()
+        try:
+            if self._socket is None:
+                self._open()
+            stream = self._connection.get_next_available_stream_id()
+            body = body_of(row)
+            self._connection.send_headers(
+                stream, _head(row, identifier, body), end_stream=row.body is None or not body
+            )
+            self._socket.sendall(self._connection.data_to_send())
+            answer = self._receive(stream, body if row.body is not None else b"", identifier, started)
+        except (OSError, h2.exceptions.ProtocolError) as error:
+            answer = Answer(identifier, time.monotonic() - started, failure=repr(error))
+        if answer.status is None or answer.cut:
+            self.close()
+        return answer
+
+    def _open(self):
+        sock = socket.create_connection((self._address.address, self._address.port), timeout=LIMIT)
+        self._socket = self._context.wrap_socket(sock, server_hostname=self._name)
+        if self._socket.selected_alpn_protocol() != "h2":
+            raise OSError("the server does not speak h2")
+        self._connection = h2.connection.H2Connection(
+            h2.config.H2Configuration(
+                header_encoding="latin-1",
+                validate_outbound_headers=False,
+                normalize_outbound_headers=False,
+            )
+        )
+        self._connection.initiate_connection()
+        self._socket.sendall(self._connection.data_to_send())
+
+    def _receive(self, stream, left, identifier, started):
+        status, headers, body = None, [], b""
+        while True:
+            left = self._send(stream, left)
+            received = self._socket.recv(65536)
+            if not received:
+                failure = "" if status else "closed"
+                return Answer(
+                    identifier, time.monotonic() - started, status, headers, body, bool(status), failure
+                )
+            for event in self._connection.receive_data(received):
+                match event:
+                    case h2.events.ResponseReceived():
+                        status = int(dict(event.headers)[":status"])
+                        headers = [each for each in event.headers if not each[0].startswith(":")]
+                    case h2.events.DataReceived():
+                        body += event.data
+                        self._connection.acknowledge_received_data(event.flow_controlled_length, stream)
+                    case h2.events.StreamEnded():
+                        self._flush()
+                        return Answer(identifier, time.monotonic() - started, status, headers, body)
+                    case h2.events.StreamReset() | h2.events.ConnectionTerminated():
+                        failure = "" if status else repr(event)
+                        return Answer(
+                            identifier,
+                            time.monotonic() - started,
+                            status,
+                            headers,
+                            body,
+                            bool(status),
+                            failure,
+                        )
+                    case _:
+                        pass
+            self._flush()
+
+    def _send(self, stream, left):
+        while left:
+            size = min(
+                len(left),
+                self._connection.local_flow_control_window(stream),
+                self._connection.max_outbound_frame_size,
+            )
+            if size == 0:
+                break
+            self._connection.send_data(stream, left[:size], end_stream=size == len(left))
+            left = left[size:]
+        self._flush()
+        return left
+
+    def _flush(self):
+        data = self._connection.data_to_send()
+        if data:
+            self._socket.sendall(data)
+
+
+def _head(row, identifier, body):
+    head = [
+        (":method", row.method),
+        (":scheme", "https"),
+        *([(":authority", row.host)] if row.host is not None else []),
+        (":path", row.target),
+        *((name.lower(), value) for name, value in row.headers),
+        *orders_of(row, identifier),
+    ]
+    if row.body is not None:
+        head.append(("content-length", str(len(body))))
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in head]

@@ -1,0 +1,125 @@
+"""What stands outside the mesh, or speaks no HTTP: streams, TLS servers, a name server. One thread each."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import socketserver
+import ssl
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from meshctl import artifacts
+from meshctl.ir import SocketAddress
+from tests.behaviour.certificates import CERTIFICATE, KEY
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, where: SocketAddress, serve):
+        self.address_family = socket.AF_INET6 if ":" in where.address else socket.AF_INET
+        self._serve = serve
+        super().__init__((where.address, where.port), socketserver.BaseRequestHandler)
+
+    def finish_request(self, request, client_address):
+        with contextlib.suppress(OSError):
+            self._serve(request)
+
+
+@contextlib.contextmanager
+def _running(server: socketserver.BaseServer) -> Iterator[None]:
+    with server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+
+@contextlib.contextmanager
+def stream_application(where: SocketAddress, name: str) -> Iterator[None]:
+    """A TCP application that speaks first: its name on a line, and then everything that it hears."""
+
+    def serve(stream):
+        stream.settimeout(20)
+        stream.sendall(f"{name}\n".encode())
+        while piece := stream.recv(65536):
+            stream.sendall(piece)
+
+    with _running(_Server(where, serve)):
+        yield
+
+
+@contextlib.contextmanager
+def tls_server(
+    where: SocketAddress, behind: SocketAddress, names: list[str], site: Path, ca: Path
+) -> Iterator[None]:
+    """TLS in front of a plain server, for clients that ask for one of ``names`` and show no certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(site / CERTIFICATE, site / KEY)
+    context.load_verify_locations(ca / artifacts.TRUST_BUNDLE)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.sni_callback = lambda _, name, __: (
+        None if name in names else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+    )
+
+    def serve(raw):
+        raw.settimeout(20)
+        with (
+            context.wrap_socket(raw, server_side=True) as front,
+            socket.create_connection((behind.address, behind.port)) as back,
+        ):
+            if front.getpeercert(binary_form=True) is not None:
+                return
+            thread = threading.Thread(target=_pipe, args=(back, front), daemon=True)
+            thread.start()
+            _pipe(front, back)
+            thread.join()
+
+    with _running(_Server(where, serve)):
+        yield
+
+
+def _pipe(source, sink):
+    with contextlib.suppress(OSError):
+        while piece := source.recv(65536):
+            sink.sendall(piece)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_RDWR)
+
+
+class _Names(socketserver.BaseRequestHandler):
+    """A records from a table; what is not in it does not exist. Anything but A is known to be empty."""
+
+    def handle(self):
+        query, sock = self.request
+        identifier = query[:2]
+        labels, index = [], 12
+        while query[index]:
+            labels.append(query[index + 1 : index + 1 + query[index]].decode().lower())
+            index += 1 + query[index]
+        (kind,) = struct.unpack("!H", query[index + 1 : index + 3])
+        question = query[12 : index + 5]
+        address = self.server.names.get(".".join(labels))
+        answers = b""
+        if address is not None and kind == 1:
+            answers = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 1, 4) + socket.inet_aton(address)
+        flags = 0x8180 if address is not None else 0x8183
+        head = identifier + struct.pack("!HHHHH", flags, 1, 1 if answers else 0, 0, 0)
+        sock.sendto(head + question + answers, self.client_address)
+
+
+@contextlib.contextmanager
+def name_server(where: SocketAddress, names: dict[str, str]) -> Iterator[None]:
+    """DNS over UDP for ``names``, whose answers are good for a second."""
+    server = socketserver.ThreadingUDPServer((where.address, where.port), _Names)
+    server.daemon_threads = True
+    server.names = names
+    with _running(server):
+        yield
