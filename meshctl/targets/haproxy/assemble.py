@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from meshctl import ir
 from meshctl.targets.haproxy import (
@@ -18,12 +19,14 @@ from meshctl.targets.haproxy import (
     timeouts,
 )
 from meshctl.targets.haproxy.admin import admin
-from meshctl.targets.haproxy.model import Backend, Configuration, Deadline, Inbound, Outbound, Tries
+from meshctl.targets.haproxy.model import Backend, Configuration, Deadline, HostRule, Inbound, Outbound, Tries
 from meshctl.targets.haproxy.quoting import Token
 
 
 def assemble(sidecar: ir.Sidecar) -> Configuration:
     """The whole file of one sidecar."""
+    asked = splitting.Backends()
+    listeners = tuple(_listeners(sidecar, asked))
     return Configuration(
         node=quoting.word(sidecar.service),
         description=quoting.word(sidecar.build),
@@ -31,26 +34,32 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         idle_timeout=quoting.duration(sidecar.outbound.idle_timeout),
         admin=admin(sidecar),
         unanswered=_hop(sidecar, Token("unanswered")),
-        outbound=_outbound(sidecar),
+        listeners=listeners,
+        backends=_backends(sidecar, asked),
         inbound=None if sidecar.inbound is None else _inbound(sidecar, sidecar.inbound),
     )
 
 
-def _outbound(sidecar: ir.Sidecar) -> Outbound:
-    outbound = sidecar.outbound
-    destinations = routing.destinations(outbound)
-    backends = splitting.Backends()
-    targets = tuple(splitting.target(number, route, backends) for number, route in destinations.values())
-    return Outbound(
-        bind=quoting.address(outbound.bind),
-        domain_suffix=quoting.word(f".{outbound.domain}"),
-        idle_timeout=quoting.duration(outbound.idle_timeout),
-        access_log=access_logs.access_log(sidecar, access_logs.Direction.OUTBOUND),
-        virtual_hosts=routing.virtual_hosts(outbound),
-        rules=tuple(routing.rules(outbound, destinations)),
-        targets=targets,
-        backends=_backends(sidecar, backends),
-    )
+def _listeners(sidecar: ir.Sidecar, asked: splitting.Backends) -> Iterator[Outbound]:
+    """The one for all callees, then those of local ports; destinations are numbered through."""
+    numbered = 0
+    for number, listener in enumerate((sidecar.outbound, *sidecar.locals)):
+        hosts = routing.hosts(listener)
+        found = routing.destinations(hosts, numbered)
+        numbered += len(found)
+        yield Outbound(
+            name=quoting.name(f"local:{listener.virtual_hosts[0].service}" if number else "outbound"),
+            binds=quoting.binds(listener.binds),
+            domain_suffix=quoting.word(f".{listener.domain}") if listener.domain else None,
+            idle_timeout=quoting.duration(listener.idle_timeout),
+            access_log=access_logs.access_log(sidecar, access_logs.Direction.OUTBOUND),
+            hosts=tuple(routing.host_rules(hosts)),
+            egress=HostRule(quoting.string(routing.EGRESS), None) if listener.egress else None,
+            rules=tuple(routing.rules(hosts, "m", found)),
+            targets=tuple(
+                splitting.target(target, route, listener, asked) for target, route in found.values()
+            ),
+        )
 
 
 def _backends(sidecar: ir.Sidecar, asked: splitting.Backends) -> tuple[Backend, ...]:
@@ -93,6 +102,7 @@ def _tries(cluster: ir.Cluster, policy: splitting.Policy) -> Tries:
         server_name_sample=mtls.server_name_sample(cluster),
         servers=discovery.servers(cluster, policy.attempts),
         holds_body=bool(policy.causes),
+        marks_answers=policy.marks_answers,
     )
 
 

@@ -23,11 +23,25 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.PATH_PREFIX: Native(),
     Feature.METHOD_MATCH: Native(),
     Feature.HEADER_MATCH: Native(),
+    Feature.WILDCARD_HOSTS: Native(),
+    Feature.PATH_REGEX: Native(),
+    Feature.HEADER_REGEX: Native(),
+    Feature.HEADER_PRESENT: Native(),
+    Feature.QUERY_MATCH: Native(),
+    Feature.QUERY_REGEX: Native(),
+    Feature.QUERY_PRESENT: Native(),
+    Feature.CALLER_MATCH: Native(),
     Feature.PATH_GATE: Emulated(
         "two equal Host lines count as one, and a Content-Length beside a Transfer-Encoding is dropped "
         "and the request served, where others answer 400"
     ),
     Feature.WEIGHTED_SPLITTING: Native(),
+    Feature.REDIRECT: Native(),
+    Feature.DIRECT_RESPONSE: Native(),
+    Feature.PATH_REWRITE: Native(),
+    Feature.HOST_REWRITE: Native(),
+    Feature.REQUEST_HEADERS: Native(),
+    Feature.RESPONSE_HEADERS: Native(),
     Feature.TIMEOUT: Emulated(
         "once the response has begun the time starts anew with every piece of it, so that a body that "
         "keeps coming slowly is not cut"

@@ -17,11 +17,11 @@ class Criterion:
 
 
 @dataclass(frozen=True, slots=True)
-class VirtualHost:
-    """Names that lead to one callee."""
+class HostRule:
+    """Names that lead to the routes of ``key``; every name without a condition. The first rule wins."""
 
-    service: Token
-    names: tuple[Token, ...]
+    key: Token
+    condition: Token | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class RouteRule:
     """One match. ``target`` is the number that says where the request goes, see :class:`RouteTarget`."""
 
     target: int
-    service: Token
+    host: Token
     criteria: tuple[Criterion, ...]
     names: tuple[Token, ...]
     """Of the criteria, each once: all must hold."""
@@ -45,13 +45,23 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Action:
+    """Something to do for the requests of one route. With a condition, only where that holds too."""
+
+    when: Token
+    does: Token
+    condition: Token | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RouteTarget:
-    """What becomes of the requests of one route. No share: 503."""
+    """What becomes of the requests of one route. No share: 503, unless an action answers."""
 
     number: int
     route: Token
     range: int | None
     shares: tuple[Share, ...]
+    actions: tuple[Action, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,7 @@ class Tries:
     server_name_sample: Token
     servers: tuple[Token, ...]
     holds_body: bool
+    marks_answers: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +127,17 @@ class AccessLog:
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """The listener of the sidecar's own application."""
+    """A listener of those for whom the sidecar speaks. ``egress``: the rules for what is no host of ours."""
 
-    bind: Token
-    domain_suffix: Token
+    name: Token
+    binds: tuple[Token, ...]
+    domain_suffix: Token | None
     idle_timeout: Token
     access_log: AccessLog | None
-    virtual_hosts: tuple[VirtualHost, ...]
+    hosts: tuple[HostRule, ...]
+    egress: HostRule | None
     rules: tuple[RouteRule, ...]
     targets: tuple[RouteTarget, ...]
-    backends: tuple[Backend, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,5 +174,6 @@ class Configuration:
     idle_timeout: Token
     admin: Admin
     unanswered: Token
-    outbound: Outbound
+    listeners: tuple[Outbound, ...]
+    backends: tuple[Backend, ...]
     inbound: Inbound | None

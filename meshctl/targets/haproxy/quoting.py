@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from meshctl.ir import SocketAddress
@@ -17,11 +18,20 @@ _BARE = re.compile(r"[A-Za-z0-9_./:,=@+-]+")
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
+_ESCAPES = {"\n": "\\n", "\t": "\\t"}
+
 LONGEST = timedelta(days=24)
 """HAProxy counts milliseconds in 31 bits; anything over 24 days is an overflow to it."""
 
 WORDS_PER_LINE = 40
 """A line of more than 64 words is refused; this leaves room for what stands before the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An expression of HAProxy's that stands inside a format, made of constants only."""
+
+    expression: str
 
 
 class Token(str):
@@ -37,6 +47,17 @@ def word(text: str) -> Token:
     if _BARE.fullmatch(text):
         return Token(text)
     return Token("'" + text.replace("'", "'\\''") + "'")
+
+
+def text(written: str) -> Token:
+    """One word of several lines maybe: line feeds and tabs stand in it as escapes."""
+    pieces = (_ESCAPES.get(piece) or word(piece) for piece in re.split(r"([\n\t])", written) if piece)
+    return Token("".join(pieces) or "''")
+
+
+def statement(*parts: Token | int) -> Token:
+    """Words that are quoted already, side by side."""
+    return Token(" ".join(str(part) for part in parts))
 
 
 def words(texts: Iterable[str]) -> Token:
@@ -67,9 +88,18 @@ def header_lines(header: str) -> Token:
     return word(f"req.fhdr({_argument(header)})")
 
 
+def format_of(*parts: str | Sample) -> Token:
+    """Text and samples where HAProxy reads a log format; nothing of the text is a variable."""
+    return word(
+        "".join(
+            f"%[{part.expression}]" if isinstance(part, Sample) else part.replace("%", "%%") for part in parts
+        )
+    )
+
+
 def literal_format(text: str) -> Token:
     """Text where HAProxy reads a log format, so that nothing of it is a variable."""
-    return word(text.replace("%", "%%"))
+    return format_of(text)
 
 
 def log_format(fields: Mapping[str, str]) -> Token:
@@ -92,6 +122,35 @@ def literal_regex(text: str) -> str:
     return re.sub(r"([^A-Za-z0-9_-])", r"\\\1", text)
 
 
+def whole_regex(expression: str) -> Token:
+    """The user's expression, for the whole of a text."""
+    return word(f"^(?:{expression})$")
+
+
+def unless_regex(sample: Token, expression: str) -> Token:
+    """The sample, but empty where the expression surely does not match the whole of it."""
+    surely_not = _argument(f"^(?!(?:{expression})$).*$")
+    return Token(sample + "," + word(f"regsub({surely_not},)"))
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """The first parameter of a name in a query: an expression that finds it, and its value as a sample."""
+
+    present: Token
+    value: Token
+
+
+def first_parameter(parameter: str) -> Parameter:
+    """The first of that name between ``&``, byte for byte.
+
+    The group is atomic: once the first is found, nothing makes the search go on to the next.
+    """
+    search = f"^(?>(?:.*?&)??{literal_regex(parameter)}(?=[=&]|$))"
+    taken = _argument(search + "=?([^&]*).*$")
+    return Parameter(word(search), word(f'query,regsub({taken},"\\\\1")'))
+
+
 def regex(expression: str) -> Token:
     """A whole regular expression, made of constants and :func:`literal_regex`."""
     return word(expression)
@@ -106,6 +165,13 @@ def duration(value: timedelta) -> Token:
 def address(socket: SocketAddress) -> Token:
     """An address and port to listen on or to connect to."""
     return word(str(socket)) if ":" not in socket.address else Token(f"ipv6@{socket}")
+
+
+def binds(sockets: Iterable[SocketAddress]) -> tuple[Token, ...]:
+    """Addresses to listen on, IPv6 for itself alone."""
+    return tuple(
+        Token(f"{address(socket)} v6only") if ":" in socket.address else address(socket) for socket in sockets
+    )
 
 
 def _argument(text: str) -> str:

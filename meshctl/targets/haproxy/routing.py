@@ -3,87 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import assert_never
+from dataclasses import dataclass
 
 from meshctl import ir
-from meshctl.targets.haproxy import quoting
-from meshctl.targets.haproxy.model import Criterion, RouteRule, VirtualHost
+from meshctl.targets.haproxy import filters, matching, quoting
+from meshctl.targets.haproxy.model import HostRule, RouteRule
 from meshctl.targets.haproxy.quoting import Token
 
-Destination = tuple[str, ir.Route]
-"""A route of the virtual host of a service."""
+EGRESS = "*"
+"""The key of what is no host of the mesh; no service is called so."""
 
 
-def virtual_hosts(outbound: ir.OutboundListener) -> tuple[VirtualHost, ...]:
-    """Every callee with its names."""
-    return tuple(
-        VirtualHost(quoting.string(host.service), quoting.word_lists(host.hostnames))
-        for host in outbound.virtual_hosts
-    )
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A virtual host under a key of its own, for several may belong to one service."""
+
+    key: str
+    hostnames: tuple[str, ...]
+    routes: tuple[ir.Route, ...]
 
 
-def destinations(outbound: ir.OutboundListener) -> dict[tuple[object, ...], tuple[int, ir.Route]]:
-    """The different things that become of requests, numbered.
+Destinations = dict[tuple[object, ...], tuple[int, ir.Route]]
+
+
+def hosts(listener: ir.OutboundListener) -> tuple[Host, ...]:
+    """The virtual hosts of a listener, and at the end what may go to any host."""
+    found: dict[str, Host] = {}
+    for host in listener.virtual_hosts:
+        key, number = host.service, 2
+        while key in found:
+            key, number = f"{host.service}:{number}", number + 1
+        found[key] = Host(key, host.hostnames, host.routes)
+    if listener.egress:
+        found[EGRESS] = Host(EGRESS, (), (listener.egress,))
+    return tuple(found.values())
+
+
+def host_rules(of_listener: tuple[Host, ...]) -> Iterator[HostRule]:
+    """Exact names, then wildcards, the longer first, then the name for all."""
+    wildcards = []
+    everything = []
+    for host in of_listener:
+        key = quoting.string(host.key)
+        exact = tuple(name for name in host.hostnames if "*" not in name)
+        for names in quoting.word_lists(exact):
+            yield HostRule(key, quoting.statement(Token("-m str --"), names))
+        wildcards += [(name[1:], key) for name in host.hostnames if name.startswith("*.")]
+        everything += [HostRule(key, None)] * ("*" in host.hostnames)
+    for suffix, key in sorted(wildcards, key=lambda each: -len(each[0])):
+        # One character before the dot at least: the suffix alone is no name.
+        pattern = quoting.regex(f".{quoting.literal_regex(suffix)}$")
+        yield HostRule(key, quoting.statement(Token("-m reg --"), pattern))
+    yield from everything
+
+
+def destinations(of_listener: tuple[Host, ...], after: int) -> Destinations:
+    """The different things that become of requests, numbered from ``after`` on.
 
     Matches of one route share a number, and with it the lines that draw and choose.
     """
-    found: dict[tuple[object, ...], tuple[int, ir.Route]] = {}
-    for host in outbound.virtual_hosts:
+    found: Destinations = {}
+    for host in of_listener:
         for route in host.routes:
-            found.setdefault(identity(host, route), (len(found) + 1, route))
+            found.setdefault(_identity(host, route), (after + len(found) + 1, route))
     return found
 
 
-def identity(host: ir.VirtualHost, route: ir.Route) -> tuple[object, ...]:
-    """What makes two routes the same destination; whether a timeout is written is not part of its equality."""
-    return (host.service, route.name, route.backends, route.timeout, route.timeout.written, route.retries)
+def _identity(host: Host, route: ir.Route) -> tuple[object, ...]:
+    """What makes two routes the same destination; whether a time is written is not part of its equality."""
+    prefix = route.match.path.value if filters.changes_prefix(route) else ""
+    timeouts = (route.timeout, route.timeout.written, route.body_timeout, route.streaming, route.retries)
+    changes = (route.answer, route.rewrite, route.request_headers, route.response_headers)
+    return (host.key, route.name, route.backends, *timeouts, *changes, prefix)
 
 
-def rules(
-    outbound: ir.OutboundListener, numbers: dict[tuple[object, ...], tuple[int, ir.Route]]
-) -> Iterator[RouteRule]:
+def rules(of_listener: tuple[Host, ...], prefix: str, numbers: Destinations) -> Iterator[RouteRule]:
     """One rule a match, first match first."""
     serial = 0
-    for host in outbound.virtual_hosts:
+    for host in of_listener:
         for route in host.routes:
             serial += 1
-            criteria = tuple(_criteria(f"m{serial}", route.match))
+            criteria = matching.criteria(f"{prefix}{serial}", route.match)
             yield RouteRule(
-                target=numbers[identity(host, route)][0],
-                service=quoting.word(host.service),
+                target=numbers[_identity(host, route)][0],
+                host=quoting.word(host.key),
                 criteria=criteria,
                 names=tuple(dict.fromkeys(criterion.name for criterion in criteria)),
             )
-
-
-def _criteria(prefix: str, match: ir.RouteMatch) -> Iterator[Criterion]:
-    if not match.path.takes_everything:
-        yield from _path(f"{prefix}.path", match.path)
-    if match.methods:
-        yield Criterion(
-            quoting.name(f"{prefix}.method"), Token("method -m str"), quoting.word_lists(match.methods)
-        )
-    for number, header in enumerate(match.headers, start=1):
-        yield _header(f"{prefix}.header{number}", header)
-
-
-def _path(name: str, path: ir.PathMatch) -> Iterator[Criterion]:
-    value = quoting.word(path.value)
-    yield Criterion(quoting.name(name), Token("path -m str"), (value,))
-    match path.kind:
-        case ir.PathMatchKind.EXACT:
-            return
-        case ir.PathMatchKind.PREFIX:
-            yield Criterion(quoting.name(name), Token("path -m beg"), (quoting.word(f"{path.value}/"),))
-        case ir.PathMatchKind.REGEX:
-            raise NotImplementedError
-        case _:
-            assert_never(path.kind)
-
-
-def _header(name: str, header: ir.HeaderMatch) -> Criterion:
-    sample = quoting.header_lines(header.name)
-    # An empty pattern never matches anything; an empty line is one of length nought.
-    if not header.value:
-        return Criterion(quoting.name(name), Token(f"{sample} -m len"), (Token("0"),))
-    return Criterion(quoting.name(name), Token(f"{sample} -m str"), (quoting.word(header.value),))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from meshctl import ir
-from meshctl.targets.haproxy import quoting, retries
+from meshctl.targets.haproxy import filters, quoting, retries
 from meshctl.targets.haproxy.model import RouteTarget, Share
 from meshctl.targets.haproxy.quoting import Token
 
@@ -26,6 +26,7 @@ class Policy:
     written: bool
     attempts: int
     causes: tuple[str, ...]
+    marks_answers: bool
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ class Backends:
         return names.setdefault(policy, quoting.name(f"{cluster}:{len(names) + 1}"))
 
 
-def target(number: int, route: ir.Route, backends: Backends) -> RouteTarget:
+def target(number: int, route: ir.Route, listener: ir.OutboundListener, backends: Backends) -> RouteTarget:
     """The shares of one route, as bounds of a number that is drawn once for all tries."""
     bounds = list(accumulate(backend.weight for backend in route.backends))
     single = len(route.backends) <= 1
@@ -53,6 +54,7 @@ def target(number: int, route: ir.Route, backends: Backends) -> RouteTarget:
             for backend, bound in zip(route.backends, bounds, strict=True)
             for share in _shares(backend.cluster, None if single else bound, route, backends)
         ),
+        actions=filters.actions(route, listener),
     )
 
 
@@ -69,4 +71,4 @@ def _shares(cluster: str, below: int | None, route: ir.Route, backends: Backends
 def _policy(route: ir.Route, *, idempotent: bool) -> Policy:
     causes = retries.causes(route.retries, idempotent=idempotent)
     attempts = route.retries.attempts if causes else 0
-    return Policy(route.timeout, route.timeout.written, attempts, causes)
+    return Policy(route.timeout, route.timeout.written, attempts, causes, filters.changes_answers(route))
