@@ -84,8 +84,7 @@ def up(
 
     gc.enable()  # this one lives long
     command: list[str] = context.meta.get(_COMMAND, [])
-    where = options.location(spec)
-    validated = pipeline.validate(where, environment=env, proxy=proxy, on_loopback=True)
+    validated = pipeline.validate(options.location(spec), environment=env, proxy=proxy, on_loopback=True)
     _tell_findings(validated)
     if validated.mesh is None:
         return 2 if validated.unreadable else 1
@@ -197,15 +196,27 @@ def _print_table(console: Console, rehearsal: Rehearsal) -> None:
             sidecar.service,
             instances.get(address, sidecar.instance),
             sidecar.proxy,
-            "\n".join(
-                f"curl -H 'Host: {host.service}' http://{sidecar.outbound.bind}/"
-                for host in sidecar.outbound.virtual_hosts
-            )
-            or "calls nobody",
+            "\n".join(_calls(sidecar)) or "calls nobody",
         )
     # Wider than a narrow terminal rather than broken: these lines are there to be copied.
     _console(width=max(console.width, _WIDTH)).print(table)
+    if any(each.origin for sidecar in rehearsal.mesh.sidecars for each in sidecar.clusters):
+        console.print("Externals are echo applications here, without TLS.", style="dim")
     console.print("Ctrl-C stops everything.", style="dim")
+
+
+def _calls(sidecar: ir.Sidecar) -> Iterator[str]:
+    """Command lines to copy: what the application, or at a gateway the world, can ask."""
+    insecure = "-k " if sidecar.outbound.tls else ""
+    scheme = "https" if sidecar.outbound.tls else "http"
+    for host in sidecar.outbound.virtual_hosts:
+        name = host.hostnames[0]
+        header = "" if name == "*" else f"-H 'Host: {name.replace('*', 'any')}' "
+        yield f"curl {insecure}{header}{scheme}://{sidecar.outbound.bind}/"
+    for local in sidecar.locals:
+        yield f"curl http://{local.bind}/  # {local.virtual_hosts[0].service}"
+    for stream in sidecar.tcp:
+        yield f"nc {stream.binds[0].address} {stream.binds[0].port}  # {stream.service}"
 
 
 class Log:

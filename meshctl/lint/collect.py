@@ -13,17 +13,35 @@ from meshctl.spec.service import ServiceSpec
 Hosts = Mapping[str, tuple[ir.VirtualHost, ...]]
 """The virtual hosts of each caller."""
 
+Places = Mapping[str, Source]
+
 
 def collect(mesh: ir.Mesh, spec: Spec) -> World:
     """Everything that the rules can ask about ``mesh``, which is what ``spec`` resolved to."""
     hosts = {each.service: each.outbound.virtual_hosts for each in mesh.sidecars}
-    calls = _calls(hosts, spec.source["services"])
+    places = _places(spec)
+    calls = (*_calls(hosts, places), *_streams(mesh, places))
+    services = len(spec.written.services or {})
     return World(
-        mesh=MeshFacts(mesh.name, mesh.domain, mesh.trust_domain, len(hosts), spec.source["mesh"]),
+        mesh=MeshFacts(mesh.name, mesh.domain, mesh.trust_domain, services, spec.source["mesh"]),
         services=_services(mesh, hosts, calls, spec),
-        routes=_routes(hosts, spec.source["services"]),
+        routes=_routes(hosts, places),
         calls=calls,
     )
+
+
+def _places(spec: Spec) -> Places:
+    """Where each service, external and gateway is written; they share one namespace."""
+    written = spec.written
+    return {
+        name: spec.source[section][name]
+        for section, defined in (
+            ("services", written.services),
+            ("externals", written.externals),
+            ("gateways", written.gateways),
+        )
+        for name in defined or ()
+    }
 
 
 def _services(mesh: ir.Mesh, hosts: Hosts, calls: Iterable[CallFacts], spec: Spec) -> dict[str, ServiceFacts]:
@@ -65,7 +83,7 @@ def _callers_on_default_timeout(hosts: Hosts) -> dict[str, list[str]]:
     return relying
 
 
-def _routes(hosts: Hosts, services: Source) -> tuple[RouteFacts, ...]:
+def _routes(hosts: Hosts, places: Places) -> tuple[RouteFacts, ...]:
     # Callers that narrow nothing share one object, and so one fact.
     callers: dict[int, list[str]] = {}
     views: dict[int, ir.VirtualHost] = {}
@@ -83,7 +101,7 @@ def _routes(hosts: Hosts, services: Source) -> tuple[RouteFacts, ...]:
             attempts=route.retries.attempts,
             retry_on=tuple(each.value for each in route.retries.conditions),
             backends=tuple(each.cluster for each in route.backends),
-            source=_route_source(services[host.service], route),
+            source=_route_source(places[host.service], route),
         )
         for host in sorted(views.values(), key=lambda each: (each.service, callers[id(each)]))
         for route in {each.name: each for each in host.routes}.values()
@@ -99,7 +117,7 @@ def _route_source(service: Source, route: ir.Route) -> Source:
     return service
 
 
-def _calls(hosts: Hosts, services: Source) -> tuple[CallFacts, ...]:
+def _calls(hosts: Hosts, places: Places) -> tuple[CallFacts, ...]:
     routes: dict[tuple[str, str], list[ir.Route]] = {}
     declared: dict[tuple[str, str], str] = {}
     for caller, seen in hosts.items():
@@ -109,10 +127,20 @@ def _calls(hosts: Hosts, services: Source) -> tuple[CallFacts, ...]:
                     routes.setdefault((caller, callee), []).append(route)
                     # A call of one's own beats one that a route of somebody else leads on to.
                     if host.service == callee or (caller, callee) not in declared:
-                        declared[caller, callee] = host.service
+                        # A gateway's routes are its own: they lead to what it calls itself.
+                        declared[caller, callee] = callee if host.service == caller else host.service
     return tuple(
-        _call(caller, callee, leading, services[caller]["calls"][declared[caller, callee]])
+        _call(caller, callee, leading, places[caller]["calls"][declared[caller, callee]])
         for (caller, callee), leading in sorted(routes.items(), key=lambda each: each[0])
+    )
+
+
+def _streams(mesh: ir.Mesh, places: Places) -> tuple[CallFacts, ...]:
+    """Calls over TCP."""
+    pairs = {(each.service, stream.service) for each in mesh.sidecars for stream in each.tcp}
+    return tuple(
+        CallFacts(caller=caller, callee=callee, protocol="tcp", source=places[caller]["calls"][callee])
+        for caller, callee in sorted(pairs)
     )
 
 

@@ -80,7 +80,11 @@ class CallFacts:
     """Who sends requests to whom, over all routes that lead there: the longest timeout, the most retries."""
 
     caller: str = ""
+    """A service or gateway."""
     callee: str = ""
+    """A service or external."""
+    protocol: str = "http"
+    """``tcp`` has neither timeouts nor retries."""
     timeout: timedelta = timedelta()
     """Zero where it is switched off."""
     timeout_written: bool = False

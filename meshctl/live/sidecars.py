@@ -40,10 +40,16 @@ class Bundle:
     @property
     def listeners(self) -> Iterator[tuple[str, ir.SocketAddress]]:
         """What the sidecar will listen on, and how the spec calls it."""
-        yield "outbound", self.sidecar.outbound.bind
-        yield "admin", self.sidecar.admin.bind
-        if self.sidecar.inbound is not None:
-            yield "inbound", self.sidecar.inbound.bind
+        sidecar = self.sidecar
+        named = [
+            ("outbound" if sidecar.inbound else "public", sidecar.outbound.binds),
+            ("admin", (sidecar.admin.bind,)),
+            ("inbound", sidecar.inbound.binds if sidecar.inbound else ()),
+            ("health", sidecar.health.binds if sidecar.health else ()),
+            *((f"local port for {each.virtual_hosts[0].service}:", each.binds) for each in sidecar.locals),
+            *((f"local port for {each.service}:", each.binds) for each in sidecar.tcp),
+        ]
+        yield from ((name, each) for name, binds in named for each in binds)
 
 
 def start(bundles: Sequence[Bundle], group: ProcessGroup, limit: timedelta | None = None) -> list[Process]:

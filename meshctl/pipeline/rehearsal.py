@@ -21,6 +21,9 @@ from meshctl.targets.bundle import folder
 CONTROL = ir.SocketAddress("127.80.0.1", 8080)
 """Where the echo applications tell what reached them; no service of a mesh on loopback is there."""
 
+EXTERNAL = "external"
+"""The instance of an echo application that stands for an external."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
@@ -41,8 +44,11 @@ class Rehearsal:
         found: dict[str, str] = {}
         for sidecar in self.mesh.sidecars:
             name = sidecar.service.upper().replace("-", "_")
-            found.setdefault(f"MESHCTL_{name}_OUTBOUND", f"http://{sidecar.outbound.bind}")
+            scheme = "https" if sidecar.outbound.tls else "http"
+            found.setdefault(f"MESHCTL_{name}_OUTBOUND", f"{scheme}://{sidecar.outbound.bind}")
             found.setdefault(f"MESHCTL_{name}_ADMIN", f"http://{sidecar.admin.bind}")
+            for callee, bind in _local_ports(sidecar):
+                found.setdefault(f"MESHCTL_{name}_LOCAL_{callee.upper().replace('-', '_')}", str(bind))
         if self.applications:
             found["MESHCTL_ECHO_CONTROL"] = f"http://{CONTROL}"
         return found
@@ -62,12 +68,27 @@ def rehearse(mesh: ir.Mesh, out: Path, sink: Sink, *, with_applications: bool) -
         yield Rehearsal(mesh, chosen, group)
 
 
+def _local_ports(sidecar: ir.Sidecar) -> Iterator[tuple[str, ir.SocketAddress]]:
+    yield from ((each.virtual_hosts[0].service, each.bind) for each in sidecar.locals)
+    yield from ((each.service, each.binds[0]) for each in sidecar.tcp)
+
+
 def applications(mesh: ir.Mesh) -> Iterator[Application]:
-    """An echo application for each instance, named by its subset, else by its address."""
+    """An echo application for each instance, named by its subset, else by its address, and for each external."""
     for sidecar in mesh.sidecars:
         if sidecar.inbound is not None:
             name = _subset(mesh, sidecar) or sidecar.instance
-            yield Application(sidecar.inbound.application, sidecar.service, name)
+            inbound = sidecar.inbound
+            yield Application(inbound.application, sidecar.service, name, inbound.protocol)
+    externals = {
+        (endpoint.socket, cluster.name.partition(".")[0], cluster.protocol)
+        for sidecar in mesh.sidecars
+        for cluster in sidecar.clusters
+        if cluster.origin is not None
+        for endpoint in cluster.endpoints
+    }
+    for socket, name, protocol in sorted(externals, key=str):
+        yield Application(socket, name, EXTERNAL, protocol)
 
 
 def _subset(mesh: ir.Mesh, sidecar: ir.Sidecar) -> str:

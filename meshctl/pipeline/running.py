@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshctl import ir
 from meshctl.pipeline.building import build
 from meshctl.pipeline.checking import Validated
 
 if TYPE_CHECKING:
     from meshctl.pipeline.rehearsal import Rehearsal
+    from meshctl.pki.authority import Authority
 
 
 def up(
@@ -33,6 +36,25 @@ def up(
 
     mesh = validated.require()
     authority = out / "ca"
-    save_authority(authority, create_authority(mesh.trust_domain, now))
-    build(validated, out / "build", now=now, authority=authority, verify="none")
+    new = create_authority(mesh.trust_domain, now)
+    save_authority(authority, new)
+    mesh = _with_host_files(mesh, out / "host", new.authority, now)
+    moved = dataclasses.replace(validated, mesh=mesh)
+    build(moved, out / "build", now=now, authority=authority, verify="none")
     return rehearse(mesh, out / "build", sink, with_applications=with_applications)
+
+
+def _with_host_files(mesh: ir.Mesh, folder: Path, authority: Authority, now: datetime) -> ir.Mesh:
+    """Gateways show a certificate of this mesh's CA, for their own is on another host."""
+    from meshctl.pipeline.throwaway import needs_files, with_files_below
+    from meshctl.pki.issue import issue
+    from meshctl.resolve.digest import with_builds
+
+    lifetime = mesh.certificates.lifetime
+    sidecars = tuple(
+        with_files_below(each, folder, issue(authority, each.identity, lifetime, now))
+        if needs_files(each)
+        else each
+        for each in mesh.sidecars
+    )
+    return with_builds(dataclasses.replace(mesh, sidecars=sidecars))

@@ -17,12 +17,15 @@ from meshctl import ir
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, TRUST_BUNDLE, Artifact, Plan
 from meshctl.diagnostics import ToolError
 from meshctl.live import verify as live
+from meshctl.pipeline.throwaway import needs_files, with_files_below
 from meshctl.pki.authority import Authority, create_authority
 from meshctl.pki.issue import issue
 from meshctl.targets import target
-from meshctl.targets.bundle import folder
+from meshctl.targets.bundle import bundle, folder
 
 WORKERS = 2
+HOST_FILES = "host.files"
+"""Below the scratch folder, what stands in for files of the host; no service can have this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +83,24 @@ def _lay_out(
     authority: Authority,
     now: datetime,
 ) -> None:
+    issued = {each.service: issue(authority, each.identity, timedelta(days=1), now) for each in sidecars}
+    equivalents = [
+        with_files_below(each, root / HOST_FILES, issued[each.service])
+        for each in sidecars
+        if needs_files(each)
+    ]
+    replaced = {each.path: each for sidecar in equivalents for each in bundle(sidecar)}
     folders = tuple(f"{folder(each)}/" for each in sidecars)
-    Plan(root, (each for each in artifacts if each.path.startswith(folders))).apply({})
+    Plan(root, (replaced.get(each.path, each) for each in artifacts if each.path.startswith(folders))).apply(
+        {}
+    )
     for sidecar in sidecars:
-        issued = issue(authority, sidecar.identity, timedelta(days=1), now)
-        bundle = root / folder(sidecar)
-        (bundle / CERTIFICATE).parent.mkdir()
+        its, where = issued[sidecar.service], root / folder(sidecar)
+        (where / CERTIFICATE).parent.mkdir()
         for name, content in (
-            (CERTIFICATE, issued.chain_pem),
-            (PRIVATE_KEY, issued.key_pem),
-            (TRUST_BUNDLE, issued.trust_pem),
+            (CERTIFICATE, its.chain_pem),
+            (PRIVATE_KEY, its.key_pem),
+            (TRUST_BUNDLE, its.trust_pem),
         ):
-            (bundle / name).touch(mode=0o600)
-            (bundle / name).write_bytes(content)
+            (where / name).touch(mode=0o600)
+            (where / name).write_bytes(content)

@@ -25,7 +25,7 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
     left, came_from = _budgets(world)
     for call in world.calls:
         budget = left.get(call.caller, UNLIMITED)
-        if patience(call.timeout) <= budget:
+        if call.protocol == "tcp" or patience(call.timeout) <= budget:
             continue
         before = came_from[call.caller]
         if patience(before.timeout) > left.get(before.caller, UNLIMITED):
