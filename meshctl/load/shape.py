@@ -38,10 +38,8 @@ def shape(source: Source) -> tuple[MeshSpec | None, tuple[Finding, ...]]:
 
 
 def _finding(detail: ErrorDetails, source: Source) -> Finding:
-    path = list(detail["loc"])
+    path = _written(list(detail["loc"]), source)
     kind = detail["type"]
-    if path and path[-1] == "[key]":
-        path.pop()
     at = source.at(*path)
     shown = _shown(path)
     match kind:
@@ -65,6 +63,18 @@ def _finding(detail: ErrorDetails, source: Source) -> Finding:
                 container = container[key]
             place = at if str(detail["loc"][-1]) == "[key]" or not path else container.value_at(path[-1])
             return _wrong_value(detail, shown, expected, place or at)
+
+
+def _written(path: list[str | int], source: Source) -> list[str | int]:
+    """The path as far as it was written: without the mark of a key, and without the long form of a scalar."""
+    if path and path[-1] == "[key]":
+        path.pop()
+    cursor = source
+    for number, key in enumerate(path):
+        if isinstance(cursor.node, str):
+            return path[:number]
+        cursor = cursor[key]
+    return path
 
 
 def _wrong_value(detail: ErrorDetails, shown: str, expected: str, at: Position | None) -> Finding:

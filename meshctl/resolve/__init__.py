@@ -11,17 +11,17 @@ from meshctl.resolve import (
     applications,
     discovery,
     egress,
+    hostnames,
     listeners,
     mtls,
     placements,
+    policies,
     references,
     resolvers,
-    retries,
     routing,
 )
 from meshctl.resolve.assemble import Assembly
 from meshctl.resolve.digest import with_builds
-from meshctl.resolve.layers import Layer, call_layer, callee_layers
 from meshctl.resolve.loopback import loopback
 from meshctl.resolve.overrides import with_proxy
 from meshctl.resolve.waivers import Owners, expired, idle, waive
@@ -40,31 +40,22 @@ def _each_service(spec: Spec) -> Iterator[Finding]:
     for name, service in (spec.written.services or {}).items():
         source = spec.source["services"][name]
         yield from applications.check(name, service, source)
-        yield from routing.check(service, source)
+        yield from routing.check(service.routes, source, listed=service.route_order == "listed")
         yield from discovery.check(service, placements.inbound_port(spec, service), source)
 
 
-def _each_policy(spec: Spec) -> Iterator[Finding]:
-    """Policies as they stand after inheritance, at the service, its routes and the calls to it."""
-    services = spec.written.services or {}
-    for name, service in services.items():
-        layers = callee_layers(spec, name)
-        yield from retries.check(layers)
-        for index, route in enumerate(service.routes or ()):
-            if route.retries is not None:
-                yield from retries.check(
-                    (*layers, Layer(route, spec.source["services"][name]["routes"][index]))
-                )
-        for callee in service.calls or {}:
-            narrowed = call_layer(spec, name, callee)
-            if narrowed and callee in services:
-                yield from retries.check((*callee_layers(spec, callee), *narrowed))
+def _each_gateway(spec: Spec) -> Iterator[Finding]:
+    for name, gateway in (spec.written.gateways or {}).items():
+        source = spec.source["gateways"][name]
+        yield from routing.check(gateway.routes, source, listed=gateway.route_order == "listed")
 
 
 PASSES: tuple[Callable[[Spec], Iterable[Finding]], ...] = (
     references.check,
     _each_service,
-    _each_policy,
+    _each_gateway,
+    hostnames.check,
+    policies.check,
     listeners.check,
     resolvers.check,
     egress.check,

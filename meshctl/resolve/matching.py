@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from meshctl import ir
-from meshctl.diagnostics import Position
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding, Position
+from meshctl.ir.canonical import refusal
 from meshctl.spec import Source
 from meshctl.spec.matching import HeaderMatchSpec, PathMatchSpec, QueryMatchSpec
 
@@ -52,3 +54,55 @@ def header_place(at: Source, name: str) -> Position | None:
     if not isinstance(node, dict):
         return at.here
     return at.at(next((key for key in node if key.lower() == name), name))
+
+
+def check_path(written: PathMatchSpec, at: Source) -> Iterator[Finding]:
+    """Faults of one condition on the path."""
+    kinds = {"exact": written.exact, "prefix": written.prefix, "regex": written.regex}
+    if sum(each is not None for each in kinds.values()) != 1:
+        yield finding("ambiguous-match", at.here, "a path is one of `exact`, `prefix` and `regex`")
+    for kind, path in (("exact", written.exact), ("prefix", written.prefix)):
+        if path is not None:
+            yield from check_canonical(path, at.value_at(kind))
+
+
+def check_canonical(path: str, at: Position | None) -> Iterator[Finding]:
+    """A path that no sidecar lets through."""
+    why = refusal(path)
+    if why is not None:
+        yield finding("path-not-canonical", at, f"`{path}` is not canonical: {why.replace('-', ' ')}")
+
+
+def check_values(
+    written: Mapping[str, HeaderMatchSpec] | Mapping[str, QueryMatchSpec] | None, what: str, at: Source
+) -> Iterator[Finding]:
+    """Faults of the conditions on headers or on query parameters."""
+    for name, each in (written or {}).items():
+        if sum(value is not None for value in (each.exact, each.regex, each.present)) != 1:
+            place = header_place(at, name)
+            message = f"the {what} `{name}` is compared with one of `exact`, `regex` and `present`"
+            yield finding("ambiguous-match", place, message)
+
+
+def check_cases(what: str, at: Source) -> Iterator[Finding]:
+    """Header names of the mapping at ``at`` that differ in nothing but case, which means nothing."""
+    node = at.node
+    seen: set[str] = set()
+    for name in node if isinstance(node, dict) else ():
+        if name.lower() in seen:
+            yield finding("duplicate-definition", at.at(name), f"a second {what} `{name.lower()}`")
+        seen.add(name.lower())
+
+
+def check_repeats(what: str, written: Sequence[str] | None, at: Source) -> Iterator[Finding]:
+    """What stands twice in a list."""
+    for index in _repeats(written or ()):
+        yield finding("repeated-item", at.at(index), f"`{(written or ())[index]}` is here twice: {what}")
+
+
+def _repeats(written: Iterable[str]) -> Iterator[int]:
+    seen: set[str] = set()
+    for index, each in enumerate(written):
+        if each in seen:
+            yield index
+        seen.add(each)

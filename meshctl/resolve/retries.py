@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 from meshctl import ir
-from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding, Position
+from meshctl.diagnostics import Position
 from meshctl.resolve.layers import Layers, said
 from meshctl.resolve.timeouts import NO_LIMIT, streaming
 from meshctl.spec.retries import CONDITIONS, GRPC_STATUSES, BackoffSpec
@@ -108,11 +106,3 @@ def longest_pause(backoff: BackoffSpec) -> timedelta:
 def _budget(layers: Layers) -> ir.RetryBudget | None:
     share, at = written(layers, "budget", None)
     return None if share is None else ir.RetryBudget(share, at)
-
-
-def check(layers: Layers) -> Iterator[Finding]:
-    """Faults of the retries as they stand after inheritance."""
-    attempts, at = written(layers, "attempts", 0)
-    retry_on, _ = written(layers, "retry_on", None)
-    if attempts and not retry_on:
-        yield finding("retries-without-condition", at, "these retries have no `retryOn`")

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Related
-from meshctl.resolve import filters, matching, pending, retries, splitting, timeouts
+from meshctl.resolve import filters, matching, mirroring, pending, retries, splitting, timeouts
 from meshctl.resolve.layers import Layer, Layers, says
+from meshctl.resolve.precedence import specificity, unreachable
 from meshctl.spec import Source
 from meshctl.spec.routing import RouteMatchSpec, RouteSpec
 from meshctl.spec.service import ServiceSpec
 
 DEFAULT_ROUTE = "default"
 """The name of the only route of a service that has none of its own."""
-
-_NEEDLESS = re.compile(r"%(2[DdEeFf]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEe]|00)")
-_BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_DOTS = re.compile(r"/\.{1,2}(/|;|$)")
 
 WILDCARD = "*."
 """What a host name begins with that stands for all names below it."""
@@ -87,7 +83,7 @@ class RouteTable:
         self._routes = tuple(routes) if routes is not None else (RouteSpec(name=DEFAULT_ROUTE),)
         self._source = source
         rows = [
-            (_specificity(match), row)
+            (specificity(match), row)
             for index, route in enumerate(self._routes)
             for match, row in self._matches(index, route)
         ]
@@ -219,34 +215,6 @@ def _policies(layers: Layers) -> _Policies:
     )
 
 
-def _specificity(match: RouteMatchSpec) -> tuple[int, int, bool, int, int, bool]:
-    """The order of docs/spec.md.
-
-    Gateway API's (HTTPRouteRule: exact path, longest prefix, method, most headers, most query parameters), and
-    where that leaves it to the implementation: a regex after the prefixes but before what takes every path,
-    `from` last.
-    """
-    rank, length = _path_rank(match)
-    return (
-        rank,
-        -length,
-        not match.methods,
-        -len(match.headers or ()),
-        -len(match.query or ()),
-        not match.callers,
-    )
-
-
-def _path_rank(match: RouteMatchSpec) -> tuple[int, int]:
-    path = match.path
-    if path is not None and path.exact is not None:
-        return 0, 0
-    if path is not None and path.regex is not None:
-        return 2, 0
-    prefix = (path.prefix or "").rstrip("/") if path is not None else ""
-    return (1, len(prefix)) if prefix else (3, 0)
-
-
 def _match(match: RouteMatchSpec, source: Source) -> ir.RouteMatch:
     return ir.RouteMatch(
         path=matching.path(match.path, source["path"]),
@@ -257,42 +225,43 @@ def _match(match: RouteMatchSpec, source: Source) -> ir.RouteMatch:
     )
 
 
-def check(service: ServiceSpec, source: Source) -> Iterator[Finding]:
-    """Faults that the routes of one service have by themselves."""
+def check(routes: Sequence[RouteSpec] | None, source: Source, *, listed: bool) -> Iterator[Finding]:
+    """Faults that the routes of one service or gateway have by themselves; ``source`` is their owner's place."""
+    written = list(routes or ())
+    here = source["routes"]
     first_of: dict[str, int] = {}
-    for index, route in enumerate(service.routes or ()):
-        here = source["routes"][index]
+    for index, route in enumerate(written):
         first = first_of.setdefault(route.name, index)
         if first != index:
-            before = source["routes"][first].at("name")
+            before = here[first].at("name")
             yield finding(
                 "duplicate-definition",
-                here.at("name"),
+                here[index].at("name"),
                 f"a second route named `{route.name}`",
                 related=(Related(before, "the first one"),) if before else (),
             )
-        for number, match in enumerate(route.matches or ()):
-            yield from _check_match(match, here["matches"][number])
-        if route.backends is not None:
-            yield from splitting.check(route.backends, here["backends"])
+        yield from _check_route(route, here[index])
+    yield from filters.check_loops(written, here, listed=listed)
+    yield from unreachable(written, here, listed=listed)
+
+
+def _check_route(route: RouteSpec, source: Source) -> Iterator[Finding]:
+    for number, match in enumerate(route.matches or ()):
+        yield from _check_match(match, source["matches"][number])
+    yield from matching.check_repeats("one is enough", route.hostnames, source["hostnames"])
+    if route.backends is not None:
+        yield from splitting.check(route.backends, source["backends"])
+    yield from filters.check(route, source)
+    yield from mirroring.check(route.mirror, source["mirror"])
 
 
 def _check_match(match: RouteMatchSpec, source: Source) -> Iterator[Finding]:
     if not match.model_fields_set:
         yield finding("ambiguous-match", source.here, "this match has no condition")
-    if match.path is None:
-        return
-    here = source["path"]
-    if sum(each is not None for each in (match.path.exact, match.path.prefix, match.path.regex)) != 1:
-        yield finding(
-            "ambiguous-match", here.here, "a path is either `exact` or `prefix`", fix="Keep one of them."
-        )
-    for kind, path in (("exact", match.path.exact), ("prefix", match.path.prefix)):
-        if path is not None and not _is_canonical(path):
-            yield finding("path-not-canonical", here.value_at(kind), f"`{path}` is not canonical")
-
-
-def _is_canonical(path: str) -> bool:
-    return not (
-        "//" in path or "\\" in path or _DOTS.search(path) or _BROKEN.search(path) or _NEEDLESS.search(path)
-    )
+    if match.path is not None:
+        yield from matching.check_path(match.path, source["path"])
+    yield from matching.check_repeats("any one of the methods is enough", match.methods, source["methods"])
+    yield from matching.check_repeats("any one of the callers is enough", match.callers, source["from"])
+    yield from matching.check_cases("condition on the header", source["headers"])
+    yield from matching.check_values(match.headers, "header", source["headers"])
+    yield from matching.check_values(match.query, "query parameter", source["query"])

@@ -40,7 +40,13 @@ def weighted_clusters(service: str, backends: Iterable[BackendSpec] | None) -> t
 
 def check(backends: list[BackendSpec], source: Source) -> Iterator[Finding]:
     """Faults that one route's backends have by themselves."""
+    seen: set[tuple[str | None, str | None]] = set()
     for index, backend in enumerate(backends):
+        if (backend.service, backend.subset) in seen:
+            yield finding(
+                "repeated-item", source.at(index), "this backend is here twice: its weights are added"
+            )
+        seen.add((backend.service, backend.subset))
         if backend.subset is None and backend.service is None:
             yield finding(
                 "missing-key", source.at(index), "this backend names neither a `subset` nor a `service`"

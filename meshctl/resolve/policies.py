@@ -1,0 +1,184 @@
+"""Timeouts, retries and balancing as they stand after inheritance: what excludes or outlives each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from meshctl import ir
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding, Position, Related, Severity
+from meshctl.resolve import retries, timeouts
+from meshctl.resolve.layers import Layer, Layers, call_layer, callee_layers
+from meshctl.spec import Spec
+from meshctl.spec.retries import GRPC_STATUSES
+
+_MESH_STATUSES = {
+    str(
+        ir.mesh.HOP_STATUS
+    ): "between sidecars it says that the application was not reached: `connect-failure`",
+    str(ir.mesh.CARRIED_STATUS): "between sidecars it stands for another status",
+}
+_LIMITS = (("timeout", ("timeout",)), ("body_timeout", ("bodyTimeout",)))
+_OF_RETRIES = (
+    ("retry_on", "retryOn"),
+    ("backoff", "backoff"),
+    ("budget", "budget"),
+    ("non_idempotent", "nonIdempotent"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A value, how particular the layer is that said it (-1: our default), and its place."""
+
+    value: Any
+    layer: int = -1
+    at: Position | None = None
+
+
+def check(spec: Spec) -> Iterator[Finding]:
+    """Every policy that holds somewhere: at each callee, each call that narrows it, and each route."""
+    services = spec.written.services or {}
+    for name in (*services, *(spec.written.externals or {})):
+        yield from _check_callee(spec, name, ())
+    for section, callers in (("services", services), ("gateways", spec.written.gateways or {})):
+        for caller, written in callers.items():
+            for callee in written.calls or {}:
+                narrowed = call_layer(spec, caller, callee)
+                if narrowed and (callee in services or callee in (spec.written.externals or {})):
+                    yield from _check_callee(spec, callee, narrowed, gateway=section == "gateways")
+
+
+def _check_callee(spec: Spec, name: str, call: Layers, *, gateway: bool = False) -> Iterator[Finding]:
+    service = (spec.written.services or {}).get(name)
+    grpc = service is not None and "grpc" in (service.protocol, *(service.ports or ()))
+    layers = (*callee_layers(spec, name), *call)
+    yield from check_layers(layers, grpc=grpc)
+    yield from _check_hash(layers, gateway=gateway)
+    for index, route in enumerate(service.routes or () if service is not None else ()):
+        own = Layer(route, spec.source["services"][name]["routes"][index])
+        if route.redirect is None and route.respond is None and route.model_fields_set & _OF_ROUTES:
+            yield from check_layers((*layers, own), grpc=grpc)
+
+
+_OF_ROUTES = {"timeout", "body_timeout", "streaming", "retries"}
+
+
+def check_layers(layers: Layers, *, grpc: bool) -> Iterator[Finding]:
+    """Faults of the timeouts and retries that these layers make together."""
+    if timeouts.streaming(layers):
+        yield from _check_stream(layers)
+    else:
+        yield from _check_per_try(layers)
+    yield from _check_conditions(layers, grpc=grpc)
+    yield from _check_idle(layers)
+    backoff, at = retries.written(layers, "backoff", None)
+    if backoff is not None and retries.longest_pause(backoff) < backoff.base:
+        longest, base = ir.duration_text(backoff.max), ir.duration_text(backoff.base)
+        yield finding(
+            "backoff-out-of-order", at, f"the longest pause ({longest}) is under the first ({base})"
+        )
+
+
+def _last(layers: Layers, field: str, *path: str) -> _Said:
+    """What the most particular layer says of ``field``, which is below ``path`` in YAML."""
+    for index in range(len(layers) - 1, -1, -1):
+        layer = layers[index]
+        holder = layer.written if len(path) == 1 else getattr(layer.written, path[0], None)
+        value = getattr(holder, field, None)
+        if value is not None:
+            return _Said(value, index, layer.source.at(*path))
+    return _Said(None)
+
+
+def _per_try(layers: Layers) -> _Said:
+    return _last(layers, "per_try_timeout", "retries", "perTryTimeout")
+
+
+def _check_stream(layers: Layers) -> Iterator[Finding]:
+    streaming = _last(layers, "streaming", "streaming")
+    limits = (*(_last(layers, field, *path) for field, path in _LIMITS), _per_try(layers))
+    for limit in limits:
+        if limit.value and limit.layer >= streaming.layer:
+            text = ir.duration_text(limit.value)
+            related = (Related(streaming.at, "the stream"),) if streaming.at else ()
+            message = f"a limit of {text} for what `streaming` leaves without one"
+            yield finding("timeout-of-a-stream", limit.at, message, related=related)
+
+
+def _check_per_try(layers: Layers) -> Iterator[Finding]:
+    whole, per_try = _last(layers, "timeout", "timeout"), _per_try(layers)
+    limit: timedelta = timeouts.DEFAULT_TIMEOUT if whole.value is None else whole.value
+    if not per_try.value or not limit or per_try.value <= limit:
+        return
+    yield finding(
+        "per-try-timeout-too-long",
+        per_try.at,
+        f"one try may take {ir.duration_text(per_try.value)}, the whole request "
+        f"{ir.duration_text(limit)}{'' if whole.at else ' (the default)'}",
+        severity=Severity.ERROR if whole.layer == per_try.layer else Severity.WARNING,
+        related=(Related(whole.at, "the timeout of the whole"),) if whole.at else (),
+    )
+
+
+def _check_conditions(layers: Layers, *, grpc: bool) -> Iterator[Finding]:
+    attempts = _last(layers, "attempts", "retries", "attempts")
+    retry_on = _last(layers, "retry_on", "retries", "retryOn")
+    if attempts.value and not retry_on.value:
+        yield finding("retries-without-condition", attempts.at, "these retries have no `retryOn`")
+    for condition in retry_on.value or ():
+        slug = "retry-condition-impossible"
+        if condition in GRPC_STATUSES and not grpc:
+            message = f"`{condition}` is a gRPC status, and the callee does not speak gRPC"
+            fix = "Write `protocol: grpc` at the callee if it does, else an HTTP condition such as `gateway-error`."
+            yield finding(slug, retry_on.at, message, fix=fix)
+        elif condition in _MESH_STATUSES:
+            message = f"{condition} cannot be tried again on: {_MESH_STATUSES[condition]}"
+            yield finding(slug, retry_on.at, message)
+        elif condition == "per-try-timeout" and not _per_try(layers).value:
+            message = "`per-try-timeout` waits for the end of a `perTryTimeout`, and there is none"
+            yield finding(slug, retry_on.at, message, severity=Severity.WARNING)
+    if len(set(retry_on.value or ())) < len(retry_on.value or ()):
+        yield finding("repeated-item", retry_on.at, "a condition is here twice: any one of them is enough")
+
+
+def _check_idle(layers: Layers) -> Iterator[Finding]:
+    """What says how to try again where nothing is tried again."""
+    attempts = _last(layers, "attempts", "retries", "attempts")
+    if attempts.value != 0:
+        return
+    for field, key in _OF_RETRIES:
+        idle = _last(layers, field, "retries", key)
+        if idle.value is not None and idle.layer >= attempts.layer:
+            yield finding(
+                "ineffective-setting",
+                idle.at,
+                f"`{key}` says how to try again, but with `attempts: 0` nothing is tried again",
+                related=(Related(attempts.at, "the attempts"),) if attempts.at else (),
+            )
+
+
+def _check_hash(layers: Layers, *, gateway: bool) -> Iterator[Finding]:
+    for layer in layers:
+        written = getattr(layer.written, "load_balancing", None)
+        if written is None:
+            continue
+        here = layer.source["loadBalancing"]
+        hashed = written.policy == "ring-hash"
+        if hashed and written.hash_on is None:
+            yield finding("hash-misplaced", here.at("policy"), "`ring-hash` needs a `hashOn`")
+        if written.hash_on is None:
+            continue
+        if not hashed:
+            message = f"`{written.policy}` does not look at a hash"
+            yield finding("hash-misplaced", here.at("hashOn"), message)
+        kinds = (written.hash_on.header, written.hash_on.cookie, written.hash_on.source_address)
+        if sum(each is not None for each in kinds) != 1:
+            message = "a hash is made of one of `header`, `cookie` and `sourceAddress`"
+            yield finding("not-exactly-one", here.at("hashOn"), message)
+        if written.hash_on.source_address and not (gateway and layer is layers[-1]):
+            at = here.at("hashOn", "sourceAddress")
+            yield finding("source-address-unknown", at, "the client's address is not known here")

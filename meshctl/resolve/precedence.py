@@ -1,0 +1,137 @@
+"""In which order matches are tried, and which of them are never reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding, Position, Related
+from meshctl.spec import Source
+from meshctl.spec.matching import HeaderMatchSpec, PathMatchSpec, QueryMatchSpec
+from meshctl.spec.routing import RouteMatchSpec, RouteSpec
+
+_EXACT, _PREFIX, _REGEX, _EVERYTHING = range(4)
+
+Specificity = tuple[int, int, bool, int, int, bool]
+
+
+def specificity(match: RouteMatchSpec) -> Specificity:
+    """Sorts the more particular match first.
+
+    Gateway API's order (HTTPRouteRule.matches: exact path, longest prefix, method, most headers, most query
+    parameters), and where that leaves it to the implementation: a regex comes after the prefixes but before
+    what takes every path, and `from` at last.
+    """
+    kind, text = _path(match.path)
+    return (
+        kind,
+        -len(text) if kind == _PREFIX else 0,
+        not match.methods,
+        -len(match.headers or ()),
+        -len(match.query or ()),
+        not match.callers,
+    )
+
+
+def _path(path: PathMatchSpec | None) -> tuple[int, str]:
+    if path is not None and path.exact is not None:
+        return _EXACT, path.exact
+    if path is not None and path.regex is not None:
+        return _REGEX, path.regex
+    prefix = (path.prefix or "").rstrip("/") if path is not None else ""
+    return (_PREFIX, prefix) if prefix else (_EVERYTHING, "")
+
+
+def takes(path: PathMatchSpec | None, target: str) -> bool | None:
+    """Whether a condition takes the path ``target``; None where only a proxy's regex knows."""
+    kind, text = _path(path)
+    if kind == _REGEX:
+        return None
+    if kind == _EVERYTHING or target == text:
+        return True
+    return kind == _PREFIX and target.startswith(f"{text}/")
+
+
+_Conditions = tuple[
+    tuple[int, str],
+    tuple[tuple[str, HeaderMatchSpec], ...],
+    tuple[tuple[str, QueryMatchSpec], ...],
+]
+
+
+@dataclass(slots=True)
+class _Taken:
+    """Earlier matches with the same path, headers and query: which methods and callers they take."""
+
+    methods: frozenset[str]
+    callers: frozenset[str]
+    at: Position | None
+
+
+def unreachable(routes: Sequence[RouteSpec], source: Source, *, listed: bool) -> Iterator[Finding]:
+    """Matches all of whose requests are taken before, by one that stands in the same order and asks no more.
+
+    ``source`` is the place of ``routes``.
+    """
+    tried = [
+        (route, match, source[index]["matches"][number] if route.matches else source[index])
+        for index, route in enumerate(routes)
+        for number, match in enumerate(route.matches or (RouteMatchSpec(),))
+    ]
+    if not listed:
+        tried.sort(key=lambda each: specificity(each[1]))
+    before: dict[tuple[str, _Conditions], list[_Taken]] = {}
+    for route, match, at in tried:
+        firsts = [_first(before, name, match) for name in route.hostnames or ("",)]
+        if all(first is not None for first in firsts):
+            where = firsts[0].at if firsts[0] is not None else None
+            yield finding(
+                "unreachable-route",
+                at.here,
+                f"no request gets to this match of route `{route.name}`",
+                related=(Related(where, "this one takes them all"),) if where else (),
+            )
+            continue
+        mine = _Taken(frozenset(match.methods or ()), frozenset(match.callers or ()), at.here)
+        for name in route.hostnames or ("",):
+            before.setdefault((name, _conditions(match)), []).append(mine)
+
+
+def _first(
+    before: dict[tuple[str, _Conditions], list[_Taken]], name: str, match: RouteMatchSpec
+) -> _Taken | None:
+    """The earlier match under the same host name that takes all that ``match`` does."""
+    methods, callers = frozenset(match.methods or ()), frozenset(match.callers or ())
+    own = _conditions(match)
+    for path in _wider(own[0]):
+        for conditions in ((path, *own[1:]), (path, (), ())):
+            for each in before.get((name, conditions), ()):
+                if _within(methods, each.methods) and _within(callers, each.callers):
+                    return each
+    return None
+
+
+def _wider(path: tuple[int, str]) -> Iterator[tuple[int, str]]:
+    """The path, and every prefix that takes it."""
+    yield path
+    kind, text = path
+    if kind == _EXACT:
+        yield _PREFIX, text.rstrip("/")
+    while kind in (_EXACT, _PREFIX) and "/" in text:
+        text = text.rpartition("/")[0]
+        yield _PREFIX, text
+    yield _EVERYTHING, ""
+
+
+def _within(narrow: frozenset[str], wide: frozenset[str]) -> bool:
+    """Whether one set of choices holds the other; an empty one stands for all."""
+    return not wide or (bool(narrow) and narrow <= wide)
+
+
+def _conditions(match: RouteMatchSpec) -> _Conditions:
+    return (
+        _path(match.path),
+        tuple(sorted((match.headers or {}).items(), key=lambda each: each[0])),
+        tuple(sorted((match.query or {}).items(), key=lambda each: each[0])),
+    )
