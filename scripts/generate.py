@@ -17,7 +17,8 @@ RULES_INTRODUCTION = """\
 
 Made from `policies/` by `make generate`; what the other commands find is in [findings.md](findings.md). Codes are
 stable and never used again for something else. Severities and parameters of lint rules are set in the spec, and any
-finding but an error of meshctl's own can be waived next to what it is about, by somebody, for a reason, until a date:
+finding but an error of meshctl's own (`shared-trust-domain` can) is waived next to what it is about, by somebody, for a
+reason, until a date:
 
 ```yaml
 lint: {rules: {retry-amplification: {severity: error, limit: 4}}}

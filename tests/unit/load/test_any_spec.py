@@ -109,8 +109,8 @@ HOSTILE = {
     "100,000 keys": (SOUND, "services:\n" + "".join(f"  s{n}: {{port: 1}}\n" for n in range(100_000))),
     "100,000 nulls": (SOUND, "services:\n" + "".join(f"  s{n}: null\n" for n in range(100_000))),
     "100,000 unknown nulls beside many services": (
-        SOUND + "".join(f"  s{n}: {{port: 1}}\n" for n in range(SERVICES)),
-        "services:\n" + "".join(f"  t{n}: null\n" for n in range(100_000)),
+        SOUND + "".join(f"  one-of-many-{n}: {{port: 1}}\n" for n in range(SERVICES)),
+        "services:\n" + "".join(f"  one-or-many-{n}: null\n" for n in range(100_000)),
     ),
     "every service changed": (
         SOUND
