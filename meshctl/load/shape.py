@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position
 from meshctl.load.requirement import unmet
+from meshctl.load.text import brief
 from meshctl.spec import MeshSpec, Source
 
 _KIND_WORDS = {
@@ -23,7 +24,6 @@ _KIND_WORDS = {
     "list_type": "a list",
     "string_type": "text",
 }
-_LONGEST_ECHO = 60
 
 
 def shape(source: Source) -> tuple[MeshSpec | None, tuple[Finding, ...]]:
@@ -106,13 +106,13 @@ def _echo(value: object) -> str:
     text = str(value)
     if "-----BEGIN" in text:
         return "a PEM block (not shown)"
-    return f"`{text[:_LONGEST_ECHO]}…`" if len(text) > _LONGEST_ECHO else f"`{text}`"
+    return f"`{brief(text)}`"
 
 
 def _shown(path: Iterable[str | int]) -> str:
     text = ""
     for key in path:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}"
+        text += f"[{key}]" if isinstance(key, int) else f".{brief(key)}"
     return f"`{text.lstrip('.')}`" if text else "the spec"
 
 
@@ -120,7 +120,9 @@ def _unknown_key(path: list[str | int], at: Position | None) -> Finding:
     known = sorted(_known_keys(path[:-1]))
     closest = _closest(str(path[-1]), known)
     fix = f"Did you mean `{closest}`?" if closest else f"Known here: {', '.join(known)}." if known else ""
-    return finding("unknown-key", at, f"`{path[-1]}` is not a key of {_shown(path[:-1])}", fix=fix)
+    return finding(
+        "unknown-key", at, f"`{brief(str(path[-1]))}` is not a key of {_shown(path[:-1])}", fix=fix
+    )
 
 
 def _closest(word: str, candidates: Iterable[str]) -> str:

@@ -63,6 +63,7 @@ TREES = st.recursive(
 TOPS = st.lists(st.tuples(KEYS, TREES), max_size=5).map(
     lambda items: "".join(f"{key}: {value}\n" for key, value in items)
 )
+MESSAGE = 1000
 SOUND = """\
 apiVersion: meshctl.dev/v1
 mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}
@@ -84,6 +85,7 @@ def load(folder, spec, over):
     for each in found:
         assert each.at is not None, each
         assert each.message.isprintable(), each
+        assert len(each.message) < MESSAGE, each.slug
         assert Path(each.at.file).is_file(), each
         text = lines[each.at.file]
         assert 1 <= each.at.line <= len(text), each
@@ -100,6 +102,9 @@ def load(folder, spec, over):
 @example(b"", b"mesh: {requires: x}")
 @example(b"services: {web: &a {port: 1}, api: *a}", b"services: {web: {port: 2}, api: }")
 @example(b"- a", b"[]")
+@example(SOUND.encode(), b'apiVersion: "\\0"')
+@example(SOUND.encode(), b'"\\x1b": 1\nservices: {"\\e": {}}')
+@example(b'apiVersion: x\n"\\x07": {}', b"")
 def test_any_bytes_have_an_answer(tmp_path_factory, spec, over):
     load(tmp_path_factory.getbasetemp(), spec, over)
 
@@ -147,6 +152,10 @@ HOSTILE = {
         + ", ".join(f"k{n}: 2" for n in range(900))
         + "}\n"
         + "".join(f"  s{n}: *a\n" for n in range(9)),
+    ),
+    "a key and a value as long as a text may be": (
+        SOUND,
+        f"? {'k' * 60_000}\n: {'v' * 60_000}\nmesh: {{proxy: {'p' * 60_000}}}",
     ),
     "a requirement of a whole text": ("mesh: {requires: '" + ">=1," * 16_000 + "'}", "mesh: {name: x}"),
     "a version of thousands of digits": ("mesh: {requires: '>=" + "9" * 60_000 + "'}", "mesh: {name: x}"),
