@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from meshctl.diagnostics import UsageError
-from meshctl.load import limits, read_spec
+from meshctl.load import limits, read_spec, worktree
 
 
 @pytest.fixture(autouse=True)
@@ -319,12 +319,15 @@ def test_one_that_is_too_large_is_told_and_hides_no_other(monkeypatch):
 
 def test_without_an_environment_none_is_read(monkeypatch):
     write(SHOP)
-    read = []
-    monkeypatch.setattr(
-        "meshctl.load.worktree.os.open", lambda path, *rest: read.append(path) or os_open(path, *rest)
-    )
+    opened = []
+    read_regular = worktree.read_regular
+
+    def spy(name, path):
+        opened.append(name)
+        return read_regular(name, path)
+
+    monkeypatch.setattr(worktree, "read_regular", spy)
     assert read_spec("shop").findings == ()
-    assert [Path(path).name for path in read] == ["mesh.yaml", "web.yaml"]
-
-
-os_open = os.open
+    assert opened == ["shop/mesh.yaml", "shop/web.yaml"]
+    read_spec("shop", "prod")
+    assert "shop/environments/prod.yaml" in opened
