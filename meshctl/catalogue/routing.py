@@ -80,4 +80,10 @@ CODES = (
         "Clients of a gateway come from outside the mesh and show no certificate, so nobody knows who they are.",
         "Tell them apart by a header, a path or a host name, or put the condition at the service's own routes.",
     ),
+    Code(
+        "MSH2013",
+        "backend-not-called",
+        "A gateway may only send requests on to what it lists under `calls`; that is how callees know who calls them.",
+        "List the service under the gateway's `calls`.",
+    ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meshctl.catalogue.code import Code
+from meshctl.diagnostics import Severity
 
 CODES = (
     Code(
@@ -10,5 +11,38 @@ CODES = (
         "shared-trust-domain",
         "In one trust domain identities are the same: with the CA of the other environment, a certificate of staging is good in production.",
         "Give each environment a `mesh.trustDomain` of its own.",
+    ),
+    Code(
+        "MSH5002",
+        "rule-without-call",
+        "With `authorization: declared` a rule narrows calls that are declared; of one that is not it grants nothing.",
+        "List the callee under the caller's `calls`, or take the caller out of the rule.",
+        Severity.WARNING,
+    ),
+    Code(
+        "MSH5003",
+        "call-without-grant",
+        "The caller relies on this call, and every request of it will be answered 403.",
+        "Let the callee's `allow` name the caller, or remove the call.",
+        Severity.WARNING,
+    ),
+    Code(
+        "MSH5004",
+        "unauthenticated-caller",
+        "With strict mutual TLS nobody gets in without a certificate, so the rule is about nobody.",
+        "Remove it; `unauthenticated` is for `mtls: {mode: permissive}`.",
+    ),
+    Code(
+        "MSH5005",
+        "path-rule-with-path-policy",
+        "Where paths that are not canonical get through, one and the same resource has many paths, and a rule sees only one.",
+        "Allow and deny by method or caller, or leave `pathPolicy` out.",
+    ),
+    Code(
+        "MSH5006",
+        "plain-on-tls-port",
+        "Everybody expects TLS on this port: what is meant to be secret would cross the network in the open, or nothing would understand it.",
+        "Write `tls`, or choose another port.",
+        Severity.WARNING,
     ),
 )

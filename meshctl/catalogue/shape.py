@@ -79,6 +79,18 @@ CODES = (
         "Write `resolvers:` under `mesh`, for example `resolvers: [127.0.0.53:53]`.",
     ),
     Code(
+        "MSH1013",
+        "needs-http",
+        "A TCP stream has no requests, so what speaks of requests could never apply to it.",
+        "Remove it, or let the callee speak HTTP.",
+    ),
+    Code(
+        "MSH1014",
+        "local-port-missing",
+        "A TCP client says no Host, so nothing but a port of its own tells whom it wants to reach.",
+        "Write `localPort` at the call, and let the client connect to 127.0.0.1 and that port.",
+    ),
+    Code(
         "MSH1015",
         "not-exactly-one",
         "These keys exclude each other: with two of them, or with none, it is not clear what is meant.",

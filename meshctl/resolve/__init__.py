@@ -11,14 +11,18 @@ from meshctl.resolve import (
     applications,
     discovery,
     egress,
+    externals,
+    gateways,
     hostnames,
     listeners,
     mtls,
+    permissions,
     placements,
     policies,
     references,
     resolvers,
     routing,
+    streams,
 )
 from meshctl.resolve.assemble import Assembly
 from meshctl.resolve.digest import with_builds
@@ -59,6 +63,10 @@ PASSES: tuple[Callable[[Spec], Iterable[Finding]], ...] = (
     listeners.check,
     resolvers.check,
     egress.check,
+    externals.check,
+    gateways.check,
+    streams.check,
+    permissions.check,
     mtls.check,
 )
 """Every question that is asked of a spec before it is resolved; all of them, so that all faults show."""

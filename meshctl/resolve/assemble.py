@@ -19,9 +19,9 @@ from meshctl.resolve import (
     timeouts,
 )
 from meshctl.resolve.callees import Callees
+from meshctl.resolve.calls import declared_calls
 from meshctl.resolve.placements import Placement, asks, gateway_placements, placements
 from meshctl.spec import Spec
-from meshctl.spec.routing import RouteSpec
 
 DEFAULT_PROXY = ir.Proxy.ENVOY
 
@@ -44,9 +44,8 @@ class Assembly:
 
     def mesh(self) -> ir.Mesh:
         """The resolved mesh."""
-        for caller, callees in declared_calls(self._spec):
-            for callee in callees:
-                self._callers[callee].add(caller)
+        for caller, callee, _ in declared_calls(self._spec):
+            self._callers[callee].add(caller)
         section = self._spec.written.mesh
         names = sorted((*self._services, *self._gateways))
         return ir.Mesh(
@@ -164,22 +163,3 @@ class Assembly:
             used.add(egress.NAME)
         for name in sorted(used):
             yield egress.cluster(self._spec) if name == egress.NAME else self._callees.cluster(caller, name)
-
-
-def declared_calls(spec: Spec) -> Iterator[tuple[str, set[str]]]:
-    """Each caller with the services that it may call, those among them that a callee's routes lead on to."""
-    services = spec.written.services or {}
-    for caller, service in services.items():
-        for callee in service.calls or {}:
-            if callee in services:
-                routes = (each for each in services[callee].routes or () if _seen_by(caller, each))
-                onward = {each.service for route in routes for each in route.backends or () if each.service}
-                yield caller, {callee} | (onward & services.keys())
-    for name, gateway in (spec.written.gateways or {}).items():
-        yield name, gateways.reached(gateway) & services.keys()
-
-
-def _seen_by(caller: str, route: RouteSpec) -> bool:
-    """Whether any match of the route is not bound to other callers."""
-    matches = route.matches or ()
-    return not matches or any(not each.callers or caller in each.callers for each in matches)

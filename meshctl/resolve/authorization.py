@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from meshctl import ir
+from meshctl.diagnostics import Position
 from meshctl.resolve import applications, matching
 from meshctl.resolve.mtls import identity
 from meshctl.spec import Source, Spec
@@ -36,20 +37,30 @@ def authorization(spec: Spec, name: str, callers: Collection[str]) -> ir.Authori
         deny=_merged(deny),
         exempt=exempt,
         audit=audit,
-        asks=tuple(_asks(source, mesh, exempt=bool(exempt), audit=audit)),
+        asks=tuple(_asks(source, exempt=bool(exempt))),
         at=mesh.at("authorization") if written is not None else None,
     )
 
 
-def _asks(source: Source, mesh: Source, *, exempt: bool, audit: bool) -> Iterator[ir.FeatureUse]:
+def _asks(source: Source, *, exempt: bool) -> Iterator[ir.FeatureUse]:
     asked = (
         (ir.Feature.AUTHORIZATION_RULES, source.at("allow") if "allow" in source else None),
         (ir.Feature.AUTHORIZATION_RULES, source.at("deny") if "deny" in source else None),
         (ir.Feature.HEALTH_PATH, source.at("healthPath") if exempt else None),
+        *((ir.Feature.JWT, at) for at in _tokens(source)),
     )
     for feature, at in asked:
         if at is not None:
             yield ir.FeatureUse(feature, at)
+
+
+def _tokens(source: Source) -> Iterator[Position | None]:
+    """Where rules ask for a token."""
+    for key in ("allow", "deny"):
+        rules = source[key].node
+        for index in range(len(rules) if isinstance(rules, list) else 0):
+            if "jwt" in source[key][index]:
+                yield source[key][index].at("jwt")
 
 
 def _allow(spec: Spec, name: str, callers: Collection[str]) -> Iterator[ir.AuthorizationRule]:

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from meshctl import ir
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding
 from meshctl.ir.egress import SYSTEM_AUTHORITIES
-from meshctl.resolve import circuit_breaking, load_balancing, routing, timeouts
+from meshctl.resolve import circuit_breaking, hostnames, load_balancing, routing, timeouts
 from meshctl.resolve.layers import Layers
 from meshctl.resolve.splitting import cluster_name
 from meshctl.spec import Source, Spec
@@ -19,6 +21,8 @@ from meshctl.spec.externals import ExternalSpec
 
 REFRESH = timedelta(seconds=30)
 """How long the addresses of a name are good."""
+
+HTTPS = 443
 
 
 def protocol(external: ExternalSpec) -> ir.Protocol:
@@ -113,3 +117,71 @@ def _tls(external: ExternalSpec, source: Source, host: str) -> ir.OriginTls | No
         minimum_version=ir.TlsVersion(written.min_version or ir.TlsVersion.V1_2),
         at=source.at("tls"),
     )
+
+
+def check(spec: Spec) -> Iterator[Finding]:
+    """Faults that externals have by themselves, and names that are not theirs to take."""
+    for name, external in (spec.written.externals or {}).items():
+        source = spec.source["externals"][name]
+        if not external.hosts:
+            yield finding("missing-key", source.here, f"`{name}` has no `hosts`")
+        yield from _check_hosts(spec, name, external, source)
+        yield from _check_tls(name, external, source)
+    yield from _check_calls(spec)
+
+
+def _check_hosts(spec: Spec, name: str, external: ExternalSpec, source: Source) -> Iterator[Finding]:
+    for index, host in enumerate(external.hosts or ()):
+        at = source["hosts"].at(index)
+        if host in (external.hosts or ())[:index]:
+            yield finding("repeated-item", at, f"`{host}` is here twice")
+        if host in (spec.written.services or {}):
+            yield finding("hostname-clash", at, f"`{host}` is the name of a service")
+        elif hostnames.within(host, spec.written.mesh.domain):
+            message = f"`{host}` is in the mesh's own domain, where only services have names"
+            yield finding("hostname-clash", at, message)
+    if protocol(external) is ir.Protocol.TCP and external.hosts and not only_host(external):
+        message = f"`{name}` speaks TCP, where no request says which of several hosts is meant"
+        yield finding(
+            "not-exactly-one", source.at("hosts"), message, fix="Write one host, without a wildcard."
+        )
+
+
+def _check_tls(name: str, external: ExternalSpec, source: Source) -> Iterator[Finding]:
+    if external.tls is None:
+        if external.port == HTTPS:
+            yield finding(
+                "plain-on-tls-port", source.at("port"), f"`{name}` is asked in plain text on port {HTTPS}"
+            )
+        return
+    wild = any(host.startswith(routing.WILDCARD) for host in external.hosts or ())
+    if wild and external.endpoints and external.tls.sni is None:
+        yield finding(
+            "missing-key",
+            source.at("tls"),
+            f"the endpoints of `{name}` stand for any host, so `tls` must say whose certificate they show",
+            fix="Write `sni`, or leave `endpoints` out so that each host is looked up.",
+        )
+
+
+def _check_calls(spec: Spec) -> Iterator[Finding]:
+    """Hosts that lead one caller to two externals, and local ports for more than one host."""
+    others = spec.written.externals or {}
+    for caller, service in (spec.written.services or {}).items():
+        first_of: dict[str, str] = {}
+        for callee, call in (service.calls or {}).items():
+            if callee not in others:
+                continue
+            source = spec.source["services"][caller]["calls"][callee]
+            if call.local_port and not only_host(others[callee]):
+                yield finding(
+                    "not-exactly-one",
+                    source.at("localPort"),
+                    f"`{callee}` has several hosts, and a local port stands for one",
+                    fix="Give this host an external of its own.",
+                )
+            for host in others[callee].hosts or ():
+                first = first_of.setdefault(host, callee)
+                if first != callee:
+                    message = f"`{host}` would lead `{caller}` to `{first}` and to `{callee}`"
+                    yield finding("hostname-clash", source.here, message)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from meshctl import ir
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding
 from meshctl.resolve import placements, routing
 from meshctl.resolve.layers import Layers, call_layer, callee_layers, default_layers
 from meshctl.spec import Source, Spec
@@ -17,6 +20,7 @@ from meshctl.spec.gateways import GatewaySpec
 from meshctl.spec.routing import RouteSpec
 
 ANY_HOST = "*"
+TLS_PORTS = (443, 8443)
 
 
 def only_call(gateway: GatewaySpec) -> str | None:
@@ -86,3 +90,46 @@ def server_tls(spec: Spec, name: str) -> ir.ServerTls | None:
         minimum_version=ir.TlsVersion(written.min_version or ir.TlsVersion.V1_2),
         at=spec.source["gateways"][name].at("tls"),
     )
+
+
+def check(spec: Spec) -> Iterator[Finding]:
+    """Faults of gateways and of where their routes lead."""
+    for name, gateway in (spec.written.gateways or {}).items():
+        source = spec.source["gateways"][name]
+        if not gateway.calls:
+            yield finding("missing-key", source.here, f"the gateway `{name}` calls nobody: it has no `calls`")
+        for callee, call in (gateway.calls or {}).items():
+            if call.local_port:
+                at = source["calls"][callee].at("localPort")
+                message = f"no application uses the local ports of the gateway `{name}`"
+                yield finding("ineffective-setting", at, message)
+        for index, route in enumerate(gateway.routes or ()):
+            yield from _check_route(gateway, route, source["routes"][index])
+        yield from _check_names(gateway, source)
+        public = gateway.bind is None or not placements.is_loopback(gateway.bind)
+        if gateway.tls is None and gateway.port in TLS_PORTS and public:
+            message = f"the gateway `{name}` serves plain HTTP on port {gateway.port}"
+            yield finding("plain-on-tls-port", source.at("port"), message)
+
+
+def _check_route(gateway: GatewaySpec, route: RouteSpec, source: Source) -> Iterator[Finding]:
+    calls = gateway.calls or {}
+    for index, backend in enumerate(route.backends or ()):
+        if backend.service is not None and backend.service not in calls:
+            close = get_close_matches(backend.service, sorted(calls), n=1)
+            yield finding(
+                "backend-not-called",
+                source["backends"][index].at("service"),
+                f"`{backend.service}` is none of this gateway's `calls`",
+                fix=f"Did you mean `{close[0]}`? Else list it under `calls`." if close else "",
+            )
+    if not (route.backends or route.redirect or route.respond) and len(calls) > 1:
+        message = f"the route `{route.name}` does not say which of {len(calls)} callees it leads to"
+        yield finding("missing-key", source.at("name"), message, fix="Write `backends`.")
+
+
+def _check_names(gateway: GatewaySpec, source: Source) -> Iterator[Finding]:
+    listed = gateway.hostnames or []
+    for index, host in enumerate(listed):
+        if host in listed[:index]:
+            yield finding("repeated-item", source["hostnames"].at(index), f"`{host}` is here twice")

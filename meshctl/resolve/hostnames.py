@@ -48,12 +48,12 @@ def _check_own_names(spec: Spec, claims: list[_Claim]) -> Iterator[Finding]:
         if other in services:
             message = f"`{claim.name}` is the name of the service `{other}`, not of `{claim.owner}`"
             yield finding("hostname-clash", claim.at, message)
-        elif _within(claim.name, domain):
+        elif within(claim.name, domain):
             message = f"`{claim.name}` is in the mesh's own domain, where only services have names"
             yield finding("hostname-clash", claim.at, message)
 
 
-def _within(name: str, domain: str) -> bool:
+def within(name: str, domain: str) -> bool:
     """Whether a name is below the domain, or a wildcard takes names that are."""
     bare = name.removeprefix(WILDCARD)
     return f".{bare}".endswith(f".{domain}") or (bare != name and f".{domain}".endswith(f".{bare}"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding, Position, Related
+from meshctl.diagnostics import Finding, Position
 from meshctl.resolve import discovery
 from meshctl.spec import Source, Spec
 from meshctl.spec.authorization import ANYONE, UNAUTHENTICATED
@@ -38,6 +38,11 @@ class _Names:
     def callers(self) -> tuple[str, ...]:
         return (*self.services, *self.gateways)
 
+    def kind(self, name: str) -> str:
+        """What has this name, in words; empty where nothing has."""
+        kinds = (("a service", self.services), ("an external", self.externals), ("a gateway", self.gateways))
+        return next((kind for kind, defined in kinds if name in defined), "")
+
 
 def check(spec: Spec) -> Iterator[Finding]:
     """Every name that is used and nowhere defined, and callees that nothing can answer for."""
@@ -45,7 +50,7 @@ def check(spec: Spec) -> Iterator[Finding]:
     names = _Names(
         written.services or {}, written.externals or {}, written.gateways or {}, frozenset(_zones(spec))
     )
-    yield from _check_namespace(names, spec.source)
+    yield from _check_reserved(names, spec.source)
     yield from _check_policy(written.defaults, names, spec.source["defaults"])
     for name, service in names.services.items():
         here = spec.source["services"][name]
@@ -58,7 +63,7 @@ def check(spec: Spec) -> Iterator[Finding]:
                 yield from _check_callers(rule.callers, here[key][index]["from"], names, known)
     for name, gateway in names.gateways.items():
         here = spec.source["gateways"][name]
-        yield from _check_calls(name, gateway.calls, here, names)
+        yield from _check_calls(name, gateway.calls, here, names, outside=False)
         yield from _check_routes("", gateway.routes, here, names)
     for name, external in names.externals.items():
         yield from _check_policy(external, names, spec.source["externals"][name])
@@ -71,26 +76,17 @@ def _zones(spec: Spec) -> Iterator[str]:
         yield from (zone for zone in (each.zone, *(one.zone for one in each.endpoints or ())) if zone)
 
 
-def _check_namespace(names: _Names, source: Source) -> Iterator[Finding]:
-    first_of: dict[str, str] = {}
+def _check_reserved(names: _Names, source: Source) -> Iterator[Finding]:
     for section, defined in (
         ("services", names.services),
         ("externals", names.externals),
         ("gateways", names.gateways),
     ):
-        for name in defined:
-            at = source[section].at(name)
-            first = first_of.setdefault(name, section)
-            if first != section:
-                before = source[first].at(name)
-                yield finding(
-                    "duplicate-definition",
-                    at,
-                    f"`{name}` is defined under `{first}` too, and all of them share one namespace",
-                    related=(Related(before, "the first one"),) if before else (),
-                )
-            if name == UNAUTHENTICATED:
-                yield finding("reserved-name", at, f"`{name}` stands for callers without a certificate")
+        if UNAUTHENTICATED in defined:
+            at = source[section].at(UNAUTHENTICATED)
+            yield finding(
+                "reserved-name", at, f"`{UNAUTHENTICATED}` stands for callers without a certificate"
+            )
 
 
 def _check_policy(policy: object, names: _Names, here: Source) -> Iterator[Finding]:
@@ -103,16 +99,18 @@ def _check_policy(policy: object, names: _Names, here: Source) -> Iterator[Findi
 
 
 def _check_calls(
-    name: str, calls: Mapping[str, CallSpec] | None, here: Source, names: _Names
+    name: str, calls: Mapping[str, CallSpec] | None, here: Source, names: _Names, *, outside: bool = True
 ) -> Iterator[Finding]:
+    """``outside``: whether externals may be called; a gateway leads into the mesh."""
     for callee, call in (calls or {}).items():
         at = here["calls"].at(callee)
         yield from _check_policy(call, names, here["calls"][callee])
-        if callee in names.externals:
+        if outside and callee in names.externals:
             continue
         service = names.services.get(callee)
         if service is None:
-            yield undefined("service or external", callee, at, names.callees, names)
+            kind = "service or external" if outside else "service"
+            yield undefined(kind, callee, at, names.callees if outside else names.services, names)
         elif not discovery.takes_requests(service) and service.discovery is None:
             yield finding(
                 "route-to-empty-pool",
@@ -184,14 +182,10 @@ def undefined(
 ) -> Finding:
     """The finding for a name that is not there, with the nearest one that is."""
     close = get_close_matches(name, sorted(known), n=1)
-    is_instead = ""
-    if names is not None and not close:
-        is_instead = (
-            "an external" if name in names.externals else "a gateway" if name in names.gateways else ""
-        )
+    other = names.kind(name) if names is not None else ""
     return finding(
         "undefined-reference",
         at,
-        f"there is no {kind} named `{name}`" + (f": `{name}` is {is_instead}" if is_instead else ""),
-        fix=f"Did you mean `{close[0]}`?" if close else "",
+        f"there is no {kind} named `{name}`" + (f": it is {other}" if other else ""),
+        fix=f"Did you mean `{close[0]}`?" if close and not other else "",
     )

@@ -30,7 +30,7 @@ def check(spec: Spec) -> Iterator[Finding]:
         at = spec.source["mesh"].at("egress")
         yield finding("resolvers-missing", at, "`egress: allow` looks up host names", fix=f"{fix}.")
     for name, external in (spec.written.externals or {}).items():
-        if externals.looked_up(external):
+        if external.hosts and externals.looked_up(external):
             at = spec.source["externals"][name].at("hosts")
             yield finding(
                 "resolvers-missing",

@@ -1,0 +1,79 @@
+"""Rules of authorization that cannot hold, that grant nothing, and calls that no rule lets in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from meshctl import ir
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding
+from meshctl.resolve import authorization, matching
+from meshctl.resolve.calls import declared_calls
+from meshctl.spec import Source, Spec
+from meshctl.spec.authorization import ANYONE, UNAUTHENTICATED, AuthorizationRuleSpec
+from meshctl.spec.service import ServiceSpec
+
+
+def check(spec: Spec) -> Iterator[Finding]:
+    """Faults of every rule, and calls without a grant."""
+    callers: dict[str, set[str]] = {}
+    for caller, callee, _ in declared_calls(spec):
+        callers.setdefault(callee, set()).add(caller)
+    for name, service in (spec.written.services or {}).items():
+        source = spec.source["services"][name]
+        for key, rules in (("allow", service.allow), ("deny", service.deny)):
+            for index, rule in enumerate(rules or ()):
+                yield from _check_rule(spec, service, rule, source[key][index])
+        if authorization.mode(spec) is ir.AuthorizationMode.DECLARED:
+            yield from _check_without_call(spec, name, service, callers.get(name, set()))
+    yield from _check_without_grant(spec, callers)
+
+
+def _check_rule(
+    spec: Spec, service: ServiceSpec, rule: AuthorizationRuleSpec, source: Source
+) -> Iterator[Finding]:
+    if not rule.model_fields_set:
+        yield finding("empty-value", source.here, "a rule that says nothing", fix="Write at least a `from`.")
+    if UNAUTHENTICATED in (rule.callers or ()) and UNAUTHENTICATED not in (spec.written.services or {}):
+        at = source["from"].at((rule.callers or []).index(UNAUTHENTICATED))
+        yield finding("unauthenticated-caller", at, "nobody without a certificate gets in")
+    if rule.paths and service.path_policy is not None:
+        message = "a rule by path, where `pathPolicy` lets paths through that are not canonical"
+        yield finding("path-rule-with-path-policy", source.at("paths"), message)
+    for index, path in enumerate(rule.paths or ()):
+        yield from matching.check_path(path, source["paths"][index])
+    yield from matching.check_values(rule.headers, "header", source["headers"])
+    yield from _check_token(spec, rule, source)
+
+
+def _check_token(spec: Spec, rule: AuthorizationRuleSpec, source: Source) -> Iterator[Finding]:
+    written = spec.written.mesh.jwt
+    issuers = written.issuers if written is not None else {}
+    if rule.jwt is not None and rule.jwt not in issuers:
+        message = f"there is no issuer named `{rule.jwt}` under `mesh.jwt`"
+        yield finding("undefined-reference", source.at("jwt"), message)
+    if rule.claims is not None and rule.jwt is None:
+        message = "`claims` are those of a token, and this rule asks for none"
+        yield finding("missing-key", source.at("claims"), message, fix="Write `jwt`, the name of an issuer.")
+
+
+def _check_without_call(spec: Spec, name: str, service: ServiceSpec, callers: set[str]) -> Iterator[Finding]:
+    known = {*(spec.written.services or {}), *(spec.written.gateways or {})}
+    for index, rule in enumerate(service.allow or ()):
+        source = spec.source["services"][name]["allow"][index]["from"]
+        for number, caller in enumerate(rule.callers or ()):
+            if caller in known - callers:
+                message = f"`{caller}` does not declare a call to `{name}`, so this lets nobody in"
+                yield finding("rule-without-call", source.at(number), message)
+
+
+def _check_without_grant(spec: Spec, callers: dict[str, set[str]]) -> Iterator[Finding]:
+    services = spec.written.services or {}
+    explicit = authorization.mode(spec) is ir.AuthorizationMode.EXPLICIT
+    for caller, callee, at in declared_calls(spec):
+        rules = services[callee].allow
+        if rules is None and not explicit:
+            continue
+        if not any(each.callers is None or {ANYONE, caller} & set(each.callers) for each in rules or ()):
+            message = f"`{caller}` calls `{callee}`, and no `allow` of `{callee}` lets it in"
+            yield finding("call-without-grant", at, message)
