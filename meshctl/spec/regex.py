@@ -1,13 +1,15 @@
 """The regular expressions of the language: what RE2 and PCRE read alike, and match in bounded time.
 
 RE2 (Envoy) and PCRE2 (HAProxy, NGINX) differ in what they know and in what a pattern costs. So there is no
-look-around, no back-reference, no flag and no name of a group; and no group may be repeated, for there HAProxy
-gives up on long paths and takes that for "no match" (`deny` would fail open).
+look-around, no back-reference, no flag and no name of a group; and no group may be repeated, nor may two
+repetitions compete for the same text, for there PCRE gives up on long paths (see :mod:`meshctl.spec.regex_cost`).
 """
 
 from __future__ import annotations
 
 import re
+
+from meshctl.spec.regex_cost import cost_fault
 
 _ESCAPES = frozenset("dDwW")
 """Letters that may stand behind a backslash; every other letter or digit means different things to the two."""
@@ -19,7 +21,7 @@ _CLASS = re.compile(r"\[\^?\]?(?:\\.|\[:\^?[a-z]+:\]|[^\]\\])*\]")
 
 def fault(pattern: str) -> str:
     """Why ``pattern`` is outside the subset, or an empty text."""
-    return _structure(pattern) or _compiles(pattern)
+    return _structure(pattern) or _compiles(pattern) or cost_fault(pattern)
 
 
 def _structure(pattern: str) -> str:
