@@ -46,7 +46,7 @@ def exact(path):
 
 
 def retrying(attempts, *conditions):
-    return ir.RetryPolicy(attempts, conditions, sidecars.IDEMPOTENT, WRITTEN)
+    return ir.RetryPolicy(attempts, conditions, sidecars.IDEMPOTENT, at=WRITTEN)
 
 
 def written(**duration):
@@ -538,6 +538,7 @@ def test_access_log(mesh, apps):
         "caller": "web",
         "tries": 1,
         "flags": "-",
+        "audit": "",
         "build": "sha256:" + "0" * 64,
     }
     for line, own in (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from meshctl.ir import Sidecar
-from meshctl.targets.envoy import authorization
+from meshctl.ir import Authorization, OutboundListener, Sidecar
+from meshctl.targets.envoy import authorization as rules
 from meshctl.targets.envoy.protobuf import Message, format_literal, typed
 
 FLUSH_MILLISECONDS = 500
@@ -15,38 +15,108 @@ FLUSH_MILLISECONDS = 500
 _SERVICE_OF_PEER = "re.extract(connection.uri_san_peer_certificate, '^spiffe://[^/]*/(.*)$', '\\\\1')"
 """CEL for what follows the trust domain, which the handshake has already compared."""
 
-_CALLER_COMMANDS = (
-    {"command": "DYNAMIC_METADATA", "param": ":".join(authorization.CALLER)},
-    # CEL costs tens of microseconds, and only refused callers need it.
-    {"command": "CEL", "param": _SERVICE_OF_PEER},
-)
-_CALLER = f"%COALESCE({json.dumps({'operators': _CALLER_COMMANDS})})%"
+_RECEIVED = "meshctl.received."
+"""Before the names of what a route may rewrite, as it was received."""
+
+_HOST = ("REQ", ":AUTHORITY")
+_PATH = ("PATH", "NQ:PATH")
 
 
-def access_logs(sidecar: Sidecar, direction: Literal["inbound", "outbound"]) -> list[Message]:
-    """``envoy.config.accesslog.v3.AccessLog`` of one listener. Envoy sorts the keys itself."""
+def inbound_logs(sidecar: Sidecar, authorization: Authorization) -> list[Message]:
+    """``envoy.config.accesslog.v3.AccessLog`` of the inbound listener."""
+    fields = _fields(sidecar, "inbound", caller=_or_empty(_caller(authorization)))
+    keys = rules.audited_keys(authorization)
+    if not keys:
+        return _logs(sidecar, [(fields, {})])
+    denied = [_said_denied(key, invert=False) for key in keys]
+    passed = [_said_denied(key, invert=True) for key in keys]
+    if len(keys) > 1:
+        denied = [{"or_filter": {"filters": denied}}]
+        passed = [{"and_filter": {"filters": passed}}]
+    audited = fields | {"audit": "denied"}
+    return _logs(sidecar, [(audited, {"filter": denied[0]}), (fields, {"filter": passed[0]})])
+
+
+def outbound_logs(sidecar: Sidecar, listener: OutboundListener) -> list[Message]:
+    """The same of a listener for the own application, or of a gateway's."""
+    fields = _fields(sidecar, "outbound", caller=format_literal(sidecar.service))
+    if _rewrites(listener):
+        fields["host"] = _or_empty(_coalesce(_received("host"), _HOST))
+        fields["path"] = _or_empty(_coalesce(_received("path"), _PATH))
+    return _logs(sidecar, [(fields, {})])
+
+
+def received_filters(listener: OutboundListener) -> list[Message]:
+    """What keeps the host and the path of a request, where a route rewrites any."""
+    if not _rewrites(listener):
+        return []
+    kept = [
+        {
+            "object_key": f"{_RECEIVED}{name}",
+            "factory_key": "envoy.string",
+            "format_string": {"text_format_source": {"inline_string": f"%{command}({parameter})%"}},
+        }
+        for name, (command, parameter) in (("host", _HOST), ("path", _PATH))
+    ]
+    config = typed("filters.http.set_filter_state.v3.Config", on_request_headers=kept)
+    return [{"name": "as-received", "typed_config": config}]
+
+
+def _rewrites(listener: OutboundListener) -> bool:
+    return any(route.rewrite for host in listener.virtual_hosts for route in host.routes)
+
+
+def _received(name: str) -> tuple[str, str]:
+    return ("FILTER_STATE", f"{_RECEIVED}{name}:PLAIN")
+
+
+def _caller(authorization: Authorization) -> str:
+    """CEL costs tens of microseconds; who is let in by name is known without it."""
+    key = rules.caller_key(authorization)
+    if not key:
+        return f"%CEL({_SERVICE_OF_PEER})%"
+    return _coalesce(("DYNAMIC_METADATA", f"{rules.METADATA}:{key}"), ("CEL", _SERVICE_OF_PEER))
+
+
+def _said_denied(key: str, *, invert: bool) -> Message:
+    matcher = {
+        "filter": rules.METADATA,
+        "path": [{"key": key}],
+        "value": {"string_match": {"exact": "denied"}},
+        "invert": invert,
+    }
+    # What the gate has refused was never asked about.
+    return {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": invert}}
+
+
+def _logs(sidecar: Sidecar, lines: list[tuple[Message, Message]]) -> list[Message]:
+    """One log for each kind of line, with the filter that it is for."""
     if not sidecar.access_log.enabled:
         return []
-    log_format = {"json_format": _fields(sidecar, direction), "omit_empty_values": True}
     return [
         {
             "name": "access-log",
-            "typed_config": typed("access_loggers.stream.v3.StdoutAccessLog", log_format=log_format),
+            **condition,
+            "typed_config": typed(
+                "access_loggers.stream.v3.StdoutAccessLog",
+                log_format={"json_format": fields, "omit_empty_values": True},
+            ),
         }
+        for fields, condition in lines
     ]
 
 
-def _fields(sidecar: Sidecar, direction: Literal["inbound", "outbound"]) -> Message:
-    own = format_literal(sidecar.service)
+def _fields(sidecar: Sidecar, direction: Literal["inbound", "outbound"], caller: str) -> Message:
+    """Envoy sorts the keys itself."""
     return {
         "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
         "mesh": format_literal(sidecar.mesh),
-        "service": own,
+        "service": format_literal(sidecar.service),
         "direction": direction,
-        "caller": own if direction == "outbound" else _or_empty(_CALLER),
+        "caller": caller,
         "method": _or_empty("%REQ(:METHOD)%"),
-        "host": _or_empty("%REQ(:AUTHORITY)%"),
-        "path": _or_empty("%PATH(NQ)%"),
+        "host": _or_empty(_command(_HOST)),
+        "path": _or_empty(_command(_PATH)),
         "route": _or_empty("%ROUTE_NAME%"),
         "status": "%RESPONSE_CODE%",
         "duration_ms": "%DURATION%",
@@ -58,6 +128,17 @@ def _fields(sidecar: Sidecar, direction: Literal["inbound", "outbound"]) -> Mess
         "audit": "",
         "build": format_literal(sidecar.build),
     }
+
+
+def _command(command: tuple[str, str]) -> str:
+    name, parameter = command
+    return f"%{name}({parameter})%"
+
+
+def _coalesce(*commands: tuple[str, str]) -> str:
+    """The first of the commands that has a value."""
+    operators = [{"command": name, "param": parameter} for name, parameter in commands]
+    return f"%COALESCE({json.dumps({'operators': operators})})%"
 
 
 def _or_empty(command: str) -> str:

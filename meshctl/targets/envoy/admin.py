@@ -29,6 +29,15 @@ def cluster() -> Message:
     }
 
 
+def readiness() -> Message:
+    """The route of ``GET /ready``."""
+    return {
+        "name": "ready",
+        "match": {"path": "/ready", **_GET},
+        "route": {"cluster": CLUSTER, "timeout": "1s"},
+    }
+
+
 def route_configuration(sidecar: Sidecar) -> Message:
     """``GET /ready`` and ``GET /build``, and 404 for everything else."""
     return {
@@ -39,11 +48,7 @@ def route_configuration(sidecar: Sidecar) -> Message:
                 "name": "admin",
                 "domains": ["*"],
                 "routes": [
-                    {
-                        "name": "ready",
-                        "match": {"path": "/ready", **_GET},
-                        "route": {"cluster": CLUSTER, "timeout": "1s"},
-                    },
+                    readiness(),
                     {
                         "name": "build",
                         "match": {"path": "/build", **_GET},

@@ -2,47 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from fractions import Fraction
+
 import orjson
 
 from meshctl.artifacts import Artifact
-from meshctl.ir import InboundListener, Sidecar
+from meshctl.ir import HealthListener, InboundListener, OutboundListener, Protocol, Route, Sidecar
 from meshctl.targets.envoy import (
     access_logs,
     admin,
     authorization,
     discovery,
+    egress,
+    filters,
+    gateways,
+    health,
     hop_status,
+    matching,
     mtls,
     path_gate,
     process,
     routing,
+    tcp,
+    timeouts,
 )
-from meshctl.targets.envoy.header_match import HeaderTable
-from meshctl.targets.envoy.listeners import SHORT_FAREWELL, connection_manager, listener
+from meshctl.targets.envoy.listeners import (
+    FAREWELL,
+    PROTOCOLS,
+    SHORT_FAREWELL,
+    connection_manager,
+    http_listener,
+)
 from meshctl.targets.envoy.protobuf import Message, line, typed
 
 MAX_CONNECTIONS = 50_000
 """From callers and the application together; over it Envoy closes new ones. It warns without a limit."""
 
 _RUNTIME: Message = {
-    # Envoy counts regexes over 100 instructions as errors, for fear of what users write; ours are our own.
-    "re2.max_program_size.error_level": 10_000,
-    "re2.max_program_size.warn_level": 10_000,
+    # Envoy counts regexes over 100 instructions as errors. The gate's has more, and those of a spec are
+    # bounded by the language.
+    "re2.max_program_size.error_level": 1_000_000,
+    "re2.max_program_size.warn_level": 1_000_000,
 }
 
 
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     """The bundle's ``envoy`` folder."""
     files = {process.BOOTSTRAP: bootstrap(sidecar), **mtls.secrets()}
+    tls = sidecar.outbound.tls
+    if tls is not None:
+        files[gateways.SECRET_FILE] = gateways.secret(tls)
+    run = process.run(() if tls is None else (tls.certificate, tls.key))
     return (
         *(Artifact(f"envoy/{path}", _dump(message)) for path, message in sorted(files.items())),
-        Artifact("envoy/run", process.RUN.encode(), executable=True),
+        Artifact("envoy/run", run.encode(), executable=True),
     )
 
 
 def bootstrap(sidecar: Sidecar) -> Message:
     """``envoy.config.bootstrap.v3.Bootstrap``."""
-    inbound = sidecar.inbound
     return {
         "node": {
             "id": f"{sidecar.service}/{sidecar.instance}" if sidecar.instance else sidecar.service,
@@ -53,59 +72,126 @@ def bootstrap(sidecar: Sidecar) -> Message:
         "layered_runtime": {"layers": [{"name": "meshctl", "static_layer": _RUNTIME}]},
         "overload_manager": _overload_manager(),
         "static_resources": {
-            "listeners": [
-                *([line(_inbound(sidecar, inbound))] if inbound else []),
-                line(_outbound(sidecar)),
-                line(_admin(sidecar)),
-            ],
+            "listeners": [line(each) for each in _listeners(sidecar)],
             "clusters": [
-                *([line(_application(inbound))] if inbound else []),
-                *(discovery.outbound_cluster(cluster, sidecar.tls) for cluster in sidecar.clusters),
+                *([line(discovery.application_cluster(sidecar.inbound))] if sidecar.inbound else []),
+                *_clusters(sidecar),
                 line(admin.cluster()),
             ],
         },
     }
 
 
+def _listeners(sidecar: Sidecar) -> Iterator[Message]:
+    clusters = {cluster.name: cluster for cluster in sidecar.clusters}
+    if sidecar.inbound:
+        yield _inbound(sidecar, sidecar.inbound)
+    yield _outbound(sidecar, sidecar.outbound, "outbound")
+    for each in sidecar.locals:
+        (host,) = each.virtual_hosts
+        yield _outbound(sidecar, each, f"local:{host.service}")
+    for stream in sidecar.tcp:
+        yield tcp.local_port(stream, clusters[stream.cluster])
+    if sidecar.health:
+        yield _health(sidecar, sidecar.health)
+    yield _admin(sidecar)
+
+
 def _inbound(sidecar: Sidecar, inbound: InboundListener) -> Message:
+    its, trust_domain = inbound.authorization, sidecar.identity.trust_domain
+    if inbound.protocol is Protocol.TCP:
+        names = authorization.tcp_names(its, trust_domain)
+        return tcp.inbound(inbound, mtls.downstream(names, sidecar.tls))
+    headers = matching.HeaderTable(authorization.header_conditions(its))
     manager = connection_manager(
         "inbound",
         routes=routing.to_application(inbound),
         http_filters=[
             path_gate.http_filter(),
-            authorization.http_filter(inbound.authorization),
-            authorization.identity_header(),
+            *headers.http_filters(),
+            *authorization.http_filters(its, trust_domain, headers),
+            authorization.identity_headers(),
         ],
         idle=inbound.idle_timeout,
-        access_logs=access_logs.access_logs(sidecar, "inbound"),
+        access_logs=access_logs.inbound_logs(sidecar, its),
         local_replies=[path_gate.local_reply(), hop_status.dead_application()],
+        http2=True,
     )
-    tls = mtls.downstream(sidecar.identity.trust_domain, sidecar.tls)
-    return listener("inbound", inbound.bind, manager, transport_socket=tls)
+    tls = mtls.downstream(mtls.anyone(trust_domain), sidecar.tls, PROTOCOLS)
+    return http_listener("inbound", inbound.binds, manager, transport_socket=tls)
 
 
-def _application(inbound: InboundListener) -> Message:
-    return discovery.application_cluster(inbound, hop_status.carry_over())
-
-
-def _outbound(sidecar: Sidecar) -> Message:
-    outbound = sidecar.outbound
-    headers = HeaderTable(outbound.virtual_hosts)
-    idle = {cluster.name: cluster.idle_timeout for cluster in sidecar.clusters}
+def _outbound(sidecar: Sidecar, outbound: OutboundListener, name: str) -> Message:
+    """The application's own listener, one of its local ports, or a gateway's."""
+    conditions = (
+        header for host in outbound.virtual_hosts for route in host.routes for header in route.match.headers
+    )
+    headers = matching.HeaderTable(conditions)
+    clusters = {cluster.name: cluster for cluster in sidecar.clusters}
+    following = tuple(filter(egress.follows_the_request, sidecar.clusters))
+    tls = outbound.tls
     manager = connection_manager(
-        "outbound",
-        routes=routing.route_configuration(outbound, idle, headers),
+        name,
+        routes=routing.RouteTable(outbound, clusters, headers).configuration(name),
         http_filters=[
             path_gate.http_filter(),
             *headers.http_filters(),
+            *timeouts.upload_filters(outbound),
+            *access_logs.received_filters(outbound),
+            *egress.http_filters(following, sidecar.resolvers),
             *hop_status.bring_back(),
+            *filters.redirect_filters(outbound),
         ],
         idle=outbound.idle_timeout,
-        access_logs=access_logs.access_logs(sidecar, "outbound"),
+        access_logs=access_logs.outbound_logs(sidecar, outbound),
         local_replies=[path_gate.local_reply()],
-        farewell=SHORT_FAREWELL,
+        farewell=FAREWELL if tls else SHORT_FAREWELL,
+        http2=tls is not None,
     )
-    return listener("outbound", outbound.bind, manager)
+    chain = {"transport_socket": gateways.downstream(tls, PROTOCOLS)} if tls else {}
+    return http_listener(name, outbound.binds, manager, **chain)
+
+
+def _clusters(sidecar: Sidecar) -> Iterator[orjson.Fragment]:
+    following = tuple(filter(egress.follows_the_request, sidecar.clusters))
+    budgets: dict[str, Fraction] = {}
+    changing: set[str] = set()
+    for route in _routes(sidecar):
+        budget = route.retries.budget
+        for name in (backend.cluster for backend in route.backends):
+            if budget is not None:
+                budgets[name] = min(budget.share, budgets.get(name, budget.share))
+            if route.response_headers:
+                changing.add(name)
+    for cluster in sidecar.clusters:
+        around = discovery.Surroundings(
+            sidecar.tls,
+            sidecar.resolvers if cluster.dns else (),
+            following if egress.follows_the_request(cluster) else (),
+            budgets.get(cluster.name),
+            cluster.name in changing,
+        )
+        yield discovery.outbound_cluster(cluster, around)
+
+
+def _routes(sidecar: Sidecar) -> Iterator[Route]:
+    for listener in (sidecar.outbound, *sidecar.locals):
+        yield from (route for host in listener.virtual_hosts for route in host.routes)
+        if listener.egress:
+            yield listener.egress
+
+
+def _health(sidecar: Sidecar, its: HealthListener) -> Message:
+    idle = sidecar.outbound.idle_timeout
+    manager = connection_manager(
+        "health",
+        routes=health.route_configuration(its, idle),
+        http_filters=[authorization.identity_headers(told=False), *hop_status.bring_back()],
+        idle=idle,
+        access_logs=[],
+        local_replies=[],
+    )
+    return {**http_listener("health", its.binds, manager), "ignore_global_conn_limit": True}
 
 
 def _admin(sidecar: Sidecar) -> Message:
@@ -117,9 +203,8 @@ def _admin(sidecar: Sidecar) -> Message:
         access_logs=[],
         local_replies=[],
     )
-    message = listener("admin", sidecar.admin.bind, manager)
     # Readiness is asked for most when there are too many connections.
-    return {**message, "ignore_global_conn_limit": True}
+    return {**http_listener("admin", (sidecar.admin.bind,), manager), "ignore_global_conn_limit": True}
 
 
 def _overload_manager() -> Message:

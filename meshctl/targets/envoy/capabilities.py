@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from meshctl.ir import Feature, RouteMatch, Sidecar
+from meshctl.ir import (
+    AuthorizationRule,
+    Feature,
+    OutboundListener,
+    RetryCondition,
+    RetryPolicy,
+    Route,
+    RouteMatch,
+    Sidecar,
+)
 from meshctl.targets.base import NOT_YET, TO_DO, Capability, Conflict, Emulated, Native
 
 VERSION = "1.40.0"
@@ -49,44 +58,152 @@ _JOINED = frozenset(
 _JOINED_PREFIXES = ("access-control-", "grpc-", "x-envoy-", "x-forwarded-")
 
 
+def _listeners(sidecar: Sidecar) -> Iterator[OutboundListener]:
+    yield sidecar.outbound
+    yield from sidecar.locals
+
+
+def _routes(sidecar: Sidecar) -> Iterator[Route]:
+    for listener in _listeners(sidecar):
+        for host in listener.virtual_hosts:
+            yield from host.routes
+        if listener.egress:
+            yield listener.egress
+
+
+def _is_joined(name: str) -> bool:
+    return name in _JOINED or name.startswith(_JOINED_PREFIXES)
+
+
 def _matches_joined_header(sidecar: Sidecar) -> bool:
+    rules = sidecar.inbound.authorization.rules if sidecar.inbound else ()
+    headers = (
+        *(header for route in _routes(sidecar) for header in route.match.headers),
+        *(header for rule in rules for header in rule.headers),
+    )
+    return any(_is_joined(header.name) for header in headers)
+
+
+def _adds_joined_header(sidecar: Sidecar) -> bool:
     return any(
-        header.name in _JOINED or header.name.startswith(_JOINED_PREFIXES)
-        for host in sidecar.outbound.virtual_hosts
-        for route in host.routes
-        for header in route.match.headers
+        _is_joined(name)
+        for route in _routes(sidecar)
+        for name, _ in (*route.request_headers.add, *route.response_headers.add)
     )
 
+
+def _breaks_off(retries: RetryPolicy) -> bool:
+    return retries.retries_on(RetryCondition.RESET) or retries.retries_on(RetryCondition.SERVER_ERROR)
+
+
+def _retries_slow_tries_too(sidecar: Sidecar) -> bool:
+    return any(
+        _breaks_off(its)
+        and its.per_try_timeout.duration
+        and not its.retries_on(RetryCondition.PER_TRY_TIMEOUT)
+        for its in (route.retries for route in _routes(sidecar))
+    )
+
+
+def _retries_resets_too(sidecar: Sidecar) -> bool:
+    return any(
+        its.retries_on(RetryCondition.PER_TRY_TIMEOUT) and not _breaks_off(its)
+        for its in (route.retries for route in _routes(sidecar))
+    )
+
+
+def _budgets_differ(sidecar: Sidecar) -> bool:
+    budgets: dict[str, set[object]] = {}
+    for route in _routes(sidecar):
+        for backend in route.backends:
+            share = route.retries.budget.share if route.retries.budget else None
+            if route.retries.attempts:
+                budgets.setdefault(backend.cluster.partition(".")[0], set()).add((backend.cluster, share))
+    return any(len(each) > 1 for each in budgets.values())
+
+
+_JOINS = (
+    "repeated lines of headers that Envoy joins as it reads them (such as accept, authorization and "
+    "x-forwarded-for) are compared as the one line that they become"
+)
+_ADDS = (
+    "`add` to a header that Envoy keeps in one line (such as accept and cache-control) goes into that line"
+)
+_TOO_SLOW = "a try that takes longer than the per-try timeout is tried again too"
 
 CAPABILITIES: Mapping[Feature, Capability] = {
     **NOT_YET,
     **TO_DO,
     Feature.STATIC_DISCOVERY: Native(),
     Feature.ENDPOINT_WEIGHTS: Native(),
+    Feature.IPV6: Native(),
     Feature.HOST_ROUTING: Native(),
+    Feature.WILDCARD_HOSTS: Native(),
     Feature.PATH_EXACT: Native(),
     Feature.PATH_PREFIX: Native(),
+    Feature.PATH_REGEX: Native(),
     Feature.METHOD_MATCH: Native(),
-    Feature.HEADER_MATCH: Emulated(
-        "repeated lines of headers that Envoy joins as it reads them (such as accept, authorization and "
-        "x-forwarded-for) are compared as the one line that they become",
-        applies=_matches_joined_header,
-    ),
+    Feature.HEADER_MATCH: Emulated(_JOINS, applies=_matches_joined_header),
+    Feature.HEADER_REGEX: Emulated(_JOINS, applies=_matches_joined_header),
+    Feature.HEADER_PRESENT: Native(),
+    Feature.QUERY_MATCH: Native(),
+    Feature.QUERY_REGEX: Native(),
+    Feature.QUERY_PRESENT: Native(),
+    Feature.CALLER_MATCH: Native(),
     Feature.PATH_GATE: Native(),
     Feature.WEIGHTED_SPLITTING: Native(),
+    Feature.REDIRECT: Native(),
+    Feature.DIRECT_RESPONSE: Native(),
+    Feature.PATH_REWRITE: Native(),
+    Feature.HOST_REWRITE: Native(),
+    Feature.REQUEST_HEADERS: Emulated(_ADDS, applies=_adds_joined_header),
+    Feature.RESPONSE_HEADERS: Emulated(_ADDS, applies=_adds_joined_header),
     Feature.TIMEOUT: Native(),
+    Feature.PER_TRY_TIMEOUT: Native(),
+    Feature.BODY_TIMEOUT: Native(),
+    Feature.STREAMING: Native(),
     Feature.CONNECT_TIMEOUT: Native(),
     Feature.IDLE_TIMEOUT: Native(),
     Feature.RETRY_CONNECT_FAILURE: Native(),
     Feature.RETRY_REFUSED_STREAM: Native(),
+    Feature.RETRY_RESET: Emulated(_TOO_SLOW, applies=_retries_slow_tries_too),
     Feature.RETRY_GATEWAY_ERROR: Native(),
+    Feature.RETRY_SERVER_ERROR: Emulated(_TOO_SLOW, applies=_retries_slow_tries_too),
+    Feature.RETRY_STATUS: Native(),
+    Feature.RETRY_PER_TRY_TIMEOUT: Emulated(
+        "a connection that is reset or closed before the answer is tried again too",
+        applies=_retries_resets_too,
+    ),
+    Feature.RETRY_NON_IDEMPOTENT: Native(),
+    Feature.IDEMPOTENT_METHODS: Native(),
+    Feature.RETRY_BACKOFF: Native(),
+    Feature.RETRY_BUDGET: Emulated(
+        "it is counted for each subset by itself, and where routes to one subset have different budgets, or "
+        "none, the smallest holds for all of them",
+        applies=_budgets_differ,
+    ),
     Feature.ROUND_ROBIN: Native(),
     Feature.MAX_CONNECTIONS: Emulated("connections that are kept without a request do not count"),
     Feature.MAX_REQUESTS: Native(),
     Feature.MTLS_STRICT: Native(),
+    Feature.CIPHER_SUITES: Native(),
     Feature.AUTHORIZATION_DECLARED: Native(),
+    Feature.AUTHORIZATION_EXPLICIT: Native(),
+    Feature.AUTHORIZATION_OPEN: Native(),
+    Feature.AUTHORIZATION_RULES: Native(),
+    Feature.AUTHORIZATION_AUDIT: Native(),
+    Feature.HEALTH_PATH: Native(),
     Feature.IDENTITY_HEADER: Native(),
     Feature.DEAD_APPLICATION: Native(),
+    Feature.TCP: Native(),
+    Feature.LOCAL_PORT: Native(),
+    Feature.EXTERNALS: Native(),
+    Feature.TLS_ORIGINATION: Native(),
+    Feature.WILDCARD_EXTERNALS: Native(),
+    Feature.EGRESS_ALLOW: Native(),
+    Feature.GATEWAY: Native(),
+    Feature.GATEWAY_TLS: Native(),
+    Feature.HEALTH_LISTENER: Native(),
     Feature.ACCESS_LOG: Native(),
     Feature.ADMIN: Native(),
 }
@@ -132,17 +249,46 @@ METHODS = frozenset(
 
 
 def _matches_of_unknown_methods(sidecar: Sidecar) -> Iterator[RouteMatch]:
-    for host in sidecar.outbound.virtual_hosts:
-        for route in host.routes:
-            if not METHODS.issuperset(route.match.methods):
-                yield route.match
+    for route in _routes(sidecar):
+        if not METHODS.issuperset(route.match.methods):
+            yield route.match
 
+
+def _rules_of_unknown_methods(sidecar: Sidecar) -> Iterator[AuthorizationRule]:
+    if sidecar.inbound:
+        its = sidecar.inbound.authorization
+        for rule in (*its.deny, *its.rules):
+            if not METHODS.issuperset(rule.methods):
+                yield rule
+
+
+def _denials_by_joined_header(sidecar: Sidecar) -> Iterator[AuthorizationRule]:
+    if sidecar.inbound:
+        for rule in sidecar.inbound.authorization.deny:
+            if any(_is_joined(header.name) for header in rule.headers):
+                yield rule
+
+
+_UNKNOWN_METHOD = "Envoy answers 400 to methods that it does not know, such as QUERY or M-SEARCH"
 
 CONFLICTS: tuple[Conflict, ...] = (
     Conflict(
         features=(Feature.METHOD_MATCH,),
         offenders=_matches_of_unknown_methods,
-        why="Envoy answers 400 to methods that it does not know, such as QUERY or M-SEARCH",
+        why=_UNKNOWN_METHOD,
         instead="match on a method that Envoy knows, or let the caller use another proxy",
+    ),
+    Conflict(
+        features=(Feature.AUTHORIZATION_RULES,),
+        offenders=_rules_of_unknown_methods,
+        why=_UNKNOWN_METHOD,
+        instead="name methods that Envoy knows, or let the service use another proxy",
+    ),
+    Conflict(
+        features=(Feature.AUTHORIZATION_RULES,),
+        offenders=_denials_by_joined_header,
+        why="Envoy joins repeated lines of this header as it reads them, so a second line would get a caller "
+        "past the `deny`",
+        instead="deny by another header, allow by this one instead, or let the service use another proxy",
     ),
 )

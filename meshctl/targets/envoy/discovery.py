@@ -2,47 +2,110 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
+from fractions import Fraction
 from functools import lru_cache
 from math import gcd
 
 import orjson
 
-from meshctl.ir import Cluster, Endpoint, InboundListener, TlsContext
-from meshctl.targets.envoy import circuit_breaking, load_balancing, mtls, timeouts
+from meshctl.ir import Cluster, Endpoint, InboundListener, Protocol, SocketAddress, TlsContext
+from meshctl.targets.envoy import (
+    circuit_breaking,
+    egress,
+    filters,
+    hop_status,
+    load_balancing,
+    mtls,
+    timeouts,
+)
 from meshctl.targets.envoy.protobuf import Message, duration, line, socket_address, typed
 
 APPLICATION = "sidecar:application"
 """Names with a colon are never a service's."""
 
 
+_CODEC = {
+    "name": "envoy.filters.http.upstream_codec",
+    "typed_config": typed("filters.http.upstream_codec.v3.UpstreamCodec"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a cluster needs to know of its sidecar. Hashable: many sidecars have the same clusters."""
+
+    tls: TlsContext
+    resolvers: tuple[SocketAddress, ...] = ()
+    following: tuple[Cluster, ...] = ()
+    """The clusters whose endpoints are the hosts that requests name."""
+    budget: Fraction | None = None
+    changes_responses: bool = False
+    """Whether any route to this cluster does."""
+
+
 @lru_cache(maxsize=4096)
-def outbound_cluster(cluster: Cluster, tls: TlsContext) -> orjson.Fragment:
-    """A callee as this sidecar reaches it: HTTP/1.1 over mutual TLS. Many callers have the same."""
+def outbound_cluster(cluster: Cluster, around: Surroundings) -> orjson.Fragment:
+    """A callee as this sidecar reaches it: HTTP/1.1 or a stream, over mutual TLS but for externals."""
+    http = cluster.protocol is Protocol.HTTP
     message = {
         "name": cluster.name,
         "type": "STATIC",
         "connect_timeout": duration(cluster.connect_timeout),
         **load_balancing.load_balancing(cluster.load_balancing),
-        "circuit_breakers": circuit_breaking.circuit_breakers(cluster.circuit_breaker),
-        "load_assignment": load_assignment(cluster.name, cluster.endpoints),
-        "transport_socket": mtls.upstream(cluster.workload, tls),
-        "typed_extension_protocol_options": http_protocol(cluster.idle_timeout),
+        "circuit_breakers": circuit_breaking.circuit_breakers(cluster.circuit_breaker, around.budget)
+        if http
+        else circuit_breaking.connection_limit(cluster.circuit_breaker),
+        **_endpoints(cluster, around),
+        **_transport_socket(cluster, around.tls),
     }
+    if http:
+        more = egress.name_from_the_request(cluster)
+        message["typed_extension_protocol_options"] = http_protocol(
+            cluster.idle_timeout, _http_filters(cluster, around), **more
+        )
+    if "cluster_type" in message:
+        del message["type"]
     return line(message)
 
 
-def application_cluster(inbound: InboundListener, http_filters: list[Message]) -> Message:
-    """The application behind the inbound listener, in plain HTTP/1.1."""
-    return {
+def _endpoints(cluster: Cluster, around: Surroundings) -> Message:
+    if cluster.dns is None:
+        return {"load_assignment": load_assignment(cluster.name, cluster.endpoints)}
+    if egress.follows_the_request(cluster):
+        return egress.followed(around.following, around.resolvers)
+    return egress.looked_up(cluster.dns, cluster.name, around.resolvers)
+
+
+def _transport_socket(cluster: Cluster, tls: TlsContext) -> Message:
+    if cluster.origin is None:
+        return {"transport_socket": mtls.upstream(cluster.workload, tls)}
+    return {"transport_socket": egress.upstream_tls(cluster.origin.tls)} if cluster.origin.tls else {}
+
+
+def _http_filters(cluster: Cluster, around: Surroundings) -> list[Message]:
+    """Filters that only the answers of the other side pass."""
+    hop = cluster.origin is None
+    changes = [filters.response_filter(hop=hop)] if around.changes_responses else []
+    return changes if hop else [*changes, *hop_status.carry_over()]
+
+
+def application_cluster(inbound: InboundListener) -> Message:
+    """The application behind the inbound listener, in plain HTTP/1.1 or as a bare stream."""
+    message: Message = {
         "name": APPLICATION,
         "type": "STATIC",
         "connect_timeout": duration(inbound.connect_timeout),
         "lb_policy": "ROUND_ROBIN",
         "circuit_breakers": circuit_breaking.no_limits(),
         "load_assignment": load_assignment(APPLICATION, (Endpoint(inbound.application, 1),)),
-        "typed_extension_protocol_options": http_protocol(inbound.idle_timeout, http_filters),
     }
+    if inbound.protocol is Protocol.HTTP:
+        message["typed_extension_protocol_options"] = http_protocol(
+            inbound.idle_timeout, hop_status.carry_over()
+        )
+    return message
 
 
 def load_assignment(name: str, endpoints: tuple[Endpoint, ...]) -> Message:
@@ -66,13 +129,14 @@ def load_assignment(name: str, endpoints: tuple[Endpoint, ...]) -> Message:
     }
 
 
-def http_protocol(idle: timedelta, http_filters: list[Message] | None = None) -> Message:
+def http_protocol(idle: timedelta, http_filters: list[Message], **more: Message) -> Message:
     """HTTP/1.1 upstream, whatever the request came in by."""
     options = typed(
         "upstreams.http.v3.HttpProtocolOptions",
         common_http_protocol_options=timeouts.upstream_connection(idle),
         explicit_http_config={"http_protocol_options": {}},
+        **more,
     )
     if http_filters:
-        options["http_filters"] = http_filters
+        options["http_filters"] = [*http_filters, _CODEC]
     return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}

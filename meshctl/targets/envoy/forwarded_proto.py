@@ -21,6 +21,11 @@ def keep() -> list[Message]:
     ]
 
 
+def kept(name: str) -> str:
+    """The header to change where ``name`` is meant, for a route's changes come before :func:`restore`."""
+    return _KEPT if name == _HEADER else name
+
+
 def restore() -> Message:
     """Fields of a VirtualHost that put it back, or leave none.
 

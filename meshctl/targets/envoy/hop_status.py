@@ -7,12 +7,8 @@ called for answers that need it: docs/decisions/0010-envoy-beside-its-defaults.m
 from __future__ import annotations
 
 from meshctl.ir.mesh import CARRIED_STATUS, HOP_STATUS, STATUS_HEADER
+from meshctl.targets.envoy import status_match
 from meshctl.targets.envoy.protobuf import Message, typed
-
-_STATUS = {
-    "name": "status",
-    "typed_config": typed("type.matcher.v3.HttpResponseStatusCodeMatchInput"),
-}
 
 _CARRY = f"""function envoy_on_response(response)
   response:headers():replace(":status", "{CARRIED_STATUS}")
@@ -37,23 +33,19 @@ def dead_application() -> Message:
 
 
 def carry_over() -> list[Message]:
-    """Filters of the application's cluster: Envoy's own answers, such as the above, do not pass there."""
-    return [
-        # Responses go through from the last to the first.
-        _lua_when("carry-status", (HOP_STATUS,), _CARRY),
-        _drop_status_header(),
-        {
-            "name": "envoy.filters.http.upstream_codec",
-            "typed_config": typed("filters.http.upstream_codec.v3.UpstreamCodec"),
-        },
-    ]
+    """Filters of the cluster of an application, or of an external whose 425 is just a status.
+
+    Envoy's own answers, such as the above, do not pass there.
+    """
+    # Responses go through from the last to the first.
+    return [status_match.lua_when("carry-status", (HOP_STATUS,), _CARRY), _drop_status_header()]
 
 
 def bring_back() -> list[Message]:
     """Filters of the outbound listener, where an answer is the last of all its tries."""
     return [
         _drop_status_header(),
-        _lua_when("bring-status-back", (HOP_STATUS, CARRIED_STATUS), _BRING_BACK),
+        status_match.lua_when("bring-status-back", (HOP_STATUS, CARRIED_STATUS), _BRING_BACK),
     ]
 
 
@@ -63,23 +55,5 @@ def _drop_status_header() -> Message:
         "typed_config": typed(
             "filters.http.header_mutation.v3.HeaderMutation",
             mutations={"response_mutations": [{"remove": STATUS_HEADER}]},
-        ),
-    }
-
-
-def _lua_when(name: str, statuses: tuple[int, ...], script: str) -> Message:
-    wanted = [
-        {"single_predicate": {"input": _STATUS, "value_match": {"exact": str(status)}}} for status in statuses
-    ]
-    holds = wanted[0] if len(wanted) == 1 else {"or_matcher": {"predicate": wanted}}
-    skip = {"name": "skip", "typed_config": typed("filters.common.matcher.action.v3.SkipFilter")}
-    otherwise = {"predicate": {"not_matcher": holds}, "on_match": {"action": skip}}
-    lua = typed("filters.http.lua.v3.Lua", default_source_code={"inline_string": script})
-    return {
-        "name": name,
-        "typed_config": typed(
-            "common.matching.v3.ExtensionWithMatcher",
-            xds_matcher={"matcher_list": {"matchers": [otherwise]}},
-            extension_config={"name": name, "typed_config": lua},
         ),
     }

@@ -16,17 +16,31 @@ SHORT_FAREWELL = timedelta(milliseconds=50)
 """The same to an application on this host. A response that is cut for its timeout waits as long to be cut."""
 
 
-def listener(name: str, bind: SocketAddress, manager: Message, **chain: Message) -> Message:
+PROTOCOLS = ("h2", "http/1.1")
+"""What a TLS listener offers by ALPN, the better one first."""
+
+
+def http_listener(name: str, binds: tuple[SocketAddress, ...], manager: Message, **chain: Message) -> Message:
     """``envoy.config.listener.v3.Listener`` with one HTTP filter chain; ``chain`` may add its TLS."""
-    network_filter = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
-    return {
+    return listener(name, binds, "envoy.filters.network.http_connection_manager", manager, **chain)
+
+
+def listener(
+    name: str, binds: tuple[SocketAddress, ...], network_filter: str, config: Message, **chain: Message
+) -> Message:
+    """``envoy.config.listener.v3.Listener`` on all of ``binds``, with one filter."""
+    first, *others = map(socket_address, binds)
+    message = {
         "name": name,
-        "address": socket_address(bind),
+        "address": first,
         # A shared port would let two sidecars answer for each other.
         "enable_reuse_port": False,
         "per_connection_buffer_limit_bytes": BODY_BUFFER_BYTES,
-        "filter_chains": [{**chain, "filters": [network_filter]}],
+        "filter_chains": [{**chain, "filters": [{"name": network_filter, "typed_config": config}]}],
     }
+    if others:
+        message["additional_addresses"] = [{"address": each} for each in others]
+    return message
 
 
 def connection_manager(
@@ -38,18 +52,23 @@ def connection_manager(
     access_logs: list[Message],
     local_replies: list[Message],
     farewell: timedelta = FAREWELL,
+    http2: bool = False,
 ) -> Message:
-    """``HttpConnectionManager`` for HTTP/1.1 that forwards what it gets and adds nothing."""
+    """``HttpConnectionManager`` for HTTP/1.1 that forwards what it gets and adds nothing.
+
+    With ``http2`` the client may choose by ALPN.
+    """
     return typed(
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=name,
-        codec_type="HTTP1",
+        codec_type="AUTO" if http2 else "HTTP1",
         route_config=routes,
         http_filters=[*(line(each) for each in http_filters), line(_router())],
         access_log=access_logs,
         local_reply_config={"mappers": local_replies},
         early_header_mutation_extensions=forwarded_proto.keep(),
         **_limits(idle, farewell),
+        **({"http2_protocol_options": _HTTP2} if http2 else {}),
         **_FAITHFUL,
     )
 
@@ -65,6 +84,14 @@ def _limits(idle: timedelta, farewell: timedelta) -> Message:
         "max_request_headers_kb": 60,
     }
 
+
+_HTTP2: Message = {
+    # Envoy's defaults let one client have 1,024 requests of 16 MiB each in memory.
+    "max_concurrent_streams": 100,
+    "initial_stream_window_size": 1 << 18,
+    "initial_connection_window_size": 1 << 20,
+    "allow_connect": False,
+}
 
 _FAITHFUL: Message = {
     "http_protocol_options": {

@@ -19,20 +19,34 @@ _CIPHER_SUITES = (
 )
 """For TLS 1.2 only; leaves are P-256, so nothing with RSA. Those of 1.3 are fixed in Envoy."""
 
+WORLD_CIPHER_SUITES = tuple(
+    f"ECDHE-{key}-{cipher}"
+    for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+    for key in ("ECDSA", "RSA")
+)
+"""For TLS 1.2 with those outside the mesh, whose keys may be RSA."""
+
 
 def secrets() -> dict[str, Message]:
     """The SDS files. They name the certificate files, which Envoy reads again when one is renamed in."""
-    watched = {"path": _TLS_FOLDER}
-    identity = {
-        "certificate_chain": {"filename": f"../{CERTIFICATE}"},
-        "private_key": {"filename": f"../{PRIVATE_KEY}"},
-        "watched_directory": watched,
+    trust = {
+        "trusted_ca": {"filename": f"../{TRUST_BUNDLE}"},
+        "watched_directory": {"path": _TLS_FOLDER},
     }
-    trust = {"trusted_ca": {"filename": f"../{TRUST_BUNDLE}"}, "watched_directory": watched}
     return {
-        IDENTITY_FILE: _discovery_response("identity", tls_certificate=identity),
+        IDENTITY_FILE: certificate_secret("identity", f"../{CERTIFICATE}", f"../{PRIVATE_KEY}", _TLS_FOLDER),
         TRUST_FILE: _discovery_response("trust", validation_context=trust),
     }
+
+
+def certificate_secret(name: str, certificate: str, key: str, watched: str) -> Message:
+    """An SDS file of a certificate with its key, read again when a file is renamed into ``watched``."""
+    pair = {
+        "certificate_chain": {"filename": certificate},
+        "private_key": {"filename": key},
+        "watched_directory": {"path": watched},
+    }
+    return _discovery_response(name, tls_certificate=pair)
 
 
 def _discovery_response(name: str, **secret: Message) -> Message:
@@ -50,13 +64,13 @@ def upstream(callee: WorkloadIdentity, tls: TlsContext) -> Message:
             allow_renegotiation=False,
             # No session is ever resumed: a resumed one would not be verified again.
             max_session_keys=0,
-            common_tls_context=_common({"exact": callee.spiffe_id}, tls),
+            common_tls_context=_common([{"exact": callee.spiffe_id}], tls),
         ),
     }
 
 
-def downstream(trust_domain: str, tls: TlsContext) -> Message:
-    """Lets in certificates of the mesh's CA with a name in its trust domain, and demands one."""
+def downstream(names: list[Message], tls: TlsContext, protocols: tuple[str, ...] = ()) -> Message:
+    """Demands a certificate of the mesh's CA with one of ``names``, and offers ``protocols`` by ALPN."""
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": typed(
@@ -64,36 +78,54 @@ def downstream(trust_domain: str, tls: TlsContext) -> Message:
             require_client_certificate=True,
             disable_stateless_session_resumption=True,
             disable_stateful_session_resumption=True,
-            common_tls_context=_common({"prefix": f"spiffe://{trust_domain}/"}, tls),
+            common_tls_context=_common(names, tls) | alpn(protocols),
         ),
     }
 
 
-def _common(name: Message, tls: TlsContext) -> Message:
+def anyone(trust_domain: str) -> list[Message]:
+    """Every name in the trust domain."""
+    return [{"prefix": f"spiffe://{trust_domain}/"}]
+
+
+def alpn(protocols: tuple[str, ...]) -> Message:
+    """Field of a CommonTlsContext; nothing is offered without ``protocols``."""
+    return {"alpn_protocols": list(protocols)} if protocols else {}
+
+
+def _common(names: list[Message], tls: TlsContext) -> Message:
+    if not names:
+        # Envoy would take no name at all for any name.
+        raise ValueError(names)
+    suites = tls.cipher_suites or _CIPHER_SUITES
     return {
-        "tls_params": _parameters(tls),
-        "tls_certificate_sds_secret_configs": [_secret("identity", IDENTITY_FILE)],
+        "tls_params": parameters(tls.minimum_version, tls.maximum_version, suites),
+        "tls_certificate_sds_secret_configs": [secret("identity", IDENTITY_FILE)],
         "combined_validation_context": {
             "default_validation_context": {
-                "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": name}]
+                "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": name} for name in names]
             },
-            "validation_context_sds_secret_config": _secret("trust", TRUST_FILE),
+            "validation_context_sds_secret_config": secret("trust", TRUST_FILE),
         },
     }
 
 
-def _parameters(tls: TlsContext) -> Message:
-    parameters = {
-        "tls_minimum_protocol_version": _version(tls.minimum_version),
-        "tls_maximum_protocol_version": _version(tls.maximum_version),
-        "ecdh_curves": ["X25519", "P-256"],
+def parameters(
+    minimum: TlsVersion, maximum: TlsVersion, suites: tuple[str, ...], curves: tuple[str, ...] = ()
+) -> Message:
+    """``TlsParameters``; ``suites`` are those of TLS 1.2, ``curves`` come after the two of the mesh."""
+    fields: Message = {
+        "tls_minimum_protocol_version": _version(minimum),
+        "tls_maximum_protocol_version": _version(maximum),
+        "ecdh_curves": ["X25519", "P-256", *curves],
     }
-    if tls.minimum_version is TlsVersion.V1_2:
-        parameters["cipher_suites"] = list(_CIPHER_SUITES)
-    return parameters
+    if minimum is TlsVersion.V1_2:
+        fields["cipher_suites"] = list(suites)
+    return fields
 
 
-def _secret(name: str, file: str) -> Message:
+def secret(name: str, file: str) -> Message:
+    """``SdsSecretConfig``: the secret ``name`` in an SDS file."""
     return {
         "name": name,
         "sds_config": {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from meshctl.targets.base import Commands
 from meshctl.targets.envoy.access_logs import FLUSH_MILLISECONDS
 
@@ -10,15 +12,25 @@ BOOTSTRAP = "bootstrap.json"
 _WORKERS = 2
 """Threads that serve requests; Envoy's default is one for every core of the host."""
 
+_CERTIFICATES = ("../tls/cert.pem", "../tls/cert.pem.key", "../tls/ca.pem")
+
+
+def run(certificates: tuple[str, ...] = ()) -> str:
+    """The script that starts the sidecar, once it can read its own certificates and these."""
+    needed = (*_CERTIFICATES, *map(shlex.quote, certificates))
+    return _RUN.replace("CERTIFICATES", " ".join(needed))
+
+
 # Without hot restart several sidecars live on one host, and none leaves shared memory behind.
-RUN = f"""#!/bin/sh
+_RUN = f"""#!/bin/sh
 # Starts the sidecar in the foreground; SIGTERM stops it. ENVOY names another binary.
 set -eu
 cd -- "$(dirname -- "$0")"
 # Envoy itself would start, say that it is ready, and refuse every connection.
-for file in ../tls/cert.pem ../tls/cert.pem.key ../tls/ca.pem; do
+for file in CERTIFICATES; do
   if ! [ -f "$file" ] || ! [ -r "$file" ]; then
-    echo "cannot read $PWD/$file" >&2
+    case $file in /*) ;; *) file=$PWD/$file ;; esac
+    echo "cannot read $file" >&2
     exit 1
   fi
 done

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from meshctl.ir import RetryCondition, RetryPolicy, Route
-from meshctl.ir.mesh import HOP_STATUS
-from meshctl.ir.retries import GATEWAY_ERROR_STATUSES
+from meshctl.ir import Backoff, RetryCondition, RetryPolicy, Route
+from meshctl.ir.mesh import HOP_STATUS, STATUS_HEADER
+from meshctl.ir.retries import BEFORE_THE_APPLICATION, GATEWAY_ERROR_STATUSES
 from meshctl.targets.envoy.protobuf import Message, duration, typed
 
-BACKOFF_BASE = timedelta(milliseconds=25)
-BACKOFF_MAX = timedelta(milliseconds=250)
+_OWN_BACKOFF = Backoff(timedelta(milliseconds=25), timedelta(milliseconds=250))
 
 HOST_SELECTION_ATTEMPTS = 32
 """Draws for an endpoint that has not been tried yet; then the last one drawn is taken, tried or not."""
@@ -18,39 +17,64 @@ HOST_SELECTION_ATTEMPTS = 32
 BODY_BUFFER_BYTES = 1 << 20
 """A request body over this size goes through, but is not kept, and so its request is tried only once."""
 
+_CARRIED = {"name": STATUS_HEADER, "string_match": {"exact": str(HOP_STATUS)}}
+"""Marks the status 425 of an application, see hop_status."""
+
 
 def retry_policy(retries: RetryPolicy, *, idempotent: bool) -> Message | None:
     """``envoy.config.route.v3.RetryPolicy`` for methods that are all idempotent, or all not.
 
     Answers are retried by status code: Envoy's own ``gateway-error`` takes a reset for one.
     """
-    conditions: list[str] = []
+    conditions, statuses = _conditions(retries, idempotent=idempotent)
+    message: Message = {}
+    if conditions:
+        message = {
+            "retry_on": ",".join(conditions),
+            "retriable_status_codes": statuses,
+            "num_retries": retries.attempts,
+            "retry_host_predicate": [
+                {
+                    "name": "envoy.retry_host_predicates.previous_hosts",
+                    "typed_config": typed("retry.host.previous_hosts.v3.PreviousHostsPredicate"),
+                }
+            ],
+            "host_selection_retry_max_attempts": HOST_SELECTION_ATTEMPTS,
+            "retry_back_off": _backoff(retries.backoff or _OWN_BACKOFF),
+        }
+    if "retriable-headers" in conditions:
+        message["retriable_headers"] = [_CARRIED]
+    if retries.per_try_timeout.duration:
+        message.setdefault("num_retries", 0)
+        message["per_try_timeout"] = duration(retries.per_try_timeout.duration)
+    return message or None
+
+
+def _conditions(retries: RetryPolicy, *, idempotent: bool) -> tuple[list[str], list[int]]:
+    """Envoy's words and the status codes. To Envoy a try that takes too long is a reset like any other."""
+    conditions: dict[str, None] = {}
     statuses: list[int] = []
     if retries.retries_on(RetryCondition.CONNECT_FAILURE):
-        conditions.append("connect-failure")
+        conditions["connect-failure"] = None
         statuses.append(HOP_STATUS)
-    if idempotent and retries.retries_on(RetryCondition.GATEWAY_ERROR):
-        statuses.extend(GATEWAY_ERROR_STATUSES)
+    if idempotent and retries.attempts:
+        if retries.retries_on(RetryCondition.SERVER_ERROR):
+            conditions["5xx"] = None
+        elif retries.retries_on(RetryCondition.RESET) or retries.retries_on(RetryCondition.PER_TRY_TIMEOUT):
+            conditions["reset"] = None
+        if HOP_STATUS in retries.statuses:
+            conditions["retriable-headers"] = None
+        wanted = {*retries.statuses} - {HOP_STATUS}
+        if retries.retries_on(RetryCondition.GATEWAY_ERROR):
+            wanted |= {*GATEWAY_ERROR_STATUSES}
+        statuses.extend(sorted(wanted))
     if statuses:
-        conditions.append("retriable-status-codes")
-    if not conditions:
-        return None
-    return {
-        "retry_on": ",".join(conditions),
-        "retriable_status_codes": statuses,
-        "num_retries": retries.attempts,
-        "retry_host_predicate": [
-            {
-                "name": "envoy.retry_host_predicates.previous_hosts",
-                "typed_config": typed("retry.host.previous_hosts.v3.PreviousHostsPredicate"),
-            }
-        ],
-        "host_selection_retry_max_attempts": HOST_SELECTION_ATTEMPTS,
-        "retry_back_off": {
-            "base_interval": duration(BACKOFF_BASE),
-            "max_interval": duration(BACKOFF_MAX),
-        },
-    }
+        conditions["retriable-status-codes"] = None
+    return list(conditions), statuses
+
+
+def _backoff(backoff: Backoff) -> Message:
+    return {"base_interval": duration(backoff.base), "max_interval": duration(backoff.maximum)}
 
 
 def by_method(route: Route) -> tuple[tuple[tuple[str, ...], Message | None], ...]:
@@ -59,8 +83,8 @@ def by_method(route: Route) -> tuple[tuple[tuple[str, ...], Message | None], ...
     Envoy's retry policies know no methods, so a policy that does takes two routes.
     """
     retries, methods = route.retries, route.match.methods
-    plain = retry_policy(retries, idempotent=False)
-    if not retries.retries_on(RetryCondition.GATEWAY_ERROR):
+    plain = retry_policy(retries, idempotent=retries.non_idempotent)
+    if retries.non_idempotent or not _depends_on_the_method(retries):
         return ((methods, plain),)
     safe = tuple(m for m in retries.idempotent_methods if not methods or m in methods)
     rest = tuple(m for m in methods if m not in safe)
@@ -70,3 +94,9 @@ def by_method(route: Route) -> tuple[tuple[tuple[str, ...], Message | None], ...
     if rest or not methods:
         groups.append((rest, plain))
     return tuple(groups)
+
+
+def _depends_on_the_method(retries: RetryPolicy) -> bool:
+    """Whether anything is tried again that may have reached the application."""
+    conditions = {*retries.conditions} - {*BEFORE_THE_APPLICATION}
+    return retries.attempts > 0 and bool(conditions or retries.statuses)

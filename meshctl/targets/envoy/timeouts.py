@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from meshctl.ir import Route
-from meshctl.targets.envoy.protobuf import Message, duration
+from meshctl.ir import OutboundListener, Route
+from meshctl.targets.envoy.protobuf import Message, duration, typed
 
 CONNECTION_LIFE = timedelta(minutes=10)
 """A caller opens a new connection after this long, so that a rotated or withdrawn certificate counts."""
@@ -30,6 +30,57 @@ def route_timeouts(route: Route, idle: timedelta) -> Message:
         "timeout": duration(route.timeout.duration),
         "idle_timeout": duration(max(idle, route.timeout.duration)),
     }
+
+
+UPLOAD = "upload"
+"""A filter, and where routes with a time limit for uploads keep their number."""
+
+_UPLOADED = "meshctl.upload"
+
+_WATCH = f"""function envoy_on_request(request)
+  local number = request:metadata():get("number")
+  if not number then return end
+  for _ in request:bodyChunks() do end
+  request:streamInfo():dynamicMetadata():set("{_UPLOADED}", "number", number)
+  request:clearRouteCache()
+  request:metadata()
+end
+"""
+
+
+def upload_filters(listener: OutboundListener) -> list[Message]:
+    """Envoy's idle timer runs on while the answer is awaited, and has no other end than another route.
+
+    So this reads an upload as it passes (nothing is held up), and has the route chosen again behind it. To
+    ask for the metadata is what chooses it.
+    """
+    if not any(route.body_timeout.duration for host in listener.virtual_hosts for route in host.routes):
+        return []
+    lua = typed("filters.http.lua.v3.Lua", default_source_code={"inline_string": _WATCH})
+    return [{"name": UPLOAD, "typed_config": lua}]
+
+
+def uploading(number: int, route: Route) -> tuple[Message, Message]:
+    """Fields of a Route, and of its RouteAction, for as long as a request comes in."""
+    numbered = {"metadata": {"filter_metadata": {UPLOAD: {"number": str(number)}}}}
+    return numbered, {"idle_timeout": duration(route.body_timeout.duration)}
+
+
+def uploaded(number: int) -> tuple[Message, Message]:
+    """The match, and fields of the RouteAction, from then on: only an idle timeout of zero stops the timer."""
+    matcher = {
+        "filter": _UPLOADED,
+        "path": [{"key": "number"}],
+        "value": {"string_match": {"exact": str(number)}},
+    }
+    return {"prefix": "/", "dynamic_metadata": [matcher]}, {"idle_timeout": "0s"}
+
+
+def idle_answer(route: Route, idle: timedelta) -> Message:
+    """Fields of a RetryPolicy that bound the silence of a callee where the stream's own timer is stopped."""
+    if route.timeout.duration or not route.body_timeout.duration:
+        return {}
+    return {"per_try_idle_timeout": duration(idle)}
 
 
 def upstream_connection(idle: timedelta) -> Message:

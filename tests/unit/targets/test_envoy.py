@@ -144,7 +144,7 @@ def test_capabilities_are_total():
 )
 def test_conflict_with_methods_that_envoy_does_not_read(methods, applies):
     its = web(route("r", ("catalog", 1), match=ir.RouteMatch(everything().path, methods, ())))
-    assert [conflict.applies(its) for conflict in envoy.CONFLICTS] == [applies]
+    assert any(conflict.applies(its) for conflict in envoy.CONFLICTS) == applies
 
 
 def test_listeners_are_three_and_none_shares_its_port():
@@ -185,7 +185,7 @@ def test_header_value_cannot_leave_its_string(value):
     )
     script = lua["typed_config"]["default_source_code"]["inline_string"]
     row = script.splitlines()[1]
-    quoted = re.fullmatch(r'  \{"x\\045a", "((?:[A-Za-z0-9]|\\\d{3})*)", "0"\},', row)
+    quoted = re.fullmatch(r'  \{"x\\045a", \{\["((?:[A-Za-z0-9]|\\\d{3})*)"\] = "0", \}, nil\},', row)
     assert quoted, row
     unquoted = re.sub(rb"\\(\d{3})", lambda found: bytes([int(found[1])]), quoted[1].encode())
     assert unquoted.decode() == value

@@ -1,0 +1,29 @@
+"""The health listener: for load balancers and kubelets, off loopback and read only."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from meshctl.ir import HealthListener
+from meshctl.targets.envoy import admin, discovery
+from meshctl.targets.envoy.protobuf import Message, duration
+
+_READ = [{"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}]
+
+
+def route_configuration(health: HealthListener, idle: timedelta) -> Message:
+    """The application's health path first, then readiness, and 404 for everything else."""
+    routes = [admin.readiness()]
+    if health.path and health.application is not None:
+        asked = {
+            "cluster": discovery.APPLICATION,
+            "timeout": "0s",
+            "idle_timeout": duration(idle),
+        }
+        match = {"path": health.path, "case_sensitive": True, "headers": _READ}
+        routes.insert(0, {"name": "health", "match": match, "route": asked})
+    return {
+        "name": "health",
+        "validate_clusters": True,
+        "virtual_hosts": [{"name": "health", "domains": ["*"], "routes": routes}],
+    }
