@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
-from meshctl.ir import DirectResponse, HeaderChanges, OutboundListener, Redirect, Rewrite, Route
+from meshctl.ir import DirectResponse, HeaderChanges, Redirect, Rewrite, Route
 from meshctl.simulate.message import Request
 
 _PORT = re.compile(r":([0-9]*)\Z")
@@ -40,13 +40,21 @@ def changed(route: Route, request: Request) -> Request:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """How the client came in. ``port``: the one to assume where its Host names none; 0 where there is none."""
+
+    scheme: str
+    port: int
+
+
 def answer(
-    route: Route, given: Redirect | DirectResponse, request: Request, listener: OutboundListener
+    route: Route, given: Redirect | DirectResponse, request: Request, entrance: Entrance
 ) -> tuple[int, Lines, str]:
     """Status, headers and body of a route's own answer."""
     match given:
         case Redirect():
-            own: Lines = (("location", _location(route, given, request, listener)),)
+            own: Lines = (("location", _location(route, given, request, entrance)),)
             body = ""
         case DirectResponse():
             own = (("content-type", "text/plain"),) if given.body else ()
@@ -56,23 +64,16 @@ def answer(
     return given.status, change(route.response_headers, own), body
 
 
-def _location(route: Route, redirect: Redirect, request: Request, listener: OutboundListener) -> str:
+def _location(route: Route, redirect: Redirect, request: Request, entrance: Entrance) -> str:
     host = request.values("host")[0]
-    scheme = redirect.scheme or ("https" if listener.tls else "http")
-    port = redirect.port or (_DEFAULT_PORTS[scheme] if redirect.scheme else _port(host, listener))
+    scheme = redirect.scheme or entrance.scheme
+    found = _PORT.search(host)
+    came_by = int(found[1]) if found and found[1] else entrance.port
+    port = redirect.port or (_DEFAULT_PORTS[scheme] if redirect.scheme else came_by)
     shown = f":{port}" if port and port != _DEFAULT_PORTS[scheme] else ""
     path = _path(route, request.path, redirect.prefix, redirect.path)
     query = request.target[len(request.path) :]
     return f"{scheme}://{redirect.hostname or hostname(host)}{shown}{path}{query}"
-
-
-def _port(host: str, listener: OutboundListener) -> int:
-    """The port that the client used: 0 where it is not known and the scheme's own will do."""
-    found = _PORT.search(host)
-    if found and found[1]:
-        return int(found[1])
-    faces_the_world = not listener.domain
-    return listener.bind.port if faces_the_world else 0
 
 
 def _path(route: Route, path: str, prefix: str, full: str) -> str:

@@ -86,7 +86,7 @@ def _follow(
     mesh: Mesh, caller: Sidecar, listener: OutboundListener, host: str, route: Route, request: Request
 ) -> Outcome:
     if route.answer is not None:
-        answered, headers, body = filters.answer(route, route.answer, request, listener)
+        answered, headers, body = filters.answer(route, route.answer, request, _entrance(caller, listener))
         why = f"route `{route.name}` answers"
         return Outcome(answered, why, headers, body, virtual_host=host, route=route.name)
     backends = splitting.backends(mesh, caller, route, filters.changed(route, request.next_hop()))
@@ -108,6 +108,11 @@ def _follow(
         retry_on=retries.conditions(route.retries, request.method),
         retry_statuses=retries.statuses(route.retries, request.method),
     )
+
+
+def _entrance(sidecar: Sidecar, listener: OutboundListener) -> filters.Entrance:
+    faces_the_world = listener is sidecar.outbound and not listener.domain
+    return filters.Entrance("https" if listener.tls else "http", listener.bind.port if faces_the_world else 0)
 
 
 def _local_port(sidecar: Sidecar, callee: str) -> OutboundListener:

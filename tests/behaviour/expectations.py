@@ -96,10 +96,14 @@ def _check_arrivals(expect, arrivals):
     yield from _check_headers("application", expect.seen.get("headers", {}), values)
 
 
-def check_shares(expect, answers):
+def check_shares(expect, answers, world):
     """Many answers against the shares."""
     statuses = Counter(answer.status for answer in answers)
-    yield from _outside("status", expect.statuses, statuses, len(answers), None)
+    yield from _outside("status", expect.statuses, statuses, len(answers), expect.tolerance)
+    if expect.total:
+        came = sum(world.arrivals(answer.identifier)["hits"] for answer in answers)
+        if not expect.total[0] <= came <= expect.total[1]:
+            yield f"{came} tries reached an application, not {expect.total}"
     if expect.share:
         taken = Counter(_instance(answer) for answer in answers)
         groups = {key: sum(n for name, n in taken.items() if _belongs(name, key)) for key in expect.share}

@@ -1,4 +1,4 @@
-"""What stands outside the mesh, or speaks no HTTP: streams, TLS servers, a name server. One thread each."""
+"""What stands outside the mesh and is no echo application: TLS in front of one, a name server."""
 
 from __future__ import annotations
 
@@ -40,20 +40,6 @@ def _running(server: socketserver.BaseServer) -> Iterator[None]:
             yield
         finally:
             server.shutdown()
-
-
-@contextlib.contextmanager
-def stream_application(where: SocketAddress, name: str) -> Iterator[None]:
-    """A TCP application that speaks first: its name on a line, and then everything that it hears."""
-
-    def serve(stream):
-        stream.settimeout(20)
-        stream.sendall(f"{name}\n".encode())
-        while piece := stream.recv(65536):
-            stream.sendall(piece)
-
-    with _running(_Server(where, serve)):
-        yield
 
 
 @contextlib.contextmanager

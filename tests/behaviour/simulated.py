@@ -56,7 +56,8 @@ def faults(mesh, addresses, table, row):
         yield from _route(outcome, expect)
         yield from _time(outcome, expect)
         yield from _tries(outcome, row)
-        if not ailing and not row.orders:
+        one_each = len(set(addresses.values())) == len(addresses)
+        if one_each and not ailing and not row.orders:
             yield from _instances(mesh, addresses, row, outcome)
 
 

@@ -33,7 +33,9 @@ class Expect:
     share: dict[str, float] = field(default_factory=dict)
     """Instance (or service/instance) to its share of the `times` requests, within five sigma."""
     tolerance: float | None = None
-    """For `share`: instead of five sigma, where the proxy does not draw lots."""
+    """For `share` and `statuses`: instead of five sigma, where the proxy does not draw lots."""
+    total: list[int] = field(default_factory=list)
+    """Arrivals at applications of all the `times` requests."""
     statuses: dict[int, float] = field(default_factory=dict)
     """Status to its share, within five sigma."""
     duration: list[float] = field(default_factory=list)
@@ -82,6 +84,8 @@ class Row:
     raw: str | None = None
     """Instead of method to body: the bytes as they are sent."""
     times: int = 1
+    together: bool = False
+    """All the `times` requests at once, each on a connection of its own."""
     orders: dict[str, Any] = field(default_factory=dict)
     """For the echo application, without their `x-echo-`."""
     differs: list[Differs] = field(default_factory=list)
@@ -106,7 +110,7 @@ class Table:
     silent: list[str] = field(default_factory=list)
     """Absent ones whose address swallows connection attempts instead of refusing them."""
     outside: list[Document] = field(default_factory=list)
-    """Echo applications outside the mesh: `name`, `address`, `port`, and `tls` with the server names it takes."""
+    """Echo applications outside the mesh: `name`, `address`, `port`, `protocol`; `tls`: the server names it takes."""
     names: dict[str, str] = field(default_factory=dict)
     """What the name server of the tables knows (port 5300 of the address 252), name to address."""
     site: list[str] = field(default_factory=lambda: ["*.example"])

@@ -136,6 +136,8 @@ def faults(world, row):
     with world.connection(row) as connection:
         answers = [connection.ask(row) for _ in range(row.times)]
     check = (
-        check_shares(row.expect, answers) if row.times > 1 else check_answer(row.expect, answers[0], world)
+        check_shares(row.expect, answers, world)
+        if row.times > 1
+        else check_answer(row.expect, answers[0], world)
     )
     return [f"{row.name}: {fault}" for fault in check]

@@ -31,14 +31,23 @@ def expectation(row, caller, callee):
     return row.expect
 
 
+def ask(world, row, times=1):
+    """Several times on one connection."""
+    with world.connection(row) as connection:
+        return [connection.ask(row) for _ in range(times)]
+
+
 def faults(world, row, expect):
     """What is wrong with a row, if anything."""
-    with world.connection(row) as connection:
-        answers = [connection.ask(row) for _ in range(row.times)]
+    if row.together:
+        with ThreadPoolExecutor(row.times) as pool:
+            answers = list(pool.map(lambda _: ask(world, row)[0], range(row.times)))
+    else:
+        answers = ask(world, row, row.times)
     if row.times == 1:
         yield from check_answer(expect, answers[0], world)
     else:
-        yield from check_shares(expect, answers)
+        yield from check_shares(expect, answers, world)
     yield from check_logs(expect, row, world)
 
 

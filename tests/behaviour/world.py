@@ -16,13 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from meshctl import artifacts, ir, pipeline
+from meshctl.live.echo import Application
 from meshctl.live.processes import ProcessGroup, Program
 from meshctl.live.sidecars import Bundle, await_open, start
 from meshctl.pki.authority import NewAuthority, create_authority, save_authority
 from tests.behaviour.certificates import CA, write_site
 from tests.behaviour.client import Connection, Stream, fetch
 from tests.behaviour.http2 import Http2Connection
-from tests.behaviour.outside import name_server, stream_application, tls_server
+from tests.behaviour.outside import name_server, tls_server
 from tests.behaviour.silence import swallowing
 from tests.behaviour.tables import located
 from tests.turns import turn
@@ -195,7 +196,7 @@ def running(table, caller: str, callee: str, folder: Path) -> Iterator[World]:
         chosen = [each for each in mesh.sidecars if each.admin.bind.address not in gone]
         for name in table.silent:
             stack.enter_context(swallowing(addresses[name], 15006))
-        _start_outside(world, table, spec, net, stack)
+        _start_outside(world, table, stack)
         group = stack.enter_context(ProcessGroup(lambda name, line: lines.append((name, line))))
         await_open(control, group.start(_echo(world, table, spec, folder)))
         start([Bundle(each, world.folder(each)) for each in chosen], group)
@@ -204,39 +205,39 @@ def running(table, caller: str, callee: str, folder: Path) -> Iterator[World]:
         assert ended is None, f"{ended.program.name} ended by itself:\n{ended.last_words()}"
 
 
-def _applications(world: World, table, spec, protocol: str) -> Iterator[tuple[str, ir.SocketAddress]]:
-    """Those that run, by ``service/instance``."""
+def _applications(world: World, table, spec) -> Iterator[Application]:
+    """Those of the mesh that run, and those outside of it."""
     ailing = {*table.absent, *table.silent, *table.dead}
     for name, address in world.addresses.items():
-        service = spec["services"].get(name.partition("/")[0])
-        if service and name not in ailing and (service.get("protocol") == "tcp") is (protocol == "tcp"):
-            yield name, ir.SocketAddress(address, service.get("port", APPLICATION_PORT))
+        service, _, instance = name.partition("/")
+        written = spec["services"].get(service)
+        if written and name not in ailing:
+            where = ir.SocketAddress(address, written.get("port", APPLICATION_PORT))
+            protocol = ir.Protocol.TCP if written.get("protocol") == "tcp" else ir.Protocol.HTTP
+            yield Application(where, service, instance, protocol)
+    for each in located(table.outside, world.places):
+        address = _behind_tls(world) if each.get("tls") else each["address"]
+        protocol = ir.Protocol(each.get("protocol", "http"))
+        yield Application(ir.SocketAddress(address, each["port"]), each["name"], "1", protocol)
 
 
-def _start_outside(world: World, table, spec, net: str, stack: contextlib.ExitStack) -> None:
-    for name, where in _applications(world, table, spec, "tcp"):
-        stack.enter_context(stream_application(where, name))
+def _behind_tls(world: World) -> str:
+    return f"{world.places[WRITTEN_NETWORK]}{BEHIND_TLS}"
+
+
+def _start_outside(world: World, table, stack: contextlib.ExitStack) -> None:
+    ca = world.folder(world.mesh.sidecars[0])
     for each in located(table.outside, world.places):
         if each.get("tls"):
             where = ir.SocketAddress(each["address"], each["port"])
-            behind = ir.SocketAddress(f"{net}{BEHIND_TLS}", each["port"])
-            ca = world.folder(world.mesh.sidecars[0])
+            behind = ir.SocketAddress(_behind_tls(world), each["port"])
             stack.enter_context(tls_server(where, behind, each["tls"], world.files, ca))
-        if each.get("stream"):
-            where = ir.SocketAddress(each["address"], each["port"])
-            stack.enter_context(stream_application(where, f"{each['name']}/1"))
     if table.names:
-        where = ir.SocketAddress(f"{net}{RESOLVER}", RESOLVER_PORT)
+        where = ir.SocketAddress(f"{world.places[WRITTEN_NETWORK]}{RESOLVER}", RESOLVER_PORT)
         stack.enter_context(name_server(where, located(table.names, world.places)))
 
 
 def _echo(world: World, table, spec, folder: Path) -> Program:
-    applications = [f"{where}={name}" for name, where in _applications(world, table, spec, "http")]
-    for each in located(table.outside, world.places):
-        address = each["address"]
-        if each.get("tls"):
-            address = f"{world.control.address.removesuffix(str(CONTROL))}{BEHIND_TLS}"
-        if not each.get("stream"):
-            applications.append(f"{address}:{each['port']}={each['name']}/1")
+    applications = map(str, _applications(world, table, spec))
     argv = (sys.executable, "-m", "meshctl.live.echo", *applications, "--control", str(world.control))
     return Program("echo", argv, folder)
