@@ -106,7 +106,6 @@ TEXTS = st.text(alphabet="ab1/.-_ é", max_size=8)
 @example("a|", ["", "a"])
 @example(r"\Qa*\E", ["a*", "aa"])
 @example("(?i)a", ["A"])
-@example("[a&&b]", ["a", "&"])
 def test_what_is_let_through_means_the_same_to_all(pattern, texts):
     if fault(pattern):
         return
@@ -121,8 +120,8 @@ def test_what_is_let_through_means_the_same_to_all(pattern, texts):
 @settings(max_examples=300, deadline=None)
 @given(
     st.one_of(PATTERNS, COMPETING),
-    st.lists(st.text(alphabet="ab1/.-", min_size=1, max_size=3), min_size=1, max_size=3),
-    st.one_of(TEXTS, st.just("/b/")),
+    st.lists(st.sampled_from(["a", "b", "ab", "/a", "a/", "1", ".-"]), min_size=2, max_size=3, unique=True),
+    st.sampled_from(["/b/", "/", "a1"]),
 )
 @example("/[a-z]+b/.*", ["a"], "/b/")
 @example("/.*/items/.*", ["/items/"], "/")
