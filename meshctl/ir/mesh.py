@@ -186,6 +186,11 @@ class Sidecar:
     build: str = ""
     """``sha256:…`` of all the rest, so that a change elsewhere in the mesh leaves it alone."""
 
+    @property
+    def is_gateway(self) -> bool:
+        """Whether it speaks for clients outside the mesh, who know nothing of the mesh's domain."""
+        return not self.outbound.domain
+
 
 @dataclass(frozen=True, slots=True)
 class Mesh:

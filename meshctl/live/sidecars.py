@@ -42,7 +42,7 @@ class Bundle:
         """What the sidecar will listen on, and how the spec calls it."""
         sidecar = self.sidecar
         named = [
-            ("outbound" if sidecar.inbound else "public", sidecar.outbound.binds),
+            ("public" if sidecar.is_gateway else "outbound", sidecar.outbound.binds),
             ("admin", (sidecar.admin.bind,)),
             ("inbound", sidecar.inbound.binds if sidecar.inbound else ()),
             ("health", sidecar.health.binds if sidecar.health else ()),

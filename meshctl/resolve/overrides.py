@@ -11,5 +11,14 @@ def with_proxy(spec: Spec, proxy: str) -> Spec:
         name: service.model_copy(update={"proxy": None}) if service.proxy else service
         for name, service in (spec.written.services or {}).items()
     }
+    gateways = {
+        name: gateway.model_copy(update={"proxy": None}) if gateway.proxy else gateway
+        for name, gateway in (spec.written.gateways or {}).items()
+    }
     mesh = spec.written.mesh.model_copy(update={"proxy": proxy})
-    return Spec(spec.written.model_copy(update={"mesh": mesh, "services": services or None}), spec.source)
+    return Spec(
+        spec.written.model_copy(
+            update={"mesh": mesh, "services": services or None, "gateways": gateways or None}
+        ),
+        spec.source,
+    )

@@ -15,23 +15,38 @@ from difflib import get_close_matches
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Severity
 from meshctl.spec import Source, Spec
+from meshctl.spec.gateways import GatewaySpec
+from meshctl.spec.service import ServiceSpec
 from meshctl.spec.waivers import WaiverSpec
 
 LONGEST = timedelta(days=180)
 """How far ahead a waiver may reach."""
 
 Waiver = tuple[str, WaiverSpec, Position | None]
-"""The service that it stands at (empty: the mesh), the waiver and its place."""
+"""What it stands at (`catalog`, or `catalog/beta` for a route; empty: the mesh), the waiver and its place."""
 
 
 def waivers(spec: Spec) -> Iterator[Waiver]:
     """Every waiver of the spec."""
-    mesh = spec.source["mesh"]
-    for index, waiver in enumerate(spec.written.mesh.waive or ()):
-        yield "", waiver, mesh["waive"].at(index)
-    for name, service in (spec.written.services or {}).items():
-        for index, waiver in enumerate(service.waive or ()):
-            yield name, waiver, spec.source["services"][name]["waive"].at(index)
+    written = spec.written
+    yield from _of("", written.mesh.waive, spec.source["mesh"])
+    for name, service in (written.services or {}).items():
+        yield from _of_routed(name, service, spec.source["services"][name])
+    for name, gateway in (written.gateways or {}).items():
+        yield from _of_routed(name, gateway, spec.source["gateways"][name])
+    for name, external in (written.externals or {}).items():
+        yield from _of(name, external.waive, spec.source["externals"][name])
+
+
+def _of(owner: str, written: list[WaiverSpec] | None, source: Source) -> Iterator[Waiver]:
+    for index, waiver in enumerate(written or ()):
+        yield owner, waiver, source["waive"].at(index)
+
+
+def _of_routed(name: str, written: ServiceSpec | GatewaySpec, source: Source) -> Iterator[Waiver]:
+    yield from _of(name, written.waive, source)
+    for index, route in enumerate(written.routes or ()):
+        yield from _of(f"{name}/{route.name}", route.waive, source["routes"][index])
 
 
 def waive(findings: Iterable[Finding], spec: Spec, errors: Collection[str] = ()) -> tuple[Finding, ...]:
@@ -49,7 +64,7 @@ def waive(findings: Iterable[Finding], spec: Spec, errors: Collection[str] = ())
 
 
 def _waived(found: Finding, by_place: dict[tuple[str, str], WaiverSpec], owners: Owners) -> Finding:
-    for owner in (owners.of(found.at), ""):
+    for owner in owners.around(found.at):
         waiver = by_place.get((owner, found.slug))
         if waiver is not None:
             reason = f"{waiver.reason} ({waiver.owner}, until {waiver.until})"
@@ -68,9 +83,12 @@ def expired(spec: Spec, today: date) -> Iterator[Finding]:
 def idle(spec: Spec, today: date, findings: Collection[Finding], known: Collection[str]) -> Iterator[Finding]:
     """Waivers that waive nothing, or for too long. ``known`` are all slugs that a finding can have."""
     owners = Owners(spec.source)
-    own = {(owner, waiver.finding) for owner, waiver, _ in waivers(spec) if owner}
-    waived = {(owners.of(each.at), each.slug) for each in findings if each.waived}
-    used = {each if each in own else ("", each[1]) for each in waived}
+    own = {(owner, waiver.finding) for owner, waiver, _ in waivers(spec)}
+    used = {
+        next(((owner, each.slug) for owner in owners.around(each.at) if (owner, each.slug) in own), None)
+        for each in findings
+        if each.waived
+    }
     for owner, waiver, at in waivers(spec):
         slug = waiver.finding
         if slug not in known:
@@ -86,28 +104,46 @@ def idle(spec: Spec, today: date, findings: Collection[Finding], known: Collecti
 
 
 class Owners:
-    """Which service, external or gateway a place in the files belongs to; they share one namespace."""
+    """What a place in the files belongs to: a service, external or gateway, and a route of it."""
 
     def __init__(self, source: Source) -> None:
         self._starts: dict[str, list[tuple[int, int, str]]] = {}
-        for section, name in _blocks(source):
-            for at in (source[section] if name else source).places(name or section):
-                self._starts.setdefault(at.file, []).append((at.line, at.column, name))
+        for container, key, owner in _blocks(source):
+            for at in container.places(key):
+                self._starts.setdefault(at.file, []).append((at.line, at.column, owner))
         for starts in self._starts.values():
             starts.sort()
 
     def of(self, at: Position | None) -> str:
-        """The name of the block that holds ``at``; empty where none does."""
-        if at is None:
-            return ""
-        starts = self._starts.get(at.file, [])
-        index = bisect_right(starts, (at.line, at.column, "\uffff"))
-        return starts[index - 1][2] if index else ""
+        """The service, external or gateway whose block holds ``at``; empty where none does."""
+        return self.around(at)[-2:][0]
+
+    def around(self, at: Position | None) -> tuple[str, ...]:
+        """The blocks that hold ``at``, the innermost first; the last one is the mesh, without a name."""
+        starts = self._starts.get(at.file, []) if at is not None else []
+        index = bisect_right(starts, (at.line, at.column, "\uffff")) if at is not None else 0
+        owner = starts[index - 1][2] if index else ""
+        name = owner.partition("/")[0]
+        return tuple(dict.fromkeys((owner, name, "")))
 
 
-def _blocks(source: Source) -> Iterator[tuple[str, str]]:
+def _blocks(source: Source) -> Iterator[tuple[Source, str | int, str]]:
+    """Where each part of the spec begins that has another owner than what stands before it."""
     for section in source.node if isinstance(source.node, dict) else ():
-        yield section, ""
+        yield source, section, ""
         names = source[section].node
         if section in ("services", "externals", "gateways") and isinstance(names, dict):
-            yield from ((section, name) for name in names)
+            for name in names:
+                yield source[section], name, name
+                yield from _routes(source[section][name], name)
+
+
+def _routes(source: Source, owner: str) -> Iterator[tuple[Source, str | int, str]]:
+    routes = source["routes"].node
+    if not isinstance(routes, list):
+        return
+    for key in source.node:
+        yield source, key, owner
+    for index, route in enumerate(routes):
+        if isinstance(route, dict):
+            yield source["routes"], index, f"{owner}/{route.get('name')}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, TRUST_BUNDLE, Artifact
-from meshctl.ir import Sidecar
+from meshctl.ir import Sidecar, SocketAddress
 from meshctl.targets import target
 from meshctl.targets.base import Commands
 
@@ -26,10 +26,9 @@ def bundle(sidecar: Sidecar) -> Iterator[Artifact]:
 
 def _readme(sidecar: Sidecar, commands: Commands) -> str:
     proxy = sidecar.proxy
-    inbound = f"other sidecars   {sidecar.inbound.bind} (mutual TLS)\n" if sidecar.inbound else ""
-    application = f"application      {sidecar.inbound.application}\n" if sidecar.inbound else ""
+    addresses = "".join(f"{what:16} {where}\n" for what, where in _addresses(sidecar))
     return f"""\
-{sidecar.service} of the mesh {sidecar.mesh}: sidecar for {proxy}
+{sidecar.service} of the mesh {sidecar.mesh}: {"gateway" if sidecar.is_gateway else "sidecar"} for {proxy}
 Made by meshctl; changes are lost at the next build.
 
 Needs            {", ".join(commands.packages)}
@@ -39,7 +38,32 @@ Reload           {commands.reload}
 Certificates     {CERTIFICATE}, {PRIVATE_KEY} (mode 0600), {TRUST_BUNDLE}
                  made by `meshctl build --ca DIR` or `meshctl certs issue`; never commit them
 
-own application  {sidecar.outbound.bind} (plain HTTP, Host says whom)
-{inbound}{application}admin            {sidecar.admin.bind} (GET /ready, GET /build)
-build            {sidecar.build}
+{addresses}build            {sidecar.build}
 """
+
+
+def _addresses(sidecar: Sidecar) -> Iterator[tuple[str, str]]:
+    """Everything that listens, and what it is for."""
+    outbound, inbound, health = sidecar.outbound, sidecar.inbound, sidecar.health
+    if sidecar.is_gateway:
+        kind = "TLS" if outbound.tls else "plain HTTP"
+        yield "clients", f"{_listed(outbound.binds)} ({kind})"
+        if outbound.tls:
+            yield "their certificate", f"{outbound.tls.certificate}, {outbound.tls.key}"
+    else:
+        yield "own application", f"{_listed(outbound.binds)} (plain HTTP, Host says whom)"
+    for local in sidecar.locals:
+        yield "", f"{_listed(local.binds)} (plain HTTP, {local.virtual_hosts[0].service} whatever the Host)"
+    for stream in sidecar.tcp:
+        yield "", f"{_listed(stream.binds)} (TCP, {stream.service})"
+    if inbound is not None:
+        yield "other sidecars", f"{_listed(inbound.binds)} (mutual TLS)"
+        yield "application", f"{inbound.application}"
+    if health is not None:
+        path = f"GET {health.path}, " if health.path else ""
+        yield "health", f"{_listed(health.binds)} ({path}GET /ready)"
+    yield "admin", f"{sidecar.admin.bind} (GET /ready, GET /build)"
+
+
+def _listed(binds: Iterable[SocketAddress]) -> str:
+    return ", ".join(map(str, binds))

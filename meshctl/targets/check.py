@@ -45,7 +45,14 @@ def _parts(sidecar: Sidecar) -> tuple[object, ...]:
     """What may hold features, in pieces that sidecars share, so that each is walked once."""
     listeners = (sidecar.outbound, *sidecar.locals)
     outbound = (*(host for each in listeners for host in each.virtual_hosts), *sidecar.clusters)
-    rest = (sidecar.inbound, sidecar.outbound.tls, sidecar.tls, sidecar.access_log, sidecar.health)
+    rest = (
+        sidecar.inbound,
+        sidecar.outbound.tls,
+        sidecar.outbound.egress,
+        sidecar.tls,
+        sidecar.access_log,
+        sidecar.health,
+    )
     return (*outbound, *sidecar.tcp, *rest, *sidecar.asks)
 
 
