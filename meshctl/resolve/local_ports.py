@@ -31,7 +31,7 @@ def http(spec: Spec, callees: Callees, caller: str, placement: Placement) -> Ite
         use = (ir.FeatureUse(ir.Feature.LOCAL_PORT, at),) if at is not None else ()
         yield ir.OutboundListener(
             binds=binds,
-            domain="",
+            domain=spec.written.mesh.domain,
             virtual_hosts=(
                 ir.VirtualHost(
                     callee, (ANY_HOST,), tuple(_routes(spec, callee, seen)), asks=(*seen.asks, *use)
