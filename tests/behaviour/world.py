@@ -215,22 +215,21 @@ def _applications(world: World, table, spec) -> Iterator[Application]:
             where = ir.SocketAddress(address, written.get("port", APPLICATION_PORT))
             protocol = ir.Protocol.TCP if written.get("protocol") == "tcp" else ir.Protocol.HTTP
             yield Application(where, service, instance, protocol)
-    for each in located(table.outside, world.places):
-        address = _behind_tls(world) if each.get("tls") else each["address"]
-        protocol = ir.Protocol(each.get("protocol", "http"))
-        yield Application(ir.SocketAddress(address, each["port"]), each["name"], "1", protocol)
+    for number, each in enumerate(located(table.outside, world.places)):
+        where = ir.SocketAddress(each["address"], each["port"])
+        plain = _behind_tls(world, number) if each.get("tls") else where
+        yield Application(plain, each["name"], "1", ir.Protocol(each.get("protocol", "http")))
 
 
-def _behind_tls(world: World) -> str:
-    return f"{world.places[WRITTEN_NETWORK]}{BEHIND_TLS}"
+def _behind_tls(world: World, number: int) -> ir.SocketAddress:
+    return ir.SocketAddress(f"{world.places[WRITTEN_NETWORK]}{BEHIND_TLS}", APPLICATION_PORT + number)
 
 
 def _start_outside(world: World, table, stack: contextlib.ExitStack) -> None:
     ca = world.folder(world.mesh.sidecars[0])
-    for each in located(table.outside, world.places):
+    for number, each in enumerate(located(table.outside, world.places)):
         if each.get("tls"):
-            where = ir.SocketAddress(each["address"], each["port"])
-            behind = ir.SocketAddress(_behind_tls(world), each["port"])
+            where, behind = ir.SocketAddress(each["address"], each["port"]), _behind_tls(world, number)
             stack.enter_context(tls_server(where, behind, each["tls"], world.files, ca))
     if table.names:
         where = ir.SocketAddress(f"{world.places[WRITTEN_NETWORK]}{RESOLVER}", RESOLVER_PORT)
