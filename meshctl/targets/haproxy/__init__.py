@@ -1,4 +1,4 @@
-"""The HAProxy target: HAProxy 2.6, as in Debian 12, without Lua."""
+"""The HAProxy target: HAProxy 2.6, as in Debian 12."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ COMMANDS = Commands(
 
 
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
-    """``haproxy.cfg`` and ``run``."""
+    """``haproxy.cfg`` and ``run``, and where retries pause the Lua that does it."""
     # Imported here: who only validates needs the tables above, not the emitter.
     from meshctl.targets.haproxy.assemble import assemble
-    from meshctl.targets.haproxy.process import RUN
-    from meshctl.targets.haproxy.render import render
+    from meshctl.targets.haproxy.process import run
+    from meshctl.targets.haproxy.render import pauses, render
 
+    configuration = assemble(sidecar)
     return (
-        Artifact("haproxy/haproxy.cfg", render(assemble(sidecar))),
-        Artifact("haproxy/run", RUN, executable=True),
+        Artifact("haproxy/haproxy.cfg", render(configuration)),
+        Artifact("haproxy/run", run(sidecar), executable=True),
+        *((Artifact("haproxy/pauses.lua", pauses()),) if configuration.pauses else ()),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import assert_never
 
 from meshctl import ir
 from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
@@ -26,21 +27,11 @@ def access_log(sidecar: ir.Sidecar, direction: Direction) -> AccessLog | None:
     if not sidecar.access_log.enabled:
         return None
     text = quoting.format_string
-    outbound = direction is Direction.OUTBOUND
-    known = {
-        "mesh": text(sidecar.mesh),
-        "service": text(sidecar.service),
-        "direction": text(direction),
-        "status": "%ST",
-        "duration_ms": "%Ta",
-        "bytes_out": "%B",
-        "flags": '"%ts"',
-        "audit": '""',
-        "build": text(sidecar.build),
-    }
+    known = _known(sidecar, direction) | {"status": "%ST", "duration_ms": "%Ta"}
     request = {
         "time": _variable("txn.time"),
-        "caller": text(sidecar.service) if outbound else _variable("sess.caller"),
+        "caller": _caller(sidecar, direction),
+        "audit": _audit(sidecar, direction, "txn.audit"),
         **{field: _variable(f"txn.{field}") for field in ("method", "host", "path", "route", "upstream")},
         "bytes_in": "%[var(txn.bytes_in,0)]",
         "tries": "%[var(txn.tries,0)]",
@@ -48,12 +39,57 @@ def access_log(sidecar: ir.Sidecar, direction: Direction) -> AccessLog | None:
     # A handshake that failed or bytes that were no request: there are no variables to speak of.
     failure = {
         "time": f'"{_NOW}"',
-        "caller": text(sidecar.service if outbound else ""),
+        "caller": text(sidecar.service if direction is Direction.OUTBOUND else ""),
+        "audit": text(""),
         **dict.fromkeys(("method", "host", "path", "route", "upstream"), text("")),
         "bytes_in": "0",
         "tries": "0",
     }
     return AccessLog(_format({**known, **request}), _format({**known, **failure}))
+
+
+def stream_log(sidecar: ir.Sidecar, direction: Direction) -> Token | None:
+    """The line of a connection that carries no requests, written at its end."""
+    if not sidecar.access_log.enabled:
+        return None
+    text = quoting.format_string
+    known = _known(sidecar, direction) | {"status": "0", "duration_ms": "%Tt", "bytes_in": "%U"}
+    stream = {
+        "time": f'"{_NOW}"',
+        "caller": _caller(sidecar, direction),
+        "audit": _audit(sidecar, direction, "sess.audit"),
+        **dict.fromkeys(("method", "host", "path", "route"), text("")),
+        "upstream": '"%si:%sp"',
+        "tries": "1",
+    }
+    return _format({**known, **stream})
+
+
+def _known(sidecar: ir.Sidecar, direction: Direction) -> dict[str, str]:
+    text = quoting.format_string
+    return {
+        "mesh": text(sidecar.mesh),
+        "service": text(sidecar.service),
+        "direction": text(direction),
+        "bytes_out": "%B",
+        "flags": '"%ts"',
+        "build": text(sidecar.build),
+    }
+
+
+def _caller(sidecar: ir.Sidecar, direction: Direction) -> str:
+    match direction:
+        case Direction.OUTBOUND:
+            return quoting.format_string(sidecar.service)
+        case Direction.INBOUND:
+            return _variable("sess.caller")
+        case _:
+            assert_never(direction)
+
+
+def _audit(sidecar: ir.Sidecar, direction: Direction, variable: str) -> str:
+    inbound = sidecar.inbound if direction is Direction.INBOUND else None
+    return _variable(variable) if inbound and inbound.authorization.audit else quoting.format_string("")
 
 
 def _format(values: Mapping[str, str]) -> Token:

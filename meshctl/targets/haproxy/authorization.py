@@ -1,19 +1,52 @@
-"""Who is let in: callers by their whole subject."""
+"""Who is let in: callers by their whole subject, and what they may ask for."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from meshctl import ir
-from meshctl.targets.haproxy import quoting
+from meshctl.targets.haproxy import matching, quoting
+from meshctl.targets.haproxy.model import Access, AccessRule, Criterion
 from meshctl.targets.haproxy.quoting import Token
 
 
-def callers(authorization: ir.Authorization) -> tuple[Token, ...]:
-    """Lines of subjects that may call. None: nobody may."""
-    return quoting.word_lists(
-        tuple(each.distinguished_name for rule in authorization.rules for each in rule.principals)
+def access(authorization: ir.Authorization) -> Access:
+    """The rules in the order of asking; the first that holds decides. None: everybody is refused."""
+    plain = not authorization.exempt and not authorization.deny and not authorization.audit
+    if plain and all(_names_callers_only(rule) for rule in authorization.rules):
+        callers = tuple(each.distinguished_name for rule in authorization.rules for each in rule.principals)
+        return Access(quoting.word_lists(callers), rules=None, audit=False)
+    rules = (
+        *_rules("exempt", Token("allowed"), authorization.exempt),
+        *_rules("deny", Token("denied"), authorization.deny),
+        *_rules("allow", Token("allowed"), authorization.rules),
     )
+    return Access((), rules, authorization.audit)
 
 
 def identity_prefix(identity: ir.WorkloadIdentity) -> Token:
     """What stands before a caller's name in the identity header."""
     return quoting.literal_format(f"spiffe://{identity.trust_domain}/")
+
+
+def _names_callers_only(rule: ir.AuthorizationRule) -> bool:
+    return not (rule.anyone or rule.methods or rule.paths or rule.headers)
+
+
+def _rules(kind: str, verdict: Token, rules: tuple[ir.AuthorizationRule, ...]) -> Iterator[AccessRule]:
+    for number, rule in enumerate(rules, start=1):
+        # A rule that names nobody holds for nobody.
+        if rule.anyone or rule.principals:
+            criteria = tuple(_criteria(f"{kind}{number}", rule, strictly=verdict == "denied"))
+            names = tuple(dict.fromkeys(each.name for each in criteria))
+            yield AccessRule(verdict, criteria, names)
+
+
+def _criteria(prefix: str, rule: ir.AuthorizationRule, *, strictly: bool) -> Iterator[Criterion]:
+    if not rule.anyone:
+        subjects = quoting.word_lists(tuple(each.distinguished_name for each in rule.principals))
+        yield Criterion(quoting.name(f"{prefix}.caller"), Token("var(sess.subject) -m str"), subjects)
+    yield from matching.methods(f"{prefix}.method", rule.methods)
+    if not any(path.takes_everything for path in rule.paths):
+        yield from matching.paths(f"{prefix}.path", rule.paths, strictly=strictly)
+    yield from matching.headers(prefix, rule.headers, strictly=strictly)

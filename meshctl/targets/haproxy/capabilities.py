@@ -46,6 +46,16 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         "once the response has begun the time starts anew with every piece of it, so that a body that "
         "keeps coming slowly is not cut"
     ),
+    Feature.PER_TRY_TIMEOUT: Emulated(
+        "a try that cannot connect in this time counts as connect-failure and ends as 503; once its answer has "
+        "begun the time starts anew with every piece of it"
+    ),
+    Feature.BODY_TIMEOUT: Emulated(
+        "an application that takes nothing of a big answer for so long loses the rest of it"
+    ),
+    Feature.STREAMING: Emulated(
+        "a request with a body is not tried again once HAProxy has begun to send it, but for connections that fail"
+    ),
     Feature.CONNECT_TIMEOUT: Emulated(
         "on a route without a timeout of its own, a connection that times out is answered 503 only to the "
         "first request on an application's connection; later ones see that connection closed"
@@ -54,11 +64,27 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.RETRY_CONNECT_FAILURE: _HELD,
     Feature.RETRY_REFUSED_STREAM: Native(),
     Feature.RETRY_GATEWAY_ERROR: _HELD,
+    Feature.RETRY_RESET: _HELD,
+    Feature.RETRY_SERVER_ERROR: Emulated(f"answers 505 to 599 are not tried again; {_HELD.how}"),
+    Feature.RETRY_STATUS: _HELD,
+    Feature.RETRY_PER_TRY_TIMEOUT: _HELD,
+    Feature.RETRY_NON_IDEMPOTENT: Native(),
+    Feature.IDEMPOTENT_METHODS: Native(),
+    Feature.RETRY_BACKOFF: Native(),
+    Feature.RETRY_BUDGET: Native(),
     Feature.ROUND_ROBIN: Native(),
     Feature.MAX_CONNECTIONS: Emulated("connections that are kept without a request do not count"),
     Feature.MAX_REQUESTS: Native(),
     Feature.MTLS_STRICT: Native(),
     Feature.AUTHORIZATION_DECLARED: Native(),
+    Feature.CIPHER_SUITES: Native(),
+    Feature.AUTHORIZATION_EXPLICIT: Native(),
+    Feature.AUTHORIZATION_OPEN: Native(),
+    Feature.AUTHORIZATION_RULES: Native(),
+    Feature.AUTHORIZATION_AUDIT: Native(),
+    Feature.HEALTH_PATH: Native(),
+    Feature.TCP: Native(),
+    Feature.LOCAL_PORT: Native(),
     Feature.IDENTITY_HEADER: Emulated(
         "what stands in the trailers of a chunked request goes on to the application, also under the name "
         "x-mesh-identity: only the header says who calls"

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from meshctl import ir
-from meshctl.targets.haproxy import quoting
+from meshctl.targets.haproxy import egress, quoting
 from meshctl.targets.haproxy.load_balancing import HEAVIEST
 from meshctl.targets.haproxy.quoting import Token
 
 
 def servers(cluster: ir.Cluster, attempts: int) -> tuple[Token, ...]:
-    """The arguments of a ``server`` line for each endpoint.
+    """A line for each endpoint, or for as many as a name may have.
 
     HAProxy waits a second before it connects again to the only server there is. Twice in the list,
     the first time with nearly all the weight, a single endpoint is tried again at once.
     """
-    if len(cluster.endpoints) == 1 and attempts:
-        address = quoting.address(cluster.endpoints[0].socket)
-        return (Token(f"e1 {address} weight {HEAVIEST}"), Token(f"e1.again {address} weight 1"))
+    if cluster.dns:
+        return egress.servers(cluster.dns)
+    sockets = [quoting.address(endpoint.socket) for endpoint in cluster.endpoints]
+    return lines(sockets, [endpoint.weight for endpoint in cluster.endpoints], attempts)
+
+
+def lines(addresses: Sequence[Token], weights: Sequence[int], attempts: int) -> tuple[Token, ...]:
+    """The ``server`` lines of these addresses."""
+    if len(addresses) == 1 and attempts:
+        address = addresses[0]
+        return (Token(f"server e1 {address} weight {HEAVIEST}"), Token(f"server e1.again {address} weight 1"))
     return tuple(
-        Token(f"e{number} {quoting.address(endpoint.socket)} weight {endpoint.weight}")
-        for number, endpoint in enumerate(cluster.endpoints, start=1)
+        Token(f"server e{number} {address} weight {weight}")
+        for number, (address, weight) in enumerate(zip(addresses, weights, strict=True), start=1)
     )

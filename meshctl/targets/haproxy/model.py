@@ -70,6 +70,7 @@ class Tls:
 
     minimum: Token
     maximum: Token
+    ciphers: Token | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,40 +82,110 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """How a section is reached that another one leads to; ``client_timeout`` bounds an upload's silence."""
+
+    bind: Token
+    client_timeout: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A section that keeps a time and leads to the next one. With ``deadline`` it waits for the body first."""
+
+    heading: Token
+    entry: Entry | None
+    deadline: bool
+    timeout: Token
+    leads_to: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A condition under which a try may be made again, and the status if it is not."""
+
+    condition: Token
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Before the try of this number, at most so many milliseconds."""
+
+    number: int
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Retries of ``key`` under way, at most this share of all its requests."""
+
+    key: Token
+    numerator: int
+    denominator: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The sections before the endpoints where tries are counted: what is in common and each one's own."""
+
+    attempts: tuple[Attempt, ...]
+    idempotent: tuple[Token, ...] | None
+    outcomes: tuple[Outcome, ...]
+    statuses: tuple[int, ...]
+    pauses: tuple[Pause, ...]
+    budget: Budget | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One endpoint."""
+
+    name: Token
+    bind: Token
+    servers: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tries:
     """The section that balances and tries again. ``causes`` empty: nothing but ``attempts`` 0."""
 
+    heading: Token
+    entry: Entry | None
     attempts: int
     causes: Token
     connect_timeout: Token
     response_timeout: Token
-    idle_timeout: Token
-    pool_timeout: Token
     algorithm: Token
-    server_name: Token
-    server_name_sample: Token
     servers: tuple[Token, ...]
     holds_body: bool
-    marks_answers: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """The section before it, where the time of all tries together is kept."""
-
-    timeout: Token
-    hop: Token
+    counted: Counted | None
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One cluster under one policy."""
+    """One cluster under one policy: sections that lead from one to the next, the first named ``name``."""
 
     name: Token
-    inner_name: Token
+    in_mesh: bool
     limit: Limit
+    hops: tuple[Hop, ...]
     tries: Tries
-    deadline: Deadline | None
+    preparations: tuple[Token, ...]
+    transport: Token
+    idle_timeout: Token
+    pool_timeout: Token
+    marks_answers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resolvers:
+    """Where names are looked up; ``hold``: how long an answer stays while there is no good one."""
+
+    name: Token
+    nameservers: tuple[Token, ...]
+    refresh: Token
+    hold: Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,19 +212,54 @@ class Outbound:
 
 
 @dataclass(frozen=True, slots=True)
-class Inbound:
-    """The listener of other sidecars. No caller: everybody is refused."""
+class TcpListener:
+    """A local port whose connections all go to one callee, and the backend of the same name."""
 
-    bind: Token
+    name: Token
+    binds: tuple[Token, ...]
+    access_log: Token | None
+    limit: Limit
+    connect_timeout: Token
+    idle_timeout: Token
+    algorithm: Token
+    transport: Token
+    servers: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRule:
+    """``verdict`` for requests for which all of ``names`` hold."""
+
+    verdict: Token
+    criteria: tuple[Criterion, ...]
+    names: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Lists of callers when that is all, else rules. Whom nothing allows is refused, or with ``audit`` marked."""
+
+    callers: tuple[Token, ...]
+    rules: tuple[AccessRule, ...] | None
+    audit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """The listener of other sidecars. With ``streams`` for connections and not for requests."""
+
+    binds: tuple[Token, ...]
+    streams: bool
     application: Token
     upstream: Token
     subject: Token
-    callers: tuple[Token, ...]
+    access: Access
     identity_prefix: Token
     connect_timeout: Token
     idle_timeout: Token
     pool_timeout: Token
     access_log: AccessLog | None
+    stream_log: Token | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,4 +282,8 @@ class Configuration:
     unanswered: Token
     listeners: tuple[Outbound, ...]
     backends: tuple[Backend, ...]
+    streams: tuple[TcpListener, ...]
+    resolvers: tuple[Resolvers, ...]
+    counts: bool
+    pauses: bool
     inbound: Inbound | None

@@ -11,18 +11,29 @@ from meshctl.targets.haproxy.quoting import Token
 
 
 def tls(context: ir.TlsContext) -> Tls:
-    """The versions; files have fixed places and stand in the template."""
-    return Tls(_version(context.minimum_version), _version(context.maximum_version))
+    """Versions and ciphers; files have fixed places and stand in the template."""
+    suites = context.cipher_suites
+    return Tls(
+        version(context.minimum_version),
+        version(context.maximum_version),
+        quoting.word(":".join(suites)) if suites else None,
+    )
 
 
-def server_name(cluster: ir.Cluster) -> Token:
-    """What is sent as SNI and verified in the certificate of whoever answers."""
-    return quoting.word(cluster.workload.dns_name)
-
-
-def server_name_sample(cluster: ir.Cluster) -> Token:
-    """The same as a sample, which is what ``sni`` takes."""
-    return quoting.string(cluster.workload.dns_name)
+def transport(cluster: ir.Cluster, context: ir.TlsContext) -> Token:
+    """What a server line says of the hop: both certificates, and the name that is sent and verified."""
+    name = cluster.workload.dns_name
+    both = tls(context)
+    return quoting.statement(
+        Token("ssl crt ../tls/cert.pem ca-file ../tls/ca.pem verify required verifyhost"),
+        quoting.word(name),
+        Token("sni"),
+        quoting.string(name),
+        *((Token("alpn http/1.1"),) if cluster.protocol is ir.Protocol.HTTP else ()),
+        Token(f"ssl-min-ver {both.minimum} ssl-max-ver {both.maximum}"),
+        *((Token(f"ciphers {both.ciphers}"),) if both.ciphers else ()),
+        Token("no-ssl-reuse no-tls-tickets"),
+    )
 
 
 def subject(identity: ir.WorkloadIdentity) -> Token:
@@ -33,7 +44,8 @@ def subject(identity: ir.WorkloadIdentity) -> Token:
     return quoting.regex(f"^CN=[A-Za-z0-9._-]+,O={quoting.literal_regex(identity.trust_domain)}$")
 
 
-def _version(version: ir.TlsVersion) -> Token:
+def version(version: ir.TlsVersion) -> Token:
+    """HAProxy's word."""
     match version:
         case ir.TlsVersion.V1_2:
             return Token("TLSv1.2")

@@ -20,6 +20,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 _ESCAPES = {"\n": "\\n", "\t": "\\t"}
 
+_PATIENCE = "(*LIMIT_MATCH=100000)"
+"""A user's expression gives up after some milliseconds; PCRE's own limit is seconds in which all requests wait."""
+
 LONGEST = timedelta(days=24)
 """HAProxy counts milliseconds in 31 bits; anything over 24 days is an overflow to it."""
 
@@ -124,12 +127,12 @@ def literal_regex(text: str) -> str:
 
 def whole_regex(expression: str) -> Token:
     """The user's expression, for the whole of a text."""
-    return word(f"^(?:{expression})$")
+    return word(f"{_PATIENCE}^(?:{expression})$")
 
 
 def unless_regex(sample: Token, expression: str) -> Token:
     """The sample, but empty where the expression surely does not match the whole of it."""
-    surely_not = _argument(f"^(?!(?:{expression})$).*$")
+    surely_not = _argument(f"{_PATIENCE}^(?!(?:{expression})$).*$")
     return Token(sample + "," + word(f"regsub({surely_not},)"))
 
 

@@ -16,6 +16,11 @@ def render(configuration: Configuration) -> bytes:
     return _template().render(haproxy=configuration).encode()
 
 
+def pauses() -> bytes:
+    """``pauses.lua``: HAProxy itself has no way to wait."""
+    return (folder("templates") / "haproxy" / "pauses.lua").read_bytes()
+
+
 @cache
 def _template() -> Template:
     environment = Environment(

@@ -6,7 +6,9 @@ route has for it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import accumulate
 
 from meshctl import ir
@@ -24,8 +26,13 @@ class Policy:
 
     timeout: ir.Timeout
     written: bool
+    per_try_timeout: timedelta
+    body_timeout: timedelta
+    streaming: bool
     attempts: int
     causes: tuple[str, ...]
+    needs_an_answer: bool
+    counted: ir.RetryPolicy | None
     marks_answers: bool
 
 
@@ -41,7 +48,13 @@ class Backends:
         return names.setdefault(policy, quoting.name(f"{cluster}:{len(names) + 1}"))
 
 
-def target(number: int, route: ir.Route, listener: ir.OutboundListener, backends: Backends) -> RouteTarget:
+def target(
+    number: int,
+    route: ir.Route,
+    listener: ir.OutboundListener,
+    in_mesh: Callable[[str], bool],
+    backends: Backends,
+) -> RouteTarget:
     """The shares of one route, as bounds of a number that is drawn once for all tries."""
     bounds = list(accumulate(backend.weight for backend in route.backends))
     single = len(route.backends) <= 1
@@ -50,25 +63,33 @@ def target(number: int, route: ir.Route, listener: ir.OutboundListener, backends
         route=quoting.string(route.name),
         range=None if single else bounds[-1],
         shares=tuple(
-            share
+            Share(backends.name(backend.cluster, policy), None if single else bound, methods)
             for backend, bound in zip(route.backends, bounds, strict=True)
-            for share in _shares(backend.cluster, None if single else bound, route, backends)
+            for methods, policy in _policies(route, in_mesh=in_mesh(backend.cluster))
         ),
         actions=filters.actions(route, listener),
     )
 
 
-def _shares(cluster: str, below: int | None, route: ir.Route, backends: Backends) -> list[Share]:
-    shares = []
+def _policies(route: ir.Route, *, in_mesh: bool) -> Iterator[tuple[Token | None, Policy]]:
+    """For some methods, and for all others."""
     if retries.needs_method_split(route.retries):
         methods = quoting.words(route.retries.idempotent_methods)
-        name = backends.name(cluster, _policy(route, idempotent=True))
-        shares.append(Share(name, below, methods))
-    name = backends.name(cluster, _policy(route, idempotent=False))
-    return [*shares, Share(name, below, None)]
+        yield methods, _policy(route, in_mesh=in_mesh, idempotent=True)
+    yield None, _policy(route, in_mesh=in_mesh, idempotent=False)
 
 
-def _policy(route: ir.Route, *, idempotent: bool) -> Policy:
-    causes = retries.causes(route.retries, idempotent=idempotent)
-    attempts = route.retries.attempts if causes else 0
-    return Policy(route.timeout, route.timeout.written, attempts, causes, filters.changes_answers(route))
+def _policy(route: ir.Route, *, in_mesh: bool, idempotent: bool) -> Policy:
+    causes = retries.causes(route.retries, in_mesh=in_mesh, idempotent=idempotent)
+    return Policy(
+        timeout=route.timeout,
+        written=route.timeout.written,
+        per_try_timeout=route.retries.per_try_timeout.duration,
+        body_timeout=route.body_timeout.duration,
+        streaming=route.streaming,
+        attempts=route.retries.attempts if causes else 0,
+        causes=causes,
+        needs_an_answer=retries.needs_an_answer(route.retries),
+        counted=route.retries if retries.needs_counting(route.retries) else None,
+        marks_answers=filters.changes_answers(route),
+    )

@@ -1,26 +1,59 @@
-"""How long a request may take."""
+"""How long a request may take, and the sections that this takes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from meshctl import ir
 from meshctl.targets.haproxy import quoting
 from meshctl.targets.haproxy.quoting import Token
+from meshctl.targets.haproxy.splitting import Policy
 
 
-def needs_deadline(timeout: ir.Timeout) -> bool:
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A section before the tries. ``timeout`` for what comes back, ``silence`` for what it sends on."""
+
+    name: str
+    timeout: Token | None = None
+    silence: Token | None = None
+    holds_body: bool = False
+
+
+def layers(policy: Policy) -> tuple[Layer, ...]:
+    """The sections before the one that tries, the first that a request meets first."""
+    found = []
+    if policy.body_timeout:
+        # The next section's timer for its client is the only one that looks at an upload's pieces.
+        found.append(Layer("upload", silence=quoting.duration(policy.body_timeout)))
+    if _needs_deadline(policy):
+        found.append(
+            Layer("deadline", quoting.duration(policy.timeout.duration), holds_body=not policy.streaming)
+        )
+    return tuple(found)
+
+
+def _needs_deadline(policy: Policy) -> bool:
     """Whether the time must be kept by a section of its own.
 
     HAProxy's only timer for a response, ``timeout server``, starts anew with every try and does not
-    count connecting. That is near enough for our default and not for what a user wrote.
+    count connecting. That is near enough for our default and not for what a user wrote, nor where one try
+    has a time of its own, pauses, or ends in a silence that a section before it has to turn into an answer.
     """
-    return timeout.written and bool(timeout.duration)
+    asked = policy.written or policy.per_try_timeout or policy.counted or policy.needs_an_answer
+    return bool(asked and policy.timeout.duration)
 
 
-def response_timeout(timeout: ir.Timeout, cluster: ir.Cluster) -> Token:
+def response_timeout(policy: Policy, cluster: ir.Cluster) -> Token:
     """Silence of a callee that ends a try; switched off, what is left is the idle timeout."""
-    return quoting.duration(timeout.duration or cluster.idle_timeout)
+    return quoting.duration(policy.per_try_timeout or policy.timeout.duration or cluster.idle_timeout)
+
+
+def connect_timeout(policy: Policy, cluster: ir.Cluster) -> Token:
+    """Connecting is part of a try."""
+    bounds = (cluster.connect_timeout, policy.per_try_timeout or cluster.connect_timeout)
+    return quoting.duration(min(bounds))
 
 
 def pool_timeout(idle_timeout: timedelta) -> Token:
