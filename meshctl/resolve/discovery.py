@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from meshctl import ir
 from meshctl.catalogue import finding
@@ -82,8 +82,18 @@ def cluster(
             *pending.of_cluster(layers),
             *pending.of_discovery(service, source),
             *_asked_weights(service, source),
+            *asked_ipv6([each.address for each in service.endpoints or ()], source),
         ),
     )
+
+
+def asked_ipv6(addresses: Sequence[str], source: Source) -> Iterator[ir.FeatureUse]:
+    """Endpoints of a callee with addresses of IPv6; ``source`` is the callee's place."""
+    for index, address in enumerate(addresses):
+        at = source["endpoints"][index].at("address")
+        if ":" in address and at is not None:
+            yield ir.FeatureUse(ir.Feature.IPV6, at)
+            return
 
 
 def _asked_weights(service: ServiceSpec, source: Source) -> Iterator[ir.FeatureUse]:

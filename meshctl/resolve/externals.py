@@ -13,7 +13,8 @@ from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding
 from meshctl.ir.egress import SYSTEM_AUTHORITIES
-from meshctl.resolve import circuit_breaking, hostnames, load_balancing, routing, timeouts
+from meshctl.resolve import circuit_breaking, hostnames, load_balancing, pending, routing, timeouts
+from meshctl.resolve.discovery import asked_ipv6
 from meshctl.resolve.layers import Layers
 from meshctl.resolve.splitting import cluster_name
 from meshctl.spec import Source, Spec
@@ -103,7 +104,11 @@ def cluster(spec: Spec, name: str, part: str, layers: Layers) -> ir.Cluster:
         protocol=protocol(external),
         origin=ir.Origin(_tls(external, source, followed)),
         dns=ir.DnsName(followed, external.port, REFRESH) if looked_up(external) else None,
-        asks=tuple(timeouts.asked(layers)),
+        asks=(
+            *timeouts.asked(layers),
+            *pending.of_cluster(layers),
+            *asked_ipv6([each.address for each in external.endpoints or ()], source),
+        ),
     )
 
 

@@ -29,6 +29,11 @@ def only_call(gateway: GatewaySpec) -> str | None:
     return calls[0] if len(calls) == 1 else None
 
 
+def first_callee(gateway: GatewaySpec, route: RouteSpec) -> str | None:
+    """The callee whose policy holds for a route: that of its first backend."""
+    return next((each.service for each in route.backends or () if each.service), only_call(gateway))
+
+
 def reached(gateway: GatewaySpec) -> set[str]:
     """The services that its routes lead to, and those that it may call."""
     named = {each.service for route in gateway.routes or () for each in route.backends or () if each.service}
@@ -51,7 +56,7 @@ def virtual_hosts(spec: Spec, name: str) -> tuple[ir.VirtualHost, ...]:
 
     def layers_of(route: RouteSpec) -> Layers:
         """The policy of a route is that of its first backend, as the gateway calls it."""
-        callee = next((each.service for each in route.backends or () if each.service), only_call(gateway))
+        callee = first_callee(gateway, route)
         if callee is None:
             return default_layers(spec)
         if callee not in known:
@@ -76,7 +81,7 @@ def asks(spec: Spec, name: str) -> Iterator[ir.FeatureUse]:
     source = spec.source["gateways"][name]
     if source.here is not None:
         yield ir.FeatureUse(ir.Feature.GATEWAY, source.here)
-    yield from placements.asks(source, (spec.written.gateways or {})[name].endpoints)
+    yield from placements.asks(source, (spec.written.gateways or {})[name])
 
 
 def server_tls(spec: Spec, name: str) -> ir.ServerTls | None:

@@ -22,6 +22,7 @@ from meshctl.spec.service import ListenerSpec, ServiceSpec
 DEFAULT_OUTBOUND_PORT = 15001
 DEFAULT_ADMIN_PORT = 15000
 DEFAULT_HEALTH_PORT = 15021
+LISTENERS = ("inbound", "outbound", "admin", "health")
 LOOPBACK, LOOPBACK_6 = "127.0.0.1", "::1"
 EVERYWHERE, EVERYWHERE_6 = "0.0.0.0", "::"  # noqa: S104 - other hosts must reach some listeners
 
@@ -169,10 +170,17 @@ def is_loopback(address: str) -> bool:
     return address.startswith("127.") or address == LOOPBACK_6
 
 
-def asks(source: Source, endpoints: list[EndpointSpec] | None) -> Iterator[ir.FeatureUse]:
-    """IPv6, at the first endpoint that has such an address."""
-    for index, each in enumerate(endpoints or ()):
-        at = source["endpoints"][index].at("address")
-        if ":" in each.address and at is not None:
+def asks(
+    source: Source, written: ServiceSpec | GatewaySpec, mesh: Source | None = None
+) -> Iterator[ir.FeatureUse]:
+    """IPv6, at the first address of that kind: of an endpoint, or of a listener here or in the ``mesh``."""
+    spots: list[tuple[Source, str]] = [
+        (source["endpoints"][index], "address") for index in range(len(written.endpoints or ()))
+    ]
+    spots += [(source, "bind"), (source, "appAddress")]
+    spots += [(each[key], "address") for each in (source, mesh) if each is not None for key in LISTENERS]
+    for where, key in spots:
+        at = where.at(key)
+        if at is not None and ":" in str(where[key].node or ""):
             yield ir.FeatureUse(ir.Feature.IPV6, at)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 from meshctl import ir
 from meshctl.catalogue import finding
@@ -18,7 +19,7 @@ def resolvers(spec: Spec) -> tuple[ir.SocketAddress, ...]:
 
 def _socket(written: str) -> ir.SocketAddress:
     address, _, port = written.rpartition(":")
-    return ir.SocketAddress(address.strip("[]"), int(port))
+    return ir.SocketAddress(str(ip_address(address.strip("[]"))), int(port))
 
 
 def check(spec: Spec) -> Iterator[Finding]:

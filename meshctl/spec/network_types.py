@@ -12,7 +12,7 @@ from meshctl.spec.types import refuse, text, whole_field
 
 _OCTET = r"(?:0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
-_IPV6 = re.compile(r"[0-9a-f:.]{2,45}")
+_IPV6 = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 _HOST_PATH = re.compile(r"(?:/[A-Za-z0-9._+@-]+)+")
 _LONGEST_HOST_PATH = 255
 
