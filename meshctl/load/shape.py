@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import types
-import typing
-from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position
+from meshctl.load import language, suggestions
 from meshctl.load.requirement import unmet
 from meshctl.load.text import brief
 from meshctl.spec import MeshSpec, Source
@@ -24,6 +21,9 @@ _KIND_WORDS = {
     "list_type": "a list",
     "string_type": "text",
 }
+_FOREIGN = "This file is another program's: keep it out of the spec, whose files begin with `apiVersion: meshctl.dev/v1`."
+_NOTHING = "Write `{}` if there is nothing to say about it."
+_MOST_SUGGESTIONS = 100
 
 
 def shape(source: Source) -> tuple[MeshSpec | None, tuple[Finding, ...]]:
@@ -32,63 +32,100 @@ def shape(source: Source) -> tuple[MeshSpec | None, tuple[Finding, ...]]:
     try:
         written = MeshSpec.model_validate(source.node)
     except ValidationError as error:
-        faults = tuple(_finding(detail, source) for detail in error.errors(include_url=False))
+        faults = _Faults(source).told(error.errors(include_url=False))
         return None, (version, *faults) if version else faults
     return (None, (version,)) if version else (written, ())
 
 
-def _finding(detail: ErrorDetails, source: Source) -> Finding:
-    path = _written(list(detail["loc"]), source)
-    kind = detail["type"]
-    at = source.at(*path)
-    shown = _shown(path)
-    match kind:
-        case "extra_forbidden":
-            return _unknown_key(path, at)
-        case "missing":
-            return finding(
-                "missing-key", source.at(*path[:-1]), f"`{path[-1]}` is missing from {_shown(path[:-1])}"
-            )
-        case "literal_error" if path == ["apiVersion"]:
-            message = (
-                f"{shown} is {_echo(detail['input'])}; this version of meshctl knows {_expected(detail)}"
-            )
-            return finding("unsupported-version", source.value_at("apiVersion"), message)
-        case "empty":
-            return finding("empty-value", at, f"{shown} is written, but has no value")
-        case _:
-            expected = _expected(detail)
-            container = source
-            for key in path[:-1]:
-                container = container[key]
-            place = at if str(detail["loc"][-1]) == "[key]" or not path else container.value_at(path[-1])
-            return _wrong_value(detail, shown, expected, place or at)
+class _Faults:
+    """The walk over pydantic's errors. Only so many are worth a suggestion: each costs some comparisons."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._suggested = 0
+
+    def told(self, details: Sequence[ErrorDetails]) -> tuple[Finding, ...]:
+        """One finding for each error that is not the consequence of another one."""
+        foreign = next((each for each in details if _is_foreign(each)), None)
+        if foreign is not None:
+            return (self._finding(foreign),)
+        renamed = set(_renamed(details))
+        return tuple(self._finding(each) for each in details if each["loc"] not in renamed)
+
+    def _finding(self, detail: ErrorDetails) -> Finding:
+        path = list(detail["loc"])
+        is_key = bool(path) and path[-1] == "[key]"
+        if is_key:
+            path.pop()
+        if path and isinstance(self._part(path[:-1]).node, str):
+            path.pop()  # a text that stands for a mapping, such as `{exact: text}`
+        at, shown = self._source.at(*path), _shown(path)
+        match detail["type"]:
+            case "extra_forbidden":
+                message = f"`{brief(str(path[-1]))}` is not a key of {_shown(path[:-1])}"
+                fix = suggestions.for_key(str(path[-1]), path[:-1]) if self._affordable() else ""
+                return finding("unknown-key", at, message, fix=fix)
+            case "missing":
+                message = f"`{path[-1]}` is missing from {_shown(path[:-1])}"
+                return finding("missing-key", self._source.at(*path[:-1]), message)
+            case "literal_error" if path == ["apiVersion"]:
+                return self._other_version(detail)
+            case "empty":
+                return finding("empty-value", at, f"{shown} is written, but has no value")
+            case _:
+                place = at if is_key or not path else self._part(path[:-1]).value_at(path[-1])
+                return self._wrong_value(detail, path, place or at, is_key=is_key)
+
+    def _part(self, path: Sequence[str | int]) -> Source:
+        part = self._source
+        for key in path:
+            part = part[key]
+        return part
+
+    def _other_version(self, detail: ErrorDetails) -> Finding:
+        known = _expected(detail).strip("'")
+        message = f"`apiVersion` is {_echo(detail['input'])}; this version of meshctl knows `{known}`"
+        fix = _FOREIGN if _is_foreign(detail) else ""
+        return finding("unsupported-version", self._source.value_at("apiVersion"), message, fix=fix)
+
+    def _wrong_value(
+        self, detail: ErrorDetails, path: Sequence[str | int], at: Position | None, *, is_key: bool
+    ) -> Finding:
+        shown, expected = _shown(path), _expected(detail)
+        if detail["input"] is None:
+            message = f"{shown} is written, but has no value; it must be {expected}"
+            may_be_empty = self._affordable() and language.accepts(language.annotation_at(path), {})
+            return finding("empty-value", at, message, fix=_NOTHING if may_be_empty else "")
+        fix = ""
+        if self._affordable():
+            fix = suggestions.for_value(detail["input"], language.annotation_at(path, key=is_key))
+        return finding(
+            "invalid-value", at, f"{shown} must be {expected}, not {_echo(detail['input'])}", fix=fix
+        )
+
+    def _affordable(self) -> bool:
+        self._suggested += 1
+        return self._suggested <= _MOST_SUGGESTIONS
 
 
-def _written(path: list[str | int], source: Source) -> list[str | int]:
-    """The path as far as it was written: without the mark of a key, and without the long form of a scalar."""
-    if path and path[-1] == "[key]":
-        path.pop()
-    cursor = source
-    for number, key in enumerate(path):
-        if isinstance(cursor.node, str):
-            return path[:number]
-        cursor = cursor[key]
-    return path
+def _is_foreign(detail: ErrorDetails) -> bool:
+    """Whether this says that the file was written for another program."""
+    return detail["loc"] == ("apiVersion",) and not str(detail["input"]).startswith("meshctl.dev/")
 
 
-def _wrong_value(detail: ErrorDetails, shown: str, expected: str, at: Position | None) -> Finding:
-    if detail["input"] is None:
-        return finding("empty-value", at, f"{shown} is written, but has no value; it must be {expected}")
-    suggestion = ""
-    if detail["type"] == "literal_error" and isinstance(detail["input"], str):
-        suggestion = _closest(detail["input"], expected.replace("'", "").replace(" or ", ", ").split(", "))
-    return finding(
-        "invalid-value",
-        at,
-        f"{shown} must be {expected}, not {_echo(detail['input'])}",
-        fix=f"Did you mean `{suggestion}`?" if suggestion else "",
-    )
+def _renamed(details: Iterable[ErrorDetails]) -> Iterator[tuple[str | int, ...]]:
+    """What is missing only because it stands there under another name, of which another finding speaks."""
+    missing: dict[tuple[str | int, ...], list[str]] = {}
+    unknown: list[tuple[str | int, ...]] = []
+    for each in details:
+        if each["type"] == "missing":
+            missing.setdefault(each["loc"][:-1], []).append(str(each["loc"][-1]))
+        elif each["type"] == "extra_forbidden" and len(unknown) < _MOST_SUGGESTIONS:
+            unknown.append(each["loc"])
+    for path in unknown:
+        meant = suggestions.meant_key(str(path[-1]), missing.get(path[:-1], ()))
+        if meant:
+            yield *path[:-1], meant
 
 
 def _expected(detail: ErrorDetails) -> str:
@@ -114,48 +151,3 @@ def _shown(path: Iterable[str | int]) -> str:
     for key in path:
         text += f"[{key}]" if isinstance(key, int) else f".{brief(key)}"
     return f"`{text.lstrip('.')}`" if text else "the spec"
-
-
-def _unknown_key(path: list[str | int], at: Position | None) -> Finding:
-    known = sorted(_known_keys(path[:-1]))
-    closest = _closest(str(path[-1]), known)
-    fix = f"Did you mean `{closest}`?" if closest else f"Known here: {', '.join(known)}." if known else ""
-    return finding(
-        "unknown-key", at, f"`{brief(str(path[-1]))}` is not a key of {_shown(path[:-1])}", fix=fix
-    )
-
-
-def _closest(word: str, candidates: Iterable[str]) -> str:
-    by_lower = {candidate.lower(): candidate for candidate in candidates}
-    found = get_close_matches(word.lower().replace("_", "").replace("-", ""), by_lower, n=1, cutoff=0.6)
-    return by_lower[found[0]] if found else ""
-
-
-def _known_keys(path: Iterable[str | int]) -> Iterator[str]:
-    annotation: Any = MeshSpec
-    for key in path:
-        annotation = _below(_bare(annotation), key)
-    model = _bare(annotation)
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        yield from (each.alias or name for name, each in model.model_fields.items())
-
-
-def _below(annotation: Any, key: str | int) -> Any:  # noqa: ANN401 - annotations have no type
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        for name, each in annotation.model_fields.items():
-            if key in (each.alias, name):
-                return each.annotation
-        return None
-    arguments = typing.get_args(annotation)
-    return arguments[-1] if arguments else None
-
-
-def _bare(annotation: Any) -> Any:  # noqa: ANN401
-    while True:
-        origin = typing.get_origin(annotation)
-        if origin is typing.Annotated:
-            annotation = typing.get_args(annotation)[0]
-        elif origin in (typing.Union, types.UnionType):
-            annotation = next(each for each in typing.get_args(annotation) if each is not type(None))
-        else:
-            return annotation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -19,6 +19,8 @@ from meshctl.spec.policy import CallSpec
 from meshctl.spec.routing import RouteSpec
 from meshctl.spec.service import ServiceSpec
 from meshctl.spec.splitting import BackendSpec
+
+_FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,22 +172,28 @@ def _check_target(
             )
         return
     if name not in names.services:
-        yield undefined("service", name, where.at("service"), names.services, names)
+        yield undefined("service", name, where.value_at("service"), names.services, names)
         return
     known = discovery.subsets(names.services[name])
     if target.subset is not None and target.subset not in known:
-        yield undefined(f"subset of `{name}`", target.subset, where.at("subset"), known)
+        yield undefined(f"subset of `{name}`", target.subset, where.value_at("subset"), known)
 
 
 def undefined(
     kind: str, name: str, at: Position | None, known: Iterable[str], names: _Names | None = None
 ) -> Finding:
     """The finding for a name that is not there, with the nearest one that is."""
-    close = get_close_matches(name, sorted(known), n=1)
+    known = sorted(known)
+    close = get_close_matches(name, known, n=1)
     other = names.kind(name) if names is not None else ""
     return finding(
         "undefined-reference",
         at,
         f"there is no {kind} named `{name}`" + (f": it is {other}" if other else ""),
-        fix=f"Did you mean `{close[0]}`?" if close and not other else "",
+        fix=f"Did you mean `{close[0]}`?" if close and not other else _all_of(known),
     )
+
+
+def _all_of(known: Sequence[str]) -> str:
+    """What there is, where that is little enough to be read."""
+    return f"There is {' and '.join(f'`{each}`' for each in known)}." if 0 < len(known) <= _FEW else ""
