@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from meshctl import ir
 from meshctl.diagnostics import Position
@@ -50,13 +51,16 @@ def route(
     match: ir.RouteMatch | None = None,
     timeout: ir.Timeout = DEFAULT_TIMEOUT,
     retries: ir.RetryPolicy = DEFAULT_RETRIES,
+    **others: Any,
 ) -> ir.Route:
+    """A route; ``others`` are further fields of an ``ir.Route``."""
     return ir.Route(
         name=name,
         match=match or everything(),
         backends=tuple(ir.WeightedCluster(backend, weight) for backend, weight in backends),
         timeout=timeout,
         retries=retries,
+        **others,
     )
 
 

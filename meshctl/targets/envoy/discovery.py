@@ -51,7 +51,7 @@ def outbound_cluster(cluster: Cluster, around: Surroundings) -> orjson.Fragment:
     http = cluster.protocol is Protocol.HTTP
     message = {
         "name": cluster.name,
-        "type": "STATIC",
+        **({} if cluster.dns else {"type": "STATIC"}),
         "connect_timeout": duration(cluster.connect_timeout),
         **load_balancing.load_balancing(cluster.load_balancing),
         "circuit_breakers": circuit_breaking.circuit_breakers(cluster.circuit_breaker, around.budget)
@@ -65,8 +65,6 @@ def outbound_cluster(cluster: Cluster, around: Surroundings) -> orjson.Fragment:
         message["typed_extension_protocol_options"] = http_protocol(
             cluster.idle_timeout, _http_filters(cluster, around), **more
         )
-    if "cluster_type" in message:
-        del message["type"]
     return line(message)
 
 

@@ -30,10 +30,14 @@ def follows_the_request(cluster: Cluster) -> bool:
 def looked_up(name: DnsName, cluster: str, resolvers: tuple[SocketAddress, ...]) -> Message:
     """Fields of a Cluster: all addresses of the name are endpoints, the last good answer stays."""
     endpoint = {"endpoint": {"address": socket_address(SocketAddress(name.name, name.port))}}
-    return {
-        "type": "STRICT_DNS",
+    config = typed(
+        "clusters.dns.v3.DnsCluster",
         **_lookups(name.refresh, resolvers),
-        "respect_dns_ttl": False,
+        respect_dns_ttl=False,
+        all_addresses_in_single_endpoint=False,
+    )
+    return {
+        "cluster_type": {"name": "envoy.cluster.dns", "typed_config": config},
         "load_assignment": {"cluster_name": cluster, "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
 

@@ -63,10 +63,10 @@ def request_headers(changes: HeaderChanges) -> Message:
     fields: Message = {}
     if changes.remove:
         fields["request_headers_to_remove"] = [forwarded_proto.kept(name) for name in changes.remove]
-    added = [
-        *(_header(forwarded_proto.kept(name), value, replace=True) for name, value in changes.set),
-        *(_header(forwarded_proto.kept(name), value, replace=False) for name, value in changes.add),
-    ]
+    added = [_header(forwarded_proto.kept(name), value, replace=True) for name, value in changes.set]
+    for name, value in changes.add:
+        special = forwarded_proto.added(name, format_literal(value))
+        added += special or [_header(name, value, replace=False)]
     if added:
         fields["request_headers_to_add"] = added
     return fields

@@ -26,6 +26,17 @@ def kept(name: str) -> str:
     return _KEPT if name == _HEADER else name
 
 
+def added(name: str, value: str) -> list[Message]:
+    """What adds a line to the header, where that is this one: Envoy has it in one line."""
+    if name != _HEADER:
+        return []
+    joined = {"key": _KEPT, "value": f"%REQ({_KEPT})%,{value}"}
+    return [
+        {"header": joined, "append_action": "OVERWRITE_IF_EXISTS"},
+        {"header": {"key": _KEPT, "value": value}, "append_action": "ADD_IF_ABSENT"},
+    ]
+
+
 def restore() -> Message:
     """Fields of a VirtualHost that put it back, or leave none.
 

@@ -66,10 +66,6 @@ class HeaderTable:
 
 _SCRIPT = f"""local conditions = {{
 ROWS}}
-local function character(byte)
-  local code = string.byte(byte)
-  return string.char(192 + math.floor(code / 64), 128 + code % 64)
-end
 function envoy_on_request(request)
   local headers, metadata, found = request:headers(), request:streamInfo():dynamicMetadata(), false
   for _, condition in ipairs(conditions) do
@@ -80,8 +76,7 @@ function envoy_on_request(request)
         metadata:set("{_NAMESPACE}", numbers[line], true)
         found = true
       end
-      -- Regexes read UTF-8; a byte of a header stands for one character.
-      if listed then lines[index + 1] = string.gsub(line, "[\\128-\\255]", character) end
+      lines[index + 1] = line
     end
     if listed and lines[1] then
       metadata:set("{_NAMESPACE}", listed, lines)
