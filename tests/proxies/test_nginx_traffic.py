@@ -128,7 +128,7 @@ HOSTS = (
 
 def web_sidecar() -> ir.Sidecar:
     narrow = dataclasses.replace(
-        cluster("catalog.narrow", ONE, TWO), circuit_breaker=ir.CircuitBreaker(2, 1024, at=WRITTEN)
+        cluster("catalog.narrow", ONE, TWO), circuit_breaker=ir.CircuitBreaker(2, 1024)
     )
     return sidecar(
         "web",
@@ -777,7 +777,7 @@ def test_access_log(world):
         "path": "/a",
         "status": 200,
     }
-    shared |= {"bytes_in": 5, "bytes_out": 5, "tries": 1, "flags": "", "build": "sha256:" + "0" * 64}
+    shared |= {"bytes_in": 5, "bytes_out": 5, "tries": 1, "flags": "", "audit": "", "build": "sha256:" + "0" * 64}
     assert shared | {
         "service": "web",
         "direction": "outbound",

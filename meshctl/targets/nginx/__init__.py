@@ -1,4 +1,4 @@
-"""The NGINX target: NGINX 1.22 with the Lua module, as in Debian 12."""
+"""The NGINX target: NGINX 1.22 with the Lua and stream modules, as in Debian 12."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROXY = Proxy.NGINX
 VERSION = "1.22"
 COMMANDS = Commands(
     binary="nginx",
-    packages=("nginx", "libnginx-mod-http-lua"),
+    packages=("nginx", "libnginx-mod-http-lua", "libnginx-mod-stream"),
     check=("-t", "-q", "-p", ".", "-c", "check.conf", "-e", "stderr"),
     reload='kill -HUP "$(cat ../run/nginx.pid)"',
 )
@@ -22,7 +22,7 @@ _STATE = b"# What the running sidecar writes; never part of a build.\n*\n!.gitig
 
 
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
-    """``nginx.conf``, ``mesh.lua``, ``run``, and the folder that NGINX wants to find even when it only checks."""
+    """``nginx.conf``, its modules of Lua, ``run``, and the folder that NGINX wants to find even when it only checks."""
     # Imported here: who only validates needs the tables above, not the emitter.
     from meshctl.targets.nginx.assemble import assemble
     from meshctl.targets.nginx.check import check
@@ -31,8 +31,8 @@ def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     configuration = assemble(sidecar)
     return (
         Artifact("nginx/nginx.conf", render(configuration)),
-        Artifact("nginx/check.conf", check(sidecar, configuration)),
-        Artifact("nginx/mesh.lua", program()),
+        Artifact("nginx/check.conf", check(configuration)),
+        *(Artifact(f"nginx/{name}.lua", program(name)) for name in ("mesh", *configuration.programs)),
         Artifact("nginx/run", run(), executable=True),
         Artifact("run/.gitignore", _STATE),
     )

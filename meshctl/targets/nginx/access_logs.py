@@ -21,6 +21,7 @@ def log_formats(sidecar: ir.Sidecar) -> LogFormats | None:
 
 
 def _line(sidecar: ir.Sidecar, direction: str, caller: str) -> Token:
+    audited = direction == "inbound" and sidecar.inbound is not None and sidecar.inbound.authorization.audit
     values = {
         "time": quoting.log_variable("log_time"),
         "mesh": quoting.log_text(sidecar.mesh),
@@ -38,7 +39,7 @@ def _line(sidecar: ir.Sidecar, direction: str, caller: str) -> Token:
         "upstream": quoting.log_variable("upstream"),
         "tries": quoting.log_number("log_tries"),
         "flags": quoting.log_variable("flags"),
-        "audit": quoting.log_text(""),
+        "audit": quoting.log_variable("audit") if audited else quoting.log_text(""),
         "build": quoting.log_text(sidecar.build),
     }
     return quoting.log_format([(field, values[field]) for field in ACCESS_LOG_FIELDS])

@@ -2,20 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from meshctl import ir
 from meshctl.ir.mesh import IDENTITY_HEADER, UNTRUSTED_HEADERS
-from meshctl.targets.nginx import quoting
-from meshctl.targets.nginx.model import Caller
+from meshctl.targets.nginx import matching, quoting
+from meshctl.targets.nginx.matching import Condition
+from meshctl.targets.nginx.model import Caller, Decision, Decisions
 from meshctl.targets.nginx.quoting import Token
+
+_NOBODY_CAN_TELL = quoting.map_regex("^[^ ]+ [^ ]+ [^ ]*,fault,")
+"""A condition whose expression was given up: whatever it was for, the request is refused."""
+
+
+def by_name(authorization: ir.Authorization) -> bool:
+    """Whether the caller's name alone decides, so that it only has to be looked up."""
+    return not (authorization.exempt or authorization.deny or authorization.audit) and not any(
+        rule.anyone or rule.methods or rule.paths or rule.headers for rule in authorization.rules
+    )
 
 
 def callers(authorization: ir.Authorization) -> tuple[Caller, ...]:
     """Who may call. None: nobody may. The trust domain is checked before, see :mod:`mtls`."""
-    return tuple(
-        Caller(quoting.map_key(each.service), quoting.value(each.spiffe_id))
-        for rule in authorization.rules
-        for each in rule.principals
+    if not by_name(authorization):
+        return ()
+    allowed = dict.fromkeys(each for rule in authorization.rules for each in rule.principals)
+    return tuple(Caller(quoting.map_key(each.service), quoting.value(each.spiffe_id)) for each in allowed)
+
+
+def decisions(authorization: ir.Authorization, identity: ir.WorkloadIdentity) -> Decisions | None:
+    """One ordered map, the first rule that holds decides; None where names alone do.
+
+    Its key: the caller, the method, the conditions that hold, the path. No rule, or one that could not be
+    tried: refused.
+    """
+    if by_name(authorization):
+        return None
+    ordered = [
+        *((rule, "1") for rule in authorization.exempt),
+        *((rule, "0") for rule in authorization.deny),
+        *((rule, "1") for rule in authorization.rules),
+    ]
+    numbers = matching.numbered(header for rule, _ in ordered for header in rule.headers)
+    conditions = matching.conditions(0, numbers)
+    holding = conditions.variable if conditions else "-"
+    return Decisions(
+        identity=quoting.value_before(f"spiffe://{identity.trust_domain}/", "peer"),
+        conditions=(conditions,) if conditions else (),
+        key=Token(f'"$peer $request_method {holding} $canonical_path"'),
+        rules=(
+            *((Decision(_NOBODY_CAN_TELL, Token("0")),) if conditions else ()),
+            *(
+                Decision(pattern, Token(verdict))
+                for rule, verdict in ordered
+                for pattern in _patterns(rule, numbers)
+            ),
+        ),
+        audit=authorization.audit,
     )
+
+
+def _patterns(rule: ir.AuthorizationRule, numbers: dict[Condition, int]) -> Iterator[Token]:
+    if not (rule.anyone or rule.principals):
+        return
+    caller = "[^ ]+"
+    if not rule.anyone:
+        caller = f"(?:{'|'.join(quoting.literal_regex(each.service) for each in rule.principals)})"
+    words = f"^{caller} {matching.method(rule.methods)} {matching.holding(rule.headers, numbers)} "
+    for path in rule.paths or (ir.PathMatch(ir.PathMatchKind.PREFIX, "/"),):
+        yield quoting.map_pattern(words + matching.path(path))
 
 
 def identity_header() -> Token:

@@ -4,56 +4,115 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from meshctl.ir import Feature, RetryCondition, RetryPolicy, Sidecar
-from meshctl.targets.base import NOT_YET, TO_DO, Capability, Conflict, Emulated, Native
-from meshctl.targets.nginx.retries import MOST_HOP_FAILURES
+from meshctl.ir import Feature, RetryCondition, RetryPolicy, Route, Sidecar
+from meshctl.targets.base import NOT_YET, Capability, Conflict, Emulated, Native
+from meshctl.targets.nginx.retries import MOST_HOP_FAILURES, needs_hop
+
+
+def _routes(sidecar: Sidecar) -> Iterator[Route]:
+    for listener in (sidecar.outbound, *sidecar.locals):
+        for host in listener.virtual_hosts:
+            yield from host.routes
+
+
+def _removes_date(sidecar: Sidecar) -> bool:
+    return any("date" in route.response_headers.remove for route in _routes(sidecar))
+
 
 CAPABILITIES: Mapping[Feature, Capability] = {
     **NOT_YET,
-    **TO_DO,
     Feature.STATIC_DISCOVERY: Native(),
     Feature.ENDPOINT_WEIGHTS: Native(),
+    Feature.IPV6: Native(),
     Feature.HOST_ROUTING: Native(),
+    Feature.WILDCARD_HOSTS: Native(),
     Feature.PATH_EXACT: Native(),
     Feature.PATH_PREFIX: Native(),
+    Feature.PATH_REGEX: Native(),
     Feature.METHOD_MATCH: Native(),
     Feature.HEADER_MATCH: Native(),
+    Feature.HEADER_REGEX: Native(),
+    Feature.HEADER_PRESENT: Native(),
+    Feature.QUERY_MATCH: Native(),
+    Feature.QUERY_REGEX: Native(),
+    Feature.QUERY_PRESENT: Native(),
+    Feature.CALLER_MATCH: Native(),
     Feature.PATH_GATE: Native(),
     Feature.WEIGHTED_SPLITTING: Native(),
+    Feature.REDIRECT: Native(),
+    Feature.DIRECT_RESPONSE: Native(),
+    Feature.PATH_REWRITE: Native(),
+    Feature.HOST_REWRITE: Native(),
+    Feature.REQUEST_HEADERS: Native(),
+    Feature.RESPONSE_HEADERS: Emulated(
+        "a `date` that is removed is put back, with the sidecar's own time", applies=_removes_date
+    ),
     Feature.TIMEOUT: Emulated(
         "while a callee takes a large request body slowly, each gap may last as long as the timeout; where it "
-        "takes the body at once, the time is exact over all tries to the end of the response"
+        "takes the body at once, the time is exact over all tries to the end of the response (but to clients of "
+        "a gateway that speak HTTP/2 a late body ends with its next piece)"
+    ),
+    Feature.PER_TRY_TIMEOUT: Emulated(
+        "while a callee takes a large request body slowly, each gap may last as long as the timeout, and making "
+        "the connection has the time for itself"
+    ),
+    Feature.BODY_TIMEOUT: Emulated("an upload that stands still is cut up to 300 ms later"),
+    Feature.STREAMING: Emulated(
+        "a request with a body is not tried again once an endpoint's sidecar has taken it"
     ),
     Feature.CONNECT_TIMEOUT: Native(),
     Feature.IDLE_TIMEOUT: Native(),
     Feature.RETRY_CONNECT_FAILURE: Native(),
     Feature.RETRY_REFUSED_STREAM: Native(),
+    Feature.RETRY_RESET: Native(),
     Feature.RETRY_GATEWAY_ERROR: Native(),
+    Feature.RETRY_SERVER_ERROR: Native(),
+    Feature.RETRY_STATUS: Native(),
+    Feature.RETRY_PER_TRY_TIMEOUT: Native(),
+    Feature.RETRY_NON_IDEMPOTENT: Native(),
+    Feature.IDEMPOTENT_METHODS: Native(),
+    Feature.RETRY_BACKOFF: Native(),
+    Feature.RETRY_BUDGET: Emulated("requests count whose route has a budget too"),
     Feature.ROUND_ROBIN: Native(),
     Feature.MAX_CONNECTIONS: Emulated("connections that are kept without a request do not count"),
     Feature.MAX_REQUESTS: Native(),
     Feature.MTLS_STRICT: Native(),
+    Feature.CIPHER_SUITES: Native(),
     Feature.AUTHORIZATION_DECLARED: Native(),
+    Feature.AUTHORIZATION_EXPLICIT: Native(),
+    Feature.AUTHORIZATION_OPEN: Native(),
+    Feature.AUTHORIZATION_RULES: Native(),
+    Feature.AUTHORIZATION_AUDIT: Native(),
+    Feature.HEALTH_PATH: Native(),
     Feature.IDENTITY_HEADER: Native(),
     Feature.DEAD_APPLICATION: Native(),
+    Feature.TCP: Native(),
+    Feature.LOCAL_PORT: Native(),
+    Feature.EXTERNALS: Native(),
+    Feature.TLS_ORIGINATION: Native(),
+    Feature.WILDCARD_EXTERNALS: Native(),
+    Feature.EGRESS_ALLOW: Native(),
+    Feature.GATEWAY: Native(),
+    Feature.GATEWAY_TLS: Native(),
+    Feature.HEALTH_LISTENER: Native(),
     Feature.ACCESS_LOG: Native(),
     Feature.ADMIN: Native(),
 }
 
 
 def _too_many_retries(sidecar: Sidecar) -> Iterator[RetryPolicy]:
-    for host in sidecar.outbound.virtual_hosts:
-        for route in host.routes:
-            retries = route.retries
-            if retries.attempts > MOST_HOP_FAILURES and retries.retries_on(RetryCondition.CONNECT_FAILURE):
-                yield retries
+    for route in _routes(sidecar):
+        policy = route.retries
+        jumps = policy.retries_on(RetryCondition.CONNECT_FAILURE) or needs_hop(policy)
+        if policy.attempts > MOST_HOP_FAILURES and jumps:
+            yield policy
 
 
 CONFLICTS: tuple[Conflict, ...] = (
     Conflict(
         features=(Feature.RETRY_CONNECT_FAILURE,),
         offenders=_too_many_retries,
-        why=f"NGINX can send a request to dead applications {MOST_HOP_FAILURES + 1} times at most",
+        why=f"NGINX can send a request {MOST_HOP_FAILURES + 1} times at most",
         instead=f"Set attempts to {MOST_HOP_FAILURES} or less.",
     ),
 )

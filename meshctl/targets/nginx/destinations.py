@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from meshctl import ir
 from meshctl.ir import RetryCondition
-from meshctl.targets.nginx import circuit_breaking, mtls, quoting, retries, timeouts
-from meshctl.targets.nginx.model import ByMethod, Destination
-from meshctl.targets.nginx.quoting import Token
+from meshctl.targets.nginx import circuit_breaking, discovery, egress, filters, quoting, retries, timeouts
+from meshctl.targets.nginx.model_destinations import ByMethod, Destination, Try
+from meshctl.targets.nginx.quoting import Token, word
 
 UNAVAILABLE = Token("@unavailable")
 """Answers 503."""
 
 _YES, _NO = Token("true"), Token("false")
 
-_Key = tuple[str, timedelta, bool, ir.RetryPolicy, bool]
+_Key = tuple[object, ...]
 
 
 @dataclass(slots=True)
@@ -26,28 +25,50 @@ class Destinations:
 
     clusters: Mapping[str, ir.Cluster]
     by_method: list[ByMethod] = field(default_factory=list)
+    tries: dict[tuple[str, bool], Try] = field(default_factory=dict)
     _known: dict[_Key, Destination] = field(default_factory=dict)
     _leads_to: dict[_Key, tuple[Token, tuple[Destination, ...]]] = field(default_factory=dict)
 
     def add(self, backend: str, route: ir.Route) -> tuple[Token, tuple[Destination, ...]]:
         """Where ``route`` leads for ``backend``: a location or a variable that holds one, and what is behind it."""
         cluster = self.clusters[backend]
-        if not cluster.endpoints:
+        if not cluster.endpoints and cluster.dns is None:
             return UNAVAILABLE, ()
-        policy = route.retries
-        key = (backend, route.timeout.duration, route.timeout.written, policy, False)
+        key = (
+            backend,
+            route.timeout.duration,
+            route.timeout.written,
+            route.retries,
+            route.body_timeout.duration,
+            route.streaming,
+            filters.changes_path(route),
+            bool(route.response_headers),
+        )
         if key not in self._leads_to:
-            plain = self._intern(key, cluster, route)
-            if retries.depends_on_method(policy):
-                careful = self._intern((*key[:4], True), cluster, route)
-                self._leads_to[key] = (self._by_method(policy, careful, plain), (careful, plain))
-            else:
-                self._leads_to[key] = (plain.location, (plain,))
+            self._leads_to[key] = self._leading(key, cluster, route)
         return self._leads_to[key]
 
     def all(self) -> tuple[Destination, ...]:
         """Every destination, by number."""
         return tuple(self._known.values())
+
+    def balanced(self) -> set[str]:
+        """The clusters that NGINX itself proxies to, without the hop."""
+        return {str(each.upstream) for each in self._known.values() if each.retries is None}
+
+    def _leading(
+        self, key: _Key, cluster: ir.Cluster, route: ir.Route
+    ) -> tuple[Token, tuple[Destination, ...]]:
+        policy = route.retries
+        if retries.needs_hop(policy):
+            hop = self._intern((*key, None), cluster, route, careful=False)
+            return hop.location, (hop,)
+        after_gateway_error = retries.takes_gateway_errors(policy)
+        plain = self._intern((*key, after_gateway_error), cluster, route, careful=after_gateway_error)
+        if not retries.depends_on_method(policy):
+            return plain.location, (plain,)
+        careful = self._intern((*key, True), cluster, route, careful=True)
+        return self._by_method(policy, careful, plain), (careful, plain)
 
     def _by_method(self, policy: ir.RetryPolicy, idempotent: Destination, other: Destination) -> Token:
         variable = quoting.variable("by_method", len(self.by_method) + 1)
@@ -55,10 +76,18 @@ class Destinations:
         self.by_method.append(ByMethod(variable, methods, idempotent.location, other.location))
         return variable
 
-    def _intern(self, key: _Key, cluster: ir.Cluster, route: ir.Route) -> Destination:
+    def _intern(self, key: _Key, cluster: ir.Cluster, route: ir.Route, *, careful: bool) -> Destination:
         if key not in self._known:
-            self._known[key] = _destination(len(self._known) + 1, cluster, route, after_gateway_error=key[-1])
+            number = len(self._known) + 1
+            tried = self._try(cluster, route) if retries.needs_hop(route.retries) else None
+            self._known[key] = _destination(number, cluster, route, tried, after_gateway_error=careful)
         return self._known[key]
+
+    def _try(self, cluster: ir.Cluster, route: ir.Route) -> Try:
+        key = (cluster.name, route.streaming)
+        if key not in self.tries:
+            self.tries[key] = _one_try(len(self.tries) + 1, cluster, streaming=route.streaming)
+        return self.tries[key]
 
 
 def methods_of(methods: Iterable[str]) -> tuple[Token, ...]:
@@ -67,23 +96,85 @@ def methods_of(methods: Iterable[str]) -> tuple[Token, ...]:
 
 
 def _destination(
-    number: int, cluster: ir.Cluster, route: ir.Route, *, after_gateway_error: bool
+    number: int, cluster: ir.Cluster, route: ir.Route, tried: Try | None, *, after_gateway_error: bool
 ) -> Destination:
     total = timeouts.total(route.timeout, cluster)
-    retries_connect_failure = route.retries.retries_on(RetryCondition.CONNECT_FAILURE)
+    policy = route.retries
+    tries_again = policy.retries_on(RetryCondition.CONNECT_FAILURE)
+    mesh_hop = cluster.origin is None and tried is None
     return Destination(
         number=number,
         location=quoting.location(number),
-        again=quoting.location(number) if retries_connect_failure else UNAVAILABLE,
+        again=quoting.location(number) if tries_again or tried else UNAVAILABLE,
         upstream=quoting.name(cluster.name),
-        server_name=mtls.server_name(cluster.workload),
+        pass_to=_pass_to(cluster, route, tried),
+        server_name=None if tried else egress.server_name(cluster),
+        origin_tls=None if tried else egress.origin_tls(cluster),
         limit=circuit_breaking.limit(cluster.circuit_breaker),
-        attempts=retries.attempts(route.retries, after_gateway_error=after_gateway_error),
-        retries_connect_failure=_YES if retries_connect_failure else _NO,
-        next_upstream=retries.next_upstream(after_gateway_error=after_gateway_error),
+        attempts=policy.attempts
+        if tried
+        else retries.attempts(policy, after_gateway_error=after_gateway_error),
+        retries_connect_failure=_YES if tries_again else _NO,
+        next_upstream=word("off")
+        if tried
+        else retries.next_upstream(after_gateway_error=after_gateway_error),
         connect_timeout=quoting.duration(cluster.connect_timeout),
         connect_milliseconds=quoting.milliseconds(cluster.connect_timeout),
         timeout=quoting.duration(total),
         timeout_milliseconds=quoting.milliseconds(total),
-        bounds_body=timeouts.bounds_body(route.timeout),
+        bounded=timeouts.bounds_body(route.timeout),
+        body_timeout=timeouts.body(route.body_timeout),
+        streaming=route.streaming,
+        intercepts=mesh_hop or tried is not None,
+        access=_access(cluster, tried),
+        header_filter=_header_filter(route, tried, mesh_hop=mesh_hop),
+        log=_log(route, tried),
+        retries=retries.retries(policy, cluster, tried.location) if tried else None,
+    )
+
+
+def _pass_to(cluster: ir.Cluster, route: ir.Route, tried: Try | None) -> Token:
+    base = "http://tries" if tried else f"{egress.scheme(cluster)}://{quoting.name(cluster.name)}"
+    return Token(f"{base}$target" if filters.changes_path(route) else base)
+
+
+def _access(cluster: ir.Cluster, tried: Try | None) -> Token | None:
+    if tried:
+        return Token("tries.begin()")
+    return None if cluster.dns is None else Token("names.look_up()")
+
+
+def _header_filter(route: ir.Route, tried: Try | None, *, mesh_hop: bool) -> Token:
+    calls = ["tries.handed_on()" if tried else "mesh.hop_answer()" if mesh_hop else "mesh.origin_answer()"]
+    if route.response_headers:
+        calls.append("filters.change_answer()")
+    if _cuts(route):
+        calls.append("mesh.bound()")
+    return Token(" ".join(calls))
+
+
+def _log(route: ir.Route, tried: Try | None) -> Token | None:
+    calls = ["mesh.bounded_end()"] if _cuts(route) else []
+    if tried and route.retries.budget:
+        calls.append("tries.ended()")
+    return Token(" ".join(calls)) if calls else None
+
+
+def _cuts(route: ir.Route) -> bool:
+    return timeouts.bounds_body(route.timeout) or bool(route.retries.per_try_timeout.duration)
+
+
+def _one_try(number: int, cluster: ir.Cluster, *, streaming: bool) -> Try:
+    upstream = Token(f"try_{number}")
+    return Try(
+        location=Token(f"@try_{number}"),
+        upstream=upstream,
+        pass_to=Token(f"{egress.scheme(cluster)}://{upstream}"),
+        server_name=egress.server_name(cluster),
+        origin_tls=egress.origin_tls(cluster),
+        connect_timeout=quoting.duration(cluster.connect_timeout),
+        timeout=quoting.duration(cluster.idle_timeout),
+        streaming=streaming,
+        pool=discovery.pool(cluster),
+        idle_timeout=quoting.duration(cluster.idle_timeout),
     )

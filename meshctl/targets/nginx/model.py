@@ -4,153 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from meshctl.targets.nginx.model_destinations import OriginTls
+from meshctl.targets.nginx.model_outbound import Conditions, Outbound
 from meshctl.targets.nginx.quoting import Token
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One peer, as the balancer in Lua knows it."""
-
-    address: Token
-    port: int
-    weight: int
-    name: Token
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """One cluster: its own pool of connections, so that callees never share one."""
-
-    name: Token
-    key: Token
-    pick: Token
-    endpoints: tuple[Endpoint, ...]
-    pool: int
-    idle_timeout: Token
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """A cluster under one policy: one named location."""
-
-    number: int
-    location: Token
-    again: Token
-    upstream: Token
-    server_name: Token
-    limit: int
-    attempts: int
-    retries_connect_failure: Token
-    next_upstream: Token
-    connect_timeout: Token
-    connect_milliseconds: int
-    timeout: Token
-    timeout_milliseconds: int
-    bounds_body: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A part of a split."""
-
-    part: Token
-    number: int
-    leads_to: Token
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A draw by hash of a random key: of a number first, for ``split_clients`` knows no variables as values."""
-
-    variable: Token
-    draw: Token
-    key: Token
-    shares: tuple[Share, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ByMethod:
-    """Where the idempotent methods of a route lead, and where all others do."""
-
-    variable: Token
-    methods: tuple[Token, ...]
-    leads_to: Token
-    others_lead_to: Token
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What becomes of the requests of a route."""
-
-    number: int
-    name: Token
-    leads_to: Token
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One match of a virtual host's ordered table."""
-
-    pattern: Token
-    route: int
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rules in order, and the route of what none of them takes (0: there is none)."""
-
-    variable: Token
-    rules: tuple[Rule, ...]
-    otherwise: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """The table for one first segment of the path."""
-
-    segment: Token
-    table: Token
-
-
-@dataclass(frozen=True, slots=True)
-class Buckets:
-    """Which table serves which first segment of the path; ``rest`` serves all others."""
-
-    segment: Token
-    capture: Token
-    captured: Token
-    rest: Token
-    each: tuple[Bucket, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Routing:
-    """The tables of one virtual host. ``variable`` holds the number of the route."""
-
-    key: Token
-    variable: Token
-    tables: tuple[Table, ...]
-    buckets: Buckets | None
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderCondition:
-    """A header that some route asks for; Lua tells whether any of its lines is the value."""
-
-    name: Token
-    value: Token
-
-
-@dataclass(frozen=True, slots=True)
-class VirtualHost:
-    """The server of one callee."""
-
-    names: tuple[Token, ...]
-    headers_variable: Token
-    headers_key: Token
-    header_conditions: tuple[HeaderCondition, ...]
-    routing: Routing
-    destinations: tuple[Destination, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,21 +14,7 @@ class Tls:
     """What both directions of a hop have in common."""
 
     protocols: Token
-
-
-@dataclass(frozen=True, slots=True)
-class Outbound:
-    """The listener of the sidecar's own application."""
-
-    listen: Token
-    mesh_host: Token
-    idle_timeout: Token
-    routes: tuple[Route, ...]
-    splits: tuple[Split, ...]
-    by_method: tuple[ByMethod, ...]
-    upstreams: tuple[Upstream, ...]
-    virtual_hosts: tuple[VirtualHost, ...]
-    destinations: tuple[Destination, ...]
+    cipher_suites: Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +26,107 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Inbound:
-    """The listener of other sidecars. No caller: everybody is refused."""
+class Decision:
+    """One rule: 1 lets in, 0 refuses."""
 
-    listen: Token
+    pattern: Token
+    verdict: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """Rules in order, where more counts than the caller's name. With ``audit`` a refusal is only written down."""
+
+    identity: Token
+    conditions: tuple[Conditions, ...]
+    """One, or none."""
+    key: Token
+    rules: tuple[Decision, ...]
+    audit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """The listener of other sidecars. Neither callers nor decisions: everybody is refused."""
+
+    listens: tuple[Token, ...]
     application: Token
     subject: Token
     callers: tuple[Caller, ...]
+    decisions: Decisions | None
     identity_header: Token
-    untrusted_headers: tuple[Token, ...]
     connect_timeout: Token
     idle_timeout: Token
     keepalive_timeout: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The listener for load balancers. ``path`` is what the application is asked for, if anything."""
+
+    listens: tuple[Token, ...]
+    path: Token | None
+    application: Token | None
+    connect_timeout: Token
+    idle_timeout: Token
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEndpoint:
+    """One server of a cluster."""
+
+    address: Token
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCluster:
+    """The endpoints of one TCP callee."""
+
+    name: Token
+    endpoints: tuple[StreamEndpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamListener:
+    """A local port. Not ``reachable``: every connection is closed."""
+
+    listens: tuple[Token, ...]
+    cluster: Token
+    reachable: bool
+    server_name: Token | None
+    origin_tls: OriginTls | None
+    limit: int
+    connect_timeout: Token
+    idle_timeout: Token
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDecision:
+    """A subject, and whether its streams go to the application."""
+
+    subject: Token
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInbound:
+    """The listener of other sidecars where the application speaks no HTTP."""
+
+    listens: tuple[Token, ...]
+    application: Token
+    decisions: tuple[StreamDecision, ...]
+    connect_timeout: Token
+    idle_timeout: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """All that is no HTTP."""
+
+    clusters: tuple[StreamCluster, ...]
+    listeners: tuple[StreamListener, ...]
+    inbound: StreamInbound | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,5 +154,10 @@ class Configuration:
     log_formats: LogFormats | None
     tls: Tls
     admin: Admin
+    programs: tuple[Token, ...]
+    """Modules of Lua that this sidecar needs, besides ``mesh``."""
+    untrusted_headers: tuple[Token, ...]
     outbound: Outbound
     inbound: Inbound | None
+    health: Health | None
+    stream: Stream | None

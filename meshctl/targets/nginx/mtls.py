@@ -11,11 +11,28 @@ from meshctl.targets.nginx.quoting import Token
 _PROTOCOLS = {TlsVersion.V1_2: "TLSv1.2", TlsVersion.V1_3: "TLSv1.3"}
 
 
+_CIPHER_SUITES = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+)
+"""Of TLS 1.2. Certificates of the mesh are ECDSA's."""
+
+
 def tls(context: ir.TlsContext) -> Tls:
-    """The protocols that may be negotiated, for both directions."""
+    """The protocols and suites that may be negotiated, for both directions."""
+    suites = context.cipher_suites or _CIPHER_SUITES
+    return Tls(
+        protocols=protocols(context.minimum_version, context.maximum_version),
+        cipher_suites=quoting.word(":".join(suites)),
+    )
+
+
+def protocols(minimum: TlsVersion, maximum: TlsVersion) -> Token:
+    """The versions from ``minimum`` to ``maximum``."""
     versions = list(TlsVersion)
-    chosen = versions[versions.index(context.minimum_version) : versions.index(context.maximum_version) + 1]
-    return Tls(Token(" ".join(_PROTOCOLS[version] for version in chosen)))
+    chosen = versions[versions.index(minimum) : versions.index(maximum) + 1]
+    return Token(" ".join(_PROTOCOLS[version] for version in chosen))
 
 
 def server_name(identity: ir.WorkloadIdentity) -> Token:

@@ -10,11 +10,13 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from fractions import Fraction
 from functools import lru_cache
 
 from meshctl.ir import SocketAddress
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+_HOSTNAME = re.compile(rf"(?:\*\.)?{_NAME.pattern}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _REGEX_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/_-'")
 _REGEX_ESCAPED = frozenset(".~!$&()*+,;=:@%?|^{}[]<>#`")
@@ -60,11 +62,30 @@ def value(text: str) -> Token:
     return _quoted(_without_variables(text))
 
 
+def value_before(text: str, variable_name: str) -> Token:
+    """``text`` and behind it what a variable holds."""
+    return _quoted(f"{_without_variables(text)}${{{variable_name}}}")
+
+
 def name(text: str) -> Token:
     """A host name, or the name of an upstream. ValueError for what NGINX could read as more than that."""
     if not _NAME.fullmatch(text):
         raise ValueError(f"not a name to NGINX: {text!r}")
     return Token(text)
+
+
+def hostname(text: str) -> Token:
+    """A name of a server: a host name, or ``*.`` and one. ValueError for what NGINX could read as more."""
+    if not _HOSTNAME.fullmatch(text):
+        raise ValueError(f"not a host name to NGINX: {text!r}")
+    return Token(text)
+
+
+def file(path: str) -> Token:
+    """A file on the host, in a place that expands variables or not: a dollar would differ between them."""
+    if "$" in path:
+        raise ValueError(f"a path that NGINX could take for a variable: {path!r}")
+    return _quoted(_clean(path))
 
 
 def variable(stem: str, number: int) -> Token:
@@ -102,6 +123,11 @@ def _quoted_regex(expression: str) -> Token:
     return Token(f'"{expression}"')
 
 
+def map_pattern(expression: str) -> Token:
+    """The same with a regular expression of the user's in it, whatever backslashes and quotes that has."""
+    return _quoted("~" + _clean(expression))
+
+
 @lru_cache(maxsize=4096)
 def literal_regex(text: str) -> str:
     """A piece of a regular expression that matches ``text`` only, with case."""
@@ -120,10 +146,30 @@ def lua_string(text: str) -> Token:
 
     In pieces, because NGINX reads a Lua block through a buffer of 4,096 bytes that a string must fit in.
     """
-    data = _clean(text).encode()
+    return lua_text(_clean(text))
+
+
+def lua_text(text: str) -> Token:
+    """The same for text of several lines."""
+    data = text.encode()
     starts = range(0, max(len(data), 1), _LUA_PIECE)
     pieces = (b"".join(_LUA_BYTES[byte] for byte in data[start : start + _LUA_PIECE]) for start in starts)
     return Token(" .. ".join(f'"{piece.decode()}"' for piece in pieces))
+
+
+def lua_host(socket: SocketAddress) -> Token:
+    """An address as a string of Lua, as sockets of NGINX take it."""
+    return lua_string(f"[{socket.address}]" if ":" in socket.address else socket.address)
+
+
+def lua_seconds(length: timedelta) -> Token:
+    """A time as an expression of Lua; zero stays zero."""
+    return Token(f"{-(-length // _MILLISECOND)} / 1000")
+
+
+def lua_fraction(share: Fraction) -> Token:
+    """A share as an expression of Lua."""
+    return Token(f"{share.numerator} / {share.denominator}")
 
 
 def json_object(fields: Mapping[str, str]) -> Token:

@@ -18,9 +18,9 @@ def render(configuration: Configuration) -> bytes:
 
 
 @cache
-def program() -> bytes:
-    """``mesh.lua``, the same in every bundle."""
-    return (_folder() / "mesh.lua").read_bytes()
+def program(name: str) -> bytes:
+    """A module of Lua, the same in every bundle that has it."""
+    return (_folder() / f"{name}.lua").read_bytes()
 
 
 @cache

@@ -1,32 +1,34 @@
 """Which request goes where: a server for each callee, and in it one ordered map.
 
-The map's key is made of what the callee's routes ask for (method, headers, target); its keys are regular
+The map's key is made of what the callee's routes ask for (method, conditions, target); its keys are regular
 expressions in the routes' order, so the first that matches wins. Above ``MOST_RULES`` of them the table is cut
-up by the first segment of the path.
+up by the segments of the path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import assert_never
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from meshctl import ir
-from meshctl.targets.nginx import quoting
-from meshctl.targets.nginx.model import (
-    Bucket,
-    Buckets,
-    Destination,
-    HeaderCondition,
-    Routing,
-    Rule,
-    Table,
-    VirtualHost,
-)
+from meshctl.targets.nginx import matching, quoting
+from meshctl.targets.nginx.matching import Condition
+from meshctl.targets.nginx.model_outbound import Bucket, Buckets, Routing, Rule, Table
 from meshctl.targets.nginx.quoting import Token
 
 MOST_RULES = 50
 """Rules of one virtual host that are tried one after the other; the last of 1,000 costs 78 µs."""
+
+RULES_OF_A_BUCKET = 25
+"""Segments share a table up to so many rules: a variable for each would cost every request its memory."""
+
+_MOST_COPIES = 20_000
+"""Rules that hold for every segment are copied into each table; beyond, the table stays in one piece."""
+
+_DEEPEST = 8
+_LITERAL_SEGMENTS = re.compile(r"((?:/[A-Za-z0-9_-]+)+)(?:/(?![?*+{])|\Z)")
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,124 +44,141 @@ def mesh_host(domain: str) -> Token:
     return quoting.map_regex(rf"(?:^[^.]+|\.{quoting.literal_regex(domain)})\z")
 
 
-def virtual_host(
-    number: int,
-    host: ir.VirtualHost,
-    routes: Sequence[NumberedRoute],
-    destinations: tuple[Destination, ...],
-) -> VirtualHost:
-    """The server of one callee."""
-    routes = _reachable(routes)
-    conditions = tuple(dict.fromkeys(header for each in routes for header in each.route.match.headers))
-    return VirtualHost(
-        names=tuple(quoting.name(hostname) for hostname in host.hostnames),
-        headers_variable=quoting.variable("headers", number),
-        headers_key=quoting.lua_string(str(number)),
-        header_conditions=tuple(
-            HeaderCondition(quoting.lua_string(each.name), quoting.lua_string(each.value))
-            for each in conditions
-        ),
-        routing=_Writer(number, routes, conditions).routing(),
-        destinations=destinations,
-    )
-
-
-def _reachable(routes: Sequence[NumberedRoute]) -> Sequence[NumberedRoute]:
+def reachable(routes: Sequence[NumberedRoute]) -> Sequence[NumberedRoute]:
+    """Without those behind one that takes everything."""
     for index, each in enumerate(routes):
         if each.route.match.takes_everything:
             return routes[: index + 1]
     return routes
 
 
-@dataclass(frozen=True, slots=True)
+def conditions(routes: Iterable[NumberedRoute]) -> dict[Condition, int]:
+    """What the routes ask of headers and of the query, numbered."""
+    found: list[Condition] = []
+    for each in routes:
+        found += each.route.match.headers
+        found += each.route.match.queries
+    return matching.numbered(found)
+
+
+def routing(number: int, routes: Sequence[NumberedRoute], numbers: dict[Condition, int]) -> Routing:
+    """The tables of virtual host ``number``; ``routes`` are the :func:`reachable` ones."""
+    writer = _Writer(number, routes, numbers)
+    variable = quoting.variable("route", number)
+    writer.table(variable, routes, 0)
+    return Routing(writer.key(), variable, tuple(writer.tables), tuple(writer.buckets))
+
+
+@dataclass(slots=True)
 class _Writer:
     """Writes the tables of one virtual host, all with the same key."""
 
     number: int
     routes: Sequence[NumberedRoute]
-    conditions: tuple[ir.HeaderMatch, ...]
+    numbers: dict[Condition, int]
+    tables: list[Table] = field(default_factory=list)
+    buckets: list[Buckets] = field(default_factory=list)
+    _count: int = 0
 
     @property
     def _asks_for_method(self) -> bool:
         return any(each.route.match.methods for each in self.routes)
 
-    def routing(self) -> Routing:
-        variable = quoting.variable("route", self.number)
-        key = Token(f'"{self._key()}"')
-        if len(self.routes) <= MOST_RULES:
-            return Routing(key, variable, (self._table(variable, self.routes),), None)
-        segments = dict.fromkeys(_segment(each) for each in self.routes if not _takes_all_segments(each))
-        rest = self._table(self._numbered(0), [each for each in self.routes if _takes_all_segments(each)])
-        tables = [
-            self._table(self._numbered(index), self._bucket(segment))
-            for index, segment in enumerate(segments, start=1)
-        ]
-        buckets = Buckets(
-            segment=quoting.variable("segment", self.number),
-            capture=quoting.word(f"first_{self.number}"),
-            captured=quoting.variable("first", self.number),
-            rest=rest.variable,
-            each=tuple(
-                Bucket(quoting.map_key(segment), table.variable)
-                for segment, table in zip(segments, tables, strict=True)
-            ),
-        )
-        return Routing(key, variable, (rest, *tables), buckets)
+    @property
+    def _has_expressions(self) -> bool:
+        return any(each.route.match.path.kind is ir.PathMatchKind.REGEX for each in self.routes)
 
-    def _numbered(self, index: int) -> Token:
-        return quoting.variable(f"route_{self.number}", index)
-
-    def _bucket(self, segment: str) -> list[NumberedRoute]:
-        return [each for each in self.routes if _takes_all_segments(each) or _segment(each) == segment]
-
-    def _key(self) -> str:
+    def key(self) -> Token:
         method = "$request_method " if self._asks_for_method else ""
-        headers = f"{quoting.variable('headers', self.number)} " if self.conditions else ""
-        return f"{method}{headers}$request_uri"
+        holding = f"{quoting.variable('conditions', self.number)} " if self.numbers else ""
+        target = "$canonical_path" if self._has_expressions else "$request_uri"
+        return Token(f'"{method}{holding}{target}"')
 
-    def _table(self, variable: Token, routes: Sequence[NumberedRoute]) -> Table:
+    def table(self, variable: Token, routes: Sequence[NumberedRoute], depth: int) -> None:
+        """``variable`` becomes the number of the first of ``routes`` that takes the request."""
+        wide = [each for each in routes if not _segment(each, depth)]
+        groups = list(_groups(routes, depth)) if len(routes) > MOST_RULES and depth < _DEEPEST else []
+        if not groups or len(wide) * len(groups) > _MOST_COPIES:
+            self._plain(variable, routes)
+            return
+        rest = self._variable()
+        named = [(segments, self._variable()) for segments in groups]
+        self._plain(rest, wide)
+        for segments, its in named:
+            chosen = [each for each in routes if _segment(each, depth) in ("", *segments)]
+            self.table(its, chosen, depth + 1 if len(segments) == 1 else _DEEPEST)
+        self._bucket(variable, rest, named, depth)
+
+    def _bucket(
+        self, variable: Token, rest: Token, named: Sequence[tuple[Sequence[str], Token]], depth: int
+    ) -> None:
+        captured = quoting.variable(f"{_ORDINALS[depth]}_{self.number}", len(self.buckets))
+        self.buckets.append(
+            Buckets(
+                variable=variable,
+                segment=quoting.variable(f"segment_{self.number}", len(self.buckets)),
+                pattern=quoting.map_regex(f"^{'/[^/?]*' * depth}/(?<{captured[1:]}>[^/?]*)"),
+                captured=captured,
+                rest=rest,
+                each=tuple(
+                    Bucket(quoting.map_key(segment), its) for segments, its in named for segment in segments
+                ),
+            )
+        )
+
+    def _variable(self) -> Token:
+        self._count += 1
+        return quoting.variable(f"route_{self.number}", self._count - 1)
+
+    def _plain(self, variable: Token, routes: Sequence[NumberedRoute]) -> None:
         otherwise = 0
         if routes and routes[-1].route.match.takes_everything:
             *routes, last = routes
             otherwise = last.number
-        return Table(variable, tuple(Rule(self._pattern(each), each.number) for each in routes), otherwise)
+        rules = tuple(Rule(self._pattern(each), each.number) for each in routes)
+        self.tables.append(Table(variable, rules, otherwise))
 
     def _pattern(self, each: NumberedRoute) -> Token:
         match = each.route.match
         pattern = "^"
         if self._asks_for_method:
-            pattern += f"{_method(match.methods)} "
-        if self.conditions:
-            pattern += "".join("1" if condition in match.headers else "." for condition in self.conditions)
-            pattern += " "
-        return quoting.map_regex(pattern + _path(match.path))
+            pattern += f"{matching.method(match.methods)} "
+        if self.numbers:
+            pattern += f"{matching.holding((*match.headers, *match.queries), self.numbers)} "
+        if self._has_expressions:
+            return quoting.map_pattern(pattern + matching.path(match.path))
+        return quoting.map_regex(pattern + matching.target(match.path))
 
 
-def _method(methods: tuple[str, ...]) -> str:
-    if not methods:
-        return "[^ ]+"
-    return f"(?:{'|'.join(quoting.literal_regex(method) for method in methods)})"
+def _groups(routes: Sequence[NumberedRoute], depth: int) -> Iterator[tuple[str, ...]]:
+    """Segments that share a table; one with many rules has its own."""
+    sizes: dict[str, int] = {}
+    for each in routes:
+        segment = _segment(each, depth)
+        if segment:
+            sizes[segment] = sizes.get(segment, 0) + 1
+    gathered: list[str] = []
+    for segment, size in sizes.items():
+        if size >= RULES_OF_A_BUCKET:
+            yield (segment,)
+        else:
+            gathered.append(segment)
+            if sum(sizes[each] for each in gathered) >= RULES_OF_A_BUCKET:
+                yield tuple(gathered)
+                gathered = []
+    if gathered:
+        yield tuple(gathered)
 
 
-def _path(match: ir.PathMatch) -> str:
-    if match.takes_everything:
-        return "/"
-    path = quoting.literal_regex(match.value)
-    match match.kind:
-        case ir.PathMatchKind.EXACT:
-            return rf"{path}(?:\?|\z)"
-        case ir.PathMatchKind.PREFIX:
-            return rf"{path}(?:[/?]|\z)"
-        case ir.PathMatchKind.REGEX:
-            raise NotImplementedError
-        case _:
-            assert_never(match.kind)
+def _segment(each: NumberedRoute, depth: int) -> str:
+    """The segment that all paths of a route have at ``depth``; empty where it may be any.
 
-
-def _takes_all_segments(each: NumberedRoute) -> bool:
-    return each.route.match.path.takes_everything
-
-
-def _segment(each: NumberedRoute) -> str:
-    # In lower case: literal keys of a map compare without it, so both spellings share a bucket.
-    return each.route.match.path.value.split("/")[1].lower()
+    In lower case: literal keys of a map compare without it, so both spellings share a table.
+    """
+    path = each.route.match.path
+    literal = path.value
+    if path.kind is ir.PathMatchKind.REGEX:
+        found = None if "|" in path.value else _LITERAL_SEGMENTS.match(path.value)
+        literal = found[1] if found else ""
+    segments = literal.split("/")[1:]
+    return segments[depth].lower() if depth < len(segments) else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from meshctl.targets.nginx import quoting
-from meshctl.targets.nginx.model import Share, Split
+from meshctl.targets.nginx.model_destinations import Share, Split
 from meshctl.targets.nginx.quoting import Token
 
 WHOLE = 10_000

@@ -11,6 +11,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from meshctl import ir
+from meshctl.targets.nginx import quoting
+from meshctl.targets.nginx.quoting import Token
 
 
 def total(timeout: ir.Timeout, cluster: ir.Cluster) -> timedelta:
@@ -21,6 +23,15 @@ def total(timeout: ir.Timeout, cluster: ir.Cluster) -> timedelta:
 def bounds_body(timeout: ir.Timeout) -> bool:
     """Whether the response is cut at the end of the time although it still flows."""
     return timeout.written and bool(timeout.duration)
+
+
+LATE = timedelta(milliseconds=300)
+"""A timer that is pushed back by less keeps its time in NGINX, and would end an upload early."""
+
+
+def body(timeout: ir.BodyTimeout) -> Token | None:
+    """How long an upload may stand still; None where the listener's idle timeout is the only bound."""
+    return quoting.duration(timeout.duration + LATE) if timeout.duration else None
 
 
 OUTLAST = timedelta(seconds=1)

@@ -113,6 +113,7 @@ def test_files():
     assert emitted == {
         "nginx/nginx.conf": False,
         "nginx/check.conf": False,
+        "nginx/matching.lua": False,
         "nginx/mesh.lua": False,
         "nginx/run": True,
         "run/.gitignore": False,

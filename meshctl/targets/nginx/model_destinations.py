@@ -1,0 +1,148 @@
+"""Where requests of the outbound half lead: draws, locations, pools of connections, and names to look up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from meshctl.targets.nginx.quoting import Token
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One peer, as the balancer in Lua knows it."""
+
+    address: Token
+    port: int
+    weight: int
+    name: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a split."""
+
+    part: Token
+    number: int
+    leads_to: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A draw by hash of a random key: of a number first, for ``split_clients`` knows no variables as values."""
+
+    variable: Token
+    draw: Token
+    key: Token
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ByMethod:
+    """Where the idempotent methods of a route lead, and where all others do."""
+
+    variable: Token
+    methods: tuple[Token, ...]
+    leads_to: Token
+    others_lead_to: Token
+
+
+@dataclass(frozen=True, slots=True)
+class DnsName:
+    """A name to look up; empty: the request's own host. ``refresh`` in seconds as a number of Lua."""
+
+    name: Token
+    port: int
+    refresh: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the look-up of names needs: resolvers, and where a host of a request must not lead (ourselves)."""
+
+    resolvers: tuple[Endpoint, ...]
+    own: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """One cluster: its own pool of connections, so that callees never share one."""
+
+    name: Token
+    key: Token
+    pick: Token
+    endpoints: tuple[Endpoint, ...]
+    dns: DnsName | None
+    pool: int
+    idle_timeout: Token
+    balances: bool
+    """Whether a location proxies to it; else it is a table of endpoints only."""
+
+
+@dataclass(frozen=True, slots=True)
+class OriginTls:
+    """TLS to an external: no certificate of ours is shown."""
+
+    protocols: Token
+    authorities: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """What is tried again, where each try makes a hop of its own. Times are expressions of Lua, in seconds."""
+
+    try_location: Token
+    hop_status: bool
+    per_try_timeout: Token
+    base: Token
+    maximum: Token
+    share: Token | None
+    callee: Token
+    statuses: tuple[int, ...]
+    conditions: tuple[Token, ...]
+    methods: tuple[Token, ...]
+    any_method: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A cluster under one policy: one named location."""
+
+    number: int
+    location: Token
+    again: Token
+    upstream: Token
+    pass_to: Token
+    server_name: Token | None
+    origin_tls: OriginTls | None
+    limit: int
+    attempts: int
+    retries_connect_failure: Token
+    next_upstream: Token
+    connect_timeout: Token
+    connect_milliseconds: int
+    timeout: Token
+    timeout_milliseconds: int
+    bounded: bool
+    body_timeout: Token | None
+    streaming: bool
+    intercepts: bool
+    access: Token | None
+    header_filter: Token
+    log: Token | None
+    retries: Retries | None
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One location of the inner server: a single try at one endpoint of a cluster."""
+
+    location: Token
+    upstream: Token
+    pass_to: Token
+    server_name: Token | None
+    origin_tls: OriginTls | None
+    connect_timeout: Token
+    timeout: Token
+    streaming: bool
+    pool: int
+    idle_timeout: Token

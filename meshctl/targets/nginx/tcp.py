@@ -1,0 +1,84 @@
+"""Streams of bytes: from local ports to endpoints, and from other sidecars to the application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from meshctl import ir
+from meshctl.targets.nginx import circuit_breaking, egress, quoting, timeouts
+from meshctl.targets.nginx.model import (
+    Stream,
+    StreamCluster,
+    StreamDecision,
+    StreamEndpoint,
+    StreamInbound,
+    StreamListener,
+)
+
+
+def stream(sidecar: ir.Sidecar) -> Stream | None:
+    """None where the sidecar only speaks HTTP."""
+    clusters = {each.name: each for each in sidecar.clusters}
+    wanted = dict.fromkeys(each.cluster for each in sidecar.tcp)
+    inbound = sidecar.inbound
+    takes_streams = inbound is not None and inbound.protocol is ir.Protocol.TCP
+    if not wanted and not takes_streams:
+        return None
+    return Stream(
+        clusters=tuple(_cluster(clusters[name]) for name in wanted),
+        listeners=tuple(_listener(each, clusters[each.cluster]) for each in sidecar.tcp),
+        inbound=_inbound(inbound, sidecar.identity) if inbound is not None and takes_streams else None,
+    )
+
+
+def _cluster(cluster: ir.Cluster) -> StreamCluster:
+    return StreamCluster(
+        name=quoting.name(cluster.name),
+        endpoints=tuple(
+            StreamEndpoint(quoting.address(each.socket), each.weight) for each in cluster.endpoints
+        ),
+    )
+
+
+def _listener(listener: ir.TcpListener, cluster: ir.Cluster) -> StreamListener:
+    tls = egress.scheme(cluster) == "https"
+    return StreamListener(
+        listens=tuple(quoting.address(bind) for bind in listener.binds),
+        cluster=quoting.name(cluster.name),
+        reachable=bool(cluster.endpoints),
+        server_name=egress.server_name(cluster) if tls else None,
+        origin_tls=egress.origin_tls(cluster),
+        limit=circuit_breaking.limit(cluster.circuit_breaker),
+        connect_timeout=quoting.duration(cluster.connect_timeout),
+        idle_timeout=quoting.duration(cluster.idle_timeout),
+    )
+
+
+def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> StreamInbound:
+    return StreamInbound(
+        listens=tuple(quoting.address(bind) for bind in listener.binds),
+        application=quoting.address(listener.application),
+        decisions=tuple(_decisions(listener, identity)),
+        connect_timeout=quoting.duration(listener.connect_timeout),
+        idle_timeout=quoting.duration(timeouts.outlasting(listener.idle_timeout)),
+    )
+
+
+def _decisions(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Iterator[StreamDecision]:
+    """Subjects and what becomes of them; the first that holds decides. With audit nobody of the mesh is refused."""
+    authorization = listener.authorization
+    anyone = quoting.map_regex(rf"^CN=[a-z0-9-]+,O={quoting.literal_regex(identity.trust_domain)}\z")
+    if authorization.audit:
+        yield StreamDecision(anyone, allowed=True)
+        return
+    ordered = [
+        *((rule, True) for rule in authorization.exempt),
+        *((rule, False) for rule in authorization.deny),
+        *((rule, True) for rule in authorization.rules),
+    ]
+    for rule, allowed in ordered:
+        if rule.anyone:
+            yield StreamDecision(anyone, allowed)
+        for each in rule.principals:
+            subject = quoting.literal_regex(each.distinguished_name)
+            yield StreamDecision(quoting.map_regex(rf"^{subject}\z"), allowed)
