@@ -1,6 +1,7 @@
-"""`meshctl explain`.
+"""`meshctl explain`: codes and settings.
 
-A code or a slug holds no dot and no space, by which it is told from whatever else may be explained.
+A code or a slug holds no dot and no space, by which it is told from a path in the spec (which may also be the name
+of a section alone) and from whatever else may be explained.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from meshctl.cli import options
 from meshctl.cli.examples import EXAMPLES
 from meshctl.cli.formats.context import docs_link, json_text, one_line
 from meshctl.diagnostics import UsageError
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from meshctl.pipeline import Rule
 
 SCHEMA_VERSION = 1
+SECTIONS = ("mesh", "defaults", "services", "externals", "gateways")
 
 
 class ExplainFormat(StrEnum):
@@ -40,18 +43,27 @@ def explain(
     what: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CODE]", help="A code or its slug; all of them if left out.", show_default=False
+            metavar="[CODE|PATH]",
+            help="A code or its slug, or a path in the spec such as services.web.timeout; all codes if left out.",
+            show_default=False,
         ),
     ] = None,
+    spec: Annotated[
+        str | None, typer.Option("--spec", help="The spec that PATH is in.", show_default=False)
+    ] = None,
+    env: options.Environment = None,
     policies: Annotated[
         Path | None,
         typer.Option("--policies", help="A folder with policies of your own.", show_default=False),
     ] = None,
     form: Annotated[ExplainFormat, typer.Option("--format", help="How it is printed.")] = ExplainFormat.TEXT,
 ) -> int:
-    """What a finding means: why it matters, how to mend it, and how it looks wrong and right."""
+    """What a finding means and how to mend it; or which value a setting has, and which line says so."""
     from meshctl import pipeline
 
+    if what is not None and ("." in what or what.strip() in SECTIONS):
+        _print_settings(what.strip(), options.location(spec), env, form)
+        return 0
     rules = pipeline.rules(policies)
     chosen = rules if what is None else [_find(what, rules)]
     if form is ExplainFormat.JSON:
@@ -72,6 +84,14 @@ def _find(word: str, rules: Sequence[Rule]) -> Rule:
         hint = f"did you mean {_names(by_name[close[0]])}?" if close else "`meshctl explain` lists all"
         raise UsageError(f"there is no code or slug `{one_line(word)}`; {hint}")
     return found
+
+
+def _print_settings(path: str, location: str, env: str | None, form: ExplainFormat) -> None:
+    from meshctl import pipeline
+    from meshctl.cli.settings import as_json, as_table
+
+    found = pipeline.settings(location, path, env)
+    sys.stdout.write(as_json(path, found) if form is ExplainFormat.JSON else as_table(found))
 
 
 def _names(rule: Rule) -> str:

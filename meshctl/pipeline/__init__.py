@@ -25,6 +25,7 @@ from meshctl.pipeline.comparing import diff, rendered_diff
 from meshctl.pipeline.linting import lint
 from meshctl.pipeline.rules import Rule, rules, service_of
 from meshctl.pipeline.running import up
+from meshctl.pipeline.settings import settings
 
 __all__ = [
     "IDENTITIES",
@@ -47,6 +48,7 @@ __all__ = [
     "resolved_json",
     "rules",
     "service_of",
+    "settings",
     "up",
     "validate",
 ]

@@ -10,10 +10,12 @@ from typing import Any
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related, Severity
-from meshctl.resolve import retries, timeouts
+from meshctl.resolve import gateways, retries, timeouts
 from meshctl.resolve.layers import Layer, Layers, call_layer, callee_layers
 from meshctl.spec import Spec
+from meshctl.spec.gateways import GatewaySpec
 from meshctl.spec.retries import GRPC_STATUSES
+from meshctl.spec.routing import RouteSpec
 
 _MESH_STATUSES = {
     str(
@@ -22,6 +24,7 @@ _MESH_STATUSES = {
     str(ir.mesh.CARRIED_STATUS): "between sidecars it stands for another status",
 }
 _LIMITS = (("timeout", ("timeout",)), ("body_timeout", ("bodyTimeout",)))
+_OF_ROUTES = {"timeout", "body_timeout", "streaming", "retries"}
 _OF_RETRIES = (
     ("retry_on", "retryOn"),
     ("backoff", "backoff"),
@@ -50,21 +53,39 @@ def check(spec: Spec) -> Iterator[Finding]:
                 narrowed = call_layer(spec, caller, callee)
                 if narrowed and (callee in services or callee in (spec.written.externals or {})):
                     yield from _check_callee(spec, callee, narrowed, gateway=section == "gateways")
+    for name, gateway in (spec.written.gateways or {}).items():
+        yield from _check_gateway(spec, name, gateway)
+
+
+def _check_gateway(spec: Spec, name: str, gateway: GatewaySpec) -> Iterator[Finding]:
+    for index, route in enumerate(gateway.routes or ()):
+        callee = gateways.first_callee(gateway, route)
+        if callee in (spec.written.services or {}) and _bounds(route):
+            own = Layer(route, spec.source["gateways"][name]["routes"][index])
+            layers = (*callee_layers(spec, callee), *call_layer(spec, name, callee), own)
+            yield from check_layers(layers, grpc=_speaks_grpc(spec, callee))
+
+
+def _speaks_grpc(spec: Spec, name: str) -> bool:
+    service = (spec.written.services or {}).get(name)
+    return service is not None and "grpc" in (service.protocol, *(service.ports or ()))
+
+
+def _bounds(route: RouteSpec) -> bool:
+    """Whether a route says something of its own about requests that go on."""
+    return route.redirect is None and route.respond is None and bool(route.model_fields_set & _OF_ROUTES)
 
 
 def _check_callee(spec: Spec, name: str, call: Layers, *, gateway: bool = False) -> Iterator[Finding]:
     service = (spec.written.services or {}).get(name)
-    grpc = service is not None and "grpc" in (service.protocol, *(service.ports or ()))
+    grpc = _speaks_grpc(spec, name)
     layers = (*callee_layers(spec, name), *call)
     yield from check_layers(layers, grpc=grpc)
     yield from _check_hash(layers, gateway=gateway)
     for index, route in enumerate(service.routes or () if service is not None else ()):
         own = Layer(route, spec.source["services"][name]["routes"][index])
-        if route.redirect is None and route.respond is None and route.model_fields_set & _OF_ROUTES:
+        if _bounds(route):
             yield from check_layers((*layers, own), grpc=grpc)
-
-
-_OF_ROUTES = {"timeout", "body_timeout", "streaming", "retries"}
 
 
 def check_layers(layers: Layers, *, grpc: bool) -> Iterator[Finding]:

@@ -1,0 +1,186 @@
+"""Every setting of a part of the spec with the value that holds, and the place of the layer that said it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from meshctl.diagnostics import Position, UsageError
+from meshctl.resolve import gateways
+from meshctl.resolve.setting_defaults import (
+    CALL,
+    CALLEE,
+    EXTERNAL,
+    GATEWAY,
+    MESH,
+    OFF_IN_STREAMS,
+    ROUTE,
+    SERVICE,
+    WHOLE,
+)
+from meshctl.spec import Source, Spec
+from meshctl.spec.source import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting by its path in the spec. No place: it is meshctl's default."""
+
+    name: str
+    value: str
+    at: Position | None
+
+
+Table = Mapping[str, str]
+"""Settings, each with the text of its default."""
+
+
+def settings(spec: Spec, path: str) -> tuple[Setting, ...]:
+    """What holds at ``path``, such as `services.web`, `services.web.timeout` or `services.web.calls.catalog`.
+
+    Raises UsageError for a path that leads nowhere, and says which one is near.
+    """
+    rows = _Part(spec.source)
+    scope, rest = _walk(spec, path.split("."), rows)
+    chosen = tuple(_settings(scope))
+    if rest:
+        wanted = ".".join(rest)
+        found = tuple(each for each in chosen if f"{each.name}.".startswith(f"{wanted}."))
+        if not found:
+            raise _nowhere(path, wanted, (each.name for each in chosen))
+        return found
+    return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """The settings of one kind of part, and the sources that can say them, the most general first."""
+
+    table: Table
+    sources: tuple[Source, ...]
+    own: tuple[Source, ...] = ()
+    """The sources of settings that are not of the traffic policy; all of them where empty."""
+
+
+class _Part:
+    """The raw spec by sections."""
+
+    def __init__(self, source: Source) -> None:
+        self.root = source
+
+    def named(self, kind: str, holder: Source, name: str, path: str) -> Source:
+        """The part ``name`` of ``holder``, by key or, in a list, by `name`."""
+        known = _names(holder.node)
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"; did you mean `{close[0]}`?" if close else ""
+            raise UsageError(f"there is no {kind} named `{name}` at `{path}`{hint}")
+        return holder[known[name]]
+
+
+def _names(node: Node) -> dict[str, str | int]:
+    if isinstance(node, dict):
+        return {key: key for key in node}
+    if isinstance(node, list):
+        return {str(each.get("name")): index for index, each in enumerate(node) if isinstance(each, dict)}
+    return {}
+
+
+def _walk(spec: Spec, keys: list[str], part: _Part) -> tuple[_Scope, list[str]]:
+    """The part that the first keys lead to, and the keys that are left."""
+    root, path = part.root, ".".join(keys)
+    section, *rest = keys
+    mesh, defaults = root["mesh"], root["defaults"]
+    if section == "mesh":
+        return _Scope(MESH, (mesh,)), rest
+    if section == "defaults":
+        return _Scope(CALLEE, (defaults,)), rest
+    kinds = {"services": "service", "externals": "external", "gateways": "gateway"}
+    if section not in kinds:
+        raise _nowhere(path, section, ("mesh", "defaults", *kinds))
+    if not rest:
+        raise UsageError(f"name one of them: `{section}.{next(iter(_names(root[section].node)), 'NAME')}`")
+    name, *rest = rest
+    own = part.named(kinds[section], root[section], name, section)
+    if rest[:1] == ["calls"] and len(rest) > 1 and section != "externals":
+        return _call(part, own, rest[1:], path)
+    if section == "externals":
+        return _Scope(EXTERNAL, (defaults, own)), rest
+    if section == "gateways":
+        if rest[:1] == ["routes"] and len(rest) > 1:
+            return _gateway_route(spec, part, name, rest[1:], path)
+        return _Scope(GATEWAY, (mesh, own)), rest
+    if rest[:1] == ["routes"] and len(rest) > 1:
+        route = part.named("route", own["routes"], rest[1], path)
+        return _Scope(ROUTE, (defaults, own, route)), rest[2:]
+    return _Scope(SERVICE, (defaults, own), (mesh, own)), rest
+
+
+def _call(part: _Part, own: Source, keys: list[str], path: str) -> tuple[_Scope, list[str]]:
+    callee, *rest = keys
+    call = part.named("call", own["calls"], callee, path)
+    section = "services" if callee in _names(part.root["services"].node) else "externals"
+    target = part.named("callee", part.root[section], callee, path)
+    layers = (part.root["defaults"], target, call)
+    if rest[:1] == ["routes"] and len(rest) > 1:
+        return _Scope(ROUTE, (*layers, part.named("route", target["routes"], rest[1], path))), rest[2:]
+    return _Scope(CALL, layers), rest
+
+
+def _gateway_route(
+    spec: Spec, part: _Part, name: str, keys: list[str], path: str
+) -> tuple[_Scope, list[str]]:
+    own = part.root["gateways"][name]
+    route = part.named("route", own["routes"], keys[0], path)
+    gateway = (spec.written.gateways or {})[name]
+    written = next(each for each in gateway.routes or () if each.name == keys[0])
+    callee = gateways.first_callee(gateway, written)
+    between = (part.root["services"][callee], own["calls"][callee]) if callee else ()
+    return _Scope(ROUTE, (part.root["defaults"], *between, route)), keys[1:]
+
+
+def _nowhere(path: str, wanted: str, known: Iterable[str]) -> UsageError:
+    names = list(known)
+    close = get_close_matches(wanted, names, n=1) or [each for each in names if each.startswith(wanted)][:1]
+    hint = f"; did you mean `{close[0]}`?" if close else ""
+    return UsageError(f"there is no setting `{wanted}` at `{path}`{hint}")
+
+
+def _settings(scope: _Scope) -> Iterator[Setting]:
+    streaming = _said(scope.sources, "streaming") if "streaming" in scope.table else None
+    for name, default in scope.table.items():
+        sources = scope.own if scope.own and name not in CALLEE else scope.sources
+        found = _said(sources, name)
+        if streaming is not None and streaming[0] == "true" and name in OFF_IN_STREAMS:
+            yield Setting(name, "off, for it streams", streaming[1])
+        elif found is not None:
+            yield Setting(name, *found)
+        elif default:
+            yield Setting(name, default, None)
+
+
+def _said(sources: tuple[Source, ...], name: str) -> tuple[str, Position | None] | None:
+    """What the most particular source says of a setting, and where."""
+    keys = name.split(".")
+    for source in reversed(sources):
+        cursor = source
+        for key in keys[:-1]:
+            cursor = cursor[key]
+        if keys[-1] in cursor and (name in WHOLE or not isinstance(cursor[keys[-1]].node, dict)):
+            return _text(cursor[keys[-1]].node), cursor.at(keys[-1])
+    return None
+
+
+def _text(node: Node) -> str:
+    if isinstance(node, dict):
+        return ", ".join(f"{key}: {_nested(each)}" for key, each in node.items()) or "{}"
+    if isinstance(node, list):
+        return ", ".join(map(_nested, node)) or "[]"
+    return "" if node is None else str(node)
+
+
+def _nested(node: Node) -> str:
+    if isinstance(node, dict):
+        return f"{{{_text(node)}}}"
+    return f"[{_text(node)}]" if isinstance(node, list) else str(node)

@@ -1,0 +1,137 @@
+"""`meshctl explain PATH` says what resolve does, and where it is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from meshctl import ir
+from meshctl.cli.app import run
+from tests.unit.resolve.specs import resolved, sidecar
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = Draft202012Validator(json.loads((ROOT / "schemas" / "settings.schema.json").read_text()))
+
+TEXT = """\
+defaults: {timeout: 5s, retries: {retryOn: [reset], attempts: 3}}
+services:
+  web:
+    calls:
+      catalog: {bodyTimeout: 2s, retries: {attempts: 1}}
+  other: {calls: {catalog: {}}}
+  catalog:
+    port: 80
+    endpoints: [{address: 10.0.0.1}]
+    connectTimeout: 700ms
+    circuitBreaker: {maxRequests: 9}
+    retries: {perTryTimeout: 800ms, backoff: {base: 25ms}, budget: 20%}
+    routes:
+      - {name: slow, matches: [{path: {prefix: /slow}}], timeout: 9s}
+      - {name: stream, matches: [{path: {prefix: /stream}}], streaming: true}
+      - {name: rest}
+"""
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch, capsys):
+    """What is told of a path, by setting: the value, and the line or None."""
+    mesh = resolved(tmp_path, TEXT)
+    monkeypatch.chdir(tmp_path)
+
+    def ask(path):
+        assert run(["explain", path, "--format", "json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert not list(SCHEMA.iter_errors(document))
+        return {
+            each["setting"]: (each["value"], each["origin"] and each["origin"]["line"])
+            for each in document["settings"]
+        }
+
+    ask.mesh = mesh
+    return ask
+
+
+def routes(mesh, caller):
+    [host] = sidecar(mesh, caller).outbound.virtual_hosts
+    return {route.name: route for route in host.routes}
+
+
+def duration(value):
+    return ir.duration_text(value) if value else "off"
+
+
+@pytest.mark.parametrize(
+    ("path", "caller", "route"),
+    [
+        ("services.catalog", "other", "rest"),
+        ("services.catalog.routes.slow", "other", "slow"),
+        ("services.web.calls.catalog", "web", "rest"),
+        ("services.web.calls.catalog.routes.slow", "web", "slow"),
+    ],
+)
+def test_what_is_told_is_what_is_resolved(told, path, caller, route):
+    found, meant = told(path), routes(told.mesh, caller)[route]
+    assert found["timeout"] == (duration(meant.timeout.duration), meant.timeout.at.line)
+    body = meant.body_timeout
+    assert found["bodyTimeout"] == (duration(body.duration), body.at and body.at.line)
+    retries = meant.retries
+    assert found["retries.attempts"][0] == str(retries.attempts)
+    assert found["retries.retryOn"] == (", ".join(retries.conditions), 3)
+    per_try = retries.per_try_timeout
+    assert found["retries.perTryTimeout"] == (duration(per_try.duration), per_try.at.line)
+    assert found["retries.budget"] == (f"{int(retries.budget.share * 100)}%", retries.budget.at.line)
+    assert found["idempotent"] == (", ".join(retries.idempotent_methods), None)
+
+
+def test_what_is_told_of_a_cluster_is_what_is_resolved(told):
+    found, [cluster] = told("services.catalog"), sidecar(told.mesh, "other").clusters
+    assert found["connectTimeout"] == (duration(cluster.connect_timeout), 12)
+    assert found["idleTimeout"] == (duration(cluster.idle_timeout), None)
+    assert found["circuitBreaker.maxRequests"] == (str(cluster.circuit_breaker.max_requests), 13)
+    assert found["circuitBreaker.maxConnections"] == (str(cluster.circuit_breaker.max_connections), None)
+    assert found["inbound.port"] == ("15006", None)
+
+
+def test_a_stream_has_no_limit_and_says_why(told):
+    found = told("services.catalog.routes.stream")
+    assert found["timeout"] == found["retries.perTryTimeout"] == ("off, for it streams", 17)
+    stream = routes(told.mesh, "other")["stream"]
+    assert not stream.timeout.duration
+    assert not stream.retries.per_try_timeout.duration
+
+
+def test_a_part_of_a_setting_can_be_asked_for(told):
+    assert list(told("services.web.calls.catalog.retries.attempts")) == ["retries.attempts"]
+    assert told("services.web.calls.catalog.retries.attempts")["retries.attempts"] == ("1", 7)
+    assert told("mesh.mtls")["mtls.mode"] == ("strict", None)
+    assert told("defaults.timeout")["timeout"] == ("5s", 3)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("services.catlog", "did you mean `catalog`?"),
+        ("services.catalog.tiemout", "did you mean `timeout`?"),
+        ("services.catalog.routes.slwo", "did you mean `slow`?"),
+        ("services.web.calls.catalgo", "did you mean `catalog`?"),
+        ("service.web", "did you mean `services`?"),
+        ("services", "name one of them: `services.web`"),
+        ("mesh.name.x", "there is no setting `name.x`"),
+        ("services.", "there is no service named ``"),
+        (".", "there is no setting ``"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_a_usage_error(told, capsys, path, words):
+    assert run(["explain", path]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_the_table_fits_into_80_columns_and_names_the_lines(told, capsys):
+    assert run(["explain", "services.catalog", "--spec", "mesh.yaml"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    [timeout] = [each for each in lines if each.startswith("timeout ")]
+    assert timeout.split() == ["timeout", "5s", "mesh.yaml:3"]
