@@ -74,13 +74,26 @@ def _taking(service: ServiceSpec) -> list[str]:
     return [each.zone or "" for each in service.endpoints or () if each.weight != 0]
 
 
-def _callers_on_default_timeout(hosts: Hosts) -> dict[str, list[str]]:
-    relying: dict[str, list[str]] = {}
+def _callers_on_default_timeout(hosts: Hosts) -> dict[str, set[str]]:
+    relying: dict[str, set[str]] = {}
     for caller, seen in hosts.items():
         for host in seen:
-            if not all(route.timeout.written for route in host.routes):
-                relying.setdefault(host.service, []).append(caller)
+            for route in host.routes:
+                if not _decided(route):
+                    # A gateway's routes are its own, and what it relies on is where they lead.
+                    callees = _callees(route) if host.service == caller else {host.service}
+                    for callee in callees:
+                        relying.setdefault(callee, set()).add(caller)
     return relying
+
+
+def _decided(route: ir.Route) -> bool:
+    """Whether somebody has said how long this may take, or nothing is asked of anyone."""
+    return route.timeout.written or route.streaming or route.answer is not None
+
+
+def _callees(route: ir.Route) -> set[str]:
+    return {each.cluster.partition(".")[0] for each in route.backends}
 
 
 def _routes(hosts: Hosts, places: Places) -> tuple[RouteFacts, ...]:
@@ -97,14 +110,14 @@ def _routes(hosts: Hosts, places: Places) -> tuple[RouteFacts, ...]:
             service=host.service,
             callers=tuple(sorted(callers[id(host)])),
             timeout=route.timeout.duration,
-            timeout_written=route.timeout.written,
+            timeout_written=_decided(route),
             attempts=route.retries.attempts,
             retry_on=tuple(each.value for each in route.retries.conditions),
             backends=tuple(each.cluster for each in route.backends),
             source=_route_source(places[host.service], route),
         )
         for host in sorted(views.values(), key=lambda each: (each.service, callers[id(each)]))
-        for route in {each.name: each for each in host.routes}.values()
+        for route in {each.name: each for each in host.routes if each.answer is None}.values()
     )
 
 
@@ -123,7 +136,7 @@ def _calls(hosts: Hosts, places: Places) -> tuple[CallFacts, ...]:
     for caller, seen in hosts.items():
         for host in seen:
             for route in host.routes:
-                for callee in {each.cluster.partition(".")[0] for each in route.backends}:
+                for callee in _callees(route):
                     routes.setdefault((caller, callee), []).append(route)
                     # A call of one's own beats one that a route of somebody else leads on to.
                     if host.service == callee or (caller, callee) not in declared:
@@ -151,7 +164,7 @@ def _call(caller: str, callee: str, routes: list[ir.Route], source: Source) -> C
         caller=caller,
         callee=callee,
         timeout=timeout.duration,
-        timeout_written=all(each.timeout.written for each in routes),
+        timeout_written=all(map(_decided, routes)),
         attempts=retries.attempts,
         retry_on=tuple(each.value for each in retries.conditions),
         timeout_at=timeout.at,

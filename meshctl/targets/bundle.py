@@ -49,7 +49,7 @@ def _addresses(sidecar: Sidecar) -> Iterator[tuple[str, str]]:
         kind = "TLS" if outbound.tls else "plain HTTP"
         yield "clients", f"{_listed(outbound.binds)} ({kind})"
         if outbound.tls:
-            yield "their certificate", f"{outbound.tls.certificate}, {outbound.tls.key}"
+            yield "shown to them", f"{outbound.tls.certificate}, {outbound.tls.key}"
     else:
         yield "own application", f"{_listed(outbound.binds)} (plain HTTP, Host says whom)"
     for local in sidecar.locals:

@@ -91,3 +91,44 @@ def test_a_route_is_there_once_for_all_callers_that_see_the_same(world):
     ]
     quick = next(each for each in world.routes if each.name == "quick" and each.callers == ("web",))
     assert (quick.timeout, quick.timeout_written, quick.attempts) == (timedelta(milliseconds=100), True, 2)
+
+
+def test_streams_gateways_externals_and_answers(tmp_path):
+    path = tmp_path / "mesh.yaml"
+    path.write_text("""\
+apiVersion: meshctl.dev/v1
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}
+services:
+  web:
+    port: 80
+    calls: {db: {localPort: 5432}, pay: {timeout: 2s}}
+    routes:
+      - {name: old, matches: [{path: {exact: /old}}], redirect: {path: {full: /new}}}
+      - {name: events, matches: [{path: {exact: /events}}], streaming: true}
+      - {name: rest, timeout: 1s}
+  api: {port: 80}
+  db: {port: 5432, protocol: tcp}
+externals:
+  pay: {hosts: [pay.example], port: 80, endpoints: [{address: 192.0.2.1}]}
+gateways:
+  edge: {port: 8080, calls: {web: {}, api: {}}, routes: [{name: w, backends: [{service: web}]}, {name: a, matches: [{path: {prefix: /a}}], backends: [{service: api}]}]}
+""")
+    validated = pipeline.validate(str(path))
+    assert validated.spec is not None
+    world = collect(validated.require(), validated.spec)
+    assert {(each.caller, each.callee, each.protocol) for each in world.calls} == {
+        ("edge", "api", "http"),
+        ("edge", "web", "http"),
+        ("web", "db", "tcp"),
+        ("web", "pay", "http"),
+    }
+    assert all(each.source.here for each in world.calls)
+    assert world.services.keys() == {"api", "db", "web"}
+    # What `web` says of its own routes is for callers that take them; the gateway has routes of its own.
+    relying = {name: each.callers_on_default_timeout for name, each in world.services.items()}
+    assert relying == {"api": ("edge",), "db": (), "web": ("edge",)}
+    assert {(each.service, each.name) for each in world.routes} == {
+        ("edge", "a"),
+        ("edge", "w"),
+        ("pay", "default"),
+    }
