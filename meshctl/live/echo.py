@@ -3,7 +3,7 @@
 One process serves many instances: ``python -m meshctl.live.echo 127.1.0.1:8080=catalog/v1 …``. One with
 ``tcp:`` before its address says its name on a line, and then repeats whatever it hears. With
 ``--control ADDRESS`` it also answers, outside the mesh, ``GET /__echo/hits?id=ID``: how often requests
-with that ``x-echo-id`` arrived, and what each of them looked like. The control address opens last, so whoever reaches it
+with that ``x-echo-id`` arrived, and what each of them looked like; a TCP connection has its SERVICE for an id. The control address opens last, so whoever reaches it
 reaches all.
 """
 
@@ -80,7 +80,7 @@ async def serve(applications: Sequence[Application], control: SocketAddress | No
 
             def connected(reader: Reader, writer: Writer, app: Application = application) -> Any:  # noqa: ANN401
                 if app.protocol is Protocol.TCP:
-                    return _stream(app, reader, writer)
+                    return _stream(app, journal, reader, writer)
                 return _connection(app, journal, reader, writer)
 
             await stack.enter_async_context(await _listen(connected, application.socket))
@@ -99,7 +99,8 @@ async def _listen(connected: Any, where: SocketAddress) -> asyncio.Server:  # no
     return await asyncio.start_server(connected, where.address, where.port, limit=HEAD_LIMIT, backlog=512)
 
 
-async def _stream(app: Application, reader: Reader, writer: Writer) -> None:
+async def _stream(app: Application, journal: Journal, reader: Reader, writer: Writer) -> None:
+    journal.note(app.service, {"service": app.service, "instance": app.instance})
     with contextlib.suppress(ConnectionError):
         writer.write(f"{app.service}/{app.instance}\n".encode())
         while heard := await reader.read(HEAD_LIMIT):

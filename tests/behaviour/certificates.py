@@ -11,33 +11,43 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 CA, CERTIFICATE, KEY = "public-ca.pem", "site.pem", "site.key"
+OTHER_CA = "other-ca.pem"
 
 
 def write_site(folder: Path, names: list[str]) -> None:
-    """A CA, and a certificate of it for all ``names`` with its key."""
+    """A CA, a certificate of it for all ``names`` with its key, and another CA of the same name."""
     now = datetime.now(UTC) - timedelta(minutes=5)
-    authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a public CA")])
-    authority = (
-        _builder(authority_name, authority_name, authority_key, now)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(authority_key, hashes.SHA256())
-    )
+    authority_key, other_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a site")])
     site = (
-        _builder(subject, authority_name, key, now)
+        _builder(subject, _AUTHORITY, key, now)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CA).write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-    (folder / CERTIFICATE).write_bytes(site.public_bytes(serialization.Encoding.PEM))
+    for name, certificate in (
+        (CA, _authority(authority_key, now)),
+        (OTHER_CA, _authority(other_key, now)),
+        (CERTIFICATE, site),
+    ):
+        (folder / name).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (folder / KEY).write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
+    )
+
+
+_AUTHORITY = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a public CA")])
+
+
+def _authority(key, now):
+    return (
+        _builder(_AUTHORITY, _AUTHORITY, key, now)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
     )
 
 

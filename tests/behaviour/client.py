@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import select
 import socket
 import ssl
+import threading
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -156,10 +158,10 @@ class Connection:
 
 
 class Stream:
-    """A TCP connection to an application that says its name first and then repeats what it hears."""
+    """TCP connections to an application that says its name first and then repeats what it hears."""
 
-    def __init__(self, address: ir.SocketAddress):
-        self._address = address
+    def __init__(self, address: ir.SocketAddress, service: str):
+        self._address, self._service = address, service
 
     def __enter__(self):
         return self
@@ -168,20 +170,40 @@ class Stream:
         pass
 
     def ask(self, row):
-        """Send the row's body; the answer's only header is the application's greeting."""
+        """Send the row's body on a new one; the answer's only header is the application's greeting."""
         started = time.monotonic()
-        body = body_of(row)
+        greeting, heard = "", b""
+        failure = "closed"
         try:
             with socket.create_connection((self._address.address, self._address.port), timeout=LIMIT) as sock:
-                stream = sock.makefile("rwb")
+                stream = sock.makefile("rb")
                 greeting = stream.readline().decode().strip()
-                stream.write(body)
-                stream.flush()
-                heard = stream.read(len(body))
+                sender = threading.Thread(target=_say, args=(sock, row), daemon=True)
+                sender.start()
+                heard = stream.read() if row.half_close else stream.read(len(body_of(row)))
+                sender.join(LIMIT)
         except OSError as error:
-            return Answer("", time.monotonic() - started, failure=repr(error))
-        failure = "" if greeting else "closed"
-        return Answer("", time.monotonic() - started, None, [("greeting", greeting)], heard, failure=failure)
+            failure = repr(error)
+        cut = bool(greeting) and len(heard) < len(body_of(row))
+        return Answer(
+            self._service,
+            time.monotonic() - started,
+            headers=[("greeting", greeting)] if greeting else [],
+            body=heard,
+            cut=cut,
+            failure="" if greeting else failure,
+        )
+
+
+def _say(sock, row):
+    body = body_of(row)
+    size, interval = row.upload or (max(1, len(body)), 0)
+    with contextlib.suppress(OSError):
+        for start in range(0, len(body), int(size)):
+            sock.sendall(body[start : start + int(size)])
+            time.sleep(interval)
+        if row.half_close:
+            sock.shutdown(socket.SHUT_WR)
 
 
 def fetch(address: ir.SocketAddress, target: str) -> Any:

@@ -33,6 +33,7 @@ def check_answer(expect, answer, world):
     if expect.closed:
         if not answer.failure:
             yield f"answered {answer.status or answer.headers} instead of closing the connection"
+        yield from _check_arrivals(expect, world.arrivals(answer.identifier))
         return
     if expect.status is not None and not within(expect.status, answer.status):
         yield f"status {answer.status} ({answer.failure or answer.body[:200]!r}), not {expect.status}"
@@ -113,6 +114,8 @@ def check_shares(expect, answers, world):
 
 
 def _instance(answer):
+    if answer.values("greeting"):
+        return answer.values("greeting")[0]
     document = answer.document or {}
     return f"{document.get('service')}/{document.get('instance')}"
 

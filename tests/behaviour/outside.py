@@ -80,8 +80,11 @@ def _pipe(source, sink):
         sink.shutdown(socket.SHUT_RDWR)
 
 
+_A, _AAAA = 1, 28
+
+
 class _Names(socketserver.BaseRequestHandler):
-    """A records from a table; what is not in it does not exist. Anything but A is known to be empty."""
+    """A and AAAA records from a table; what is not in it does not exist."""
 
     def handle(self):
         query, sock = self.request
@@ -94,8 +97,10 @@ class _Names(socketserver.BaseRequestHandler):
         question = query[12 : index + 5]
         address = self.server.names.get(".".join(labels))
         answers = b""
-        if address is not None and kind == 1:
-            answers = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 1, 4) + socket.inet_aton(address)
+        if address is not None and kind == (_AAAA if ":" in address else _A):
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            data = socket.inet_pton(family, address)
+            answers = b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 1, len(data)) + data
         flags = 0x8180 if address is not None else 0x8183
         head = identifier + struct.pack("!HHHHH", flags, 1, 1 if answers else 0, 0, 0)
         sock.sendto(head + question + answers, self.client_address)

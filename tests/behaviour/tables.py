@@ -27,7 +27,7 @@ class Expect:
     """What the application saw last: service, instance, method, target, body (length), headers (null: none),
     and `upload`, how many [seconds, from to] its body took to come."""
     tries: int | list[int] | None = None
-    """Arrivals at applications, counted out of band."""
+    """Arrivals at applications, counted out of band. `tcp`: all connections that `to` ever saw."""
     instances: dict[str, int] = field(default_factory=dict)
     """Arrivals by instance."""
     share: dict[str, float] = field(default_factory=dict)
@@ -81,6 +81,8 @@ class Row:
     body: str | int | None = None
     upload: list[float] = field(default_factory=list)
     """The body in pieces: [bytes, seconds between them]."""
+    half_close: bool = False
+    """`tcp`: end the sending side at once, and read until the other side ends too."""
     raw: str | None = None
     """Instead of method to body: the bytes as they are sent."""
     times: int = 1
@@ -114,7 +116,8 @@ class Table:
     names: dict[str, str] = field(default_factory=dict)
     """What the name server of the tables knows (port 5300 of the address 252), name to address."""
     site: list[str] = field(default_factory=lambda: ["*.example"])
-    """Names in the certificate /files/site.pem (and /files/site.key), whose CA is /files/public-ca.pem."""
+    """Names in the certificate /files/site.pem (and /files/site.key), whose CA is /files/public-ca.pem, and not
+    /files/other-ca.pem, which has the same name."""
     refused: dict[str, str] = field(default_factory=dict)
     """Proxy of the caller to the feature that it declares unsupported, so that the spec is refused there."""
 
