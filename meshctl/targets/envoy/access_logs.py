@@ -28,8 +28,9 @@ def inbound_logs(sidecar: Sidecar, authorization: Authorization) -> list[Message
     keys = rules.audited_keys(authorization)
     if not keys:
         return _logs(sidecar, [(fields, {})])
-    denied = [_said_denied(key, invert=False) for key in keys]
-    passed = [_said_denied(key, invert=True) for key in keys]
+    denied = [_said(key, "denied", unsaid=False) for key in keys]
+    # What the gate has refused was never asked about.
+    passed = [_said(key, "allowed", unsaid=True) for key in keys]
     if len(keys) > 1:
         denied = [{"or_filter": {"filters": denied}}]
         passed = [{"and_filter": {"filters": passed}}]
@@ -78,15 +79,14 @@ def _caller(authorization: Authorization) -> str:
     return _coalesce(("DYNAMIC_METADATA", f"{rules.METADATA}:{key}"), ("CEL", _SERVICE_OF_PEER))
 
 
-def _said_denied(key: str, *, invert: bool) -> Message:
+def _said(key: str, result: str, *, unsaid: bool) -> Message:
+    """``AccessLogFilter``: what a filter would have done; ``unsaid`` where it said nothing."""
     matcher = {
         "filter": rules.METADATA,
         "path": [{"key": key}],
-        "value": {"string_match": {"exact": "denied"}},
-        "invert": invert,
+        "value": {"string_match": {"exact": result}},
     }
-    # What the gate has refused was never asked about.
-    return {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": invert}}
+    return {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": unsaid}}
 
 
 def _logs(sidecar: Sidecar, lines: list[tuple[Message, Message]]) -> list[Message]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from meshctl.ir import HealthListener
-from meshctl.targets.envoy import admin, discovery
+from meshctl.ir.mesh import STATUS_HEADER
+from meshctl.targets.envoy import admin, discovery, forwarded_proto
 from meshctl.targets.envoy.protobuf import Message, duration
 
 _READ = [{"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}]
@@ -25,5 +26,8 @@ def route_configuration(health: HealthListener, idle: timedelta) -> Message:
     return {
         "name": "health",
         "validate_clusters": True,
-        "virtual_hosts": [{"name": "health", "domains": ["*"], "routes": routes}],
+        **forwarded_proto.forget(STATUS_HEADER),
+        "virtual_hosts": [
+            {"name": "health", "domains": ["*"], **forwarded_proto.restore(), "routes": routes}
+        ],
     }

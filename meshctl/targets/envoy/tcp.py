@@ -18,8 +18,13 @@ def local_port(tcp: TcpListener, cluster: Cluster) -> Message:
 def inbound(listener: InboundListener, tls: Message) -> Message:
     """The stream inside the TLS; whom the handshake lets through may have it."""
     proxy = _proxy("inbound", discovery.APPLICATION, listener.idle_timeout)
+    # By default the application would see a connection of everybody who can reach the port.
+    proxy |= {"upstream_connect_mode": "ON_DOWNSTREAM_TLS_HANDSHAKE", "max_early_data_bytes": _EARLY}
     return listeners.listener("inbound", listener.binds, _FILTER, proxy, transport_socket=tls)
 
+
+_EARLY = 1 << 16
+"""What a caller may have said before the application has answered the connection."""
 
 _FILTER = "envoy.filters.network.tcp_proxy"
 
