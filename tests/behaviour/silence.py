@@ -1,10 +1,17 @@
-"""An address that neither accepts nor refuses connections."""
+"""Endpoints that are worse than absent ones: they neither accept nor refuse, or take a request and reset."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
+import struct
+import threading
 from collections.abc import Iterator
+from pathlib import Path
+
+from meshctl import artifacts
+from meshctl.ir import SocketAddress
 
 
 @contextlib.contextmanager
@@ -25,3 +32,27 @@ def swallowing(address: str, port: int) -> Iterator[None]:
         else:
             raise AssertionError(f"{address}:{port} goes on accepting")
         yield
+
+
+@contextlib.contextmanager
+def resetting(where: SocketAddress, bundle: Path) -> Iterator[None]:
+    """In the place of a sidecar, with its certificate: reads what a caller sends, and resets the connection."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(bundle / artifacts.CERTIFICATE, bundle / artifacts.PRIVATE_KEY)
+    with socket.create_server((where.address, where.port), backlog=64) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=_reset, args=(listener.accept()[0], context), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _reset(raw: socket.socket, context: ssl.SSLContext) -> None:
+    raw.settimeout(5)
+    with contextlib.suppress(OSError), context.wrap_socket(raw, server_side=True) as stream:
+        stream.recv(65536)
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -42,7 +42,7 @@ def outcome_of(mesh, row):
 def faults(mesh, addresses, table, row):
     """Where the simulator and the row disagree."""
     outcome, expect = outcome_of(mesh, row), row.expect
-    ailing = table.dead or table.absent or table.silent
+    ailing = table.dead or table.absent or table.silent or table.resetting
     if outcome.closed is not expect.closed and not ailing:
         yield f"the simulator {'closes' if outcome.closed else 'does not close'} the connection"
     if outcome.status is not None:

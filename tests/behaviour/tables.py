@@ -111,11 +111,13 @@ class Table:
     """Instances of which nothing runs."""
     silent: list[str] = field(default_factory=list)
     """Absent ones whose address swallows connection attempts instead of refusing them."""
+    resetting: list[str] = field(default_factory=list)
+    """Absent ones in whose place somebody takes requests and resets the connection."""
     outside: list[Document] = field(default_factory=list)
     """Echo applications outside the mesh: `name`, `address`, `port`, `protocol`; `tls`: the server names it takes."""
     names: dict[str, str] = field(default_factory=dict)
     """What the name server of the tables knows (port 5300 of the address 252), name to address."""
-    site: list[str] = field(default_factory=lambda: ["*.example"])
+    site: list[str] = field(default_factory=lambda: ["www.example", "*.shop.example"])
     """Names in the certificate /files/site.pem (and /files/site.key), whose CA is /files/public-ca.pem, and not
     /files/other-ca.pem, which has the same name."""
     refused: dict[str, str] = field(default_factory=dict)

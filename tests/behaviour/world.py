@@ -24,7 +24,7 @@ from tests.behaviour.certificates import CA, write_site
 from tests.behaviour.client import Connection, Stream, fetch
 from tests.behaviour.http2 import Http2Connection
 from tests.behaviour.outside import name_server, tls_server
-from tests.behaviour.silence import swallowing
+from tests.behaviour.silence import resetting, swallowing
 from tests.behaviour.tables import located
 from tests.turns import turn
 
@@ -189,7 +189,7 @@ def running(table, caller: str, callee: str, folder: Path) -> Iterator[World]:
             stack.enter_context(turn("ipv6"))
         mesh, out = build(spec, folder)
         addresses = instances(spec)
-        missing = {*table.absent, *table.silent}
+        missing = {*table.absent, *table.silent, *table.resetting}
         control = ir.SocketAddress(f"{net}{CONTROL}", APPLICATION_PORT)
         lines: list[tuple[str, str]] = []
         world = World(mesh, out, addresses, control, lines, files, places)
@@ -197,6 +197,10 @@ def running(table, caller: str, callee: str, folder: Path) -> Iterator[World]:
         chosen = [each for each in mesh.sidecars if each.admin.bind.address not in gone]
         for name in table.silent:
             stack.enter_context(swallowing(addresses[name], 15006))
+        for name in table.resetting:
+            torn = world.sidecar(name)
+            assert torn.inbound is not None
+            stack.enter_context(resetting(torn.inbound.bind, world.folder(torn)))
         _start_outside(world, table, stack)
         group = stack.enter_context(ProcessGroup(lambda name, line: lines.append((name, line))))
         await_open(control, group.start(_echo(world, table, spec, folder)))
@@ -208,7 +212,7 @@ def running(table, caller: str, callee: str, folder: Path) -> Iterator[World]:
 
 def _applications(world: World, table, spec) -> Iterator[Application]:
     """Those of the mesh that run, and those outside of it."""
-    ailing = {*table.absent, *table.silent, *table.dead}
+    ailing = {*table.absent, *table.silent, *table.resetting, *table.dead}
     for name, address in world.addresses.items():
         service, _, instance = name.partition("/")
         written = spec["services"].get(service)
