@@ -23,6 +23,11 @@ def subsets(service: ServiceSpec) -> set[str]:
 
 def check(service: ServiceSpec, inbound_port: int, source: Source) -> Iterator[Finding]:
     """Endpoints that are listed twice: there is one sidecar, and it would take two shares of the requests."""
+    found = service.discovery
+    kinds = (found.dns, found.dns_srv, found.consul, found.kubernetes) if found is not None else ()
+    if sum(each is not None for each in kinds) > 1:
+        message = "endpoints are looked up in one way: `dns`, `dnsSrv`, `consul` or `kubernetes`"
+        yield finding("not-exactly-one", source.at("discovery"), message)
     first_of: dict[tuple[str, int], int] = {}
     for index, endpoint in enumerate(service.endpoints or ()):
         port = endpoint.port or inbound_port

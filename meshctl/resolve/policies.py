@@ -10,7 +10,7 @@ from typing import Any
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related, Severity
-from meshctl.resolve import gateways, retries, timeouts
+from meshctl.resolve import gateways, health_checks, retries, timeouts
 from meshctl.resolve.layers import Layer, Layers, call_layer, callee_layers
 from meshctl.spec import Spec
 from meshctl.spec.gateways import GatewaySpec
@@ -82,6 +82,7 @@ def _check_callee(spec: Spec, name: str, call: Layers, *, gateway: bool = False)
     layers = (*callee_layers(spec, name), *call)
     yield from check_layers(layers, grpc=grpc)
     yield from _check_hash(layers, gateway=gateway)
+    yield from health_checks.check(layers)
     for index, route in enumerate(service.routes or () if service is not None else ()):
         own = Layer(route, spec.source["services"][name]["routes"][index])
         if _bounds(route):
