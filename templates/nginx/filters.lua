@@ -68,10 +68,10 @@ local function change_response_headers(changes)
     end
 end
 
--- A callee's answer; not one that this sidecar gives in its stead.
+-- A callee's answer; not one that this sidecar gives in its stead, maybe before it asked anybody.
 function filters.change_answer()
     local route = filters.routes[ngx.var.route]
-    if route and not ngx.ctx.own then
+    if route and not ngx.ctx.own and ngx.var.tries ~= "0" then
         change_response_headers(route.response_headers)
     end
 end

@@ -254,6 +254,26 @@ function mesh.plain_answer()
     without_own_name(ngx.header)
 end
 
+-- Where requests are handed on in pieces, an answer may come before the last one. Then NGINX throws the rest away
+-- and closes: the other side has to know, or it would send its next request into that.
+function mesh.announce_close()
+    local var, unread = ngx.var, nil
+    if var.http_transfer_encoding then
+        unread = var.content_length == nil
+    elseif var.http_content_length then
+        unread = var.request_length - var.head_length < tonumber(var.http_content_length)
+    end
+    if unread and ngx.req.http_version() < 2 then
+        ngx.header["Connection"] = "close"
+    end
+end
+
+-- Nobody answered.
+function mesh.unheard_answer()
+    mesh.own_answer()
+    mesh.announce_close()
+end
+
 -- What is no HTTP, NGINX takes for HTTP/0.9: it would hand it on without a head, and wait for more of it.
 local NO_HTTP = 0.9
 local BAD_GATEWAY = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -272,6 +292,7 @@ function mesh.application_answer()
         header[STATUS_HEADER] = tostring(HOP_STATUS)
     end
     without_own_name(header)
+    mesh.announce_close()
 end
 
 -- Whether NGINX says 502 or 504 by itself, because nobody answered.
@@ -340,11 +361,15 @@ end
 
 -- Where the response has a deadline, or the try that brought it.
 function mesh.bound()
-    local var, deadline = ngx.var, math.huge
-    if mesh.destinations[var.destination].bounded then
-        deadline = tonumber(var.deadline)
+    local var = ngx.var
+    local deadline, end_of_try = tonumber(var.deadline), tonumber(var.try_ends)
+    if not deadline then
+        return -- nobody was asked
+    elseif not mesh.destinations[var.destination].bounded then
+        deadline = end_of_try
+    elseif end_of_try then
+        deadline = min(deadline, end_of_try)
     end
-    deadline = min(deadline, tonumber(var.try_ends) or deadline)
     if ngx.req.http_version() == 2 then
         -- The connection has other requests, so only this one ends, when its next piece comes.
         ngx.ctx.deadline = deadline

@@ -208,6 +208,7 @@ end
 function names.look_up()
     local var = ngx.var
     if not names.ask(var) then
+        ngx.ctx.own = true
         var.flags = "C"
         return ngx.exit(503)
     end

@@ -4,7 +4,7 @@
 
 local balancer = require "ngx.balancer"
 
-local match, min, max, random = string.match, math.min, math.max, math.random
+local find, match, min, max, random = string.find, string.match, math.min, math.max, math.random
 
 local tries = {policies = {}}
 
@@ -155,7 +155,8 @@ local function is_tried_again(this, status, verdict, condition)
     local any_method = policy.any_method or policy.methods[ngx.req.get_method()]
     local wanted
     if not verdict then
-        wanted = any_method and policy.statuses[status]
+        local by_class = policy.conditions.server_error and status >= 500
+        wanted = any_method and (by_class or find(policy.statuses, "," .. status .. ",", 1, true))
     elseif condition == "connect" then
         -- Late in the middle of connecting: that is both a failed connection and the end of the try's time.
         wanted = policy.conditions.connect or (verdict == 504 and any_method and policy.conditions.per_try_timeout)
@@ -194,6 +195,9 @@ function tries.answer()
         header[STATUS_HEADER] = tostring(HOP_STATUS)
     end
     mesh.without_own_name(header)
+    if this.destination.streaming then
+        mesh.announce_close()
+    end
 end
 
 tries.body = function() return mesh.hop_body() end

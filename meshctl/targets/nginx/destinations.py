@@ -148,6 +148,8 @@ def _header_filter(route: ir.Route, tried: Try | None, *, mesh_hop: bool) -> Tok
     calls = ["tries.handed_on()" if tried else "mesh.hop_answer()" if mesh_hop else "mesh.origin_answer()"]
     if route.response_headers:
         calls.append("filters.change_answer()")
+    if route.streaming:
+        calls.append("mesh.announce_close()")
     if _cuts(route):
         calls.append("mesh.bound()")
     return Token(" ".join(calls))

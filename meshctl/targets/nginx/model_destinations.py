@@ -97,7 +97,8 @@ class Retries:
     maximum: Token
     share: Token | None
     callee: Token
-    statuses: tuple[int, ...]
+    statuses: Token
+    """One string, for a list could be too long for what NGINX reads of Lua at a time."""
     conditions: tuple[Token, ...]
     methods: tuple[Token, ...]
     any_method: Token

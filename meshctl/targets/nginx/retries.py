@@ -28,7 +28,6 @@ first leads to the route's and the last to the answer."""
 _FAILURES = "error timeout"
 _ANSWERS = " ".join(f"http_{status}" for status in GATEWAY_ERROR_STATUSES)
 _BY_NGINX = (RetryCondition.CONNECT_FAILURE, RetryCondition.REFUSED_STREAM, RetryCondition.GATEWAY_ERROR)
-_SERVER_ERRORS = range(500, 600)
 _WORDS = {
     RetryCondition.CONNECT_FAILURE: "connect",
     RetryCondition.RESET: "reset",
@@ -91,17 +90,15 @@ def retries(policy: ir.RetryPolicy, cluster: ir.Cluster, try_location: Token) ->
     )
 
 
-def _statuses(policy: ir.RetryPolicy) -> tuple[int, ...]:
+def _statuses(policy: ir.RetryPolicy) -> Token:
     found = set(policy.statuses)
     if policy.retries_on(RetryCondition.GATEWAY_ERROR):
         found.update(GATEWAY_ERROR_STATUSES)
-    if policy.retries_on(RetryCondition.SERVER_ERROR):
-        found.update(_SERVER_ERRORS)
-    return tuple(sorted(found))
+    return quoting.lua_string(f",{','.join(str(each) for each in sorted(found))},")
 
 
 def _conditions(policy: ir.RetryPolicy) -> list[str]:
     found = [_WORDS[each] for each in _WORDS if policy.retries_on(each)]
-    if policy.retries_on(RetryCondition.SERVER_ERROR) and "reset" not in found:
-        found.append("reset")
+    if policy.retries_on(RetryCondition.SERVER_ERROR):
+        found = [*dict.fromkeys([*found, "reset"]), "server_error"]
     return found
