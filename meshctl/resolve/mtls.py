@@ -44,7 +44,8 @@ def certificate_policy(spec: Spec) -> ir.CertificatePolicy:
 
 
 def check(spec: Spec) -> Iterator[Finding]:
-    """Faults of the certificates section."""
+    """Faults of the sections `certificates` and `mtls`."""
+    yield from _check_mode(spec)
     policy = certificate_policy(spec)
     if policy.renew_before >= policy.lifetime:
         yield finding(
@@ -53,3 +54,23 @@ def check(spec: Spec) -> Iterator[Finding]:
             f"certificates live for {ir.duration_text(policy.lifetime)} and are due "
             f"{ir.duration_text(policy.renew_before)} before their end",
         )
+
+
+def _check_mode(spec: Spec) -> Iterator[Finding]:
+    written = spec.written.mesh.mtls
+    if written is None:
+        return
+    source = spec.source["mesh"]["mtls"]
+    if written.mode == "permissive" and written.until is None:
+        message = "`permissive` is a way to `strict`, so it has an end"
+        yield finding("missing-key", source.at("mode"), message, fix="Write `until`, a date.")
+    if written.mode != "permissive" and written.until is not None:
+        yield finding("ineffective-setting", source.at("until"), "`until` is the end of `mode: permissive`")
+    authorization = spec.written.mesh.authorization
+    if written.mode == "disabled" and (authorization is None or authorization.mode != "open"):
+        message = "without certificates nobody is known, so nobody could be let in"
+        fix = "Write `authorization: {mode: open}` too, if that is what you want."
+        yield finding("missing-key", source.at("mode"), message, fix=fix)
+    if written.cipher_suites and written.min_version != "1.2":
+        message = "`cipherSuites` are those of TLS 1.2, and `minVersion` leaves only TLS 1.3"
+        yield finding("ineffective-setting", source.at("cipherSuites"), message)

@@ -67,9 +67,12 @@ def of_tls(spec: Spec) -> tuple[ir.FeatureUse, ...]:
 
 def of_mesh(spec: Spec) -> tuple[ir.FeatureUse, ...]:
     """What all sidecars do alike."""
-    at = spec.source["mesh"].at("tracing")
-    written = spec.written.mesh.tracing is not None and at is not None
-    return (ir.FeatureUse(ir.Feature.TRACING, at),) if written and at is not None else ()
+    section, source = spec.written.mesh, spec.source["mesh"]
+    written = (
+        (section.tracing, source.at("tracing"), ir.Feature.TRACING),
+        (section.jwt, source.at("jwt"), ir.Feature.JWT),
+    )
+    return tuple(ir.FeatureUse(feature, at) for value, at, feature in written if value and at is not None)
 
 
 def _asked(layers: Layers, fields: tuple[tuple[str, str, ir.Feature], ...]) -> Iterator[ir.FeatureUse]:

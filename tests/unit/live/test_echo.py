@@ -10,6 +10,7 @@ import time
 import pytest
 
 from meshctl.ir import SocketAddress
+from meshctl.live.echo import Application
 from meshctl.live.processes import ProcessGroup, Program
 from meshctl.live.sidecars import await_open
 from tests.turns import turn
@@ -19,11 +20,16 @@ V2 = ("127.50.11.2", 8080)
 # The instances share addresses, so these tests take turns, also with another run on the machine.
 pytestmark = pytest.mark.xdist_group("echo")
 CONTROL = ("127.50.11.3", 8080)
+STREAM = ("127.50.11.4", 5432)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def echo(tmp_path_factory):
-    applications = ("127.50.11.1:8080=catalog/v1", "127.50.11.2:8080=catalog/v2")
+    applications = (
+        "127.50.11.1:8080=catalog/v1",
+        "127.50.11.2:8080=catalog/v2",
+        "tcp:127.50.11.4:5432=ledger/main",
+    )
     argv = (sys.executable, "-m", "meshctl.live.echo", *applications, "--control", "127.50.11.3:8080")
     with turn("echo"), ProcessGroup() as group:
         process = group.start(Program("echo", argv, tmp_path_factory.mktemp("echo")))
@@ -160,3 +166,18 @@ def test_an_address_in_use_ends_it_with_two():
     )
     assert done.returncode == 2
     assert "echo:" in done.stderr
+
+
+def test_a_stream_says_its_name_and_repeats_what_it_hears():
+    with socket.create_connection(STREAM, timeout=5) as connection:
+        heard = connection.makefile("rb")
+        assert heard.readline() == b"ledger/main\n"
+        connection.sendall(b"GET / HTTP/1.1\r\n\x00\xff\n")
+        assert heard.readline() + heard.readline() == b"GET / HTTP/1.1\r\n\x00\xff\n"
+        connection.shutdown(socket.SHUT_WR)
+        assert heard.read() == b""
+
+
+def test_an_argument_is_read_as_it_is_written():
+    for text in ("127.0.0.1:80=web/a", "tcp:[::1]:80=db/", "[::1]:80=web/b"):
+        assert str(Application.parse(text)) == text
