@@ -17,7 +17,8 @@ def probe(sidecar: Sidecar, request: Request) -> Outcome:
         raise UsageError(f"`{sidecar.service}` has no health listener")
     asks = listener.path and request.path == listener.path and request.method in ("GET", "HEAD")
     if asks and listener.application is not None:
-        backend = Backend(sidecar.service, Fraction(1), sidecar.identity, None, received=request.next_hop())
+        received = request.next_hop().without_claims()
+        backend = Backend(sidecar.service, Fraction(1), sidecar.identity, None, received=received)
         return Outcome(backends=(backend,))
     if request.method == "GET" and request.path == "/ready":
         return Outcome(200, "the sidecar serves")
