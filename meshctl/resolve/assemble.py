@@ -134,7 +134,7 @@ class Assembly:
 
     def _service_asks(self, name: str) -> Iterator[ir.FeatureUse]:
         service, source = self._services[name], self._spec.source["services"][name]
-        yield from asks(source, service, self._spec.source["mesh"])
+        yield from asks(source, service, self._spec.written.mesh)
         yield from pending.of_service(service, self._callees.layers(name), source)
 
     def _inbound(self, name: str, placement: Placement) -> ir.InboundListener | None:

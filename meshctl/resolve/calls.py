@@ -10,19 +10,35 @@ from meshctl.spec import Spec
 from meshctl.spec.routing import RouteSpec
 
 
-def declared_calls(spec: Spec) -> Iterator[tuple[str, str, Position | None]]:
-    """Each pair of a caller and a service that it may call, with the place of the call; pairs may repeat."""
+def declared_calls(spec: Spec) -> Iterator[tuple[str, str, str]]:
+    """Each pair of a caller and a service that it may call, and the entry of its `calls` that says so.
+
+    Pairs may repeat, for several entries can lead to one service.
+    """
     services = spec.written.services or {}
+    onward: dict[str, bool] = {}
     for caller, service in services.items():
-        for callee in service.calls or {}:
-            if callee in services:
-                at = spec.source["services"][caller]["calls"].at(callee)
-                routes = (each for each in services[callee].routes or () if _seen_by(caller, each))
-                onward = {each.service for route in routes for each in route.backends or () if each.service}
-                yield from ((caller, reached, at) for reached in {callee} | (onward & services.keys()))
+        for listed in service.calls or {}:
+            if listed not in services:
+                continue
+            yield caller, listed, listed
+            routes = services[listed].routes or ()
+            if listed not in onward:
+                onward[listed] = any(each.service for route in routes for each in route.backends or ())
+            if onward[listed]:
+                seen = (each for each in routes if _seen_by(caller, each))
+                named = {each.service for route in seen for each in route.backends or () if each.service}
+                yield from (
+                    (caller, reached, listed) for reached in sorted(named & services.keys() - {listed})
+                )
     for name, gateway in (spec.written.gateways or {}).items():
-        for callee in gateways.reached(gateway) & services.keys():
-            yield name, callee, spec.source["gateways"][name].at("calls", callee)
+        yield from ((name, callee, callee) for callee in sorted(gateways.reached(gateway) & services.keys()))
+
+
+def place(spec: Spec, caller: str, listed: str) -> Position | None:
+    """Where a service or gateway lists a call."""
+    section = "services" if caller in (spec.written.services or {}) else "gateways"
+    return spec.source[section][caller].at("calls", listed)
 
 
 def _seen_by(caller: str, route: RouteSpec) -> bool:

@@ -8,7 +8,7 @@ from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding
 from meshctl.resolve import authorization, matching
-from meshctl.resolve.calls import declared_calls
+from meshctl.resolve.calls import declared_calls, place
 from meshctl.spec import Source, Spec
 from meshctl.spec.authorization import ANYONE, UNAUTHENTICATED, AuthorizationRuleSpec
 from meshctl.spec.service import ServiceSpec
@@ -70,10 +70,10 @@ def _check_without_call(spec: Spec, name: str, service: ServiceSpec, callers: se
 def _check_without_grant(spec: Spec, callers: dict[str, set[str]]) -> Iterator[Finding]:
     services = spec.written.services or {}
     explicit = authorization.mode(spec) is ir.AuthorizationMode.EXPLICIT
-    for caller, callee, at in declared_calls(spec):
+    for caller, callee, listed in declared_calls(spec):
         rules = services[callee].allow
         if rules is None and not explicit:
             continue
         if not any(each.callers is None or {ANYONE, caller} & set(each.callers) for each in rules or ()):
             message = f"`{caller}` calls `{callee}`, and no `allow` of `{callee}` lets it in"
-            yield finding("call-without-grant", at, message)
+            yield finding("call-without-grant", place(spec, caller, listed), message)

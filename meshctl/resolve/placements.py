@@ -17,6 +17,7 @@ from meshctl.resolve.discovery import DEFAULT_INBOUND_PORT
 from meshctl.spec import Source, Spec
 from meshctl.spec.discovery import EndpointSpec
 from meshctl.spec.gateways import GatewaySpec
+from meshctl.spec.mesh import MeshSection
 from meshctl.spec.service import ListenerSpec, ServiceSpec
 
 DEFAULT_OUTBOUND_PORT = 15001
@@ -171,16 +172,26 @@ def is_loopback(address: str) -> bool:
 
 
 def asks(
-    source: Source, written: ServiceSpec | GatewaySpec, mesh: Source | None = None
+    source: Source, written: ServiceSpec | GatewaySpec, mesh: MeshSection | None = None
 ) -> Iterator[ir.FeatureUse]:
     """IPv6, at the first address of that kind: of an endpoint, or of a listener here or in the ``mesh``."""
-    spots: list[tuple[Source, str]] = [
-        (source["endpoints"][index], "address") for index in range(len(written.endpoints or ()))
-    ]
-    spots += [(source, "bind"), (source, "appAddress")]
-    spots += [(each[key], "address") for each in (source, mesh) if each is not None for key in LISTENERS]
-    for where, key in spots:
-        at = where.at(key)
-        if at is not None and ":" in str(where[key].node or ""):
+    for path in _ipv6(written, mesh):
+        at = source.at(*path)
+        if at is not None:
             yield ir.FeatureUse(ir.Feature.IPV6, at)
             return
+
+
+def _ipv6(written: ServiceSpec | GatewaySpec, mesh: MeshSection | None) -> Iterator[tuple[str | int, ...]]:
+    """Below what each such address is written; nothing is below the owner for one of the mesh."""
+    for index, each in enumerate(written.endpoints or ()):
+        if ":" in each.address:
+            yield "endpoints", index, "address"
+    for field, key in (("bind", "bind"), ("app_address", "appAddress")):
+        if ":" in (getattr(written, field, None) or ""):
+            yield (key,)
+    for owner in (written, mesh):
+        for key in LISTENERS:
+            listener: ListenerSpec | None = getattr(owner, key, None)
+            if listener is not None and ":" in (listener.address or ""):
+                yield (key, "address") if owner is written else ()
