@@ -33,6 +33,9 @@ from meshctl.spec.source import Node, Positions
 Event = Any
 _UNTAG = "Remove the tag: a value has the type that its key asks for. Text that begins with `!` needs quotes."
 _SPLIT = "Put it into a file of its own; a spec may be a folder of files."
+_TEMPLATE = (
+    "A spec has no templates: render `{{ … }}` before, or let a file in `environments/` say what differs."
+)
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -196,7 +199,9 @@ class _Reader:
         """The key, or None where it is refused."""
         if type(event) is not ScalarEvent:
             self._node(event)
-            self._report("yaml-feature-refused", event, "a key must be written out as text")
+            start = event.start_mark.index
+            fix = _TEMPLATE if self._text[max(0, start - 1) : start + 1] == "{{" else ""
+            self._report("yaml-feature-refused", event, "a key must be written out as text", fix=fix)
             return None
         key: str = event.value
         if not event.style:

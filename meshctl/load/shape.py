@@ -22,7 +22,6 @@ _KIND_WORDS = {
     "string_type": "text",
 }
 _FOREIGN = "This file is another program's: keep it out of the spec, whose files begin with `apiVersion: meshctl.dev/v1`."
-_NOTHING = "Write `{}` if there is nothing to say about it."
 _MOST_SUGGESTIONS = 100
 
 
@@ -46,9 +45,9 @@ class _Faults:
 
     def told(self, details: Sequence[ErrorDetails]) -> tuple[Finding, ...]:
         """One finding for each error that is not the consequence of another one."""
-        foreign = next((each for each in details if _is_foreign(each)), None)
+        foreign = next((each for each in details if self._is_foreign(each)), None)
         if foreign is not None:
-            return (self._finding(foreign),)
+            return (self._other_version(foreign, _FOREIGN),)
         renamed = set(_renamed(details))
         return tuple(self._finding(each) for each in details if each["loc"] not in renamed)
 
@@ -82,23 +81,30 @@ class _Faults:
             part = part[key]
         return part
 
-    def _other_version(self, detail: ErrorDetails) -> Finding:
+    def _is_foreign(self, detail: ErrorDetails) -> bool:
+        """Whether this says that the file was written for another program."""
+        return (
+            detail["type"] == "literal_error" and detail["loc"] == ("apiVersion",) and "kind" in self._source
+        )
+
+    def _other_version(self, detail: ErrorDetails, fix: str = "") -> Finding:
         known = _expected(detail).strip("'")
         message = f"`apiVersion` is {_echo(detail['input'])}; this version of meshctl knows `{known}`"
-        fix = _FOREIGN if _is_foreign(detail) else ""
         return finding("unsupported-version", self._source.value_at("apiVersion"), message, fix=fix)
 
     def _wrong_value(
         self, detail: ErrorDetails, path: Sequence[str | int], at: Position | None, *, is_key: bool
     ) -> Finding:
         shown, expected = _shown(path), _expected(detail)
+        annotation = language.annotation_at(path, key=is_key) if self._affordable() else None
         if detail["input"] is None:
             message = f"{shown} is written, but has no value; it must be {expected}"
-            may_be_empty = self._affordable() and language.accepts(language.annotation_at(path), {})
-            return finding("empty-value", at, message, fix=_NOTHING if may_be_empty else "")
-        fix = ""
-        if self._affordable():
-            fix = suggestions.for_value(detail["input"], language.annotation_at(path, key=is_key))
+            fix = suggestions.for_nothing(annotation)
+            return finding("empty-value", at, message, fix=fix)
+        if path and path[-1] in language.keys(annotation):
+            fix = f"Indent it, if `{path[-1]}` belongs to the name above it."
+        else:
+            fix = suggestions.for_value(detail["input"], annotation)
         return finding(
             "invalid-value", at, f"{shown} must be {expected}, not {_echo(detail['input'])}", fix=fix
         )
@@ -106,11 +112,6 @@ class _Faults:
     def _affordable(self) -> bool:
         self._suggested += 1
         return self._suggested <= _MOST_SUGGESTIONS
-
-
-def _is_foreign(detail: ErrorDetails) -> bool:
-    """Whether this says that the file was written for another program."""
-    return detail["loc"] == ("apiVersion",) and not str(detail["input"]).startswith("meshctl.dev/")
 
 
 def _renamed(details: Iterable[ErrorDetails]) -> Iterator[tuple[str | int, ...]]:

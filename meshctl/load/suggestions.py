@@ -15,6 +15,7 @@ _ALTERNATIVES = 2
 _LONGEST = 60
 _NEAR, _SIMILAR = 0.8, 0.6
 _FEW_KEYS = 8
+_NEAR_HOME = 2
 _PLAIN = re.compile(r"[A-Za-z0-9/_.%+-][A-Za-z0-9/_.%+:-]*")
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
 _SWITCHES = {"yes": "true", "on": "true", "y": "true", "1": "true", "no": "false", "off": "false"}
@@ -22,6 +23,7 @@ _SWITCHES |= {"n": "false", "0": "false", "enabled": "true", "disabled": "false"
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
 _CLOCK = re.compile(r"([0-9]+):([0-9]{1,2})(?::([0-9]{1,2}))?")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DAYS = {"w": 7, "week": 7, "weeks": 7, "mo": 30, "y": 365, "year": 365, "years": 365}
 _UNIT_NAMES = {"": ("s", "ms"), "milli": ("ms",), "sec": ("s",), "min": ("m",), "hour": ("h",), "hr": ("h",)}
 _UNIT_NAMES |= {"day": ("d",)} | {unit: (unit,) for unit in _UNITS}
 _GLUED = re.compile(r"([A-Za-z][A-Za-z0-9]*):(\S+)")
@@ -36,9 +38,10 @@ def for_key(word: str, path: Iterable[str | int]) -> str:
     meant = meant_key(word, known)
     if meant:
         return f"Did you mean `{meant}`?"
-    homes = language.homes(word)
+    homes = [home for home in language.homes(word) if home.count(".") <= _NEAR_HOME]
     if homes:
-        return f"It belongs to {' or '.join(f'`{home}`' if home else 'the top' for home in homes[:_ALTERNATIVES])}."
+        shown = (f"`{home}`" if home else "the top of the file" for home in homes[:_ALTERNATIVES])
+        return f"It belongs to {' or '.join(shown)}."
     similar = _closest(word, known, _SIMILAR)
     if similar:
         return f"Did you mean `{similar}`?"
@@ -50,6 +53,13 @@ def meant_key(word: str, known: Iterable[str]) -> str:
     known = tuple(known)
     translated = next((ours for ours in foreign.KEYS.get(foreign.plain(word), ()) if ours in known), "")
     return translated or _closest(word, known, _NEAR)
+
+
+def for_nothing(annotation: language.Annotation) -> str:
+    """What to do about a key without a value."""
+    if language.accepts(annotation, {}):
+        return "Indent what belongs to it, or write `{}` if there is nothing to say."
+    return "Indent what belongs to it." if language.keys(annotation) else ""
 
 
 def for_value(node: Node, annotation: language.Annotation) -> str:
@@ -136,6 +146,7 @@ def _variants(text: str) -> Iterator[str]:
     yield bare.rstrip("%")
     yield "-".join(reversed(bare.split("."))) if bare.count(".") == 2 else bare.replace("/", "-")
     yield from _without_decoration(bare)
+    yield f"{bare}:53"
     if "." not in bare:
         yield f"/{bare}"
 
@@ -154,6 +165,8 @@ def _amounts(text: str) -> Iterator[str]:
         if 0 < number < 1:
             yield f"{number * 100:g}%"
         yield f"{text}%"
+    if unit in _DAYS:
+        yield f"{number * _DAYS[unit]:.0f}d"
     for name, meant in _UNIT_NAMES.items():
         if unit == name or (len(name) > 2 and unit.startswith(name)):
             yield from (_duration(number, each) for each in meant)

@@ -9,6 +9,7 @@ from typing import Any
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related
 
+_CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?= |$)", re.MULTILINE)
 _DIRECTIVE = re.compile(r"^%\w*", re.MULTILINE)
 
 
@@ -67,7 +68,7 @@ _EXPLANATIONS = {
     "could not find expected ':'": _Explanation(
         "a key stands here without the `:` that must follow it on the same line",
         "Write `key: value`, with a space after the colon.",
-        "the key",
+        at_opening=True,
     ),
     "did not find expected node content": _Explanation(
         "a value is missing here", "Write the value, or remove the comma or bracket that is too many."
@@ -90,6 +91,12 @@ _EXPLANATIONS = {
     ),
 }
 
+_MISPLACED = _Explanation(
+    "this does not fit into the brackets around it: a comma is missing before it, or quotes around a value with `: `",
+    "Put a comma between two items, and quotes around a value that holds `: ` or `, `.",
+    "they open here",
+)
+
 
 def directive(text: str, file: str) -> Finding | None:
     """The finding for a ``%YAML`` or ``%TAG`` line.
@@ -107,11 +114,23 @@ def directive(text: str, file: str) -> Finding | None:
 
 def syntax_fault(error: Any, text: str, file: str) -> Finding:  # noqa: ANN401 - the parser has no types
     """The finding for what libyaml raised while reading ``text``."""
+    conflict = _CONFLICT.search(text)
+    if conflict is not None:
+        at = Position(file, text.count("\n", 0, conflict.start()) + 1, 1)
+        message = f"`{conflict[0]}` is left over from a merge that git could not make by itself"
+        return finding("yaml-syntax", at, message, fix="Decide for one side, and remove the markers.")
     problem = str(getattr(error, "problem", None) or "the parser cannot read this")
     place, opening = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
     explained = _explanation(problem, text, place)
-    if explained.at_opening and opening is not None:
-        place, opening = opening, None
+    if explained.at_opening and opening is not None and place is not None:
+        if (
+            "did not find expected ','" in problem
+            and opening.line == place.line
+            and place.index < len(text.rstrip())
+        ):
+            explained = _MISPLACED
+        else:
+            place, opening = opening, None
     at = _position(place, text, file)
     related = (
         (Related(_position(opening, text, file), explained.opened),) if opening and explained.opened else ()

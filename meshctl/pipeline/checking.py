@@ -91,11 +91,12 @@ def load(location: str, environment: str | None = None) -> Loaded:
 
 
 def _sound(faults: Iterable[Finding], read: SpecSource) -> Iterator[Finding]:
-    """Without what may be missing only because its part of a file could not be read."""
+    """Without what may be missing only because its part of a file could not be read, or is told of its place already."""
+    told = {each.at for each in read.findings}
     lossy = {each.at.file for each in read.findings if each.at and each.slug not in _NOTHING_LOST}
     for each in faults:
         lost = each.at.file in lossy if each.at else bool(lossy)
-        if not (lost and each.slug in _ECHOES):
+        if not (lost and each.slug in _ECHOES) and (each.at is None or each.at not in told):
             yield each
 
 

@@ -151,18 +151,18 @@ def _check_conditions(layers: Layers, *, grpc: bool) -> Iterator[Finding]:
     retry_on = _last(layers, "retry_on", "retries", "retryOn")
     if attempts.value and not retry_on.value:
         yield finding("retries-without-condition", attempts.at, "these retries have no `retryOn`")
-    for condition in retry_on.value or ():
-        slug = "retry-condition-impossible"
+    for index, condition in enumerate(retry_on.value or ()):
+        slug, at = "retry-condition-impossible", layers[retry_on.layer].source.at("retries", "retryOn", index)
         if condition in GRPC_STATUSES and not grpc:
             message = f"`{condition}` is a gRPC status, and the callee does not speak gRPC"
             fix = "Write `protocol: grpc` at the callee if it does, else an HTTP condition such as `gateway-error`."
-            yield finding(slug, retry_on.at, message, fix=fix)
+            yield finding(slug, at, message, fix=fix)
         elif condition in _MESH_STATUSES:
             message = f"{condition} cannot be tried again on: {_MESH_STATUSES[condition]}"
-            yield finding(slug, retry_on.at, message)
+            yield finding(slug, at, message)
         elif condition == "per-try-timeout" and not _per_try(layers).value:
             message = "`per-try-timeout` waits for the end of a `perTryTimeout`, and there is none"
-            yield finding(slug, retry_on.at, message, severity=Severity.WARNING)
+            yield finding(slug, at, message, severity=Severity.WARNING)
     if len(set(retry_on.value or ())) < len(retry_on.value or ()):
         yield finding("repeated-item", retry_on.at, "a condition is here twice: any one of them is enough")
 

@@ -1,8 +1,8 @@
 """One spec for each kind of mistake, and every kind has one: what is told, where, and with which exit code.
 
 The first line of a case's ``mesh.yaml`` says what must be found: ``# expect: CODE LINE:COLUMN``, after a file
-where it is another one, ``lint`` at the end where `validate` alone does not look for it, and ``--env NAME`` where
-an environment makes the mistake.
+where it is another one, ``+N`` behind it where the mistake is N errors more, ``lint`` where `validate` alone does not
+look for it, ``--env NAME`` where an environment makes the mistake, and ``fix: TEXT`` where the way out is particular.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from meshctl.cli.formats import Format
 ROOT = Path(__file__).resolve().parents[2]
 CASES = sorted((Path(__file__).parent / "mistakes").iterdir())
 EXPECTED = re.compile(
-    r"# expect: (?P<code>MSH\d{4}) (?:(?P<file>\S+):)?(?P<line>\d+):(?P<column>\d+)(?P<lint> lint)?( --env (?P<env>\S+))?"
+    r"# expect: (?P<code>MSH\d{4}) (?:(?P<file>\S+):)?(?P<line>\d+):(?P<column>\d+)"
+    r"( \+(?P<more>\d+))?(?P<lint> lint)?( --env (?P<env>\S+))?( fix: (?P<fix>.+))?"
 )
+FIRST = [case for case in CASES if case.name.endswith("-01")]
 UNREADABLE = {"yaml-syntax", "unreadable-file", "too-large"}
 
 # Codes that no spec alone can bring about: the test that does, and what it is called there.
@@ -50,10 +52,15 @@ def slug(case):
     return case.name.rpartition("-")[0]
 
 
-def expectation(case):
+def first_line(case):
     first = (case / "mesh.yaml").read_bytes().partition(b"\n")[0].decode()
     found = EXPECTED.fullmatch(first)
     assert found, f"{case.name}: {first}"
+    return found
+
+
+def expectation(case):
+    found = first_line(case)
     place = {"file": found["file"] or "mesh.yaml", "line": int(found["line"]), "column": int(found["column"])}
     return found["code"], place, "lint" if found["lint"] else "validate", found["env"]
 
@@ -102,11 +109,16 @@ def test_a_mistake_is_told_at_its_place(case, at, capsys):
     assert found, document["findings"]
     assert {each["slug"] for each in found} == {slug(case)}
     assert all(each["message"] and each["why"] and each["fix"] for each in found)
+    line = first_line(case)
+    assert line["fix"] in (None, *(each["fix"] for each in found)), found
+    # One mistake is one finding: nothing that follows from it is told too, unless the case says so.
+    others = [each for each in document["findings"] if each["severity"] == "error" and each not in found]
+    assert len(others) == int(line["more"] or 0), others
     unreadable = any(each["slug"] in UNREADABLE for each in document["findings"])
     assert ended == (2 if unreadable else int(document["summary"]["error"] > 0))
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", FIRST, ids=lambda case: case.name)
 def test_the_exit_code_does_not_depend_on_the_format(case, at, capsys):
     at(case)
     codes = {run(command(case, "--format", form)) for form in Format}
@@ -142,7 +154,7 @@ def test_what_is_printed_is_safe_to_print(case, at, capsys):
     )
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", FIRST, ids=lambda case: case.name)
 def test_a_build_that_fails_changes_no_file(case, at, capsys):
     at(case)
     out = Path("build")
