@@ -143,8 +143,14 @@ class App:
     def answer(self, handler):
         length = int(handler.headers.get("content-length") or 0)
         body = handler.rfile.read(length)
+        if len(body) < length:
+            handler.close_connection = True
+            return
         if handler.headers.get("transfer-encoding") == "chunked":
-            while size := int(handler.rfile.readline(), 16):
+            while size := int(handler.rfile.readline() or b"-1", 16):
+                if size < 0:
+                    handler.close_connection = True
+                    return
                 body += handler.rfile.read(size)
                 handler.rfile.readline()
             handler.rfile.readline()

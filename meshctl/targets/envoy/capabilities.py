@@ -112,6 +112,10 @@ def _retries_resets_too(sidecar: Sidecar) -> bool:
     )
 
 
+def _tries_within_a_timeout(sidecar: Sidecar) -> bool:
+    return any(its.retries.per_try_timeout.duration and its.retries.attempts for its in _routes(sidecar))
+
+
 def _budgets_differ(sidecar: Sidecar) -> bool:
     budgets: dict[str, set[object]] = {}
     for route in _routes(sidecar):
@@ -159,8 +163,12 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.REQUEST_HEADERS: Emulated(_ADDS, applies=_adds_joined_header),
     Feature.RESPONSE_HEADERS: Emulated(_ADDS, applies=_adds_joined_header),
     Feature.TIMEOUT: Native(),
-    Feature.PER_TRY_TIMEOUT: Native(),
-    Feature.BODY_TIMEOUT: Native(),
+    Feature.PER_TRY_TIMEOUT: Emulated(
+        "once an answer has begun, only `timeout` bounds the rest of it", applies=_tries_within_a_timeout
+    ),
+    Feature.BODY_TIMEOUT: Emulated(
+        "a request without x-forwarded-proto reaches the callee with one that tells the scheme"
+    ),
     Feature.STREAMING: Native(),
     Feature.CONNECT_TIMEOUT: Native(),
     Feature.IDLE_TIMEOUT: Native(),

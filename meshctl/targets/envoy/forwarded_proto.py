@@ -37,6 +37,11 @@ def added(name: str, value: str) -> list[Message]:
     ]
 
 
+def insist(scheme: str) -> Message:
+    """Adds the header where there is none, for a request whose route is chosen again behind the router."""
+    return {"header": {"key": _KEPT, "value": scheme}, "append_action": "ADD_IF_ABSENT"}
+
+
 def restore() -> Message:
     """Fields of a VirtualHost that put it back, or leave none.
 

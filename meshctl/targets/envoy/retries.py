@@ -44,7 +44,7 @@ def retry_policy(retries: RetryPolicy, *, idempotent: bool) -> Message | None:
         }
     if "retriable-headers" in conditions:
         message["retriable_headers"] = [_CARRIED]
-    if retries.per_try_timeout.duration:
+    if retries.attempts and retries.per_try_timeout.duration:
         message.setdefault("num_retries", 0)
         message["per_try_timeout"] = duration(retries.per_try_timeout.duration)
     return message or None

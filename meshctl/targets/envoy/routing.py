@@ -89,6 +89,8 @@ class RouteTable:
             yield message
             return
         self.uploads += 1
+        insisting = forwarded_proto.insist("https" if self.outbound.tls else "http")
+        message |= {"request_headers_to_add": [*message.get("request_headers_to_add", ()), insisting]}
         fields, patience = timeouts.uploading(self.uploads, route)
         match, rest = timeouts.uploaded(self.uploads)
         after = {**message, "match": match, "route": message["route"] | rest}

@@ -26,10 +26,16 @@ def route_timeouts(route: Route, idle: timedelta) -> Message:
 
     The idle timer never fires before a timeout that is longer than it.
     """
-    return {
-        "timeout": duration(route.timeout.duration),
-        "idle_timeout": duration(max(idle, route.timeout.duration)),
-    }
+    limit = _limit(route)
+    return {"timeout": duration(limit), "idle_timeout": duration(max(idle, limit))}
+
+
+def _limit(route: Route) -> timedelta:
+    """Where there is one try, its own timeout is a timeout; Envoy's timer for tries ends with the head."""
+    limits = [route.timeout.duration]
+    if not route.retries.attempts:
+        limits.append(route.retries.per_try_timeout.duration)
+    return min(filter(None, limits), default=timedelta(0))
 
 
 UPLOAD = "upload"
@@ -43,7 +49,7 @@ _WATCH = f"""function envoy_on_request(request)
   for _ in request:bodyChunks() do end
   request:streamInfo():dynamicMetadata():set("{_UPLOADED}", "number", number)
   request:clearRouteCache()
-  request:metadata()
+  request:metadata():get("number")
 end
 """
 
@@ -52,7 +58,7 @@ def upload_filters(listener: OutboundListener) -> list[Message]:
     """Envoy's idle timer runs on while the answer is awaited, and has no other end than another route.
 
     So this reads an upload as it passes (nothing is held up), and has the route chosen again behind it. To
-    ask for the metadata is what chooses it.
+    ask for the metadata is what chooses it. There must be a route then: Envoy crashes where it has lost it.
     """
     if not any(route.body_timeout.duration for host in listener.virtual_hosts for route in host.routes):
         return []
@@ -78,7 +84,7 @@ def uploaded(number: int) -> tuple[Message, Message]:
 
 def idle_answer(route: Route, idle: timedelta) -> Message:
     """Fields of a RetryPolicy that bound the silence of a callee where the stream's own timer is stopped."""
-    if route.timeout.duration or not route.body_timeout.duration:
+    if _limit(route) or not route.body_timeout.duration:
         return {}
     return {"per_try_idle_timeout": duration(idle)}
 
