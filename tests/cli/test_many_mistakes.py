@@ -39,7 +39,7 @@ CASES = {
             ("mesh.yaml", 7, 13, "undefined-reference"),
             ("mesh.yaml", 11, 15, "retries-without-condition"),
             ("mesh.yaml", 13, 39, "undefined-reference"),
-            ("mesh.yaml", 13, 62, "path-not-canonical"),
+            ("mesh.yaml", 13, 70, "path-not-canonical"),
             ("mesh.yaml", 14, 10, "duplicate-definition"),
         ],
     ),
