@@ -45,12 +45,13 @@ def _each_service(spec: Spec) -> Iterator[Finding]:
         source = spec.source["services"][name]
         yield from applications.check(name, service, source)
         yield from routing.check(service.routes, source, listed=service.route_order == "listed")
-        yield from discovery.check(service, placements.inbound_port(spec, service), source)
+        yield from discovery.check(service.endpoints, placements.inbound_port(spec, service), source)
 
 
 def _each_gateway(spec: Spec) -> Iterator[Finding]:
     for name, gateway in (spec.written.gateways or {}).items():
         source = spec.source["gateways"][name]
+        yield from discovery.check(gateway.endpoints, gateway.port, source)
         yield from routing.check(gateway.routes, source, listed=gateway.route_order == "listed")
 
 

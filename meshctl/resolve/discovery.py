@@ -11,6 +11,8 @@ from meshctl.resolve import applications, circuit_breaking, load_balancing, pend
 from meshctl.resolve.layers import Layers
 from meshctl.resolve.splitting import cluster_name, reduced
 from meshctl.spec import Source
+from meshctl.spec.discovery import EndpointSpec
+from meshctl.spec.externals import ExternalEndpointSpec
 from meshctl.spec.service import ServiceSpec
 
 DEFAULT_INBOUND_PORT = 15006
@@ -21,23 +23,23 @@ def subsets(service: ServiceSpec) -> set[str]:
     return {each.subset for each in service.endpoints or () if each.subset is not None}
 
 
-def check(service: ServiceSpec, inbound_port: int, source: Source) -> Iterator[Finding]:
-    """Endpoints that are listed twice: there is one sidecar, and it would take two shares of the requests."""
-    found = service.discovery
-    kinds = (found.dns, found.dns_srv, found.consul, found.kubernetes) if found is not None else ()
-    if sum(each is not None for each in kinds) > 1:
-        message = "endpoints are looked up in one way: `dns`, `dnsSrv`, `consul` or `kubernetes`"
-        yield finding("not-exactly-one", source.at("discovery"), message)
+def check(
+    endpoints: Sequence[EndpointSpec | ExternalEndpointSpec] | None, port: int, source: Source
+) -> Iterator[Finding]:
+    """Endpoints that are listed twice: there is one, and it would take two shares of the requests.
+
+    ``port`` is that of endpoints which say none, ``source`` the place of their owner.
+    """
     first_of: dict[tuple[str, int], int] = {}
-    for index, endpoint in enumerate(service.endpoints or ()):
-        port = endpoint.port or inbound_port
-        first = first_of.setdefault((endpoint.address, port), index)
+    for index, endpoint in enumerate(endpoints or ()):
+        its = endpoint.port or port
+        first = first_of.setdefault((endpoint.address, its), index)
         if first != index:
             before = source["endpoints"][first].at("address")
             yield finding(
                 "duplicate-definition",
                 source["endpoints"][index].at("address"),
-                f"a second endpoint at {endpoint.address}:{port}",
+                f"a second endpoint at {ir.SocketAddress(endpoint.address, its)}",
                 related=(Related(before, "the first one"),) if before else (),
             )
 

@@ -13,8 +13,7 @@ from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding
 from meshctl.ir.egress import SYSTEM_AUTHORITIES
-from meshctl.resolve import circuit_breaking, hostnames, load_balancing, pending, routing, timeouts
-from meshctl.resolve.discovery import asked_ipv6
+from meshctl.resolve import circuit_breaking, discovery, hostnames, load_balancing, pending, routing, timeouts
 from meshctl.resolve.layers import Layers
 from meshctl.resolve.splitting import cluster_name
 from meshctl.spec import Source, Spec
@@ -107,7 +106,7 @@ def cluster(spec: Spec, name: str, part: str, layers: Layers) -> ir.Cluster:
         asks=(
             *timeouts.asked(layers),
             *pending.of_cluster(layers),
-            *asked_ipv6([each.address for each in external.endpoints or ()], source),
+            *discovery.asked_ipv6([each.address for each in external.endpoints or ()], source),
         ),
     )
 
@@ -130,6 +129,7 @@ def check(spec: Spec) -> Iterator[Finding]:
         source = spec.source["externals"][name]
         if not external.hosts:
             yield finding("missing-key", source.here, f"`{name}` has no `hosts`")
+        yield from discovery.check(external.endpoints, external.port, source)
         yield from _check_hosts(spec, name, external, source)
         yield from _check_tls(name, external, source)
     yield from _check_calls(spec)
