@@ -78,7 +78,7 @@ def up(
 ) -> int:
     """Run the mesh on loopback until Ctrl-C, or until COMMAND ends, and give its status.
 
-    COMMAND finds the sidecars in MESHCTL_<SERVICE>_OUTBOUND.
+    COMMAND finds the sidecars in MESHCTL_<SERVICE>_OUTBOUND, local ports in MESHCTL_<SERVICE>_LOCAL_<CALLEE>.
     """
     from meshctl import pipeline
 
