@@ -96,7 +96,8 @@ def _tries(
         response_timeout=timeouts.response_timeout(policy, cluster),
         algorithm=load_balancing.algorithm(cluster.load_balancing),
         servers=servers,
-        holds_body=bool(policy.causes) and not policy.streaming,
+        holds_body=bool(policy.causes or policy.body_timeout) and not policy.streaming,
+        retries_timeouts=retries.TIMED_OUT in policy.causes,
         counted=counted,
     )
 

@@ -51,7 +51,8 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         "begun the time starts anew with every piece of it"
     ),
     Feature.BODY_TIMEOUT: Emulated(
-        "an application that takes nothing of a big answer for so long loses the rest of it"
+        "only the first 60 KB of a body are watched: what stands still later is ended by the timeout (504); and an "
+        "application that takes nothing of a big answer for so long loses the rest of it"
     ),
     Feature.STREAMING: Emulated(
         "a request with a body is not tried again once HAProxy has begun to send it, but for connections that fail"
@@ -70,8 +71,10 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.RETRY_PER_TRY_TIMEOUT: _HELD,
     Feature.RETRY_NON_IDEMPOTENT: Native(),
     Feature.IDEMPOTENT_METHODS: Native(),
-    Feature.RETRY_BACKOFF: Native(),
-    Feature.RETRY_BUDGET: Native(),
+    Feature.RETRY_BACKOFF: _HELD,
+    Feature.RETRY_BUDGET: Emulated(
+        f"tries that fail in the same moment can go over the share by a few; {_HELD.how}"
+    ),
     Feature.ROUND_ROBIN: Native(),
     Feature.MAX_CONNECTIONS: Emulated("connections that are kept without a request do not count"),
     Feature.MAX_REQUESTS: Native(),

@@ -159,6 +159,7 @@ class Tries:
     algorithm: Token
     servers: tuple[Token, ...]
     holds_body: bool
+    retries_timeouts: bool
     counted: Counted | None
 
 

@@ -20,6 +20,8 @@ from meshctl.targets.haproxy.quoting import Token
 SERVER_ERRORS = (500, 501, 502, 503, 504)
 """As far as HAProxy knows them behind ``retry-on``."""
 
+TIMED_OUT = "response-timeout"
+
 _KNOWN = (401, 403, 404, 408, *SERVER_ERRORS)
 _ANSWERED, _SILENT = Token("answered"), Token("!answered")
 
@@ -70,7 +72,7 @@ def _causes(condition: ir.RetryCondition, *, in_mesh: bool, late: bool) -> tuple
         case ir.RetryCondition.SERVER_ERROR:
             words = (*(str(status) for status in SERVER_ERRORS), "empty-response", "junk-response")
         case ir.RetryCondition.PER_TRY_TIMEOUT:
-            words = ("response-timeout",)
+            words = (TIMED_OUT,)
         case _:
             assert_never(condition)
     return words if late else ()
