@@ -14,6 +14,7 @@ FOLLOWING = "follow-host"
 """The filter that looks up the hosts of requests; routes keep what is theirs under its name."""
 
 _FIXED_PORT = "fixed-port"
+_BARE_HOST = "%CEL(re.extract(request.host, '^(.*?)[.]?(:[0-9]*)?$', '\\\\1'))%"
 _CACHE = "hosts"
 _MAX_HOSTS = 4096
 """Names that are remembered at a time; a request for one more is answered 503."""
@@ -74,19 +75,32 @@ def http_filters(following: tuple[Cluster, ...], resolvers: tuple[SocketAddress,
 
 def route_config(cluster: Cluster, hostname: str) -> Message:
     """``typed_per_filter_config`` of a route to a cluster that follows the host, rewritten or not."""
-    config: Message = {}
     if cluster.dns is not None and cluster.dns.port:
-        port = {
-            "object_key": "envoy.upstream.dynamic_port",
-            "factory_key": "envoy.upstream.dynamic_port",
-            "format_string": {"text_format_source": {"inline_string": str(cluster.dns.port)}},
-        }
-        config[_FIXED_PORT] = typed("filters.http.set_filter_state.v3.Config", on_request_headers=[port])
+        # A port in the Host would win over this one, so the host is told without, and so is the name in
+        # TLS: Envoy's own would have the root dot.
+        host = hostname or _BARE_HOST
+        states = [
+            _state("envoy.upstream.dynamic_host", host),
+            _state("envoy.upstream.dynamic_port", str(cluster.dns.port)),
+        ]
+        if name_from_the_request(cluster):
+            states += [
+                _state("envoy.network.upstream_server_name", host),
+                _state("envoy.network.upstream_subject_alt_names", host),
+            ]
+        return {_FIXED_PORT: typed("filters.http.set_filter_state.v3.Config", on_request_headers=states)}
     if hostname:
-        config[FOLLOWING] = typed(
-            "filters.http.dynamic_forward_proxy.v3.PerRouteConfig", host_rewrite_literal=hostname
-        )
-    return config
+        config = typed("filters.http.dynamic_forward_proxy.v3.PerRouteConfig", host_rewrite_literal=hostname)
+        return {FOLLOWING: config}
+    return {}
+
+
+def _state(key: str, text_format: str) -> Message:
+    return {
+        "object_key": key,
+        "factory_key": key,
+        "format_string": {"text_format_source": {"inline_string": text_format}},
+    }
 
 
 def _dns_cache(clusters: Iterable[Cluster], resolvers: tuple[SocketAddress, ...]) -> Message:
