@@ -9,14 +9,26 @@ from math import gcd
 
 from meshctl import ir
 from meshctl.diff.change import Change, Sign, changed, keyed, whole
-from meshctl.diff.words import backends, cluster_label, conditions, retries, timeout
+from meshctl.diff.words import (
+    answer,
+    backends,
+    body_timeout,
+    cluster_label,
+    conditions,
+    header_changes,
+    looked_up,
+    origin,
+    retries,
+    rewrite,
+    timeout,
+)
 
 
 @dataclass(slots=True)
 class View:
     """What one caller's sidecar knows of one callee."""
 
-    host: ir.VirtualHost | None = None
+    hosts: list[ir.VirtualHost] = field(default_factory=list)
     clusters: dict[str, ir.Cluster] = field(default_factory=dict)
 
 
@@ -25,11 +37,16 @@ def views(mesh: ir.Mesh) -> dict[str, dict[str, View]]:
     found: dict[str, dict[str, View]] = {}
     for sidecar in {each.service: each for each in mesh.sidecars}.values():
         for host in sidecar.outbound.virtual_hosts:
-            found.setdefault(host.service, {}).setdefault(sidecar.service, View()).host = host
+            found.setdefault(host.service, {}).setdefault(sidecar.service, View()).hosts.append(host)
         for cluster in sidecar.clusters:
-            view = found.setdefault(cluster.workload.service, {}).setdefault(sidecar.service, View())
+            view = found.setdefault(_callee(cluster), {}).setdefault(sidecar.service, View())
             view.clusters[cluster.name] = cluster
     return found
+
+
+def _callee(cluster: ir.Cluster) -> str:
+    """The service, external or `egress` that a cluster is of, or a part of."""
+    return cluster.name.partition(".")[0] if cluster.identity is None else cluster.identity.service
 
 
 def compare_views(before: Mapping[str, View], after: Mapping[str, View]) -> Iterator[Change]:
@@ -51,53 +68,65 @@ def compare_views(before: Mapping[str, View], after: Mapping[str, View]) -> Iter
 
 
 def _identity(view: View) -> tuple[int, ...]:
-    return (id(view.host), *(id(each) for each in view.clusters.values()))
+    return (*(id(each) for each in view.hosts), 0, *(id(each) for each in view.clusters.values()))
 
 
 def _compare_view(before: View, after: View) -> Iterator[Change]:
-    if before.host is not None and after.host is not None:
-        yield from _hostnames(before.host, after.host)
-        yield from _routes(before.host, after.host)
+    if before.hosts and after.hosts:
+        yield from _hostnames(before.hosts, after.hosts)
+        yield from _routes(before.hosts, after.hosts)
     for name in sorted(before.clusters.keys() & after.clusters.keys()):
         yield from _cluster(before.clusters[name], after.clusters[name])
 
 
-def _hostnames(before: ir.VirtualHost, after: ir.VirtualHost) -> Iterator[Change]:
-    yield from keyed("hostname", dict.fromkeys(before.hostnames, ""), dict.fromkeys(after.hostnames, ""))
+def _hostnames(before: list[ir.VirtualHost], after: list[ir.VirtualHost]) -> Iterator[Change]:
+    old, new = ({name: "" for host in hosts for name in host.hostnames} for hosts in (before, after))
+    yield from keyed("hostname", old, new)
 
 
-def _by_name(host: ir.VirtualHost) -> dict[str, list[ir.Route]]:
+def _by_name(hosts: list[ir.VirtualHost]) -> dict[str, list[ir.Route]]:
     """The routes of each name, one for each of its matches, in the order in which they are tried."""
-    routes: dict[str, list[ir.Route]] = {}
-    for route in host.routes:
-        routes.setdefault(route.name, []).append(route)
-    return routes
+    routes: dict[str, dict[str, ir.Route]] = {}
+    for host in hosts:
+        for route in host.routes:
+            routes.setdefault(route.name, {}).setdefault(conditions(route.match), route)
+    return {name: list(each.values()) for name, each in routes.items()}
 
 
-def _routes(before: ir.VirtualHost, after: ir.VirtualHost) -> Iterator[Change]:
+def _names(hosts: list[ir.VirtualHost], route: str) -> str:
+    """The host names under which a route answers."""
+    names = (host.hostnames for host in hosts if any(each.name == route for each in host.routes))
+    return ", ".join(name for each in names for name in each)
+
+
+def _routes(before: list[ir.VirtualHost], after: list[ir.VirtualHost]) -> Iterator[Change]:
     old, new = _by_name(before), _by_name(after)
+    service = after[0].service
+    several = len(before) > 1 or len(after) > 1
     for name in sorted(old.keys() | new.keys()):
         if name not in old:
-            yield Change(Sign.ADDED, "route", name, after=_text(after.service, new[name]))
+            yield Change(Sign.ADDED, "route", name, after=_text(service, new[name]))
         elif name not in new:
-            yield Change(Sign.REMOVED, "route", name, before=_text(before.service, old[name]))
+            yield Change(Sign.REMOVED, "route", name, before=_text(service, old[name]))
         else:
-            yield from whole("route", name, _route(after.service, old[name], new[name]))
-    yield from changed(
-        "order of routes", _order(before, old.keys() & new.keys()), _order(after, old.keys() & new.keys())
-    )
+            moved = changed("host names", _names(before, name), _names(after, name)) if several else ()
+            yield from whole("route", name, (*moved, *_route(service, old[name], new[name])))
+    common = old.keys() & new.keys()
+    yield from changed("order of routes", _order(before, common), _order(after, common))
 
 
-def _order(host: ir.VirtualHost, common: Iterable[str]) -> str:
+def _order(hosts: list[ir.VirtualHost], common: Iterable[str]) -> str:
     """The order in which the matches of routes are tried, as far as both sides have them."""
     wanted = set(common)
-    names = [route.name for route in host.routes if route.name in wanted]
+    names = [route.name for host in hosts for route in host.routes if route.name in wanted]
     return " ".join(dict.fromkeys(names))
 
 
 def _text(service: str, routes: list[ir.Route]) -> str:
     first = routes[0]
     matches = " or ".join(conditions(each.match) for each in routes)
+    if first.answer is not None:
+        return f"{matches}: {answer(first.answer)}"
     shares = ", ".join(f"{name} {share}" for name, share in backends(service, first).items())
     return f"{matches} to {shares or 'nobody'}, timeout {timeout(first.timeout)}"
 
@@ -110,13 +139,34 @@ def _route(service: str, before: list[ir.Route], after: list[ir.Route]) -> Itera
         yield from changed("match", next(iter(old_matches)), next(iter(new_matches)))
     else:
         yield from keyed("match", old_matches, new_matches)
+    yield from keyed(
+        "response header", header_changes(old.response_headers), header_changes(new.response_headers)
+    )
+    yield from changed("answer", answer(old.answer) or "the callee's", answer(new.answer) or "the callee's")
+    if old.answer is not None and new.answer is not None:
+        return
     yield from keyed("weight", backends(service, old), backends(service, new))
     yield from changed("timeout", timeout(old.timeout), timeout(new.timeout))
+    yield from changed("body timeout", body_timeout(old.body_timeout), body_timeout(new.body_timeout))
+    yield from changed("streaming", _on(old.streaming), _on(new.streaming))
     yield from changed("retries", retries(old.retries), retries(new.retries))
+    yield from changed("idempotent methods", _methods(old.retries), _methods(new.retries))
+    yield from changed("rewrite", rewrite(old.rewrite), rewrite(new.rewrite))
+    yield from keyed(
+        "request header", header_changes(old.request_headers), header_changes(new.request_headers)
+    )
+
+
+def _on(value: object) -> str:
+    return "on" if value else "off"
+
+
+def _methods(policy: ir.RetryPolicy) -> str:
+    return ", ".join(policy.idempotent_methods) or "none"
 
 
 def _cluster(before: ir.Cluster, after: ir.Cluster) -> Iterator[Change]:
-    label = cluster_label(after.workload.service, after.name)
+    label = cluster_label(_callee(after), after.name)
     old, new = ({str(each.socket): each.weight for each in one.endpoints} for one in (before, after))
     common = old.keys() & new.keys()
     for socket in sorted(old.keys() ^ new.keys()):
@@ -127,6 +177,9 @@ def _cluster(before: ir.Cluster, after: ir.Cluster) -> Iterator[Change]:
             "endpoint weight", str(old_weights[socket]), str(new_weights[socket]), f"{socket}{label}"
         )
     name = label.strip(" ()")
+    yield from changed("protocol", before.protocol, after.protocol, name)
+    yield from changed("looked up", looked_up(before), looked_up(after), name)
+    yield from changed("TLS", origin(before), origin(after), name)
     yield from changed(
         "connect timeout",
         ir.duration_text(before.connect_timeout),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from meshctl import ir
 from meshctl.diff.callee import View, compare_views, views
 from meshctl.diff.change import Change, MeshDiff, Sign, changed, keyed, whole
+from meshctl.diff.words import rule
 
 
 def compare(before: ir.Mesh, after: ir.Mesh) -> MeshDiff:
@@ -16,6 +17,7 @@ def compare(before: ir.Mesh, after: ir.Mesh) -> MeshDiff:
         changes=(
             *whole("mesh", after.name, _mesh(before, after)),
             *_services(before, after),
+            *_externals(before, after),
         ),
         sidecars=tuple(keyed("sidecar", _builds(before), _builds(after))),
         reach_added=tuple(sorted(new - old)),
@@ -39,7 +41,12 @@ def _mesh(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
     if before.sidecars and after.sidecars:
         old_one, new_one = before.sidecars[0], after.sidecars[0]
         yield from changed("oldest TLS version", old_one.tls.minimum_version, new_one.tls.minimum_version)
+        yield from changed("cipher suites", _suites(old_one.tls), _suites(new_one.tls))
         yield from changed("access log", _on(old_one.access_log.enabled), _on(new_one.access_log.enabled))
+
+
+def _suites(tls: ir.TlsContext) -> str:
+    return ", ".join(tls.cipher_suites) or "the usual ones"
 
 
 def _on(value: object) -> str:
@@ -55,6 +62,21 @@ def _services(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
             yield Change(Sign.REMOVED, "service", name, changes=tuple(_callers(old.callers(name), set())))
         else:
             yield from whole("service", name, _service(name, old, new))
+
+
+def _externals(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
+    """What callers know of callees without a sidecar."""
+    old, new = views(before), views(after)
+    inside = {each.service for mesh in (before, after) for each in mesh.sidecars}
+    for name in sorted((old.keys() | new.keys()) - inside):
+        seen, now = old.get(name, {}), new.get(name, {})
+        callers = _callers(set(seen), set(now))
+        if not seen:
+            yield Change(Sign.ADDED, "external", name, changes=tuple(callers))
+        elif not now:
+            yield Change(Sign.REMOVED, "external", name, changes=tuple(callers))
+        else:
+            yield from whole("external", name, (*callers, *compare_views(seen, now)))
 
 
 class _Mesh:
@@ -82,8 +104,25 @@ def _service(name: str, old: _Mesh, new: _Mesh) -> Iterator[Change]:
     before, after = old.sidecars[name], new.sidecars[name]
     yield from changed("proxy", before[0].proxy, after[0].proxy)
     yield from _callers(old.callers(name), new.callers(name))
+    yield from _authorization(before[0].inbound, after[0].inbound)
     yield from _listeners(before, after)
     yield from compare_views(old.views(name), new.views(name))
+
+
+def _authorization(before: ir.InboundListener | None, after: ir.InboundListener | None) -> Iterator[Change]:
+    if before is None or after is None:
+        return
+    old, new = before.authorization, after.authorization
+    yield from changed("authorization", old.mode, new.mode)
+    yield from changed("audit", _on(old.audit), _on(new.audit))
+    for what, rules, others in (
+        ("allow", old.rules, new.rules),
+        ("deny", old.deny, new.deny),
+        ("always allow", old.exempt, new.exempt),
+    ):
+        written = any(each.at for each in (*rules, *others))
+        if written or what != "allow":
+            yield from keyed(what, {rule(each): "" for each in rules}, {rule(each): "" for each in others})
 
 
 def _callers(before: set[str], after: set[str]) -> Iterator[Change]:
@@ -100,12 +139,29 @@ def _listeners(before: list[ir.Sidecar], after: list[ir.Sidecar]) -> Iterator[Ch
 
 
 def _sockets(sidecar: ir.Sidecar) -> dict[str, str]:
-    sockets = {"outbound": str(sidecar.outbound.bind), "admin": str(sidecar.admin.bind)}
+    sockets = {"outbound": _binds(sidecar.outbound.binds), "admin": str(sidecar.admin.bind)}
     inbound = sidecar.inbound
     if inbound is not None:
-        sockets |= {"inbound": str(inbound.bind), "application": str(inbound.application)}
+        sockets |= {"inbound": _binds(inbound.binds), "application": str(inbound.application)}
+        sockets["application protocol"] = inbound.protocol
         sockets |= {
             "application connect timeout": ir.duration_text(inbound.connect_timeout),
             "application idle timeout": ir.duration_text(inbound.idle_timeout),
         }
+    if sidecar.health is not None:
+        sockets["health"] = f"{_binds(sidecar.health.binds)} {sidecar.health.path}".rstrip()
+    for local in sidecar.locals:
+        sockets |= {f"local port of {host.service}": _binds(local.binds) for host in local.virtual_hosts}
+    sockets |= {f"local port of {tcp.service}": _binds(tcp.binds) for tcp in sidecar.tcp}
+    tls = sidecar.outbound.tls
+    if tls is not None:
+        sockets["TLS"] = f"{tls.certificate} with {tls.key}, at least {tls.minimum_version}"
+    if sidecar.resolvers:
+        sockets["resolvers"] = _binds(sidecar.resolvers)
+    if sidecar.outbound.egress is not None:
+        sockets["unknown hosts"] = "sent on"
     return sockets
+
+
+def _binds(binds: tuple[ir.SocketAddress, ...]) -> str:
+    return ", ".join(map(str, binds))

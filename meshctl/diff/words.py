@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from fractions import Fraction
+from typing import assert_never
 
 from meshctl import ir
+
+_SHOWN = 60
+"""Characters of a body."""
 
 
 def timeout(value: ir.Timeout) -> str:
@@ -14,25 +19,127 @@ def timeout(value: ir.Timeout) -> str:
 
 
 def retries(policy: ir.RetryPolicy) -> str:
-    """How often, and when."""
+    """How often, when, and how."""
+    per_try = policy.per_try_timeout.duration
+    bound = f"each try {ir.duration_text(per_try)}" if per_try else ""
     if not policy.attempts:
-        return "none"
-    text = f"{policy.attempts} on {', '.join(each.value for each in policy.conditions)}"
+        return f"none, {bound}" if bound else "none"
+    reasons = (*policy.conditions, *map(str, policy.statuses))
+    parts = [f"{policy.attempts} on {', '.join(reasons)}", bound]
+    if policy.non_idempotent:
+        parts.append("any method")
+    if policy.backoff is not None:
+        base, longest = policy.backoff.base, policy.backoff.maximum
+        parts.append(f"pauses {ir.duration_text(base)} to {ir.duration_text(longest)}")
+    if policy.budget is not None:
+        parts.append(f"budget {_percent(policy.budget.share)}")
+    text = ", ".join(each for each in parts if each)
     return text if policy.at is not None else f"{text} (default)"
+
+
+def body_timeout(value: ir.BodyTimeout) -> str:
+    """The limit of a stalled upload."""
+    return ir.duration_text(value.duration) if value.duration else "off"
 
 
 def conditions(match: ir.RouteMatch) -> str:
     """All conditions of one match."""
     parts = ["/".join(match.methods)] if match.methods else []
-    match match.path.kind:
-        case ir.PathMatchKind.EXACT:
-            parts.append(match.path.value)
-        case ir.PathMatchKind.PREFIX:
-            parts.append(f"{match.path.value.rstrip('/')}/…")
-        case ir.PathMatchKind.REGEX:
-            parts.append(f"~{match.path.value}")
-    parts += [f"{each.name}: {each.value}" for each in match.headers]
+    parts.append(path(match.path))
+    parts += [f"{each.name}{_value(each, ': ')}" for each in match.headers]
+    parts += [f"?{each.name}{_value(each, '=')}" for each in match.queries]
     return " ".join(parts)
+
+
+def path(match: ir.PathMatch) -> str:
+    """A condition on the path: `/a` the whole path, `/a/…` a prefix, `~/a` a regex."""
+    match match.kind:
+        case ir.PathMatchKind.EXACT:
+            return match.value
+        case ir.PathMatchKind.PREFIX:
+            return f"{match.value.rstrip('/')}/…"
+        case ir.PathMatchKind.REGEX:
+            return f"~{match.value}"
+    assert_never(match.kind)
+
+
+def _value(each: ir.HeaderMatch | ir.QueryMatch, sign: str) -> str:
+    match each.kind:
+        case ir.ValueMatchKind.EXACT:
+            return f"{sign}{each.value}"
+        case ir.ValueMatchKind.REGEX:
+            return f"{sign}~{each.value}"
+        case ir.ValueMatchKind.PRESENT:
+            return " is there"
+    assert_never(each.kind)
+
+
+def answer(value: ir.Redirect | ir.DirectResponse | None) -> str:
+    """What a route answers by itself, or nothing."""
+    match value:
+        case ir.Redirect():
+            scheme = f"{value.scheme}://" if value.scheme else ""
+            port = f":{value.port}" if value.port else ""
+            place = f"{scheme}{value.hostname}{port}{value.path}{_prefix(value.prefix)}"
+            return f"redirect {value.status} to {place or 'the same place'}"
+        case ir.DirectResponse():
+            return f"answer {value.status} {_body(value.body)}".rstrip()
+        case None:
+            return ""
+
+
+def _body(text: str) -> str:
+    if len(text) <= _SHOWN:
+        return f"`{text}`" if text else ""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"`{text[:_SHOWN]}…` ({len(text.encode())} bytes, sha256 {digest}…)"
+
+
+def rewrite(value: ir.Rewrite | None) -> str:
+    """What the callee sees instead."""
+    if value is None:
+        return "none"
+    place = f"{value.path}{_prefix(value.prefix)}"
+    return " and ".join(each for each in (place, value.hostname and f"host {value.hostname}") if each)
+
+
+def _prefix(value: str) -> str:
+    return f"{value.rstrip('/')}/…" if value else ""
+
+
+def header_changes(value: ir.HeaderChanges) -> dict[str, str]:
+    """By header, what becomes of it."""
+    return (
+        {name: f"set {text}" for name, text in value.set}
+        | {name: f"add {text}" for name, text in value.add}
+        | dict.fromkeys(value.remove, "remove")
+    )
+
+
+def origin(cluster: ir.Cluster) -> str:
+    """How an external is spoken to; every hop in the mesh has its mutual TLS."""
+    if cluster.origin is None:
+        return "mutual"
+    tls = cluster.origin.tls
+    if tls is None:
+        return "off"
+    return f"{tls.server_name or 'the host'} by {tls.authorities}, at least {tls.minimum_version}"
+
+
+def looked_up(cluster: ir.Cluster) -> str:
+    """The name that DNS is asked for."""
+    if cluster.dns is None:
+        return "no"
+    port = f":{cluster.dns.port}" if cluster.dns.port else ""
+    return f"{cluster.dns.name or 'the host'}{port}"
+
+
+def rule(value: ir.AuthorizationRule) -> str:
+    """Who may do what."""
+    who = "anyone" if value.anyone else ", ".join(each.service for each in value.principals) or "nobody"
+    parts = [who, "/".join(value.methods), " or ".join(path(each) for each in value.paths)]
+    parts += [f"{each.name}{_value(each, ': ')}" for each in value.headers]
+    return " ".join(each for each in parts if each)
 
 
 def cluster_label(service: str, cluster: str) -> str:
