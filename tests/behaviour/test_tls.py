@@ -94,10 +94,11 @@ def nothing(folder, service):
 
 
 @contextlib.contextmanager
-def sidecar(tmp_path, proxy, service, *, with_application=False):
+def sidecar(tmp_path, proxy, service, *, with_application=False, mtls=None):
     """One sidecar of the table's mesh, everybody else left to the test."""
     with network() as net, ProcessGroup() as group:
         spec = specification(TABLE, proxy, proxy, {WRITTEN_NETWORK: net})
+        spec["mesh"] |= {"mtls": mtls} if mtls else {}
         mesh, out = build(spec, tmp_path, CA)
         found = {each.service: each for each in mesh.sidecars}
         one = found[service]
@@ -110,7 +111,7 @@ def sidecar(tmp_path, proxy, service, *, with_application=False):
         yield one, found
 
 
-def client_context(certificate, *, version=None):
+def client_context(certificate, *, version=None, suite=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -118,6 +119,8 @@ def client_context(certificate, *, version=None):
         context.load_cert_chain(certificate)
     if version is not None:
         context.maximum_version = version
+    if suite is not None:
+        context.set_ciphers(suite)
     return context
 
 
@@ -229,3 +232,44 @@ def test_the_impostor_itself_would_answer(tmp_path):
     ):
         stream.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert stream.recv(100).startswith(b"HTTP/1.1 200 OK")
+
+
+NAMED, OTHER = "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"
+SUITES = {"minVersion": "1.2", "cipherSuites": [NAMED]}
+
+
+@pytest.mark.parametrize("proxy", ir.Proxy)
+def test_a_callee_takes_the_named_suites_only(proxy, tmp_path):
+    with sidecar(tmp_path, proxy, "server", with_application=True, mtls=SUITES) as (server, _):
+        answers = {}
+        for suite in (NAMED, OTHER, None):
+            version = ssl.TLSVersion.TLSv1_2 if suite else ssl.TLSVersion.TLSv1_3
+            context = client_context(good(tmp_path, "client"), version=version, suite=suite)
+            with Connection(server.inbound.bind, context, server.identity.dns_name) as connection:
+                answers[suite] = connection.ask(ROW).status
+    assert answers == {NAMED: 200, OTHER: None, None: 200}
+
+
+@pytest.mark.parametrize("proxy", ir.Proxy)
+def test_a_caller_offers_the_named_suites_only(proxy, tmp_path):
+    trust = tmp_path / "trust.pem"
+    trust.write_bytes(CA.authority.root_pem + CA.authority.issuing_pem)
+    answers = {}
+    with sidecar(tmp_path, proxy, "client", mtls=SUITES) as (client, found):
+        for suite in (NAMED, OTHER):
+            with (
+                impostor(found["server"].inbound.bind, good(tmp_path, "server"), trust) as server,
+                Connection(client.outbound.bind) as connection,
+            ):
+                server.context.maximum_version = ssl.TLSVersion.TLSv1_2
+                server.context.set_ciphers(suite)
+                answers[suite] = connection.ask(ROW).status
+    assert answers == {NAMED: 200, OTHER: 503}
+
+
+@pytest.mark.parametrize("proxy", ir.Proxy)
+def test_without_a_word_there_is_no_tls_1_2(proxy, tmp_path):
+    with sidecar(tmp_path, proxy, "server", with_application=True) as (server, _):
+        context = client_context(good(tmp_path, "client"), version=ssl.TLSVersion.TLSv1_2)
+        with Connection(server.inbound.bind, context, server.identity.dns_name) as connection:
+            assert connection.ask(ROW).status is None
