@@ -79,3 +79,87 @@ def test_a_call_narrows_the_cluster_of_its_own_caller_only(tmp_path):
     mesh = resolved(tmp_path, text)
     assert sidecar(mesh, "web").clusters[0].connect_timeout == timedelta(milliseconds=300)
     assert sidecar(mesh, "other").clusters[0].connect_timeout == timedelta(seconds=2)
+
+
+@pytest.mark.parametrize(
+    ("layers", "streams"),
+    [
+        ({"service": "streaming: true", "defaults": "timeout: 1s, bodyTimeout: 1s"}, True),
+        ({"route": "streaming: true", "service": "timeout: 1s, retries: {perTryTimeout: 1s}"}, True),
+        ({"service": "streaming: true", "route": "streaming: false, timeout: 1s"}, False),
+        ({"call": "streaming: true", "service": "timeout: 1s"}, True),
+        ({"service": "timeout: 1s"}, False),
+    ],
+)
+def test_a_stream_has_no_limits_of_less_particular_layers(tmp_path, layers, streams):
+    [route] = mesh_with(tmp_path, **layers).outbound.virtual_hosts[0].routes
+    assert route.streaming == streams
+    limits = (route.timeout, route.body_timeout, route.retries.per_try_timeout)
+    assert any(each.duration for each in limits) != streams
+    asked = {use.feature for use in ir.features_of(route)}
+    assert (ir.Feature.STREAMING in asked) == streams
+
+
+def test_every_field_of_retries_merges_for_itself(tmp_path):
+    [route] = (
+        mesh_with(
+            tmp_path,
+            defaults="retries: {attempts: 5, retryOn: [429, reset, 503], budget: 10%}",
+            service="retries: {backoff: {base: 20ms}, perTryTimeout: 300ms}, idempotent: [POST, GET]",
+            call="retries: {nonIdempotent: true, budget: 20%}",
+            route="retries: {perTryTimeout: 200ms}",
+        )
+        .outbound.virtual_hosts[0]
+        .routes
+    )
+    retries = route.retries
+    assert (retries.attempts, retries.conditions, retries.statuses) == (
+        5,
+        (ir.RetryCondition.RESET,),
+        (429, 503),
+    )
+    assert (retries.backoff.base, retries.backoff.maximum) == (
+        timedelta(milliseconds=20),
+        timedelta(milliseconds=200),
+    )
+    assert retries.per_try_timeout.duration == timedelta(milliseconds=200)
+    assert retries.budget.share * 100 == 20
+    assert retries.non_idempotent
+    assert retries.idempotent_methods == ("GET", "POST")
+    lines = [each.at.line for each in (retries.per_try_timeout, retries.backoff, retries.budget)]
+    assert lines == [7, 7, 6]
+
+
+def test_a_limit_of_one_try_leaves_the_default_retries_alone(tmp_path):
+    [route] = mesh_with(tmp_path, service="retries: {perTryTimeout: 1s}").outbound.virtual_hosts[0].routes
+    assert route.retries.attempts == 1
+    assert route.retries.conditions == (ir.RetryCondition.CONNECT_FAILURE, ir.RetryCondition.REFUSED_STREAM)
+
+
+@pytest.mark.parametrize(
+    ("layers", "found"),
+    [
+        ({"service": "timeout: 1s, retries: {perTryTimeout: 2s}"}, [("per-try-timeout-too-long", "error")]),
+        ({"defaults": "timeout: 1s", "service": "retries: {perTryTimeout: 2s}"}, [("per-try-timeout-too-long", "warning")]),
+        ({"service": "retries: {perTryTimeout: 2s}", "call": "timeout: 1s"}, [("per-try-timeout-too-long", "warning")]),
+        ({"service": "timeout: 0s, retries: {perTryTimeout: 2s}"}, []),
+        ({"service": "timeout: 2s, retries: {perTryTimeout: 2s}"}, []),
+        ({"service": "streaming: true", "call": "timeout: 1s"}, [("timeout-of-a-stream", "error")]),
+        ({"service": "streaming: true, timeout: 0s"}, []),
+        ({"service": "timeout: 1s", "route": "streaming: true"}, []),
+        ({"service": "retries: {attempts: 0, perTryTimeout: 1s}"}, []),
+        ({"service": "retries: {attempts: 0}", "defaults": "retries: {retryOn: [reset]}"}, []),
+        ({"defaults": "retries: {attempts: 0}", "call": "retries: {retryOn: [reset]}"}, [("ineffective-setting", "warning")]),
+    ],
+)  # fmt: skip
+def test_faults_of_policies_as_they_stand_after_inheritance(tmp_path, layers, found):
+    defaults, service = layers.get("defaults", "idleTimeout: 9m"), layers.get("service", "owner: me")
+    route = f", routes: [{{name: r, {layers['route']}}}]" if "route" in layers else ""
+    text = f"""
+    defaults: {{{defaults}}}
+    services:
+      web: {{calls: {{catalog: {{{layers.get("call", "")}}}}}}}
+      catalog: {{port: 80, endpoints: [{{address: 10.0.0.1}}], {service}{route}}}
+    """
+    told = {(each.slug, each.severity.value) for each in resolve(read(tmp_path, text)).findings}
+    assert sorted(told) == found
