@@ -31,8 +31,11 @@ def check(mesh: Mesh) -> Iterator[Finding]:
             for feature, at in uses_of[id(part)]:
                 if feature in here:
                     asked.setdefault((at, feature, sidecar.proxy), {})[sidecar.service] = None
-    for (at, feature, proxy), services in asked.items():
-        yield _finding(wanting[proxy][feature], feature, proxy, at, list(services))
+    # What no proxy has is one finding, whichever proxies are asked for it.
+    yield from dict.fromkeys(
+        _finding(wanting[proxy][feature], feature, proxy, at, list(services))
+        for (at, feature, proxy), services in asked.items()
+    )
     yield from _conflicts(mesh)
 
 
