@@ -96,18 +96,21 @@ def _breaks_off(retries: RetryPolicy) -> bool:
     return retries.retries_on(RetryCondition.RESET) or retries.retries_on(RetryCondition.SERVER_ERROR)
 
 
-def _retries_slow_tries_too(sidecar: Sidecar) -> bool:
+def _retries_more_than_resets(sidecar: Sidecar) -> bool:
     return any(
         _breaks_off(its)
-        and its.per_try_timeout.duration
-        and not its.retries_on(RetryCondition.PER_TRY_TIMEOUT)
+        and (
+            not its.retries_on(RetryCondition.CONNECT_FAILURE)
+            or (its.per_try_timeout.duration and not its.retries_on(RetryCondition.PER_TRY_TIMEOUT))
+        )
         for its in (route.retries for route in _routes(sidecar))
     )
 
 
-def _retries_resets_too(sidecar: Sidecar) -> bool:
+def _retries_more_than_slow_tries(sidecar: Sidecar) -> bool:
     return any(
-        its.retries_on(RetryCondition.PER_TRY_TIMEOUT) and not _breaks_off(its)
+        its.retries_on(RetryCondition.PER_TRY_TIMEOUT)
+        and not (_breaks_off(its) and its.retries_on(RetryCondition.CONNECT_FAILURE))
         for its in (route.retries for route in _routes(sidecar))
     )
 
@@ -133,7 +136,10 @@ _JOINS = (
 _ADDS = (
     "`add` to a header that Envoy keeps in one line (such as accept and cache-control) goes into that line"
 )
-_TOO_SLOW = "a try that takes longer than the per-try timeout is tried again too"
+_ALL_RESETS = (
+    "to Envoy these are one: a connection that cannot be made, one that breaks off, and a try that takes longer "
+    "than the per-try timeout are all tried again"
+)
 
 CAPABILITIES: Mapping[Feature, Capability] = {
     **NOT_YET,
@@ -174,14 +180,11 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.IDLE_TIMEOUT: Native(),
     Feature.RETRY_CONNECT_FAILURE: Native(),
     Feature.RETRY_REFUSED_STREAM: Native(),
-    Feature.RETRY_RESET: Emulated(_TOO_SLOW, applies=_retries_slow_tries_too),
+    Feature.RETRY_RESET: Emulated(_ALL_RESETS, applies=_retries_more_than_resets),
     Feature.RETRY_GATEWAY_ERROR: Native(),
-    Feature.RETRY_SERVER_ERROR: Emulated(_TOO_SLOW, applies=_retries_slow_tries_too),
+    Feature.RETRY_SERVER_ERROR: Emulated(_ALL_RESETS, applies=_retries_more_than_resets),
     Feature.RETRY_STATUS: Native(),
-    Feature.RETRY_PER_TRY_TIMEOUT: Emulated(
-        "a connection that is reset or closed before the answer is tried again too",
-        applies=_retries_resets_too,
-    ),
+    Feature.RETRY_PER_TRY_TIMEOUT: Emulated(_ALL_RESETS, applies=_retries_more_than_slow_tries),
     Feature.RETRY_NON_IDEMPOTENT: Native(),
     Feature.IDEMPOTENT_METHODS: Native(),
     Feature.RETRY_BACKOFF: Native(),
