@@ -56,7 +56,7 @@ class Bench:
             runs=runs,
             before_each=lambda: shutil.rmtree(out, ignore_errors=True),
         )
-        yard = measure(spec, out, round_trip=services == MIDDLE)
+        yard = measure(spec.with_suffix(".yaml"), out, round_trip=services == MIDDLE)
         name = f"{services:,} services"
         yield from _denominators(name, yard)
         yield seconds(f"validate, {name}", validated, *_validate_target(services, yard))
@@ -84,7 +84,7 @@ class Bench:
 
         def change() -> None:
             texts.reverse()
-            spec.write_text(texts[0], encoding="utf-8")
+            _write(spec, texts[0])
 
         before = _stamps(out)
         changed = cost(build, runs=runs | 1, before_each=change)
@@ -106,9 +106,16 @@ class Bench:
         yield Row(f"files changed by {services:,} unrelated services", differ, "files", "none", 0)
 
     def _spec(self, services: int, name: str, text: str) -> Path:
-        path = self._folder / f"{name}-{services}.yaml"
-        path.write_text(text, encoding="utf-8")
+        path = self._folder / f"{name}-{services}"
+        path.mkdir()
+        _write(path, text)
         return path
+
+
+def _write(folder: Path, text: str) -> None:
+    folder.with_suffix(".yaml").write_text(text, encoding="utf-8")  # for the yardstick
+    for name, part in generate.files(text).items():
+        (folder / name).write_text(part, encoding="utf-8")
 
 
 def _denominators(name: str, yard: Yardstick) -> Iterator[Row]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 from collections.abc import Iterator
 
 PROXIES = ("envoy", "haproxy", "nginx")
 ZONES = ("eu-1a", "eu-1b", "eu-1c")
 _MOST_CALLS = 40
 _MOST_ENDPOINTS = 12
+_SERVICES_A_FILE = 1000
 _HEADER = """\
 apiVersion: meshctl.dev/v1
 mesh:
@@ -38,6 +40,18 @@ def mesh(services: int, *, seed: int = 1, changed: int | None = None, unrelated:
     parts += _services(services, "svc", seed, 0, changed)
     parts += _services(unrelated, "other", seed + 1, services, None)
     return "".join(parts)
+
+
+def files(text: str) -> dict[str, str]:
+    """A mesh as a folder holds it: a file may be 4 MiB, which ten thousand services are not in."""
+    head, section, services = text.partition("services:\n")
+    each = re.split(r"^(?=  \S)", services, flags=re.MULTILINE)[1:]
+    parts = {
+        f"services-{first // _SERVICES_A_FILE}.yaml": section
+        + "".join(each[first : first + _SERVICES_A_FILE])
+        for first in range(0, len(each), _SERVICES_A_FILE)
+    }
+    return {"mesh.yaml": head, **parts}
 
 
 def _services(count: int, prefix: str, seed: int, first: int, changed: int | None) -> Iterator[str]:

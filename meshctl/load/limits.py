@@ -1,10 +1,10 @@
 """Bounds that keep a hostile file from exhausting the machine, each far above any real spec."""
 
-FILE_BYTES = 16 << 20
-"""Ten thousand services in one file are 8 to 13 MB."""
+FILE_BYTES = 4 << 20
+"""Six thousand services. More than anyone reads in one file, and what a file made to be dense costs is about a second."""
 
-SPEC_BYTES = 64 << 20
-"""All files of a spec together."""
+SPEC_BYTES = 32 << 20
+"""All files of a spec together: fifty thousand services."""
 
 FILES = 20_000
 

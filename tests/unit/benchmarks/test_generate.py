@@ -34,3 +34,14 @@ def test_unrelated_services_are_only_added():
     others = {name for name in services if name.startswith("other-")}
     assert len(others) == 10
     assert all(set(services[name].get("calls", ())) <= others for name in others)
+
+
+def test_a_folder_holds_the_same_mesh():
+    text = generate.mesh(2500)
+    parts = generate.files(text)
+    assert list(parts) == ["mesh.yaml", *(f"services-{nth}.yaml" for nth in range(3))]
+    services = {}
+    for name, part in parts.items():
+        services |= yaml.safe_load(part).get("services") or {}
+        assert len(part) < 4 << 20, name
+    assert services == yaml.safe_load(text)["services"]

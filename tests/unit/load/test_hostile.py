@@ -11,7 +11,7 @@ import pytest
 PROGRAM = Path(__file__).with_name("hostile.py")
 ROOT = Path(__file__).parents[3]
 
-# What it takes is a fifth of this on a slow machine; what is quadratic takes minutes.
+# On an idle machine none takes more than a second; what is quadratic takes minutes.
 CPU_SECONDS = 4
 MEGABYTES = 300
 
