@@ -46,6 +46,7 @@ RetryOn = Annotated[
             "anyOf": [
                 {"enum": [*CONDITIONS, *GRPC_STATUSES]},
                 {"type": "integer", "minimum": 400, "maximum": 599},
+                {"type": "string", "pattern": "^[45][0-9]{2}$"},
             ]
         }
     ),
