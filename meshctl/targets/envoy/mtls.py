@@ -96,7 +96,7 @@ def alpn(protocols: tuple[str, ...]) -> Message:
 def _common(names: list[Message], tls: TlsContext) -> Message:
     if not names:
         # Envoy would take no name at all for any name.
-        raise ValueError(names)
+        raise ValueError("no name to verify")
     suites = tls.cipher_suites or _CIPHER_SUITES
     return {
         "tls_params": parameters(tls.minimum_version, tls.maximum_version, suites),
