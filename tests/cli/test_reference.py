@@ -15,9 +15,10 @@ from tests.turns import turn
 pytestmark = pytest.mark.xdist_group("up")
 
 ROOT = Path(__file__).resolve().parents[2]
-MESH = ROOT / "tests" / "unit" / "resolve" / "reference.yaml"
+MESH = ROOT / "tests" / "golden" / "reference" / "mesh.yaml"
 
-PROXIES = ("envoy", "nginx")
+# None: the proxies that the example itself names.
+PROXIES = (None, "envoy", "haproxy", "nginx")
 
 CLIENT = """
 import http.client, json, os, socket, ssl, sys, urllib.parse
@@ -153,7 +154,7 @@ def test_it_builds_and_its_proxies_take_it(tmp_path, proxy):
 
 
 def test_what_no_proxy_has_yet_is_told_once(capsys):
-    done = meshctl("validate", MESH, "--proxy", PROXIES[0], "--format", "json")
+    done = meshctl("validate", MESH, "--format", "json")
     assert done.returncode == 0, done.stderr
     findings = json.loads(done.stdout)["findings"]
     pending = [
