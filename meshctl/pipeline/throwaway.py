@@ -26,7 +26,8 @@ def with_files_below(sidecar: ir.Sidecar, root: Path, issued: Issued) -> ir.Side
         tls = dataclasses.replace(
             tls,
             certificate=_written(root, tls.certificate, issued.chain_pem),
-            key=_written(root, tls.key, issued.key_pem),
+            # HAProxy finds a key by the name of its certificate only; its `run` sees to that elsewhere.
+            key=_written(root, f"{tls.certificate}.key", issued.key_pem),
         )
     return dataclasses.replace(
         sidecar,

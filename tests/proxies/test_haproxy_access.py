@@ -143,26 +143,32 @@ def http1(world, who, method, path, headers, address):
         return int(secure.recv(65536).split(b" ")[1])
 
 
-def http2(world, who, method, path, headers, address, authority="catalog"):
+def http2(world, who, method, path, headers, address):
     with (
         socket.create_connection((address, 15006), 5) as plain,
         world.context(who, "h2").wrap_socket(plain) as secure,
     ):
-        assert secure.selected_alpn_protocol() == "h2"
-        config = h2.config.H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
-        client = h2.connection.H2Connection(config)
-        client.initiate_connection()
-        head = [(":method", method), (":scheme", "https"), (":authority", authority), (":path", path)]
-        client.send_headers(1, [*head, *headers], end_stream=True)
+        return http2_get(secure, path, "catalog", method, headers)[0]
+
+
+def http2_get(secure, path, authority, method="GET", headers=()):
+    """Status and headers; 400 where the stream or the connection is refused."""
+    assert secure.selected_alpn_protocol() == "h2"
+    config = h2.config.H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
+    client = h2.connection.H2Connection(config)
+    client.initiate_connection()
+    head = [(":method", method), (":scheme", "https"), (":authority", authority), (":path", path)]
+    client.send_headers(1, [*head, *headers], end_stream=True)
+    secure.sendall(client.data_to_send())
+    while data := secure.recv(65536):
+        for event in client.receive_data(data):
+            if isinstance(event, h2.events.ResponseReceived):
+                lines = {name.decode(): value.decode() for name, value in event.headers}
+                return int(lines[":status"]), lines
+            if isinstance(event, h2.events.StreamReset):
+                return 400, {}
         secure.sendall(client.data_to_send())
-        while data := secure.recv(65536):
-            for event in client.receive_data(data):
-                if isinstance(event, h2.events.ResponseReceived):
-                    return int(dict(event.headers)[b":status"])
-                if isinstance(event, h2.events.StreamReset):
-                    return 400
-            secure.sendall(client.data_to_send())
-    return 400
+    return 400, {}
 
 
 LONG = "/abbbcd" + "b" * 2_000 + "e"

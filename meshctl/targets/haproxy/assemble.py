@@ -20,6 +20,7 @@ from meshctl.targets.haproxy import (
     timeouts,
 )
 from meshctl.targets.haproxy.admin import admin
+from meshctl.targets.haproxy.health import health
 from meshctl.targets.haproxy.model import Configuration, HostRule, Inbound, Outbound
 from meshctl.targets.haproxy.quoting import Token
 
@@ -35,6 +36,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         tls=mtls.tls(sidecar.tls),
         idle_timeout=quoting.duration(sidecar.outbound.idle_timeout),
         admin=admin(sidecar),
+        health=health(sidecar),
         unanswered=backends.socket(sidecar, "unanswered"),
         listeners=listeners,
         backends=made,

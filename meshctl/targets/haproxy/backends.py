@@ -67,6 +67,8 @@ def _backend(
     return Backend(
         name=name,
         in_mesh=cluster.identity is not None,
+        has_ipv6=bool(cluster.dns) or any(":" in each.socket.address for each in cluster.endpoints),
+        reuse=discovery.reuse(cluster),
         limit=circuit_breaking.limit(cluster, siblings),
         hops=tuple(hops),
         tries=_tries(sidecar, cluster, policy, name, heading, entry),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from meshctl.ir import Cluster, Feature, Sidecar
+from meshctl.ir import Cluster, Feature, Redirect, Sidecar
 from meshctl.targets.base import NOT_YET, TO_DO, Capability, Conflict, Emulated, Native
 from meshctl.targets.haproxy.load_balancing import HEAVIEST
 
@@ -12,6 +12,14 @@ _HELD = Emulated(
     "a request body is held back until it is whole; what is over 60 KB is sent on at once and is tried "
     "again only while connecting fails"
 )
+
+
+def _keeps_ports_on_http2(sidecar: Sidecar) -> bool:
+    listener = sidecar.outbound
+    answers = (route.answer for host in listener.virtual_hosts for route in host.routes)
+    keeps = any(isinstance(each, Redirect) and not each.port and not each.scheme for each in answers)
+    return keeps and listener.tls is not None and listener.bind.port != 443
+
 
 CAPABILITIES: Mapping[Feature, Capability] = {
     **NOT_YET,
@@ -36,7 +44,10 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         "and the request served, where others answer 400"
     ),
     Feature.WEIGHTED_SPLITTING: Native(),
-    Feature.REDIRECT: Native(),
+    Feature.REDIRECT: Emulated(
+        "to HAProxy a Host with :443 over HTTP/2 is one without a port, and its Location gets the listener's own",
+        applies=_keeps_ports_on_http2,
+    ),
     Feature.DIRECT_RESPONSE: Native(),
     Feature.PATH_REWRITE: Native(),
     Feature.HOST_REWRITE: Native(),
@@ -98,6 +109,14 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         "callee's sidecar breaks off in the middle of a request, only the first request on an application's "
         "connection is answered 502, and later ones see that connection closed"
     ),
+    Feature.IPV6: Native(),
+    Feature.EXTERNALS: Native(),
+    Feature.TLS_ORIGINATION: Native(),
+    Feature.WILDCARD_EXTERNALS: Native(),
+    Feature.EGRESS_ALLOW: Native(),
+    Feature.GATEWAY: Native(),
+    Feature.GATEWAY_TLS: Native(),
+    Feature.HEALTH_LISTENER: Native(),
     Feature.ACCESS_LOG: Emulated(
         "bytes_out counts the head too, bytes_in of a chunked body no more than its first 60 KB, and a request "
         "whose connection is closed without an answer has no line"

@@ -31,3 +31,11 @@ def lines(addresses: Sequence[Token], weights: Sequence[int], attempts: int) -> 
         Token(f"server e{number} {address} weight {weight}")
         for number, (address, weight) in enumerate(zip(addresses, weights, strict=True), start=1)
     )
+
+
+def reuse(cluster: ir.Cluster) -> Token:
+    """Whose connections a request may take over.
+
+    A server whose name gets another address keeps its connections to the old one, and uses them.
+    """
+    return Token("never" if cluster.dns and cluster.dns.name else "always")

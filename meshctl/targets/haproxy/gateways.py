@@ -17,14 +17,24 @@ def options(listener: ir.OutboundListener) -> Token:
     if listener.tls is None:
         return Token("")
     minimum = mtls.version(listener.tls.minimum_version)
+    certificate = (
+        Token(_CERTIFICATE) if _needs_links(listener.tls) else quoting.word(listener.tls.certificate)
+    )
     return quoting.statement(
-        Token(f" ssl crt {_CERTIFICATE} verify none alpn h2,http/1.1"),
+        Token(" ssl crt"),
+        certificate,
+        Token("verify none alpn h2,http/1.1"),
         Token(f"ssl-min-ver {minimum} ssl-max-ver TLSv1.3 no-tls-tickets"),
     )
 
 
 def links(listener: ir.OutboundListener) -> Iterator[str]:
-    """Lines of ``run``: HAProxy finds a key by its certificate's name only, so both get names that fit."""
-    if listener.tls:
+    """Lines of ``run``: a key whose name does not fit gets one that does, and so does its certificate."""
+    if listener.tls and _needs_links(listener.tls):
         for file, link in ((listener.tls.certificate, _CERTIFICATE), (listener.tls.key, _KEY)):
             yield f"ln -sfn -- {shlex.quote(file)} {link}\n"
+
+
+def _needs_links(tls: ir.ServerTls) -> bool:
+    """HAProxy finds a key inside its certificate's file or beside it, under the same name and ``.key``."""
+    return tls.key not in (tls.certificate, f"{tls.certificate}.key")

@@ -169,6 +169,8 @@ class Backend:
 
     name: Token
     in_mesh: bool
+    has_ipv6: bool
+    reuse: Token
     limit: Limit
     hops: tuple[Hop, ...]
     tries: Tries
@@ -272,6 +274,15 @@ class Admin:
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """The listener for load balancers. ``path`` and ``application`` together, or neither."""
+
+    binds: tuple[Token, ...]
+    path: Token | None
+    application: Token | None
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """The whole file."""
 
@@ -280,6 +291,7 @@ class Configuration:
     tls: Tls
     idle_timeout: Token
     admin: Admin
+    health: Health | None
     unanswered: Token
     listeners: tuple[Outbound, ...]
     backends: tuple[Backend, ...]
