@@ -149,6 +149,9 @@ end
 
 local function is_tried_again(this, status, verdict, condition)
     local policy = this.policy
+    if status == CARRIED_STATUS and policy.hop_status and ngx.var.upstream_http_x_mesh_status == tostring(HOP_STATUS) then
+        status = HOP_STATUS -- the application's own
+    end
     if not this.again or ngx.now() >= this.deadline - EARLY then
         return false
     end

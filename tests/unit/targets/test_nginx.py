@@ -6,6 +6,7 @@ import dataclasses
 import re
 import subprocess
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,127 @@ def rich() -> ir.Sidecar:
     )
 
 
+def outside(name: str, *endpoints: tuple[str, int, int], tls: str | None = None, dns=None) -> ir.Cluster:
+    origin = ir.Origin(
+        None if tls is None else ir.OriginTls(tls, "/etc/ssl/certs/nowhere.crt", ir.TlsVersion.V1_2)
+    )
+    return dataclasses.replace(cluster(name, *endpoints), identity=None, origin=origin, dns=dns)
+
+
+def socket(text: str) -> ir.SocketAddress:
+    address, _, port = text.rpartition(":")
+    return ir.SocketAddress(address.strip("[]"), int(port))
+
+
+def language() -> ir.Sidecar:
+    """Every part of the language that a sidecar may be asked for, on addresses that this machine may not have."""
+    tried = ir.RetryPolicy(
+        3,
+        tuple(ir.RetryCondition),
+        ("GET",),
+        statuses=tuple(range(400, 600)),
+        per_try_timeout=ir.PerTryTimeout(timedelta(milliseconds=100), at=WRITTEN),
+        backoff=ir.Backoff(timedelta(milliseconds=25), timedelta(milliseconds=250), at=WRITTEN),
+        budget=ir.RetryBudget(Fraction(1, 5), at=WRITTEN),
+        at=WRITTEN,
+    )
+    text = ir.HeaderChanges(
+        tuple((f"x-{n}", each.strip()) for n, each in enumerate(HOSTILE)), (("a", "b"),), ("c",)
+    )
+    regex = ir.PathMatch(ir.PathMatchKind.REGEX, '/a"b\\\\{2}\\$[^;]*')
+    rule = ir.AuthorizationRule(
+        (identity("a"), identity("b")),
+        methods=("GET", "POST"),
+        paths=(regex, ir.PathMatch(ir.PathMatchKind.PREFIX, "/x")),
+        headers=(ir.HeaderMatch("x", 'a"\\d', ir.ValueMatchKind.REGEX),),
+    )
+    made = web(
+        virtual_host(
+            "catalog",
+            route("r", ("catalog", 1), ("away", 1), retries=tried, match=ir.RouteMatch(regex, (), ())),
+            route("s", ("catalog", 1), retries=tried, streaming=True),
+        ),
+        dataclasses.replace(
+            virtual_host(
+                "filters",
+                route(
+                    "a",
+                    match=matching("/a"),
+                    answer=ir.Redirect(301, "https", "h.example", 8443, prefix="/b"),
+                ),
+                route("b", match=matching("/b"), answer=ir.DirectResponse(200, "".join(HOSTILE) + "\n\t")),
+                route(
+                    "c",
+                    ("any", 1),
+                    rewrite=ir.Rewrite("/c", "", "h.internal"),
+                    request_headers=text,
+                    response_headers=text,
+                ),
+            ),
+            hostnames=("filters", "*.filters.example"),
+        ),
+        clusters=(
+            cluster("catalog", ("fd00::1", 15006, 1)),
+            outside("away", tls="api.example", dns=ir.DnsName("api.example", 443, timedelta(seconds=30))),
+            outside("any", tls="", dns=ir.DnsName("", 443, timedelta(seconds=30))),
+            outside("egress", dns=ir.DnsName("", 0, timedelta(seconds=30))),
+            dataclasses.replace(cluster("ledger", ("fd00::2", 15006, 3)), protocol=ir.Protocol.TCP),
+            dataclasses.replace(cluster("empty"), protocol=ir.Protocol.TCP),
+        ),
+    )
+    assert made.inbound is not None
+    authorization = ir.Authorization(ir.AuthorizationMode.OPEN, (rule,), (rule,), (rule,), audit=True)
+    everywhere = (socket("192.0.2.1:15006"), socket("[fd00::9]:15006"))
+    local = ir.OutboundListener(
+        (socket("[::1]:4000"), socket("127.0.0.1:4000")),
+        "shop.mesh",
+        (dataclasses.replace(virtual_host("catalog", route("r", ("catalog", 1))), hostnames=("*",)),),
+        timedelta(minutes=5),
+    )
+    return dataclasses.replace(
+        made,
+        tls=ir.TlsContext(ir.TlsVersion.V1_2, cipher_suites=("ECDHE-ECDSA-AES256-GCM-SHA384",)),
+        inbound=dataclasses.replace(
+            made.inbound, binds=everywhere, application=socket("[::1]:8080"), authorization=authorization
+        ),
+        outbound=dataclasses.replace(
+            made.outbound,
+            binds=(*made.outbound.binds, socket("[::1]:15001")),
+            egress=route("egress", ("egress", 1)),
+        ),
+        locals=(local,),
+        tcp=(
+            ir.TcpListener((socket("127.0.0.1:5432"), socket("[::1]:5432")), "ledger", "ledger", at=WRITTEN),
+            ir.TcpListener((socket("127.0.0.1:5433"),), "empty", "empty", at=WRITTEN),
+        ),
+        health=ir.HealthListener((socket("192.0.2.1:15021"),), "/h$z", socket("[::1]:8080"), at=WRITTEN),
+        resolvers=(socket("127.0.0.53:53"), socket("[::1]:53")),
+    )
+
+
+def gateway() -> ir.Sidecar:
+    made = web(
+        dataclasses.replace(
+            virtual_host("g", route("r", ("catalog", 1))), hostnames=("shop.example", "*.shop.example")
+        ),
+        inbound=None,
+    )
+    tls = ir.ServerTls("/etc/nowhere.pem", "/etc/nowhere.key", ir.TlsVersion.V1_2, at=WRITTEN)
+    listener = dataclasses.replace(made.outbound, binds=(socket("192.0.2.1:8443"),), domain="", tls=tls)
+    health = ir.HealthListener((socket("192.0.2.1:15021"),), "", None, at=WRITTEN)
+    return dataclasses.replace(made, outbound=listener, health=health)
+
+
+def tcp_service() -> ir.Sidecar:
+    rules = (ir.AuthorizationRule((identity("a"),)),)
+    deny = (ir.AuthorizationRule((identity("b"),)), ir.AuthorizationRule(anyone=True))
+    return with_inbound(
+        binds=(socket("192.0.2.1:15006"), socket("[::1]:15006")),
+        protocol=ir.Protocol.TCP,
+        authorization=ir.Authorization(ir.AuthorizationMode.EXPLICIT, rules, deny),
+    )
+
+
 def configuration(each: ir.Sidecar) -> str:
     return artifacts(each)["nginx/nginx.conf"].decode()
 
@@ -170,6 +292,9 @@ def validate(folder: Path, *arguments: str) -> tuple[int, str]:
 
 SIDECARS = {
     "rich": rich(),
+    "language": language(),
+    "gateway": gateway(),
+    "tcp": tcp_service(),
     "no calls": web(),
     "no inbound": web(virtual_host("catalog", route("r", ("catalog", 1))), inbound=None),
     "no log": web(
@@ -363,6 +488,39 @@ def test_what_no_default_may_decide():
     servers = re.split(r"\n    server \{\n", text)[1:]
     assert all("if ($canonical = 0) {" in server for server in servers[1:])
     assert not re.search(r"listen (?!127\.43\.1\.1:)", text)
+
+
+@pytest.mark.parametrize("number", range(2, 5))
+def test_a_rule_without_principals_is_for_nobody(number):
+    """Not even one with paths, in any of the three lists."""
+    nobody = ir.AuthorizationRule(paths=(ir.PathMatch(ir.PathMatchKind.PREFIX, "/"),))
+    lists = [(nobody,) if index == number else () for index in range(2, 5)]
+    text = configuration(with_inbound(authorization=ir.Authorization(ir.AuthorizationMode.OPEN, *lists)))
+    (rules,) = re.findall(r'map "\$peer [^\n]* \$allowed \{\n(.*?)\n    \}', text, re.DOTALL)
+    assert rules.strip() == "default 0;"
+
+
+def test_what_is_bound_off_loopback_is_what_was_asked_for():
+    for each in (language(), gateway(), tcp_service()):
+        asked = {
+            str(bind)
+            for part in (each.inbound, each.outbound, each.health, *each.tcp, *each.locals)
+            if part
+            for bind in part.binds
+        }
+        listens = set(re.findall(r"\n\s+listen (\S+?)[ ;]", configuration(each)))
+        assert listens - {"unix:../run/tries.sock"} == asked | {str(each.admin.bind)}
+
+
+def test_nothing_of_the_mesh_is_shown_to_externals():
+    text = configuration(language())
+    locations = re.findall(r"location @(?:to|try)_\d+ \{.*?\n        \}", text, re.DOTALL)
+    outside = [each for each in locations if "https://" in each and "nowhere.crt" in each]
+    assert outside
+    for each in outside:
+        assert "proxy_ssl_certificate $no_certificate;" in each
+        assert "proxy_ssl_certificate_key $no_certificate;" in each
+        assert re.search(r"proxy_ssl_name (api\.example|\$host);", each)
 
 
 def test_nobody_is_let_in_without_a_rule():
