@@ -16,15 +16,20 @@ SLACK = 0.001
 """Tables write a third as 0.333."""
 
 
+def request_of(row):
+    """The request that a row sends."""
+    head = compose(row)[1].decode("latin-1")
+    lines = head.split("\r\n")[1:-2]
+    headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
+    return simulate.Request(row.method, row.target, headers)
+
+
 def outcome_of(mesh, row):
     """What the simulator says of a row, through the caller's sidecar or straight to the callee's."""
     to = row.to.partition("/")[0]
     if row.via == "tcp":
         return simulate.connect(mesh, row.caller, to)
-    head = compose(row)[1].decode("latin-1")
-    lines = head.split("\r\n")[1:-2]
-    headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
-    request = simulate.Request(row.method, row.target, headers)
+    request = request_of(row)
     match row.via:
         case "inbound":
             return simulate.receive(mesh, row.caller, to, request)
