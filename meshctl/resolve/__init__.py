@@ -46,6 +46,7 @@ def _each_service(spec: Spec) -> Iterator[Finding]:
         yield from applications.check(name, service, source)
         yield from routing.check(service.routes, source, listed=service.route_order == "listed")
         yield from discovery.check(service.endpoints, placements.inbound_port(spec, service), source)
+        yield from discovery.check_kinds(service, source)
 
 
 def _each_gateway(spec: Spec) -> Iterator[Finding]:

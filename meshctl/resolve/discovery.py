@@ -44,6 +44,15 @@ def check(
             )
 
 
+def check_kinds(service: ServiceSpec, source: Source) -> Iterator[Finding]:
+    """Endpoints that would be looked up in two ways."""
+    found = service.discovery
+    kinds = (found.dns, found.dns_srv, found.consul, found.kubernetes) if found is not None else ()
+    if sum(each is not None for each in kinds) > 1:
+        message = "endpoints are looked up in one way: `dns`, `dnsSrv`, `consul` or `kubernetes`"
+        yield finding("not-exactly-one", source.at("discovery"), message)
+
+
 def takes_requests(service: ServiceSpec, subset: str | None = None) -> bool:
     """Whether any endpoint of the service, or of its subset, has a weight above zero."""
     return any(
