@@ -19,7 +19,9 @@ def check(layers: Layers) -> Iterator[Finding]:
         if _kinds(each) > 1:
             yield finding("not-exactly-one", at, f"a health check is one of {_KINDS}")
     if written and not any(_kinds(each) for each, _ in written):
-        yield finding("not-exactly-one", written[0][1], f"a health check is one of {_KINDS}, and here is none")
+        yield finding(
+            "not-exactly-one", written[0][1], f"a health check is one of {_KINDS}, and here is none"
+        )
 
 
 def _kinds(written: HealthCheckSpec) -> int:
