@@ -34,8 +34,10 @@ def of_cluster(layers: Layers) -> tuple[ir.FeatureUse, ...]:
 
 def of_discovery(service: ServiceSpec, source: Source) -> Iterator[ir.FeatureUse]:
     """Endpoints that must be looked up."""
+    if service.discovery is None:
+        return
     at = source.at("discovery")
-    if service.discovery is not None and at is not None:
+    if at is not None:
         yield ir.FeatureUse(ir.Feature.DNS_DISCOVERY, at)
 
 
@@ -52,8 +54,8 @@ def of_route(route: RouteSpec, source: Source) -> Iterator[ir.FeatureUse]:
         (fault and fault.delay, ("fault", "delay"), ir.Feature.FAULT_DELAY),
         (fault and fault.abort, ("fault", "abort"), ir.Feature.FAULT_ABORT),
     ):
-        at = source.at(*path)
-        if written is not None and at is not None:
+        at = source.at(*path) if written is not None else None
+        if at is not None:
             yield ir.FeatureUse(feature, at)
 
 
@@ -90,6 +92,6 @@ def _of_protocol(service: ServiceSpec, source: Source) -> Iterator[ir.FeatureUse
         feature, at = _PROTOCOLS.get(protocol), source.at(*path)
         if feature is not None and at is not None:
             yield ir.FeatureUse(feature, at)
-    at = source.at("ports")
-    if len(service.ports or ()) > 1 and at is not None:
+    at = source.at("ports") if len(service.ports or ()) > 1 else None
+    if at is not None:
         yield ir.FeatureUse(ir.Feature.SEVERAL_PORTS, at)
