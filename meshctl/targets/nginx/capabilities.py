@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from meshctl.ir import Feature, RetryCondition, RetryPolicy, Route, Sidecar
+from meshctl.ir import Feature, Protocol, RetryCondition, RetryPolicy, Route, Sidecar
 from meshctl.targets.base import NOT_YET, Capability, Conflict, Emulated, Native
 from meshctl.targets.nginx.retries import MOST_HOP_FAILURES, needs_hop
 
@@ -13,6 +13,10 @@ def _routes(sidecar: Sidecar) -> Iterator[Route]:
     for listener in (sidecar.outbound, *sidecar.locals):
         for host in listener.virtual_hosts:
             yield from host.routes
+
+
+def _looks_up_streams(sidecar: Sidecar) -> bool:
+    return any(each.dns is not None and each.protocol is Protocol.TCP for each in sidecar.clusters)
 
 
 def _removes_date(sidecar: Sidecar) -> bool:
@@ -88,7 +92,11 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.DEAD_APPLICATION: Native(),
     Feature.TCP: Native(),
     Feature.LOCAL_PORT: Native(),
-    Feature.EXTERNALS: Native(),
+    Feature.EXTERNALS: Emulated(
+        "while DNS fails, new streams (`protocol: tcp`) are closed as soon as the last answer is "
+        "30 seconds old",
+        applies=_looks_up_streams,
+    ),
     Feature.TLS_ORIGINATION: Native(),
     Feature.WILDCARD_EXTERNALS: Native(),
     Feature.EGRESS_ALLOW: Native(),

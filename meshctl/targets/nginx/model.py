@@ -88,11 +88,22 @@ class StreamCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamName:
+    """A name that NGINX looks up for each connection, and how long an answer is good."""
+
+    host: Token
+    port: int
+    resolvers: tuple[Token, ...]
+    refresh: Token
+
+
+@dataclass(frozen=True, slots=True)
 class StreamListener:
     """A local port. Not ``reachable``: every connection is closed."""
 
     listens: tuple[Token, ...]
     cluster: Token
+    name: StreamName | None
     reachable: bool
     server_name: Token | None
     origin_tls: OriginTls | None

@@ -24,8 +24,10 @@ _TARGET = rf"(?=/)(?<canonical_path>(?:/{_SEGMENT})*+/?)(?:{_QUERY})?"
 """The path is captured for the access log."""
 _PROXIED = "(?:[a-zA-Z]++://[^ /?#]*+)?"
 """What stands before the target where the application takes its sidecar for an HTTP proxy."""
+_WITHOUT_PATH = "[a-zA-Z]++:/(?<canonical_path>/)[^ /?#]++"
+"""The same without a path, which is then ``/``; NGINX too takes the second slash of the scheme for it."""
 
-CANONICAL_REQUEST = rf"^[^ ]++ {_PROXIED}{_TARGET} HTTP/[0-9.]++\z"
+CANONICAL_REQUEST = rf"^[^ ]++ (?|{_PROXIED}{_TARGET}|{_WITHOUT_PATH}) HTTP/[0-9.]++\z"
 
 
 @cache

@@ -207,6 +207,11 @@ def duration(length: timedelta) -> Token:
     return Token(f"{milliseconds(length)}ms")
 
 
+def whole_seconds(length: timedelta) -> Token:
+    """A time where NGINX reads no milliseconds, rounded up."""
+    return Token(f"{-(-length // timedelta(seconds=1))}s")
+
+
 def address(socket: SocketAddress) -> Token:
     """An address and port to listen on or to connect to."""
     return Token(str(socket))

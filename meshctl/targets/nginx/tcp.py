@@ -13,6 +13,7 @@ from meshctl.targets.nginx.model import (
     StreamEndpoint,
     StreamInbound,
     StreamListener,
+    StreamName,
 )
 
 
@@ -26,7 +27,7 @@ def stream(sidecar: ir.Sidecar) -> Stream | None:
         return None
     return Stream(
         clusters=tuple(_cluster(clusters[name]) for name in wanted),
-        listeners=tuple(_listener(each, clusters[each.cluster]) for each in sidecar.tcp),
+        listeners=tuple(_listener(each, clusters[each.cluster], sidecar.resolvers) for each in sidecar.tcp),
         inbound=_inbound(inbound, sidecar.identity) if inbound is not None and takes_streams else None,
     )
 
@@ -40,12 +41,27 @@ def _cluster(cluster: ir.Cluster) -> StreamCluster:
     )
 
 
-def _listener(listener: ir.TcpListener, cluster: ir.Cluster) -> StreamListener:
+def _name(cluster: ir.Cluster, resolvers: tuple[ir.SocketAddress, ...]) -> StreamName | None:
+    """What NGINX's own resolver is to look up. It knows no answer that is older than ``refresh``."""
+    if cluster.dns is None:
+        return None
+    return StreamName(
+        host=quoting.name(cluster.dns.name),
+        port=cluster.dns.port,
+        resolvers=tuple(quoting.address(each) for each in resolvers),
+        refresh=quoting.whole_seconds(cluster.dns.refresh),
+    )
+
+
+def _listener(
+    listener: ir.TcpListener, cluster: ir.Cluster, resolvers: tuple[ir.SocketAddress, ...]
+) -> StreamListener:
     tls = egress.scheme(cluster) == "https"
     return StreamListener(
         listens=tuple(quoting.address(bind) for bind in listener.binds),
         cluster=quoting.name(cluster.name),
-        reachable=bool(cluster.endpoints),
+        name=_name(cluster, resolvers),
+        reachable=bool(cluster.endpoints) or cluster.dns is not None,
         server_name=egress.server_name(cluster) if tls else None,
         origin_tls=egress.origin_tls(cluster),
         limit=circuit_breaking.limit(cluster.circuit_breaker),

@@ -167,6 +167,12 @@ def language() -> ir.Sidecar:
             outside("egress", dns=ir.DnsName("", 0, timedelta(seconds=30))),
             dataclasses.replace(cluster("ledger", ("fd00::2", 15006, 3)), protocol=ir.Protocol.TCP),
             dataclasses.replace(cluster("empty"), protocol=ir.Protocol.TCP),
+            dataclasses.replace(
+                outside(
+                    "mail", tls="mail.example", dns=ir.DnsName("mail.example", 465, timedelta(seconds=30))
+                ),
+                protocol=ir.Protocol.TCP,
+            ),
         ),
     )
     assert made.inbound is not None
@@ -193,6 +199,7 @@ def language() -> ir.Sidecar:
         tcp=(
             ir.TcpListener((socket("127.0.0.1:5432"), socket("[::1]:5432")), "ledger", "ledger", at=WRITTEN),
             ir.TcpListener((socket("127.0.0.1:5433"),), "empty", "empty", at=WRITTEN),
+            ir.TcpListener((socket("127.0.0.1:5434"),), "mail", "mail", at=WRITTEN),
         ),
         health=ir.HealthListener((socket("192.0.2.1:15021"),), "/h$z", socket("[::1]:8080"), at=WRITTEN),
         resolvers=(socket("127.0.0.53:53"), socket("[::1]:53")),
@@ -461,6 +468,9 @@ def _parts(split) -> list[tuple[Token, float]]:
         ("GET http://host/a HTTP/1.1", True),
         ("GET http://host//a HTTP/1.1", False),
         ("GET http://host/.. HTTP/1.1", False),
+        ("GET http://host HTTP/1.1", True),
+        ("GET http:// HTTP/1.1", False),
+        ("GET http://host# HTTP/1.1", False),
         ("GET /  HTTP/1.1", False),
         ("GET /", False),
         ("OPTIONS * HTTP/1.1", False),
@@ -468,7 +478,8 @@ def _parts(split) -> list[tuple[Token, float]]:
     ],
 )
 def test_gate_reads_the_whole_line(line, canonical):
-    expression = path_gate.CANONICAL_REQUEST.replace(r"\z", r"\Z").replace("(?<canonical", "(?P<canonical")
+    expression = path_gate.CANONICAL_REQUEST.replace(r"\z", r"\Z").replace("(?<canonical_path>", "(")
+    expression = expression.replace("(?|", "(?:")
     assert bool(re.match(expression, line)) is canonical
 
 

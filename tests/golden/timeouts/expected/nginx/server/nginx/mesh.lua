@@ -4,12 +4,13 @@
 -- ngx.ctx does not survive the jump back to a location.
 
 local balancer = require "ngx.balancer"
+local process = require "ngx.process"
 
 local find, match, min = string.find, string.match, math.min
 
 local ffi = require "ffi"
 
-local mesh = {clusters = {}, destinations = {}, header_conditions = {}, untrusted_headers = {}}
+local mesh = {clusters = {}, destinations = {}, untrusted_headers = {}}
 
 local HOP_STATUS, CARRIED_STATUS, STATUS_HEADER = 425, 470, "x-mesh-status"
 local MOST_JUMPS = 8 -- NGINX allows ten; one led to the location, one will lead to the answer
@@ -20,6 +21,7 @@ local NO_PEER = -3 -- NGX_BUSY: end the request, there is nothing to connect to
 local function last_of(list)
     return match(list or "", "([^ ,:]+)[ ,:]*$")
 end
+mesh.last_of = last_of
 
 -- Smooth weighted round robin, as NGINX's own, among the endpoints that this request has not tried.
 function mesh.round_robin(endpoints, tried)
@@ -48,6 +50,8 @@ ffi.cdef [[
     int setsockopt(int fd, int level, int option, const void *value, unsigned int length);
     int shutdown(int fd, int how);
     int prctl(int option, unsigned long value, unsigned long, unsigned long, unsigned long);
+    int getppid(void);
+    int raise(int signal);
 ]]
 local SWEEP = 0.02 -- seconds
 local MOST_FILES = 16384 -- worker_rlimit_nofile
@@ -111,6 +115,43 @@ end
 function mesh.start_worker()
     local PR_SET_PDEATHSIG, SIGTERM = 1, 15
     ffi.C.prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0)
+    if ffi.C.getppid() ~= process.get_master_pid() then
+        ffi.C.raise(SIGTERM) -- it was killed before we asked
+    end
+    math.randomseed(ngx.now() * 1000 + ngx.worker.pid())
+end
+
+-- Whether a request brings a body. HTTP/2 need not say so before it comes.
+function mesh.has_body(var)
+    local length = var.http_content_length
+    if length then
+        return length ~= "0"
+    end
+    local method = var.request_method
+    return var.http_transfer_encoding ~= nil
+        or (ngx.req.http_version() == 2 and method ~= "GET" and method ~= "HEAD")
+end
+
+-- The port that a request names, in its target where that is in absolute form; nil if there is none.
+function mesh.port_of_host(var)
+    local authority = match(var.request, "^%S+ %a+://([^/?]*)") or var.http_host
+    return tonumber(match(authority, ":(%d+)$"))
+end
+
+-- An endpoint that this request has not tried yet, if there is one. `again`: there may be another try.
+function mesh.next_endpoint(cluster, var, again)
+    local endpoints, tried = cluster.endpoints, var.tried
+    if cluster.dns then
+        endpoints = names.endpoints(var)
+    end
+    local index = cluster.pick(endpoints, tried ~= "," and tried)
+    if not index then
+        tried, index = ",", cluster.pick(endpoints)
+    end
+    if index and again then
+        var.tried = tried .. index .. ","
+    end
+    return endpoints[index]
 end
 
 local function give_up(status)
@@ -141,61 +182,37 @@ end
 function mesh.balance(cluster_name)
     local var, now = ngx.var, ngx.now()
     local destination, cluster = mesh.destinations[var.destination], mesh.clusters[cluster_name]
-    local tries, deadline, tried, index = tonumber(var.tries), nil, nil, nil
+    local tries, deadline = tonumber(var.tries), nil
     if tries == 0 then
         deadline = now + destination.timeout
         var.deadline = deadline
-        tried, index = ",", cluster.pick(cluster.endpoints)
     else
-        deadline, tried = tonumber(var.deadline), var.tried
+        deadline = tonumber(var.deadline)
         local status = refusal(destination, var, now, deadline)
         if status then
             return give_up(status)
-        end
-        index = cluster.pick(cluster.endpoints, tried)
-        if not index then
-            tried, index = ",", cluster.pick(cluster.endpoints)
         end
     end
 
     tries = tries + 1
     var.tries = tries
-    if tries <= destination.attempts then
-        var.tried = tried .. index .. ","
+    local again = tries <= destination.attempts
+    if again then
         balancer.set_more_tries(1)
     end
-    if tries > destination.attempts or tries > MOST_JUMPS then
+    if not again or tries > MOST_JUMPS or (destination.streaming and mesh.has_body(var)) then
         var.again = "@unavailable"
     end
-    local endpoint, left = cluster.endpoints[index], deadline - now
+    local endpoint, left = mesh.next_endpoint(cluster, var, again), deadline - now
+    if not endpoint then
+        return give_up(503)
+    end
     var.upstream = endpoint.name
+    if destination.streaming then
+        left = destination.timeout -- a bound of silence, not of the whole
+    end
     balancer.set_timeouts(min(destination.connect_timeout, left), left, left)
     assert(balancer.set_current_peer(endpoint.address, endpoint.port))
-end
-
--- A value without the tabs around it, which NGINX leaves where it takes spaces away.
-local function without_tabs(line)
-    return type(line) == "string" and match(line, "^[ \t]*(.-)[ \t]*$")
-end
-
--- Which of a host's header conditions hold, as "0" and "1" in their order. Any line will do.
-function mesh.header_bits(host)
-    local headers = ngx.req.get_headers(0)
-    local bits = {}
-    for index, condition in ipairs(mesh.header_conditions[host]) do
-        local lines, bit = rawget(headers, condition.name), "0"
-        if type(lines) == "table" then
-            for _, line in ipairs(lines) do
-                if line == condition.value or without_tabs(line) == condition.value then
-                    bit = "1"
-                end
-            end
-        elseif lines == condition.value or without_tabs(lines) == condition.value then
-            bit = "1"
-        end
-        bits[index] = bit
-    end
-    return table.concat(bits)
 end
 
 -- Answers that NGINX makes by itself.
@@ -236,6 +253,32 @@ local function without_own_name(header)
         header["Server"] = nil
     end
 end
+mesh.without_own_name = without_own_name
+
+-- What somebody answers who is no part of the mesh's path of a request.
+function mesh.plain_answer()
+    without_own_name(ngx.header)
+end
+
+-- Where requests are handed on in pieces, an answer may come before the last one. Then NGINX throws the rest away
+-- and closes: the other side has to know, or it would send its next request into that.
+function mesh.announce_close()
+    local var, unread = ngx.var, nil
+    if var.http_transfer_encoding then
+        unread = var.content_length == nil
+    elseif var.http_content_length then
+        unread = var.request_length - var.head_length < tonumber(var.http_content_length)
+    end
+    if unread and ngx.req.http_version() < 2 then
+        ngx.header["Connection"] = "close"
+    end
+end
+
+-- Nobody answered.
+function mesh.unheard_answer()
+    mesh.own_answer()
+    mesh.announce_close()
+end
 
 -- What is no HTTP, NGINX takes for HTTP/0.9: it would hand it on without a head, and wait for more of it.
 local NO_HTTP = 0.9
@@ -255,15 +298,12 @@ function mesh.application_answer()
         header[STATUS_HEADER] = tostring(HOP_STATUS)
     end
     without_own_name(header)
+    mesh.announce_close()
 end
 
--- What an answer of NGINX's own, 502 or 504, says of the tries; nil for a callee's answer.
-local function verdict_on(status)
-    local var = ngx.var
-    if last_of(var.upstream_header_time) ~= "-" then
-        return nil
-    end
-    return last_of(var.upstream_connect_time) == "-" and 503 or status
+-- Whether NGINX says 502 or 504 by itself, because nobody answered.
+function mesh.is_own(status, var)
+    return (status == 502 or status == 504) and last_of(var.upstream_header_time) == "-"
 end
 
 function mesh.application_body()
@@ -275,38 +315,73 @@ end
 
 local FLAGS = {[502] = "R", [503] = "C", [504] = "T"}
 
+-- What nobody answered, said in the mesh's words.
+local function own_verdict(header, status, context)
+    local verdict = context.verdict
+    if not verdict and mesh.is_own(status, ngx.var) then
+        verdict = last_of(ngx.var.upstream_connect_time) == "-" and 503 or status
+    end
+    if verdict then
+        ngx.status = verdict
+        ngx.var.flags = FLAGS[verdict]
+        context.own = true
+        context.body = "no answer\n"
+        header["Content-Length"] = #context.body
+        header["Content-Type"] = "text/plain"
+    end
+end
+
 -- A callee's answer on its way to the application. NGINX has hidden the status header already.
 function mesh.hop_answer()
-    local header, status, context = ngx.header, ngx.status, ngx.ctx
+    local header, status = ngx.header, ngx.status
     if status == CARRIED_STATUS then
         if ngx.var.upstream_http_x_mesh_status == tostring(HOP_STATUS) then
             ngx.status = HOP_STATUS
         end
     elseif status == 502 or status == 504 then
-        local verdict = context.verdict or verdict_on(status)
-        if verdict then
-            ngx.status = verdict
-            ngx.var.flags = FLAGS[verdict]
-            context.body = "no answer\n"
-            header["Content-Length"] = #context.body
-            header["Content-Type"] = "text/plain"
-        end
+        own_verdict(header, status, ngx.ctx)
     end
     without_own_name(header)
 end
 
+-- An external's answer: no status of it means anything to the mesh.
+function mesh.origin_answer()
+    local status = ngx.status
+    if status == 502 or status == 504 then
+        own_verdict(ngx.header, status, ngx.ctx)
+    end
+    without_own_name(ngx.header)
+end
+
 function mesh.hop_body()
-    local body = ngx.ctx.body
+    local context = ngx.ctx
+    local body = context.body
     if body then
         ngx.arg[1], ngx.arg[2] = body, true
-        ngx.ctx.body = ""
+        context.body = ""
+    elseif context.deadline and ngx.now() >= context.deadline then
+        ngx.var.flags = "T"
+        return ngx.ERROR
     end
 end
 
--- The same where the response has a deadline.
-function mesh.bounded_answer()
-    mesh.hop_answer()
-    deadlines.watch(ngx.ctx, tonumber(ngx.var.deadline))
+-- Where the response has a deadline, or the try that brought it.
+function mesh.bound()
+    local var = ngx.var
+    local deadline, end_of_try = tonumber(var.deadline), tonumber(var.try_ends)
+    if not deadline then
+        return -- nobody was asked
+    elseif not mesh.destinations[var.destination].bounded then
+        deadline = end_of_try
+    elseif end_of_try then
+        deadline = min(deadline, end_of_try)
+    end
+    if ngx.req.http_version() == 2 then
+        -- The connection has other requests, so only this one ends, when its next piece comes.
+        ngx.ctx.deadline = deadline
+    else
+        deadlines.watch(ngx.ctx, deadline)
+    end
 end
 
 function mesh.bounded_end()
