@@ -86,6 +86,12 @@ ROUTES = (
         rewrite=ir.Rewrite(prefix="/statuses", hostname="other.example"),
     ),
     to("one", "/upload-retried", policy(1, GATEWAY), body_timeout=upload(300)),
+    to(
+        "one",
+        "/upload-bare",
+        body_timeout=upload(300),
+        request_headers=ir.HeaderChanges(remove=("x-forwarded-proto",)),
+    ),
     to("one", "/streaming", streaming=True, timeout=within(0)),
 )
 
@@ -326,6 +332,16 @@ def test_upload_that_moves_on(mesh, apps, path, method):
     rewritten = "/statuses" if path == "/upload-moved" else path
     assert {seen["target"] for seen in apps[0].seen} == {f"{rewritten}?wait=0.7"}
     assert [seen["body"] for seen in apps[0].seen] == [4, 0, 200_000]
+
+
+@pytest.mark.parametrize("path", ["/upload", "/upload-bare"])
+@pytest.mark.parametrize("sent", [[], ["ftp"], [""], ["a", "b"]])
+def test_upload_never_loses_its_route(apps, path, sent):
+    """Without x-forwarded-proto Envoy finds no route, and crashes when the time of such a request is over."""
+    headers = [("x-forwarded-proto", each) for each in sent]
+    assert ask(WEB, "POST", f"{path}?wait=0.5", headers=headers, body=b"x").status == 200
+    (told,) = (value for name, value in apps[0].seen[0]["headers"] if name == "x-forwarded-proto")
+    assert told == ("http" if path == "/upload-bare" else ",".join(sent) or "http")
 
 
 def test_timeouts_after_an_upload(apps):

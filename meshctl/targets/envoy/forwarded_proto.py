@@ -15,7 +15,8 @@ def keep() -> list[Message]:
             "name": "keep-forwarded-proto",
             "typed_config": typed(
                 "http.early_header_mutation.header_mutation.v3.HeaderMutation",
-                mutations=[{"remove": _KEPT}, _copy(_KEPT, _HEADER)],
+                # An empty one left in place would be as none, and Envoy finds no route without.
+                mutations=[{"remove": _KEPT}, _copy(_KEPT, _HEADER), {"remove": _HEADER}],
             ),
         }
     ]
