@@ -8,7 +8,7 @@ up by the segments of the path.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from meshctl import ir
@@ -80,13 +80,14 @@ class _Writer:
     buckets: list[Buckets] = field(default_factory=list)
     _count: int = 0
 
-    @property
-    def _asks_for_method(self) -> bool:
-        return any(each.route.match.methods for each in self.routes)
+    _asks_for_method: bool = field(init=False)
+    _has_expressions: bool = field(init=False)
 
-    @property
-    def _has_expressions(self) -> bool:
-        return any(each.route.match.path.kind is ir.PathMatchKind.REGEX for each in self.routes)
+    def __post_init__(self) -> None:
+        self._asks_for_method = any(each.route.match.methods for each in self.routes)
+        self._has_expressions = any(
+            each.route.match.path.kind is ir.PathMatchKind.REGEX for each in self.routes
+        )
 
     def key(self) -> Token:
         method = "$request_method " if self._asks_for_method else ""
@@ -96,17 +97,21 @@ class _Writer:
 
     def table(self, variable: Token, routes: Sequence[NumberedRoute], depth: int) -> None:
         """``variable`` becomes the number of the first of ``routes`` that takes the request."""
-        wide = [each for each in routes if not _segment(each, depth)]
-        groups = list(_groups(routes, depth)) if len(routes) > MOST_RULES and depth < _DEEPEST else []
+        if len(routes) <= MOST_RULES or depth == _DEEPEST:
+            self._plain(variable, routes)
+            return
+        wide, narrow = _by_segment(routes, depth)
+        groups = list(_groups(narrow))
         if not groups or len(wide) * len(groups) > _MOST_COPIES:
             self._plain(variable, routes)
             return
         rest = self._variable()
         named = [(segments, self._variable()) for segments in groups]
-        self._plain(rest, wide)
+        self._plain(rest, [routes[index] for index in wide])
         for segments, its in named:
-            chosen = [each for each in routes if _segment(each, depth) in ("", *segments)]
-            self.table(its, chosen, depth + 1 if len(segments) == 1 else _DEEPEST)
+            indexes = sorted(wide + [index for segment in segments for index in narrow[segment]])
+            deeper = depth + 1 if len(segments) == 1 else _DEEPEST
+            self.table(its, [routes[index] for index in indexes], deeper)
         self._bucket(variable, rest, named, depth)
 
     def _bucket(
@@ -150,22 +155,29 @@ class _Writer:
         return quoting.map_regex(pattern + matching.target(match.path))
 
 
-def _groups(routes: Sequence[NumberedRoute], depth: int) -> Iterator[tuple[str, ...]]:
-    """Segments that share a table; one with many rules has its own."""
-    sizes: dict[str, int] = {}
-    for each in routes:
+def _by_segment(routes: Sequence[NumberedRoute], depth: int) -> tuple[list[int], dict[str, list[int]]]:
+    """The indexes of routes that take any segment at ``depth``, and those of each segment."""
+    wide: list[int] = []
+    narrow: dict[str, list[int]] = {}
+    for index, each in enumerate(routes):
         segment = _segment(each, depth)
-        if segment:
-            sizes[segment] = sizes.get(segment, 0) + 1
+        (narrow.setdefault(segment, []) if segment else wide).append(index)
+    return wide, narrow
+
+
+def _groups(narrow: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, ...]]:
+    """Segments that share a table; one with many rules has its own."""
     gathered: list[str] = []
-    for segment, size in sizes.items():
-        if size >= RULES_OF_A_BUCKET:
+    rules = 0
+    for segment, indexes in narrow.items():
+        if len(indexes) >= RULES_OF_A_BUCKET:
             yield (segment,)
-        else:
-            gathered.append(segment)
-            if sum(sizes[each] for each in gathered) >= RULES_OF_A_BUCKET:
-                yield tuple(gathered)
-                gathered = []
+            continue
+        gathered.append(segment)
+        rules += len(indexes)
+        if rules >= RULES_OF_A_BUCKET:
+            yield tuple(gathered)
+            gathered, rules = [], 0
     if gathered:
         yield tuple(gathered)
 
