@@ -4,6 +4,7 @@
 -- ngx.ctx does not survive the jump back to a location.
 
 local balancer = require "ngx.balancer"
+local process = require "ngx.process"
 
 local find, match, min = string.find, string.match, math.min
 
@@ -49,6 +50,8 @@ ffi.cdef [[
     int setsockopt(int fd, int level, int option, const void *value, unsigned int length);
     int shutdown(int fd, int how);
     int prctl(int option, unsigned long value, unsigned long, unsigned long, unsigned long);
+    int getppid(void);
+    int raise(int signal);
 ]]
 local SWEEP = 0.02 -- seconds
 local MOST_FILES = 16384 -- worker_rlimit_nofile
@@ -112,6 +115,9 @@ end
 function mesh.start_worker()
     local PR_SET_PDEATHSIG, SIGTERM = 1, 15
     ffi.C.prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0)
+    if ffi.C.getppid() ~= process.get_master_pid() then
+        ffi.C.raise(SIGTERM) -- it was killed before we asked
+    end
     math.randomseed(ngx.now() * 1000 + ngx.worker.pid())
 end
 
