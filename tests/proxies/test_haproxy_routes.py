@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import http.client
 import os
+import random
 import time
 from datetime import timedelta
 
 import pytest
 
 from meshctl import ir
+from meshctl.simulate import routing as simulate
+from meshctl.simulate.message import Request
 from tests import sidecars
 from tests.proxies.haproxy_fixtures import App, Authority, request, running
 from tests.sidecars import NO_RETRIES, WRITTEN, cluster, route
@@ -93,6 +98,20 @@ WILD = (
     ir.VirtualHost("deep", ("*.deep.example.com",), (takes("deep", "/"),)),
 )
 ALL = ir.VirtualHost("all", ("*",), (takes("all", "/"),))
+
+
+def many(count, seed):
+    """Routes in no good order over few paths, so that they shadow and overlap each other in every way."""
+    choose = random.Random(seed)
+    for number in range(count):
+        path = "".join(f"/{choose.choice('abcd')}" for _ in range(choose.randrange(1, 4)))
+        kind = choose.choice(("exact", "prefix", "prefix", "exact"))
+        headers = [HEADER("x-a", choose.choice("12"))] if choose.random() < 0.3 else ()
+        path = path if kind == "exact" or choose.random() < 0.99 else "/"
+        yield takes(f"n{number}", path, headers, kind=kind)
+
+
+MANY = ir.VirtualHost("many", ("many",), tuple(many(400, 7)))
 CLUSTERS = (cluster("catalog", (CATALOG, 15006, 1)), cluster("nobody", (NOBODY, 15006, 1)))
 
 
@@ -109,7 +128,7 @@ def mesh(tmp_path_factory):
         "web",
         ir.Proxy.HAPROXY,
         address=WEB,
-        virtual_hosts=(ir.VirtualHost("catalog", ("catalog",), ROUTES), *WILD),
+        virtual_hosts=(ir.VirtualHost("catalog", ("catalog",), ROUTES), MANY, *WILD),
         clusters=CLUSTERS,
     )
     local = dataclasses.replace(
@@ -208,6 +227,24 @@ def test_matching(world, target, headers, expected):
 )
 def test_hosts(world, host, port, expected):
     assert taken(world, "/", host=host, port=port) == expected
+
+
+def test_many_routes_are_tried_in_their_order(world):
+    choose = random.Random(1)
+    asked = []
+    for _ in range(200):
+        path = "".join(f"/{choose.choice('abcde')}" for _ in range(choose.randrange(1, 5)))
+        path += choose.choice(("", "", "/"))
+        asked.append((path, [("x-a", choose.choice("123"))] * choose.randrange(2)))
+    lines = len(world.web.log())
+    with contextlib.closing(http.client.HTTPConnection(WEB, 15001, timeout=10)) as kept:
+        for path, headers in asked:
+            request(WEB, path, headers=headers, host="many", connection=kept)
+    log = world.web.last_log(lines + len(asked))[lines:]
+    wanted = [
+        simulate.route(MANY, Request("GET", path, (("host", "many"), *headers))) for path, headers in asked
+    ]
+    assert [line["route"] for line in log] == [found.name if found else "" for found in wanted]
 
 
 @pytest.mark.parametrize(

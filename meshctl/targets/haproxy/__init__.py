@@ -20,7 +20,7 @@ COMMANDS = Commands(
 
 
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
-    """``haproxy.cfg`` and ``run``, and where retries pause the Lua that does it."""
+    """``haproxy.cfg`` and ``run``, tables of routes, and where retries pause the Lua that does it."""
     # Imported here: who only validates needs the tables above, not the emitter.
     from meshctl.targets.haproxy.assemble import assemble
     from meshctl.targets.haproxy.process import run
@@ -30,5 +30,6 @@ def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     return (
         Artifact("haproxy/haproxy.cfg", render(configuration)),
         Artifact("haproxy/run", run(sidecar), executable=True),
+        *(Artifact(f"haproxy/{name}", content) for name, content in configuration.files.items()),
         *((Artifact("haproxy/pauses.lua", pauses()),) if configuration.pauses else ()),
     )

@@ -16,6 +16,7 @@ from meshctl.targets.haproxy import (
     retries,
     routing,
     splitting,
+    tables,
     tcp,
     timeouts,
 )
@@ -28,7 +29,8 @@ from meshctl.targets.haproxy.quoting import Token
 def assemble(sidecar: ir.Sidecar) -> Configuration:
     """The whole file of one sidecar."""
     asked = splitting.Backends()
-    listeners = tuple(_listeners(sidecar, asked))
+    files: dict[str, bytes] = {}
+    listeners = tuple(_listeners(sidecar, asked, files))
     made = backends.backends(sidecar, asked)
     return Configuration(
         node=quoting.word(sidecar.service),
@@ -40,6 +42,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         unanswered=backends.socket(sidecar, "unanswered"),
         listeners=listeners,
         backends=made,
+        files=files,
         streams=tuple(tcp.listeners(sidecar)),
         resolvers=egress.resolvers(sidecar),
         counts=any(each.tries.counted for each in made),
@@ -54,27 +57,35 @@ def needs_pauses(sidecar: ir.Sidecar) -> bool:
     return any(retries.pauses(route.retries) for host in hosts for route in host.routes)
 
 
-def _listeners(sidecar: ir.Sidecar, asked: splitting.Backends) -> Iterator[Outbound]:
+def _listeners(sidecar: ir.Sidecar, asked: splitting.Backends, files: dict[str, bytes]) -> Iterator[Outbound]:
     """The one for all callees, then those of local ports; destinations are numbered through."""
     meshed = {cluster.name for cluster in sidecar.clusters if cluster.identity}
     numbered = 0
     for number, listener in enumerate((sidecar.outbound, *sidecar.locals)):
+        name = quoting.name(f"local:{listener.virtual_hosts[0].service}" if number else "outbound")
         hosts = routing.hosts(listener)
         found = routing.destinations(hosts, numbered)
         numbered += len(found)
+        targets = tuple(
+            splitting.target(target, route, listener, meshed.__contains__, asked)
+            for target, route in found.values()
+        )
+        in_tables = routing.in_tables(hosts)
+        made = (
+            tables.tables(name, in_tables, routing.targets_of(hosts, found), targets) if in_tables else None
+        )
+        files.update(made.files if made else {})
         yield Outbound(
-            name=quoting.name(f"local:{listener.virtual_hosts[0].service}" if number else "outbound"),
+            name=name,
             binds=tuple(Token(bind + gateways.options(listener)) for bind in quoting.binds(listener.binds)),
             domain_suffix=quoting.word(f".{listener.domain}") if listener.domain else None,
             idle_timeout=quoting.duration(listener.idle_timeout),
             access_log=access_logs.access_log(sidecar, access_logs.Direction.OUTBOUND),
             hosts=tuple(routing.host_rules(hosts)),
             egress=HostRule(quoting.string(routing.EGRESS), None) if listener.egress else None,
-            rules=tuple(routing.rules(hosts, "m", found)),
-            targets=tuple(
-                splitting.target(target, route, listener, meshed.__contains__, asked)
-                for target, route in found.values()
-            ),
+            lookup=made.lookup if made else None,
+            rules=tuple(routing.rules(hosts, found, in_tables)),
+            targets=targets,
         )
 
 

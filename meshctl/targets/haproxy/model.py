@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from meshctl.targets.haproxy.quoting import Token
@@ -33,6 +34,8 @@ class RouteRule:
     criteria: tuple[Criterion, ...]
     names: tuple[Token, ...]
     """Of the criteria, each once: all must hold."""
+    yields_below: int | None
+    """Where the host has tables too: a number below this that they found goes before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,35 @@ class RouteTarget:
     """What becomes of the requests of one route. No share: 503, unless an action answers."""
 
     number: int
+    name: str
     route: Token
     range: int | None
     shares: tuple[Share, ...]
     actions: tuple[Action, ...]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is no more than a name and one backend."""
+        return len(self.shares) == 1 and not self.actions
+
+
+@dataclass(frozen=True, slots=True)
+class PathTable:
+    """For one host, files from paths to the number of the first route that asks for nothing else."""
+
+    host: Token
+    exact: Token
+    prefix: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Files from numbers of routes to targets, and from plain targets to their names and backends."""
+
+    hosts: tuple[PathTable, ...]
+    targets: Token
+    routes: Token
+    backends: Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +238,7 @@ class Outbound:
     access_log: AccessLog | None
     hosts: tuple[HostRule, ...]
     egress: HostRule | None
+    lookup: Lookup | None
     rules: tuple[RouteRule, ...]
     targets: tuple[RouteTarget, ...]
 
@@ -295,6 +324,8 @@ class Configuration:
     unanswered: Token
     listeners: tuple[Outbound, ...]
     backends: tuple[Backend, ...]
+    files: Mapping[str, bytes]
+    """Beside the configuration, by name."""
     streams: tuple[TcpListener, ...]
     resolvers: tuple[Resolvers, ...]
     counts: bool

@@ -145,11 +145,8 @@ class Parameter:
 
 
 def first_parameter(parameter: str) -> Parameter:
-    """The first of that name between ``&``, byte for byte.
-
-    The group is atomic: once the first is found, nothing makes the search go on to the next.
-    """
-    search = f"^(?>(?:.*?&)??{literal_regex(parameter)}(?=[=&]|$))"
+    """The first of that name between ``&``, byte for byte. Nothing behind it can fail, so that it stays the first."""
+    search = f"^(?:.*?&)??{literal_regex(parameter)}(?=[=&]|$)"
     taken = _argument(search + "=?([^&]*).*$")
     return Parameter(word(search), word(f'query,regsub({taken},"\\\\1")'))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from meshctl import ir
-from meshctl.targets.haproxy import filters, matching, quoting
+from meshctl.targets.haproxy import filters, matching, quoting, tables
 from meshctl.targets.haproxy.model import HostRule, RouteRule
 from meshctl.targets.haproxy.quoting import Token
 
@@ -77,16 +77,43 @@ def _identity(host: Host, route: ir.Route) -> tuple[object, ...]:
     return (host.key, route.name, route.backends, *timeouts, *changes, prefix)
 
 
-def rules(of_listener: tuple[Host, ...], prefix: str, numbers: Destinations) -> Iterator[RouteRule]:
-    """One rule a match, first match first."""
+def rules(
+    of_listener: tuple[Host, ...], numbers: Destinations, in_tables: Mapping[str, tables.Paths]
+) -> Iterator[RouteRule]:
+    """One rule a match, first match first, but for those that are in tables."""
+    for serial, host, route in numbered(of_listener):
+        if host.key in in_tables and tables.is_plain(route.match):
+            continue
+        criteria = matching.criteria(f"m{serial}", route.match)
+        yield RouteRule(
+            target=numbers[_identity(host, route)][0],
+            host=quoting.word(host.key),
+            criteria=criteria,
+            names=tuple(dict.fromkeys(criterion.name for criterion in criteria)),
+            yields_below=serial if host.key in in_tables else None,
+        )
+
+
+def numbered(of_listener: tuple[Host, ...]) -> Iterator[tuple[int, Host, ir.Route]]:
+    """All routes of a listener in the order of asking."""
     serial = 0
     for host in of_listener:
         for route in host.routes:
             serial += 1
-            criteria = matching.criteria(f"{prefix}{serial}", route.match)
-            yield RouteRule(
-                target=numbers[_identity(host, route)][0],
-                host=quoting.word(host.key),
-                criteria=criteria,
-                names=tuple(dict.fromkeys(criterion.name for criterion in criteria)),
-            )
+            yield serial, host, route
+
+
+def in_tables(of_listener: tuple[Host, ...]) -> dict[str, tables.Paths]:
+    """The hosts with so many routes of a path alone that these are better looked up."""
+    found = {}
+    for host in of_listener:
+        its = ((serial, route) for serial, each, route in numbered(of_listener) if each is host)
+        paths = tables.paths_of(its)
+        if paths:
+            found[host.key] = paths
+    return found
+
+
+def targets_of(of_listener: tuple[Host, ...], numbers: Destinations) -> dict[int, int]:
+    """What becomes of the requests of a route, by the route's number."""
+    return {serial: numbers[_identity(host, route)][0] for serial, host, route in numbered(of_listener)}

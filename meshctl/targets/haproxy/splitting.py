@@ -60,6 +60,7 @@ def target(
     single = len(route.backends) <= 1
     return RouteTarget(
         number=number,
+        name=route.name,
         route=quoting.string(route.name),
         range=None if single else bounds[-1],
         shares=tuple(

@@ -424,3 +424,118 @@ def test_no_expression_repeats_a_group():
     expressions = [line for line in text.splitlines() if "-m reg" in line]
     assert expressions
     assert not [line for line in expressions if re.search(r"\)[*+{]", line)]
+
+
+def headings(sidecar):
+    return [heading for heading in sections(sidecar) if "catalog" in heading]
+
+
+def policy(**more):
+    conditions = (ir.RetryCondition.CONNECT_FAILURE, ir.RetryCondition.GATEWAY_ERROR)
+    return ir.RetryPolicy(2, conditions, sidecars.IDEMPOTENT, **more)
+
+
+BACKOFF = ir.Backoff(timedelta(milliseconds=25), timedelta(milliseconds=40), WRITTEN)
+PER_TRY = ir.PerTryTimeout(timedelta(milliseconds=800), WRITTEN)
+BODY = ir.BodyTimeout(timedelta(seconds=2), WRITTEN)
+
+
+@pytest.mark.parametrize(
+    ("retries", "more", "layers"),
+    [
+        (sidecars.DEFAULT_RETRIES, {}, ["backend catalog:1"]),
+        (policy(non_idempotent=True), {}, ["backend catalog:1"]),
+        (policy(), {}, ["backend catalog:1", "backend catalog:2"]),
+        (NO_RETRIES, {"body_timeout": BODY}, ["backend catalog:1", "listen catalog:1:tries"]),
+        (
+            ir.RetryPolicy(0, (), (), per_try_timeout=PER_TRY),
+            {},
+            ["backend catalog:1", "listen catalog:1:tries"],
+        ),
+        (
+            policy(backoff=BACKOFF),
+            {"body_timeout": BODY},
+            [
+                *("backend catalog:1", "listen catalog:1:deadline", "listen catalog:1:tries"),
+                *("listen catalog:1:e1", "listen catalog:1:e2"),
+            ],
+        ),
+        (NO_RETRIES, {"streaming": True, "timeout": ir.Timeout(timedelta(0))}, ["backend catalog:1"]),
+    ],
+)
+def test_there_are_only_the_layers_that_a_written_field_needs(retries, more, layers):
+    made = dataclasses.replace(route("r", ("catalog", 1), retries=retries), **more)
+    clusters = (cluster("catalog", ("10.0.0.1", 15006, 1), ("10.0.0.2", 15006, 1)),)
+    assert headings(calling(made, clusters=clusters)) == layers
+
+
+def test_a_stream_is_never_held_back():
+    made = route("r", ("catalog", 1), retries=policy(), timeout=ir.Timeout(timedelta(0)))
+    held = [line for line in lines(calling(made)) if "wait-for-body" in line]
+    streamed = calling(dataclasses.replace(made, streaming=True))
+    assert len([line for line in lines(streamed) if "wait-for-body" in line]) == len(held) - 2
+
+
+def test_only_a_pause_brings_lua():
+    assert "haproxy/pauses.lua" not in files(rich())
+    paused = calling(route("r", ("catalog", 1), retries=policy(backoff=BACKOFF)))
+    assert "haproxy/pauses.lua" in files(paused)
+    pauses = [line[2] for line in sections(paused)["listen catalog:1:e1"] if line[1] == "lua.pause"]
+    assert pauses == ["25", "40"]
+
+
+def test_cipher_suites_stand_on_both_ends_of_a_hop():
+    context = ir.TlsContext(ir.TlsVersion.V1_2, cipher_suites=("ECDHE-A", "ECDHE-B"))
+    made = lines(dataclasses.replace(calling(), tls=context))
+    ends = [line for line in made if "ssl" in line and line[0] in ("bind", "default-server")]
+    assert len(ends) == 2
+    assert all(line[line.index("ciphers") + 1] == "ECDHE-A:ECDHE-B" for line in ends)
+
+
+def gateway(certificate, key):
+    made = sidecars.sidecar("edge", ir.Proxy.HAPROXY, inbound=False)
+    tls = ir.ServerTls(certificate, key, ir.TlsVersion.V1_3)
+    return dataclasses.replace(made, outbound=dataclasses.replace(made.outbound, domain="", tls=tls))
+
+
+@pytest.mark.parametrize("key", ["/etc/it's/a.pem", "/etc/it's/a.pem.key"])
+def test_a_gateways_certificate_is_where_the_spec_says(key):
+    made = gateway("/etc/it's/a.pem", key)
+    (bind,) = [line for line in sections(made)["frontend outbound"] if line[0] == "bind"]
+    assert bind[bind.index("crt") + 1] == "/etc/it's/a.pem"
+    assert b"ln" not in files(made)["haproxy/run"].content.split()
+
+
+def test_a_gateways_key_of_another_name_gets_one_that_haproxy_finds():
+    made = gateway("/etc/a.pem", "/etc/$(rm -rf) it's.key")
+    (bind,) = [line for line in sections(made)["frontend outbound"] if line[0] == "bind"]
+    assert bind[bind.index("crt") + 1] == "../run/server.pem"
+    script = files(made)["haproxy/run"].content.decode()
+    assert "ln -sfn -- /etc/a.pem ../run/server.pem\n" in script
+    assert """ln -sfn -- '/etc/$(rm -rf) it'"'"'s.key' ../run/server.pem.key\n""" in script
+
+
+def test_a_users_expression_is_whole_and_gives_up_early():
+    assert words(quoting.whole_regex("/a|b")) == ["(*LIMIT_MATCH=100000)^(?:/a|b)$"]
+    surely_not = "(*LIMIT_MATCH=100000)^(?!(?:/a|b)$).*$"
+    assert words(quoting.unless_regex(quoting.word("path"), "/a|b")) == [f'path,regsub("{surely_not}",)']
+
+
+@pytest.mark.parametrize("text", ["", "a\n\tb", "\n", "it's\n%[x]\\n"])
+def test_text_of_several_lines_is_one_word(text):
+    word = quoting.text(text)
+    assert "\n" not in word
+    assert "\t" not in word
+    assert word == {"a\n\tb": "a\\n\\tb", "": "''", "\n": "\\n"}.get(text, word)
+
+
+@pytest.mark.parametrize("count", [63, 64])
+def test_many_routes_of_a_path_alone_are_looked_up(count):
+    made = calling(*(route(f"r{each}", ("catalog", 1), match=matching(f"/{each}")) for each in range(count)))
+    tables = {name: each.content for name, each in files(made).items() if name.endswith(".map")}
+    rules = [line for line in lines(made) if line[:2] == ["acl", "m1.path"]]
+    assert (len(tables), bool(rules)) == ((5, False) if count == 64 else (0, True))
+    if tables:
+        assert b"/7/ 8\n" in tables["haproxy/outbound.1.prefix.map"]
+        assert b"8 r7\n" in tables["haproxy/outbound.routes.map"]
+        assert b"8 catalog:1\n" in tables["haproxy/outbound.backends.map"]
