@@ -35,19 +35,18 @@ def ask(address, port, context, name, fields, body=b""):
 
 
 def _receive(sock, connection):
-    head, content = [], b""
+    answer = Answer(0, [], b"")
     while data := sock.recv(65536):
         for event in connection.receive_data(data):
-            match event:
-                case h2.events.ResponseReceived():
-                    head = event.headers
-                case h2.events.DataReceived():
-                    content += event.data
-                case h2.events.StreamEnded():
-                    fields = [(name, value) for name, value in head if name != ":status"]
-                    return Answer(int(dict(head)[":status"]), fields, content)
-                case h2.events.StreamReset() | h2.events.ConnectionTerminated():
-                    return None
+            if isinstance(event, h2.events.ResponseReceived):
+                fields = [(str(name), str(value)) for name, value in event.headers]
+                answer.status, answer.headers = int(dict(fields)[":status"]), fields[1:]
+            elif isinstance(event, h2.events.DataReceived):
+                answer.body += event.data
+            elif isinstance(event, h2.events.StreamEnded):
+                return answer
+            elif isinstance(event, h2.events.StreamReset | h2.events.ConnectionTerminated):
+                return None
         sock.sendall(connection.data_to_send())
     return None
 

@@ -382,8 +382,9 @@ def test_absolute_targets(apps):
 
 @pytest.mark.parametrize("place", [(WEB, 15003), ("::1", PORT6), ("::1", PORT6 + 1)], ids=["v4", "v6", "own"])
 def test_local_ports_and_ipv6(mesh, apps, place):
-    host = "clear.example.com" if place[1] == PORT6 + 1 else "whatever:1"
-    with Client(*place) as client:
+    address, port = place
+    host = "clear.example.com" if port == PORT6 + 1 else "whatever:1"
+    with Client(address, port) as client:
         assert client.ask(target="/x", host=host).status == 200
         assert client.ask(target="/a//b", host=host).status == 400
     assert dict(apps["clear"].seen[0]["headers"])["host"] == "clear.example.com"
@@ -398,7 +399,8 @@ def world_context(world):
 
 @pytest.mark.parametrize("place", [(EDGE, 8443), ("::1", PORT6 + 2)], ids=["v4", "v6"])
 def test_gateway_over_http1(mesh, apps, world, place):
-    with Client(*place, world_context(world), "shop.example") as client:
+    address, port = place
+    with Client(address, port, world_context(world), "shop.example") as client:
         spoofed = [("x-mesh-identity", "spiffe://shop.example/admin"), ("x-forwarded-proto", "ftp")]
         assert client.ask(target="/x", host="shop.example:8443", headers=spoofed).status == 200
         assert client.ask(host="unknown.example").status == 404

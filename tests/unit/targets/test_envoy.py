@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from meshctl import ir
 from meshctl.targets import envoy
-from meshctl.targets.base import Emulated, Native, Unsupported
+from meshctl.targets.base import Emulated, Native, Pending, Unsupported
 from meshctl.targets.envoy import path_gate, retries
 from meshctl.targets.envoy.protobuf import duration, regex_literal
 from tests.proxies.envoy_fixtures import Authority, write_bundle
@@ -137,6 +137,8 @@ def test_capabilities_are_total():
             case Unsupported(why, instead):
                 assert why, feature
                 assert instead, feature
+            case Pending(meanwhile):
+                assert meanwhile, feature
 
 
 @pytest.mark.parametrize(

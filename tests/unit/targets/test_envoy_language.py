@@ -17,6 +17,7 @@ from tests.proxies import test_envoy_authorization as authorized
 from tests.proxies import test_envoy_egress as outside
 from tests.proxies import test_envoy_filters as filtered
 from tests.proxies import test_envoy_retries as retried
+from tests.proxies.envoy_fixtures import Authority
 from tests.sidecars import WRITTEN, cluster, everything, route, sidecar, virtual_host
 from tests.unit.targets.test_envoy import bootstrap, clusters_of, manager, routes_of, validate, web
 
@@ -59,7 +60,7 @@ MADE = {
 @pytest.mark.parametrize("name", MADE)
 def test_envoy_takes_it_without_a_warning(name, tmp_path):
     pem = tmp_path / "world.pem"
-    authority = outside.Authority("world.example")
+    authority = Authority("world.example")
     outside.issue(authority, tmp_path, "world")
     assert validate(MADE[name](pem), tmp_path / "bundle") == ""
 
