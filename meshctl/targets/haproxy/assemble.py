@@ -32,10 +32,13 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
     files: dict[str, bytes] = {}
     listeners = tuple(_listeners(sidecar, asked, files))
     made = backends.backends(sidecar, asked)
+    inbound = _inbound(sidecar, sidecar.inbound) if sidecar.inbound else None
+    streams = sidecar.inbound is not None and sidecar.inbound.protocol is ir.Protocol.TCP
     return Configuration(
         node=quoting.word(sidecar.service),
         description=quoting.word(sidecar.build),
         tls=mtls.tls(sidecar.tls),
+        subject=mtls.subject(sidecar.identity),
         idle_timeout=quoting.duration(sidecar.outbound.idle_timeout),
         admin=admin(sidecar),
         health=health(sidecar),
@@ -47,7 +50,9 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         resolvers=egress.resolvers(sidecar),
         counts=any(each.tries.counted for each in made),
         pauses=needs_pauses(sidecar),
-        inbound=None if sidecar.inbound is None else _inbound(sidecar, sidecar.inbound),
+        inbound=None if streams else inbound,
+        inbound_streams=inbound if streams else None,
+        has_streams=bool(sidecar.tcp or streams),
     )
 
 
@@ -86,16 +91,15 @@ def _listeners(sidecar: ir.Sidecar, asked: splitting.Backends, files: dict[str, 
             lookup=made.lookup if made else None,
             rules=tuple(routing.rules(hosts, found, in_tables)),
             targets=targets,
+            spelled_out=tuple(each for each in targets if not (made and each.is_plain)),
         )
 
 
 def _inbound(sidecar: ir.Sidecar, inbound: ir.InboundListener) -> Inbound:
     return Inbound(
         binds=quoting.binds(inbound.binds),
-        streams=inbound.protocol is ir.Protocol.TCP,
         application=quoting.address(inbound.application),
         upstream=quoting.string(str(inbound.application)),
-        subject=mtls.subject(sidecar.identity),
         access=authorization.access(inbound.authorization),
         identity_prefix=authorization.identity_prefix(sidecar.identity),
         connect_timeout=quoting.duration(inbound.connect_timeout),

@@ -15,13 +15,13 @@ def access(authorization: ir.Authorization) -> Access:
     plain = not authorization.exempt and not authorization.deny and not authorization.audit
     if plain and all(_names_callers_only(rule) for rule in authorization.rules):
         callers = tuple(each.distinguished_name for rule in authorization.rules for each in rule.principals)
-        return Access(quoting.word_lists(callers), rules=None, audit=False)
+        return Access(by_rules=False, callers=quoting.word_lists(callers), rules=(), audit=False)
     rules = (
         *_rules("exempt", Token("allowed"), authorization.exempt),
         *_rules("deny", Token("denied"), authorization.deny),
         *_rules("allow", Token("allowed"), authorization.rules),
     )
-    return Access((), rules, authorization.audit)
+    return Access(by_rules=True, callers=(), rules=rules, audit=authorization.audit)
 
 
 def identity_prefix(identity: ir.WorkloadIdentity) -> Token:

@@ -110,7 +110,8 @@ def _counted(sidecar: ir.Sidecar, cluster: ir.Cluster, policy: ir.RetryPolicy, n
     own = set() if in_mesh else {HOP_STATUS}
     return Counted(
         attempts=tuple(_attempts(sidecar, cluster, name)),
-        idempotent=None if policy.non_idempotent else quoting.word_lists(policy.idempotent_methods),
+        any_method=policy.non_idempotent,
+        idempotent=quoting.word_lists(policy.idempotent_methods),
         outcomes=outcomes,
         statuses=tuple(sorted(own | {outcome.status for outcome in outcomes})),
         pauses=retries.pauses(policy),

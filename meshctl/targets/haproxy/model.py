@@ -158,7 +158,8 @@ class Counted:
     """The sections before the endpoints where tries are counted: what is in common and each one's own."""
 
     attempts: tuple[Attempt, ...]
-    idempotent: tuple[Token, ...] | None
+    any_method: bool
+    idempotent: tuple[Token, ...]
     outcomes: tuple[Outcome, ...]
     statuses: tuple[int, ...]
     pauses: tuple[Pause, ...]
@@ -241,6 +242,8 @@ class Outbound:
     lookup: Lookup | None
     rules: tuple[RouteRule, ...]
     targets: tuple[RouteTarget, ...]
+    spelled_out: tuple[RouteTarget, ...]
+    """Those that no table tells about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,20 +274,19 @@ class AccessRule:
 class Access:
     """Lists of callers when that is all, else rules. Whom nothing allows is refused, or with ``audit`` marked."""
 
+    by_rules: bool
     callers: tuple[Token, ...]
-    rules: tuple[AccessRule, ...] | None
+    rules: tuple[AccessRule, ...]
     audit: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """The listener of other sidecars. With ``streams`` for connections and not for requests."""
+    """The listener of other sidecars."""
 
     binds: tuple[Token, ...]
-    streams: bool
     application: Token
     upstream: Token
-    subject: Token
     access: Access
     identity_prefix: Token
     connect_timeout: Token
@@ -318,6 +320,7 @@ class Configuration:
     node: Token
     description: Token
     tls: Tls
+    subject: Token
     idle_timeout: Token
     admin: Admin
     health: Health | None
@@ -331,3 +334,5 @@ class Configuration:
     counts: bool
     pauses: bool
     inbound: Inbound | None
+    inbound_streams: Inbound | None
+    has_streams: bool
