@@ -28,8 +28,6 @@ class Expect:
     and `upload`, how many [seconds, from to] its body took to come."""
     tries: int | list[int] | None = None
     """Arrivals at applications, counted out of band. `tcp`: all connections that `to` ever saw."""
-    instances: dict[str, int] = field(default_factory=dict)
-    """Arrivals by instance."""
     share: dict[str, float] = field(default_factory=dict)
     """Instance (or service/instance) to its share of the `times` requests, within five sigma."""
     tolerance: float | None = None
@@ -120,8 +118,6 @@ class Table:
     site: list[str] = field(default_factory=lambda: ["www.example", "*.shop.example"])
     """Names in the certificate /files/site.pem (and /files/site.key), whose CA is /files/public-ca.pem, and not
     /files/other-ca.pem, which has the same name."""
-    refused: dict[str, str] = field(default_factory=dict)
-    """Proxy of the caller to the feature that it declares unsupported, so that the spec is refused there."""
 
 
 def _only_known(kind: type, written: Document) -> Document:

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from meshctl import pipeline
-from meshctl.diagnostics import FindingsError
 from meshctl.ir import Proxy
 from meshctl.resolve import resolve
 from tests.behaviour import simulated
@@ -57,7 +56,6 @@ def faults(world, row, expect):
         pytest.param(table, *pair, id=f"{table.name}[{pair[0]}->{pair[1]}]")
         for table in TABLES
         for pair in PAIRS
-        if pair[0] not in table.refused
     ],
 )
 def test_behaviour(table, caller, callee, tmp_path):
@@ -69,24 +67,6 @@ def test_behaviour(table, caller, callee, tmp_path):
         found = [fault for listed in pool.map(run, table.requests) for fault in listed]
     found += check_log_lines(world.lines)
     assert not found, "\n".join([f"{len(found)} of {len(table.requests)} rows differ:", *found])
-
-
-@pytest.mark.parametrize(
-    ("table", "caller"),
-    [
-        pytest.param(table, caller, id=f"{table.name}[{caller}]")
-        for table in TABLES
-        for caller in table.refused
-    ],
-)
-def test_what_a_proxy_cannot_do_is_refused(table, caller, tmp_path):
-    spec = specification(table, caller, caller)
-    (tmp_path / "mesh.yaml").write_text(json.dumps(spec))
-    with pytest.raises(FindingsError) as refusal:
-        pipeline.validate(str(tmp_path / "mesh.yaml")).require()
-    errors = [each for each in refusal.value.findings if each.is_error]
-    assert {each.slug for each in errors} == {"unsupported-on-target"}
-    assert any(table.refused[caller] in each.message for each in errors)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: f"{table.name}[simulator]")
