@@ -128,8 +128,8 @@ class World:
                 listeners = self._caller(row).locals
                 return Connection(next(each for each in listeners if _serves(each, to)).bind)
             case "tcp":
-                listeners = self._caller(row).tcp
-                return Stream(next(each for each in listeners if each.service == to).binds[0], to)
+                streams = self._caller(row).tcp
+                return Stream(next(each for each in streams if each.service == to).binds[0], to)
             case "gateway":
                 listener = self.sidecar(row.to).outbound
                 context = ssl.create_default_context(cafile=str(self.files / CA)) if listener.tls else None
