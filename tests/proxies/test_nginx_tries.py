@@ -60,6 +60,7 @@ HOSTS = (
     host("gateway-any", "one", policy(2, GATEWAY, non_idempotent=True)),
     host("slow", "both", policy(1, PER_TRY, per_try=300)),
     host("slow-once", "one", policy(0, per_try=300)),
+    host("slow-both", "one", policy(0, per_try=300), timeout=total(3000)),
     host(
         "everything",
         "both",
@@ -215,12 +216,13 @@ def test_a_try_has_its_own_time(world):
     assert world.web.last_log()[0]["flags"] == "T"
 
 
+@pytest.mark.parametrize("name", ["slow-once", "slow-both"])
 @pytest.mark.parametrize("chunked", [True, False])
-def test_a_body_ends_with_the_time_of_its_try(world, chunked):
+def test_a_body_ends_with_the_time_of_its_try(world, name, chunked):
     world.one.answer = lambda handler: handler.drip(40, 0.1, chunked=chunked)
     started = time.monotonic()
     with closing(http.client.HTTPConnection(WEB, 15001, timeout=5)) as connection:
-        connection.request("GET", "/", headers={"Host": "slow-once"})
+        connection.request("GET", "/", headers={"Host": name})
         answer = connection.getresponse()
         assert answer.status == 200
         with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):

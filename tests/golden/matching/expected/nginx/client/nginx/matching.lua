@@ -12,9 +12,9 @@ end
 
 -- Whether it matches, or nil when that could not be found out in bounded time.
 local function matches(value, pattern)
-    local from, _, fault = find(value, pattern, "josu")
+    local from, _, fault = find(value, pattern, "jou")
     if fault then -- not UTF-8
-        from, _, fault = find(value, pattern, "jos")
+        from, _, fault = find(value, pattern, "jo")
     end
     if fault then
         return nil
