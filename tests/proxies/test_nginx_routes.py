@@ -6,7 +6,6 @@ import dataclasses
 import re
 import time
 from contextlib import ExitStack, closing
-from datetime import timedelta
 from http.client import HTTPConnection
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from meshctl import ir
 from meshctl.ir import PathMatchKind, ValueMatchKind
 from tests.proxies.nginx_fixtures import App, new_authority, raw, request, running
-from tests.sidecars import NO_RETRIES, cluster, route, sidecar, virtual_host
+from tests.sidecars import cluster, route, sidecar, virtual_host
 from tests.turns import turn
 
 pytestmark = pytest.mark.xdist_group("nginx-routes")
@@ -132,13 +131,19 @@ HOSTS = (
         prefixed("port", "/port", port=8443),
         prefixed("usual", "/usual", scheme="http", port=80),
         prefixed("away", "/away", prefix="/"),
-        route("teapot", match=match("/teapot"), answer=ir.DirectResponse(418, "short\n\tand ü $host 100% \\n\n")),
+        route(
+            "teapot", match=match("/teapot"), answer=ir.DirectResponse(418, "short\n\tand ü $host 100% \\n\n")
+        ),
         route("empty", match=match("/empty"), answer=ir.DirectResponse(204)),
         route("long", match=match("/long"), answer=ir.DirectResponse(299, "ü" * 1000)),
         to_site("all", match("/all"), rewrite=ir.Rewrite(prefix="/every")),
         to_site("rest", match(), rewrite=ir.Rewrite(prefix="/below")),
     ),
-    host("many", *(answers(f"r{n}", match(f"/api/v{n % 3}/s{n}")) for n in range(1999)), answers("rest", match())),
+    host(
+        "many",
+        *(answers(f"r{n}", match(f"/api/v{n % 3}/s{n}")) for n in range(1999)),
+        answers("rest", match()),
+    ),
     host(
         "mixed",
         *(answers(f"h{n}", match(f"/p{n}", headers=[(f"x-{n}", str(n))])) for n in range(120)),
@@ -317,7 +322,11 @@ def test_header_changes(web, site):
     assert seen.header("x-set") == [CHANGES.set[0][1]]
     assert (seen.header("x-add"), seen.header("x-gone"), seen.header("x-kept")) == (["a", "b"], [], ["k"])
     assert (answer.status, answer.header("x-set"), answer.header("x-add")) == (503, ["1"], ["a", "b"])
-    assert (answer.header("x-gone"), answer.header("server"), answer.header("x-kept")) == ([], ["mine"], ["k"])
+    assert (answer.header("x-gone"), answer.header("server"), answer.header("x-kept")) == (
+        [],
+        ["mine"],
+        ["k"],
+    )
     site.answer = lambda handler: handler.reply(200, b"hello")
 
 

@@ -777,7 +777,14 @@ def test_access_log(world):
         "path": "/a",
         "status": 200,
     }
-    shared |= {"bytes_in": 5, "bytes_out": 5, "tries": 1, "flags": "", "audit": "", "build": "sha256:" + "0" * 64}
+    shared |= {
+        "bytes_in": 5,
+        "bytes_out": 5,
+        "tries": 1,
+        "flags": "",
+        "audit": "",
+        "build": "sha256:" + "0" * 64,
+    }
     assert shared | {
         "service": "web",
         "direction": "outbound",
