@@ -19,6 +19,7 @@ from meshctl.resolve import (
     permissions,
     placements,
     policies,
+    proxies,
     references,
     resolvers,
     routing,
@@ -27,7 +28,7 @@ from meshctl.resolve import (
 from meshctl.resolve.assemble import Assembly
 from meshctl.resolve.digest import with_builds
 from meshctl.resolve.loopback import loopback
-from meshctl.resolve.overrides import with_proxy
+from meshctl.resolve.proxies import with_proxy
 from meshctl.resolve.waivers import Owners, expired, idle, waive
 from meshctl.spec import Spec
 
@@ -58,6 +59,7 @@ def _each_gateway(spec: Spec) -> Iterator[Finding]:
 
 PASSES: tuple[Callable[[Spec], Iterable[Finding]], ...] = (
     references.check,
+    proxies.check,
     _each_service,
     _each_gateway,
     hostnames.check,

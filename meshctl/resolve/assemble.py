@@ -15,6 +15,7 @@ from meshctl.resolve import (
     local_ports,
     mtls,
     pending,
+    proxies,
     resolvers,
     timeouts,
 )
@@ -22,8 +23,6 @@ from meshctl.resolve.callees import Callees
 from meshctl.resolve.calls import declared_calls
 from meshctl.resolve.placements import Placement, asks, gateway_placements, placements
 from meshctl.spec import Spec
-
-DEFAULT_PROXY = ir.Proxy.ENVOY
 
 
 class Assembly:
@@ -39,7 +38,6 @@ class Assembly:
         self._access_log = access_logs.access_log(spec)
         self._resolvers = resolvers.resolvers(spec)
         self._egress = egress.route(spec)
-        self._asks = pending.of_mesh(spec)
         self._asks = pending.of_mesh(spec)
 
     def mesh(self) -> ir.Mesh:
@@ -89,7 +87,7 @@ class Assembly:
                 mesh=mesh.name,
                 service=name,
                 instance=placement.instance,
-                proxy=ir.Proxy(service.proxy or mesh.proxy or DEFAULT_PROXY),
+                proxy=proxies.proxy(self._spec, service),
                 identity=mtls.identity(self._spec, name),
                 tls=self._tls,
                 inbound=self._inbound(name, placement),
@@ -114,7 +112,7 @@ class Assembly:
                 mesh=mesh.name,
                 service=name,
                 instance=placement.instance,
-                proxy=ir.Proxy(gateway.proxy or mesh.proxy or DEFAULT_PROXY),
+                proxy=proxies.proxy(self._spec, gateway),
                 identity=mtls.identity(self._spec, name),
                 tls=self._tls,
                 inbound=None,

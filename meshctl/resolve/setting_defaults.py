@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from meshctl.ir import duration_text
 from meshctl.resolve import circuit_breaking, discovery, mtls, placements, retries, timeouts
-from meshctl.resolve.assemble import DEFAULT_PROXY
+from meshctl.resolve.proxies import DEFAULT_PROXY
 
 _OFF = "off"
 _NONE = "none"

@@ -43,8 +43,6 @@ ELSEWHERE = {
     "ca-unusable": (PKI / "test_authority.py", "ca-unusable"),
     "ca-exists": (PKI / "test_authority.py", "ca-exists"),
     "ca-tracked": (Path(__file__).parent / "test_certs.py", "test_a_ca_that_git_tracks_is_refused"),
-    # Every target can do all that the language can say, so this needs a made-up one.
-    "unsupported-on-target": (ROOT / "tests" / "unit" / "targets" / "test_check.py", "unsupported-on-target"),
 }
 
 
