@@ -28,6 +28,7 @@ def annotation_at(path: Iterable[str | int], *, key: bool = False) -> Annotation
     return arguments[0] if len(arguments) == 2 else None
 
 
+@cache
 def keys(annotation: Annotation) -> Mapping[str, Annotation]:
     """The keys of a mapping whose keys are known, each with what it takes; empty for everything else."""
     model = _bare(annotation)

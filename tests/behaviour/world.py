@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from meshctl import artifacts, ir, pipeline
 from meshctl.live.echo import Application
@@ -58,14 +59,14 @@ def network() -> Iterator[str]:
             return
 
 
-def specification(table, caller: str, callee: str, places: dict[str, str] | None = None) -> dict:
+def specification(table, caller: str, callee: str, places: dict[str, str] | None = None) -> dict[str, Any]:
     """The whole spec of a table for one pair of proxies, with what the table writes at its real ``places``."""
-    spec = located(table.spec, places or {})
+    spec: dict[str, Any] = located(table.spec, places or {})
     for name, service in spec["services"].items():
         service["proxy"] = caller if name in table.callers else callee
     for gateway in spec.get("gateways", {}).values():
         gateway["proxy"] = caller
-    mesh = {"name": "test", "domain": DOMAIN, "trustDomain": TRUST_DOMAIN, "bind": "endpoint"}
+    mesh: dict[str, Any] = {"name": "test", "domain": DOMAIN, "trustDomain": TRUST_DOMAIN, "bind": "endpoint"}
     if table.names:
         written = {WRITTEN_NETWORK: (places or {}).get(WRITTEN_NETWORK, WRITTEN_NETWORK)}
         mesh["resolvers"] = [located(f"{WRITTEN_NETWORK}{RESOLVER}:{RESOLVER_PORT}", written)]
@@ -139,7 +140,8 @@ class World:
                 assert callee.inbound is not None
                 context = client_context(self.folder(self._caller(row)))
                 return _connect(row, callee.inbound.bind, context, callee.identity.dns_name)
-        raise ValueError(row.via)
+            case _:
+                raise ValueError(row.via)
 
     def _caller(self, row) -> ir.Sidecar:
         return self.sidecar(next(name for name in self.addresses if name.startswith(f"{row.caller}/")))
@@ -168,7 +170,7 @@ def build(spec: dict, folder: Path, authority: NewAuthority | None = None) -> tu
     """Compile ``spec`` with certificates of a CA of its own, or of the one that is given."""
     now = datetime.now(UTC)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "mesh.yaml").write_text(json.dumps(spec, indent=1))
+    (folder / "mesh.yaml").write_text(json.dumps(spec, indent=1, ensure_ascii=False), "utf-8")
     save_authority(folder / "ca", authority or create_authority(TRUST_DOMAIN, now))
     validated = pipeline.validate(str(folder / "mesh.yaml"))
     out = folder / "build"
