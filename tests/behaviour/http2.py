@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from typing import cast
 
 import h2.config
 import h2.connection
@@ -70,7 +71,8 @@ class Http2Connection:
         self._socket.sendall(self._connection.data_to_send())
 
     def _receive(self, stream, left, identifier, started):
-        status, headers, body = None, [], b""
+        status, body = None, b""
+        headers: list[tuple[str, str]] = []
         while True:
             left = self._send(stream, left)
             received = self._socket.recv(65536)
@@ -82,8 +84,10 @@ class Http2Connection:
             for event in self._connection.receive_data(received):
                 match event:
                     case h2.events.ResponseReceived():
-                        status = int(dict(event.headers)[":status"])
-                        headers = [each for each in event.headers if not each[0].startswith(":")]
+                        # Text, for the connection was told an encoding.
+                        lines = cast("list[tuple[str, str]]", event.headers)
+                        status = int(dict(lines)[":status"])
+                        headers = [each for each in lines if not each[0].startswith(":")]
                     case h2.events.DataReceived():
                         body += event.data
                         self._connection.acknowledge_received_data(event.flow_controlled_length, stream)

@@ -83,8 +83,15 @@ def _pipe(source, sink):
 _A, _AAAA = 1, 28
 
 
+class _NameServer(socketserver.ThreadingUDPServer):
+    daemon_threads = True
+    names: dict[str, str]
+
+
 class _Names(socketserver.BaseRequestHandler):
     """A and AAAA records from a table; what is not in it does not exist."""
+
+    server: _NameServer
 
     def handle(self):
         query, sock = self.request
@@ -109,8 +116,7 @@ class _Names(socketserver.BaseRequestHandler):
 @contextlib.contextmanager
 def name_server(where: SocketAddress, names: dict[str, str]) -> Iterator[None]:
     """DNS over UDP for ``names``, whose answers are good for a second."""
-    server = socketserver.ThreadingUDPServer((where.address, where.port), _Names)
-    server.daemon_threads = True
+    server = _NameServer((where.address, where.port), _Names)
     server.names = names
     with _running(server):
         yield

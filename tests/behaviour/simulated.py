@@ -41,7 +41,8 @@ def outcome_of(mesh, row):
             return simulate.answer(mesh, row.caller, request, to)
         case "outbound":
             return simulate.answer(mesh, row.caller, request)
-    raise ValueError(row.via)
+        case _:
+            raise ValueError(row.via)
 
 
 def faults(mesh, addresses, table, row):

@@ -50,7 +50,7 @@ def told(tmp_path, monkeypatch, capsys):
             for each in document["settings"]
         }
 
-    ask.mesh = mesh
+    ask.mesh = mesh  # type: ignore[attr-defined]
     return ask
 
 

@@ -12,6 +12,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "spec.md").read_text("utf
 
 def test_the_example_is_a_spec(tmp_path):
     found = re.search(r"```yaml\n(apiVersion.*?)```", PAGE, re.DOTALL)
+    assert found is not None
     (tmp_path / "mesh.yaml").write_text(found[1], "utf-8")
     findings = pipeline.validate(str(tmp_path / "mesh.yaml")).findings
     wrong = [each for each in findings if each.is_error and each.slug != "unsupported-on-target"]

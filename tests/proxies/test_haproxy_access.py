@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import threading
+from pathlib import Path
 
 import h2.config
 import h2.connection
@@ -49,6 +50,7 @@ RULES = authorization(
 
 def callee(service, address, rules, protocol=ir.Protocol.HTTP):
     made = sidecars.sidecar(service, ir.Proxy.HAPROXY, address=address)
+    assert made.inbound is not None
     inbound = dataclasses.replace(made.inbound, authorization=rules, protocol=protocol)
     return dataclasses.replace(made, inbound=inbound)
 
@@ -79,7 +81,7 @@ class Echo:
 @dataclasses.dataclass
 class World:
     authority: Authority
-    folder: object
+    folder: Path
     app: App
     audited: object
     audited_app: App

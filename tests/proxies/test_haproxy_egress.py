@@ -75,7 +75,9 @@ class Secure:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(folder / "tls" / "cert.pem", folder / "tls" / "cert.pem.key")
         self.context.sni_callback = lambda _socket, sni, _context: self.names.append(sni)
-        self.names, self.heads, self.certificates = [], [], []
+        self.names: list[object] = []
+        self.heads: list[object] = []
+        self.certificates: list[object] = []
         self.listener = socket.create_server((address, 8443))
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -373,6 +375,7 @@ def test_everything_over_ipv6(tmp_path):
         return ir.SocketAddress("::1", port)
 
     web = sidecars.sidecar("web", ir.Proxy.HAPROXY, address=SIX, callers=("web",))
+    assert web.inbound is not None
     web = dataclasses.replace(
         web,
         inbound=dataclasses.replace(

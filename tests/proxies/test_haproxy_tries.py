@@ -269,8 +269,13 @@ def test_another_endpoint_is_preferred(world):
 
 
 def test_pauses_grow_up_to_their_most(world):
-    times = []
-    world.answer(lambda handler: (times.append(time.monotonic()), handler.reply(503)))
+    times: list[float] = []
+
+    def refuse(handler):
+        times.append(time.monotonic())
+        handler.reply(503)
+
+    world.answer(refuse)
     spans = []
     for _ in range(12):
         times.clear()

@@ -40,7 +40,7 @@ def test_a_folder_holds_the_same_mesh():
     text = generate.mesh(2500)
     parts = generate.files(text)
     assert list(parts) == ["mesh.yaml", *(f"services-{nth}.yaml" for nth in range(3))]
-    services = {}
+    services: dict[str, object] = {}
     for name, part in parts.items():
         services |= yaml.safe_load(part).get("services") or {}
         assert len(part) < 4 << 20, name

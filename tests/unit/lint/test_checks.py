@@ -24,7 +24,11 @@ def world(calls, **instances):
 
 def call(caller, callee, attempts=0, timeout=1.0):
     return CallFacts(
-        caller, callee, timedelta(seconds=timeout), attempts=attempts, retry_on=RETRY if attempts else ()
+        caller,
+        callee,
+        timeout=timedelta(seconds=timeout),
+        attempts=attempts,
+        retry_on=RETRY if attempts else (),
     )
 
 

@@ -135,7 +135,7 @@ def written(node, annotation, path=()):
 
 @cache
 def paths():
-    found = {}
+    found: dict[typing.Any, list[typing.Any]] = {}
     for field, path in written(FULL, MeshSpec):
         found.setdefault(field, []).append(path)
     return found

@@ -242,4 +242,4 @@ gateways:
     assert (sockets(edge.outbound.binds), str(edge.admin.bind)) == (["127.80.2.1:8443"], "127.80.2.1:15000")
     (pay,) = web.clusters
     assert [str(each.socket) for each in pay.endpoints] == ["127.80.3.1:8080"]
-    assert (pay.origin, pay.dns) == (ir.mesh.Origin(None), None)
+    assert (pay.origin, pay.dns) == (ir.Origin(None), None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -217,7 +218,7 @@ def test_a_stream_without_an_endpoint():
     assert simulate.connect(mesh(empty), "web", "ledger").closed
 
 
-def rule(*callers: str, **parts: object) -> ir.AuthorizationRule:
+def rule(*callers: str, **parts: Any) -> ir.AuthorizationRule:
     return replace(ir.AuthorizationRule(tuple(identity(each) for each in callers)), **parts)
 
 

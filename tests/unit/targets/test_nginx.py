@@ -505,10 +505,11 @@ def test_what_no_default_may_decide():
 def test_a_rule_without_principals_is_for_nobody(number):
     """Not even one with paths, in any of the three lists."""
     nobody = ir.AuthorizationRule(paths=(ir.PathMatch(ir.PathMatchKind.PREFIX, "/"),))
-    lists = [(nobody,) if index == number else () for index in range(2, 5)]
-    text = configuration(with_inbound(authorization=ir.Authorization(ir.AuthorizationMode.OPEN, *lists)))
-    (rules,) = re.findall(r'map "\$peer [^\n]* \$allowed \{\n(.*?)\n    \}', text, re.DOTALL)
-    assert rules.strip() == "default 0;"
+    rules, deny, exempt = ((nobody,) if index == number else () for index in range(2, 5))
+    authorization = ir.Authorization(ir.AuthorizationMode.OPEN, rules, deny, exempt)
+    text = configuration(with_inbound(authorization=authorization))
+    (found,) = re.findall(r'map "\$peer [^\n]* \$allowed \{\n(.*?)\n    \}', text, re.DOTALL)
+    assert found.strip() == "default 0;"
 
 
 def test_what_is_bound_off_loopback_is_what_was_asked_for():
