@@ -48,6 +48,10 @@ class _Taken:
     sockets: dict[tuple[str, int], list[_Socket]] = field(default_factory=dict)
 
 
+_Meeting = tuple[str, str, Position | None]
+"""The host, the other owner, and the place here."""
+
+
 def local_ports(calls: dict[str, CallSpec] | None) -> dict[str, int]:
     """The local port of each callee that has one."""
     return {callee: call.local_port for callee, call in (calls or {}).items() if call.local_port}
@@ -90,6 +94,7 @@ def _local(name: str, placement: Placement, ports: dict[str, int], source: Sourc
 
 def _check(name: str, sockets: list[_Socket], placement: Placement, taken: _Taken) -> Iterator[Finding]:
     own: list[_Socket] = []
+    meetings: dict[_Meeting, list[tuple[_Socket, _Socket]]] = {}
     for each in sockets:
         for other in own:
             if _meet(each.socket, other.socket):
@@ -99,23 +104,34 @@ def _check(name: str, sockets: list[_Socket], placement: Placement, taken: _Take
                     f"{each.told} has port {each.socket.port}, and so has its {other.what}",
                 )
         own.append(each)
-        for host in {ONE_MACHINE if is_loopback(host) else host for host in placement.hosts}:
-            yield from _check_host(host, each, taken.sockets.setdefault((host, each.socket.port), []))
+        for host in sorted({ONE_MACHINE if is_loopback(host) else host for host in placement.hosts}):
+            others = taken.sockets.setdefault((host, each.socket.port), [])
+            met = next((it for it in others if it.owner != name and _meet(it.socket, each.socket)), None)
+            if met is not None:
+                meetings.setdefault((host, met.owner, each.at), []).append((each, met))
+            others.append(each)
+    yield from (_two_on_one_host(host, pairs) for (host, *_), pairs in meetings.items())
 
 
-def _check_host(host: str, here: _Socket, others: list[_Socket]) -> Iterator[Finding]:
-    for other in others:
-        if other.owner != here.owner and _meet(other.socket, here.socket):
-            apart = other.socket.address in (EVERYWHERE, EVERYWHERE_6, LOOPBACK)
-            yield finding(
-                "port-conflict",
-                here.at,
-                f"{here.told} and {other.told} are both on port {here.socket.port} of {host}",
-                fix=_APART if apart else "",
-                related=(Related(other.at, "the other one"),) if other.at else (),
-            )
-            break
-    others.append(here)
+def _two_on_one_host(host: str, pairs: list[tuple[_Socket, _Socket]]) -> Finding:
+    """Two owners on one host are one fault, however many of their listeners meet."""
+    here, other = pairs[0]
+    ports = f"{here.told} and {other.told} are both on port {here.socket.port} of {host}"
+    if len(pairs) > 1:
+        met = ", ".join(f"{one.socket.port} ({_either(one.what, its.what)})" for one, its in pairs)
+        ports = f"`{here.owner}` and `{other.owner}` are both on {host}, with the same ports: {met}"
+    apart = all(its.socket.address in (EVERYWHERE, EVERYWHERE_6, LOOPBACK) for _, its in pairs)
+    return finding(
+        "port-conflict",
+        here.at,
+        ports,
+        fix=_APART if apart else "",
+        related=(Related(other.at, "the other one"),) if other.at else (),
+    )
+
+
+def _either(one: str, other: str) -> str:
+    return one if one == other else f"{one} and {other}"
 
 
 def _meet(one: ir.SocketAddress, other: ir.SocketAddress) -> bool:
