@@ -73,54 +73,6 @@ NOT_YET: Mapping[Feature, Capability] = {
 }
 """What no target lowers yet. What touches security is refused, for without it a spec would mean less than it says."""
 
-TO_DO: Mapping[Feature, Capability] = {
-    feature: Unsupported(_REFUSED, "Use another proxy.")
-    for feature in (
-        Feature.IPV6,
-        Feature.WILDCARD_HOSTS,
-        Feature.PATH_REGEX,
-        Feature.HEADER_REGEX,
-        Feature.HEADER_PRESENT,
-        Feature.QUERY_MATCH,
-        Feature.QUERY_REGEX,
-        Feature.QUERY_PRESENT,
-        Feature.CALLER_MATCH,
-        Feature.REDIRECT,
-        Feature.DIRECT_RESPONSE,
-        Feature.PATH_REWRITE,
-        Feature.HOST_REWRITE,
-        Feature.REQUEST_HEADERS,
-        Feature.RESPONSE_HEADERS,
-        Feature.PER_TRY_TIMEOUT,
-        Feature.BODY_TIMEOUT,
-        Feature.STREAMING,
-        Feature.RETRY_RESET,
-        Feature.RETRY_SERVER_ERROR,
-        Feature.RETRY_STATUS,
-        Feature.RETRY_PER_TRY_TIMEOUT,
-        Feature.RETRY_NON_IDEMPOTENT,
-        Feature.IDEMPOTENT_METHODS,
-        Feature.RETRY_BACKOFF,
-        Feature.RETRY_BUDGET,
-        Feature.CIPHER_SUITES,
-        Feature.AUTHORIZATION_EXPLICIT,
-        Feature.AUTHORIZATION_OPEN,
-        Feature.AUTHORIZATION_RULES,
-        Feature.AUTHORIZATION_AUDIT,
-        Feature.HEALTH_PATH,
-        Feature.TCP,
-        Feature.LOCAL_PORT,
-        Feature.EXTERNALS,
-        Feature.TLS_ORIGINATION,
-        Feature.WILDCARD_EXTERNALS,
-        Feature.EGRESS_ALLOW,
-        Feature.GATEWAY,
-        Feature.GATEWAY_TLS,
-        Feature.HEALTH_LISTENER,
-    )
-}
-"""Only until every target has its own answer: then this table goes."""
-
 
 @dataclass(frozen=True, slots=True)
 class Conflict:

@@ -14,7 +14,7 @@ from meshctl.ir import (
     RouteMatch,
     Sidecar,
 )
-from meshctl.targets.base import NOT_YET, TO_DO, Capability, Conflict, Emulated, Native
+from meshctl.targets.base import NOT_YET, Capability, Conflict, Emulated, Native
 
 VERSION = "1.40.0"
 
@@ -143,7 +143,6 @@ _ALL_RESETS = (
 
 CAPABILITIES: Mapping[Feature, Capability] = {
     **NOT_YET,
-    **TO_DO,
     Feature.STATIC_DISCOVERY: Native(),
     Feature.ENDPOINT_WEIGHTS: Native(),
     Feature.IPV6: Native(),

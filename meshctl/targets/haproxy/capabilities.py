@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from meshctl.ir import Cluster, Feature, Redirect, Sidecar
-from meshctl.targets.base import NOT_YET, TO_DO, Capability, Conflict, Emulated, Native
+from meshctl.targets.base import NOT_YET, Capability, Conflict, Emulated, Native
 from meshctl.targets.haproxy.load_balancing import HEAVIEST
 
 _HELD = Emulated(
@@ -23,7 +23,6 @@ def _keeps_ports_on_http2(sidecar: Sidecar) -> bool:
 
 CAPABILITIES: Mapping[Feature, Capability] = {
     **NOT_YET,
-    **TO_DO,
     Feature.STATIC_DISCOVERY: Native(),
     Feature.ENDPOINT_WEIGHTS: Native(),
     Feature.HOST_ROUTING: Native(),
