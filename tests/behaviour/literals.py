@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.behaviour.client import Answer
-from tests.behaviour.tables import Row
+from tests.behaviour.tables import Expect, Row
 
 # Where quoting goes wrong: quotes, comments, variables, formats, patterns, words of the proxies, ends of blocks.
 SNIPPETS = (
@@ -32,6 +32,10 @@ WORDS = (
     *("a--b", "x" * 63),
 )  # fmt: skip
 WIDE = "äßżλЖ中🦀\u0301\u00a0\t\n"
+
+
+NOTHING = Expect()
+"""Each case says itself what is right."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def header_values(mesh: Mesh, draw: random.Random, count: int) -> None:
             path = f"/h{len(mesh.routes)}"
             condition = {"regex": escaped(text)} if regex else text
             rows = [
-                Row("", None, target=path, headers=[("x-v", each)])
+                Row("", NOTHING, target=path, headers=[("x-v", each)])
                 for each in (text, *neighbours(draw, text, alphabet))
             ]
             match = {"path": {"exact": path}, "headers": {"x-v": condition}}
@@ -108,7 +112,7 @@ def header_names(mesh: Mesh, draw: random.Random, count: int) -> None:
     for text in texts(draw, count, TOKEN):
         path, name = f"/n{len(mesh.routes)}", f"x-{text}"
         rows = [
-            Row("", None, target=path, headers=[(each, "v")])
+            Row("", NOTHING, target=path, headers=[(each, "v")])
             for each in (name, name.upper(), f"{name}z", f"y{name}")
         ]
         match = {"path": {"exact": path}, "headers": {name: "v"}}
@@ -123,7 +127,7 @@ def queries(mesh: Mesh, draw: random.Random, count: int) -> None:
         for text in texts(draw, count, alphabet, 200):
             path = f"/q{len(mesh.routes)}"
             rows = [
-                Row("", None, target=f"{path}?" + (f"{each}=v" if named else f"n={each}"))
+                Row("", NOTHING, target=f"{path}?" + (f"{each}=v" if named else f"n={each}"))
                 for each in (text, *neighbours(draw, text, alphabet))
             ]
             query = {text: "v"} if named else {"n": text}
@@ -137,31 +141,31 @@ def paths(mesh: Mesh, draw: random.Random, count: int) -> None:
                 continue
             path = f"/p{len(mesh.routes)}/s{text}"
             rows = [
-                Row("", None, target=each)
+                Row("", NOTHING, target=each)
                 for each in (path, *(path[: -len(text)] + each for each in neighbours(draw, text, CLEAN)))
             ]
             match = {kind: escaped(path) if kind == "regex" else path}
             _matches(mesh, kind, path, {"path": match}, rows[0], rows[1:])
             if kind == "prefix":
-                mesh.cases.append(Case(Row("", None, target=f"{path}/x"), responds(), path))
+                mesh.cases.append(Case(Row("", NOTHING, target=f"{path}/x"), responds(), path))
 
 
 def names(mesh: Mesh, draw: random.Random, count: int) -> None:
     """Words that mean something to a proxy, as names of routes and of services that nothing listens for."""
     for number, word in enumerate(WORDS):
         mesh.services[word] = {"port": 8080, "endpoints": [{"address": f"127.50.0.{100 + number}"}]}
-        mesh.cases.append(Case(Row("", None, host=word), responds(503), word))
-        mesh.cases.append(Case(Row("", None, host=f"{word}z"), responds(403), word))
+        mesh.cases.append(Case(Row("", NOTHING, host=word), responds(503), word))
+        mesh.cases.append(Case(Row("", NOTHING, host=f"{word}z"), responds(403), word))
         match = {"path": {"exact": f"/name-{word}"}}
         mesh.routes.append({"name": word, "matches": [match], "respond": {"status": 200, "body": word}})
-        mesh.cases.append(Case(Row("", None, target=f"/name-{word}"), responds(200, word.encode()), word))
+        mesh.cases.append(Case(Row("", NOTHING, target=f"/name-{word}"), responds(200, word.encode()), word))
 
 
 def _single(mesh: Mesh, kind: str, text: str, does: dict[str, Any], right: Any) -> None:
     path = f"/f{len(mesh.routes)}"
     route = {"name": f"{kind}-{len(mesh.routes)}", "matches": [{"path": {"exact": path}}], **does}
     mesh.routes.append(route)
-    mesh.cases.append(Case(Row("", None, target=path), right, text))
+    mesh.cases.append(Case(Row("", NOTHING, target=path), right, text))
 
 
 def changed_headers(mesh: Mesh, draw: random.Random, count: int) -> None:
@@ -174,7 +178,7 @@ def changed_headers(mesh: Mesh, draw: random.Random, count: int) -> None:
             return {("x-set", text), ("x-add", text)} <= set(headers)
 
         def told(answer: Answer, _: dict[str, Any], text: str = text) -> bool:
-            return answer.values("x-set") == [text] and answer.values("x-add") == [text]
+            return bool(answer.values("x-set") == [text] == answer.values("x-add"))
 
         _single(mesh, "request", text, {"requestHeaders": changes}, seen)
         _single(mesh, "response", text, {"responseHeaders": changes}, told)
@@ -204,7 +208,7 @@ def new_paths(mesh: Mesh, draw: random.Random, count: int) -> None:
             return answer.status == 302 and answer.values("location") == [f"http://server{path}"]
 
         def rewritten(answer: Answer, arrived: dict[str, Any], path: str = path) -> bool:
-            return [each["target"] for each in arrived["seen"]] == [path]
+            return bool([each["target"] for each in arrived["seen"]] == [path])
 
         _single(mesh, "redirect", path, {"redirect": {"path": {"full": path}}}, located)
         _single(mesh, "rewrite", path, {"rewrite": {"path": {"full": path}}}, rewritten)
@@ -217,7 +221,7 @@ def rules(mesh: Mesh, draw: random.Random, count: int) -> None:
         text = text.strip() or "x"  # noqa: PLW2901
         path = f"/a{len(mesh.rules)}"
         for each in (text, *neighbours(draw, text, alphabet)):
-            row = Row("", None, target=path, host="guard", headers=[("x-v", each)])
+            row = Row("", NOTHING, target=path, host="guard", headers=[("x-v", each)])
             mesh.cases.append(Case(row, responds(200 if each == text else 403), text))
         mesh.rules.append({"paths": [{"exact": path}], "headers": {"x-v": text}})
     for text in texts(draw, count, CLEAN, 100):
@@ -225,9 +229,9 @@ def rules(mesh: Mesh, draw: random.Random, count: int) -> None:
             continue
         path = f"/b{len(mesh.rules)}/s{text}"
         mesh.rules.append({"paths": [{"exact": path}]})
-        mesh.cases.append(Case(Row("", None, target=path, host="guard"), responds(), path))
+        mesh.cases.append(Case(Row("", NOTHING, target=path, host="guard"), responds(), path))
         other = path[: -len(text)] + next(neighbours(draw, text, CLEAN))
-        mesh.cases.append(Case(Row("", None, target=other, host="guard"), responds(403), path))
+        mesh.cases.append(Case(Row("", NOTHING, target=other, host="guard"), responds(403), path))
 
 
 PLACES = {
