@@ -61,7 +61,8 @@ CASES = {
         {
             "a.yaml": "services: {a: {port: 80, endpoints: [{address: 10.0.0.1}], calls: {x: {}}}}\n",
             "b.yaml": "gateways: {edge: {port: 8443, endpoints: [{address: 10.0.0.2}], calls: {y: {}}}}\n",
-            "mesh.yaml": TOP + "services: {c: {port: 80, calls: {z: {}}, endpoints: [{address: 10.0.0.3}]}}\n",
+            "mesh.yaml": TOP
+            + "services: {c: {port: 80, calls: {z: {}}, endpoints: [{address: 10.0.0.3}]}}\n",
         },
         [
             ("a.yaml", 1, 68, "undefined-reference"),
