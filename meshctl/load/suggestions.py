@@ -26,6 +26,7 @@ _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DAYS = {"w": 7, "week": 7, "weeks": 7, "mo": 30, "y": 365, "year": 365, "years": 365}
 _UNIT_NAMES = {"": ("s", "ms"), "milli": ("ms",), "sec": ("s",), "min": ("m",), "hour": ("h",), "hr": ("h",)}
 _UNIT_NAMES |= {"day": ("d",)} | {unit: (unit,) for unit in _UNITS}
+_REGEX = re.compile(r"[()\\|^$]|\.[*+?]")
 _GLUED = re.compile(r"([A-Za-z][A-Za-z0-9]*):(\S+)")
 
 
@@ -108,6 +109,9 @@ def _of_text(text: str, annotation: language.Annotation) -> Iterator[Node]:
         yield from islice((each for each in lists if language.accepts(annotation, each)), 1)
     elif language.is_named(annotation):
         yield {text: {}}
+    elif known and text.isalpha() and _SWITCHES.get(text.lower(), text.lower()) in ("true", "false"):
+        # The word means no key; and to be switched on may be all that there is to say.
+        yield from [{}] if _SWITCHES.get(text.lower(), text.lower()) == "true" else []
     elif known:
         glued = _GLUED.fullmatch(text)
         if glued:
@@ -135,6 +139,9 @@ def _bare(text: str) -> str:
 def _variants(text: str) -> Iterator[str]:
     """The same in other spellings that people use."""
     bare = _bare(text)
+    if _REGEX.search(bare):
+        yield re.sub(r"[\^$]", "", bare)
+        return
     yield bare.lower()
     yield bare.upper()
     yield bare.lower().replace("_", "-").replace(" ", "-")
@@ -188,7 +195,6 @@ def _without_decoration(text: str) -> Iterator[str]:
     yield text.rpartition(":")[0].lower()
     yield text.partition("?")[0]
     yield text.partition(".")[0]
-    yield re.sub(r"[\^$]", "", text)
 
 
 def _named(items: list[Node]) -> Iterator[Node]:

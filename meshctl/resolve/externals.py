@@ -178,7 +178,8 @@ def _check_calls(spec: Spec) -> Iterator[Finding]:
             if callee not in others:
                 continue
             source = spec.source["services"][caller]["calls"][callee]
-            if call.local_port and not only_host(others[callee]):
+            told = protocol(others[callee]) is ir.Protocol.TCP
+            if call.local_port and not only_host(others[callee]) and not told:
                 yield finding(
                     "not-exactly-one",
                     source.at("localPort"),

@@ -10,7 +10,7 @@ from typing import Any
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related, Severity
-from meshctl.resolve import gateways, health_checks, retries, timeouts
+from meshctl.resolve import gateways, health_checks, retries, streams, timeouts
 from meshctl.resolve.layers import Layer, Layers, call_layer, callee_layers
 from meshctl.spec import Spec
 from meshctl.spec.gateways import GatewaySpec
@@ -45,14 +45,16 @@ class _Said:
 def check(spec: Spec) -> Iterator[Finding]:
     """Every policy that holds somewhere: at each callee, each call that narrows it, and each route."""
     services = spec.written.services or {}
+    tcp = streams.callees(spec)
     for name in (*services, *(spec.written.externals or {})):
-        yield from _check_callee(spec, name, ())
+        yield from _check_callee(spec, name, (), stream=name in tcp)
     for section, callers in (("services", services), ("gateways", spec.written.gateways or {})):
         for caller, written in callers.items():
             for callee in written.calls or {}:
                 narrowed = call_layer(spec, caller, callee)
                 if narrowed and (callee in services or callee in (spec.written.externals or {})):
-                    yield from _check_callee(spec, callee, narrowed, gateway=section == "gateways")
+                    from_gateway, stream = section == "gateways", callee in tcp
+                    yield from _check_callee(spec, callee, narrowed, gateway=from_gateway, stream=stream)
     for name, gateway in (spec.written.gateways or {}).items():
         yield from _check_gateway(spec, name, gateway)
 
@@ -76,13 +78,18 @@ def _bounds(route: RouteSpec) -> bool:
     return route.redirect is None and route.respond is None and bool(route.model_fields_set & _OF_ROUTES)
 
 
-def _check_callee(spec: Spec, name: str, call: Layers, *, gateway: bool = False) -> Iterator[Finding]:
+def _check_callee(
+    spec: Spec, name: str, call: Layers, *, gateway: bool = False, stream: bool
+) -> Iterator[Finding]:
+    """What the layers of a callee make together; of requests nothing is said of a stream, see `streams`."""
     service = (spec.written.services or {}).get(name)
     grpc = _speaks_grpc(spec, name)
     layers = (*callee_layers(spec, name), *call)
-    yield from check_layers(layers, grpc=grpc)
     yield from _check_hash(layers, gateway=gateway)
     yield from health_checks.check(layers)
+    if stream:
+        return
+    yield from check_layers(layers, grpc=grpc)
     for index, route in enumerate(service.routes or () if service is not None else ()):
         own = Layer(route, spec.source["services"][name]["routes"][index])
         if _bounds(route):
