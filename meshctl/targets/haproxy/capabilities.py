@@ -65,7 +65,8 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         "application that takes nothing of a big answer for so long loses the rest of it"
     ),
     Feature.STREAMING: Emulated(
-        "a request with a body is not tried again once HAProxy has begun to send it, but for connections that fail"
+        "a request with a body is not tried again once HAProxy has begun to send it, but for connections that fail; "
+        "and as a callee's sidecar it holds the first 60 KB of a body back that has a Content-Length"
     ),
     Feature.CONNECT_TIMEOUT: Emulated(
         "on a route without a timeout of its own, a connection that times out is answered 503 only to the "
