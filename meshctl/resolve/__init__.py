@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from meshctl import ir
 from meshctl.diagnostics import Finding
 from meshctl.resolve import (
+    addresses,
     applications,
     discovery,
     egress,
@@ -65,6 +66,7 @@ PASSES: tuple[Callable[[Spec], Iterable[Finding]], ...] = (
     hostnames.check,
     policies.check,
     listeners.check,
+    addresses.check,
     resolvers.check,
     egress.check,
     externals.check,
