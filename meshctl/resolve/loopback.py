@@ -80,4 +80,4 @@ def _gateway(gateway: GatewaySpec, network: str) -> GatewaySpec:
 
 def _external(external: ExternalSpec, network: str) -> ExternalSpec:
     endpoint = ExternalEndpointSpec(address=f"{network}.1").model_copy(update={"port": APPLICATION_PORT})
-    return external.model_copy(update={"endpoints": [endpoint], "tls": None})
+    return external.model_copy(update={"endpoints": [endpoint], "port": APPLICATION_PORT, "tls": None})

@@ -236,8 +236,10 @@ def test_on_one_machine_gateways_and_externals_have_addresses_of_their_own(tmp_p
 gateways:
   edge: {{port: 8443, bind: 0.0.0.0, endpoints: [{{address: 10.0.0.9}}], tls: {{certificate: /a.pem, key: /a.key}}, calls: {{web: {{}}}}}}
 """
-    mesh = resolve(loopback(read(tmp_path, text))).mesh
+    resolution = resolve(loopback(read(tmp_path, text)))
+    mesh = resolution.mesh
     assert mesh is not None
+    assert not resolution.findings, "what was moved is no fault of the spec"
     web, edge = sidecar(mesh, "web"), sidecar(mesh, "edge")
     assert (sockets(edge.outbound.binds), str(edge.admin.bind)) == (["127.80.2.1:8443"], "127.80.2.1:15000")
     (pay,) = web.clusters
