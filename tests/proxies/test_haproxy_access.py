@@ -22,8 +22,8 @@ from tests.sidecars import cluster, identity
 
 pytestmark = pytest.mark.xdist_group("haproxy-access")
 
-NETWORK = f"127.62.{os.getpid() % 250 + 1}"
-RULED, AUDITED, STREAM, CALLER, NOBODY, EMPTY = (f"{NETWORK}.{number}" for number in range(1, 7))
+NETWORK = f"127.61.{os.getpid() % 250 + 1}"
+RULED, AUDITED, STREAM, CALLER, NOBODY, EMPTY = (f"{NETWORK}.{number}" for number in range(11, 17))
 RULE, HEADER, PATH = ir.AuthorizationRule, ir.HeaderMatch, ir.PathMatch
 EXACT, PREFIX, REGEX = (ir.PathMatchKind(each) for each in ("exact", "prefix", "regex"))
 VALUE = ir.ValueMatchKind.REGEX

@@ -23,8 +23,8 @@ from tests.sidecars import NO_RETRIES, cluster, route
 
 pytestmark = pytest.mark.xdist_group("haproxy-egress")
 
-NETWORK = f"127.64.{os.getpid() % 250 + 1}"
-WEB, PLAIN, SECURE, OTHER, DNS, EDGE, CALLEE, SIX = (f"{NETWORK}.{number}" for number in range(1, 9))
+NETWORK = f"127.61.{os.getpid() % 250 + 1}"
+WEB, PLAIN, SECURE, OTHER, DNS, EDGE, CALLEE, SIX = (f"{NETWORK}.{number}" for number in range(31, 39))
 V6_PORTS = {"inbound": 22000 + os.getpid() % 400, "outbound": 22400 + os.getpid() % 400}
 APP_6 = 22800 + os.getpid() % 190
 RETRIES = ir.RetryPolicy(1, (ir.RetryCondition.CONNECT_FAILURE,), sidecars.IDEMPOTENT)

@@ -23,8 +23,8 @@ from tests.sidecars import NO_RETRIES, WRITTEN, cluster, route, virtual_host
 
 pytestmark = pytest.mark.xdist_group("haproxy-tries")
 
-NETWORK = f"127.63.{os.getpid() % 250 + 1}"
-WEB, ONE, TWO, RUDE = (f"{NETWORK}.{number}" for number in range(1, 5))
+NETWORK = f"127.61.{os.getpid() % 250 + 1}"
+WEB, ONE, TWO, RUDE = (f"{NETWORK}.{number}" for number in range(21, 25))
 CONNECT, RESET, GATEWAY, SERVER, TRY = (
     ir.RetryCondition(each)
     for each in ("connect-failure", "reset", "gateway-error", "5xx", "per-try-timeout")
