@@ -52,3 +52,12 @@ def test_no_error_is_merged_into_another(validate, form):
     )
     told = validate(HEAD % "nginx" + f"{many}\n  web: {{calls: {{{CALLS}}}}}\n", form)
     assert told.count("MSH7001") == 8
+
+
+def test_a_long_line_is_shown_where_the_fault_is_and_fits_a_terminal(validate):
+    told = validate(
+        HEAD % "envoy" + f"  web: {{owner: {'b' * 99}, timout: 5s, calls: {{{CALLS}}}}}\n", "text"
+    )
+    line, caret = told.splitlines()[1:3]
+    assert max(len(line), len(caret)) <= 80
+    assert line[caret.index("^") : caret.rindex("^") + 1] == "timout"

@@ -10,6 +10,9 @@ from meshctl.diagnostics import Finding, Position, Severity, merge_alike
 
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 
+_LEFT, _SHOWN = 40, 72
+"""How much of a line is shown, and how much of that before the place: 80 columns with the number of the line."""
+
 
 def render(findings: Sequence[Finding], context: Context) -> str:
     """The findings in their order; a reason, a way out or a link that was given is not given again."""
@@ -43,9 +46,9 @@ def _excerpt(at: Position | None, texts: Mapping[str, str]) -> list[str]:
     if not 0 < at.line <= len(source):
         return []
     line = source[at.line - 1].rstrip("\r").replace("\t", " ")
-    start = max(0, at.column - 60)
-    shown = printable(line[start : start + 100])
-    width = _width(line, at.column - 1)
+    start = max(0, at.column - _LEFT)
+    shown = printable(line[start : start + _SHOWN])
+    width = min(_width(line, at.column - 1), start + _SHOWN - at.column + 1)
     number = f"{at.line:5d} | "
     return [number + shown, " " * (len(number) - 2) + "| " + " " * (at.column - 1 - start) + "^" * width]
 
