@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from pathlib import Path
 
 import h2.config
@@ -283,11 +284,20 @@ def test_a_stream_goes_through_byte_for_byte(world):
 
 def test_a_stream_has_a_line_in_the_log(world):
     count = len(world.stream.log())
-    exchange(15432)
-    (line,) = world.stream.last_log(count + 1)[count:]
-    assert (line["direction"], line["caller"], line["bytes_in"], line["upstream"], line["status"]) == (
-        *("inbound", "web", 5, f"{STREAM}:8080", 0),
+    exchange(15432, b"seven b")
+    # A stream's line comes at its end, and that of the test before may come late.
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline and not (lines := seen_by(world.stream, 7)):
+        time.sleep(0.02)
+    (line,) = lines
+    assert (line["direction"], line["caller"], line["upstream"], line["status"], line["bytes_out"]) == (
+        *("inbound", "web", f"{STREAM}:8080", 0, 7),
     )
+    assert len(world.stream.log()) > count
+
+
+def seen_by(sidecar, size):
+    return [line for line in sidecar.log() if line["bytes_in"] == size]
 
 
 def test_a_stream_to_nobody_is_closed(world):
