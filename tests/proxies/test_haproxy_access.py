@@ -284,7 +284,7 @@ def test_a_stream_goes_through_byte_for_byte(world):
 
 def test_a_stream_has_a_line_in_the_log(world):
     count = len(world.stream.log())
-    exchange(15432, b"seven b")
+    assert exchange(15432, b"seven b") == b"seven b"
     # A stream's line comes at its end, and that of the test before may come late.
     deadline = time.monotonic() + 3
     while time.monotonic() < deadline and not (lines := seen_by(world.stream, 7)):
