@@ -44,7 +44,8 @@ FINDINGS_INTRODUCTION = """\
 
 Everything that meshctl can find, by code; made from `meshctl/catalogue/` and `policies/` by `make generate`.
 `meshctl explain CODE` says the same. Codes are stable and never used again for something else, and so are the links
-to them here, such as `findings.md#msh2003`. How to waive a finding, and rules of your own: [rules.md](rules.md).
+to them here, such as `findings.md#msh2003`. The severity is the usual one: what only inheritance brings about is a
+warning, and the severity of a lint rule is yours to set. How to waive a finding, and rules of your own: [rules.md](rules.md).
 """
 
 

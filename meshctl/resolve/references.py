@@ -134,6 +134,21 @@ def _check_routes(
         for number, match in enumerate(route.matches or ()):
             where = source["matches"][number]["from"]
             yield from _check_callers(match.callers, where, names, names.callers)
+            yield from _check_never_calling(own, match.callers, where, names)
+
+
+def _check_never_calling(
+    own: str, callers: Iterable[str] | None, where: Source, names: _Names
+) -> Iterator[Finding]:
+    """Callers in a route of ``own`` whose sidecars have none of its routes."""
+    for index, caller in enumerate(callers or ()):
+        if own and caller in names.gateways:
+            message = f"requests from the gateway `{caller}` go by the gateway's own routes, not by those of `{own}`"
+            yield finding("ineffective-setting", where.at(index), message)
+        elif own and caller in names.services and own not in (names.services[caller].calls or {}):
+            message = f"`{caller}` does not list `{own}` under its `calls`, so none of its requests come here"
+            fix = f"List `{own}` under the `calls` of `{caller}`, or take `{caller}` out."
+            yield finding("ineffective-setting", where.at(index), message, fix=fix)
 
 
 def _check_callers(

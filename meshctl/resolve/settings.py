@@ -103,6 +103,8 @@ def _walk(spec: Spec, keys: list[str], part: _Part) -> tuple[_Scope, list[str]]:
         raise UsageError(f"name one of them: `{section}.{next(iter(_names(root[section].node)), 'NAME')}`")
     name, *rest = rest
     own = part.named(kinds[section], root[section], name, section)
+    if len(rest) == 1 and rest[0] in ("calls", "routes") and _names(own[rest[0]].node):
+        raise UsageError(f"name one of them: `{path}.{next(iter(_names(own[rest[0]].node)))}`")
     if rest[:1] == ["calls"] and len(rest) > 1 and section != "externals":
         return _call(part, own, rest[1:], path)
     if section == "externals":

@@ -70,7 +70,7 @@ def _finding(
         case Unsupported(why, instead):
             return finding("unsupported-on-target", at, f"{feature} on {who}: {why}", fix=instead)
         case Pending(meanwhile):
-            message = f"{feature} has no effect yet, on any proxy: {meanwhile}"
+            message = f"no proxy has {feature} yet: {meanwhile}"
             return finding("not-yet-supported", at, message, alike=str(feature))
 
 

@@ -158,7 +158,7 @@ def test_what_no_proxy_has_yet_is_told_once(capsys):
     assert done.returncode == 0, done.stderr
     findings = json.loads(done.stdout)["findings"]
     pending = [
-        each["message"].partition(" has no effect yet")[0]
+        each["message"].removeprefix("no proxy has ").partition(" yet: ")[0]
         for each in findings
         if each["slug"] == "not-yet-supported"
     ]

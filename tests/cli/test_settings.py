@@ -119,6 +119,8 @@ def test_a_part_of_a_setting_can_be_asked_for(told):
         ("services.web.calls.catalgo", "did you mean `catalog`?"),
         ("service.web", "did you mean `services`?"),
         ("services", "name one of them: `services.web`"),
+        ("services.catalog.routes", "name one of them: `services.catalog.routes.slow`"),
+        ("services.web.calls", "name one of them: `services.web.calls.catalog`"),
         ("mesh.name.x", "there is no setting `name.x`"),
         ("services.", "there is no service named ``"),
         (".", "there is no setting ``"),
