@@ -21,7 +21,7 @@ CODES = (
     Code(
         "MSH2003",
         "route-to-empty-pool",
-        "Requests that match are answered 503, for there is no endpoint to take them.",
+        "Requests that match are answered 503, and streams are closed, for there is no endpoint to take them.",
         "Add an endpoint, or leave the call or the route out.",
         Severity.WARNING,
     ),

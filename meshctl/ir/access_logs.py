@@ -33,7 +33,7 @@ ACCESS_LOG_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class AccessLog:
-    """One JSON object a line on standard output for every request, in both directions."""
+    """One JSON object a line on standard output for every request or TCP connection, in both directions."""
 
     enabled: Annotated[bool, needs(Feature.ACCESS_LOG)]
     at: Position | None = field(default=None, compare=False)

@@ -133,7 +133,10 @@ def _outside(what, shares, counts, total, tolerance):
 
 
 def check_logs(expect, row, world):
-    """The access-log lines of a row's path, which no other row of the table may use."""
+    """The access-log lines of a row's path, which no other row of the table may use; or of its stream."""
+    if row.via == "tcp":
+        yield from _check_stream_logs(expect, row, world)
+        return
     path = row.target.partition("?")[0]
     for direction, fields in expect.logs.items():
         line = _await_line(world, direction, path)
@@ -143,6 +146,36 @@ def check_logs(expect, row, world):
         for key, value in fields.items():
             if not _fits(value, line.get(key)):
                 yield f"{direction} log: {key} is {line.get(key)!r}, not {value!r}"
+
+
+def _check_stream_logs(expect, row, world):
+    """A stream has no path: one line of that sidecar must fit, the only one where `bytes_in` tells it apart."""
+    for direction, fields in expect.logs.items():
+        service = row.caller if direction == "outbound" else row.to.partition("/")[0]
+        deadline = time.monotonic() + LOG_LIMIT
+        lines = _stream_lines(world, direction, service, fields)
+        while not lines and time.monotonic() < deadline:
+            time.sleep(0.05)
+            lines = _stream_lines(world, direction, service, fields)
+        fitting = [
+            each for each in lines if all(_fits(value, each.get(key)) for key, value in fields.items())
+        ]
+        if not fitting or ("bytes_in" in fields and len(lines) != 1):
+            yield f"{direction} log: {lines} is not the one line that says {fields}"
+
+
+def _stream_lines(world, direction, service, fields):
+    """The lines about streams of a sidecar; where sizes or the upstream are expected, those that say the same."""
+    found = []
+    for program, line in list(world.lines):
+        if program.partition("/")[0] == service and line.startswith("{") and '"method":""' in line:
+            document = json.loads(line)
+            telling = [key for key in ("bytes_in", "bytes_out", "upstream", "caller") if key in fields]
+            if document["direction"] == direction and all(
+                _fits(fields[key], document[key]) for key in telling
+            ):
+                found.append(document)
+    return found
 
 
 def check_log_lines(lines):

@@ -86,6 +86,9 @@ def _differing(what, expected, lines):
 def _received(outcome, expect):
     """What the application sees, wherever the draw may lead."""
     for backend in outcome.backends:
+        audited = expect.logs.get("inbound", {}).get("audit")
+        if audited is not None and (audited == "denied") is not backend.audited:
+            yield f"the simulator says audited: {backend.audited}, not {audited!r}"
         if backend.received is None:
             continue
         for key in ("method", "target"):
@@ -95,9 +98,6 @@ def _received(outcome, expect):
         yield from _differing(
             "lets the application see", expect.seen.get("headers", {}), backend.received.headers
         )
-        audited = expect.logs.get("inbound", {}).get("audit")
-        if audited is not None and (audited == "denied") is not backend.audited:
-            yield f"the simulator says audited: {backend.audited}, not {audited!r}"
 
 
 def _changes(outcome, row):

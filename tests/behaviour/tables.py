@@ -45,7 +45,8 @@ class Expect:
     closed: bool = False
     """The connection ends without an answer."""
     logs: Document = field(default_factory=dict)
-    """`outbound` and `inbound` to the fields of that sidecar's access-log line for this path."""
+    """`outbound` and `inbound` to the fields of that sidecar's access-log line for this path; `tcp`: of the
+    line of this stream, which `bytes_in` should tell apart."""
 
 
 @dataclass(frozen=True)

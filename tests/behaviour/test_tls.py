@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import socketserver
 import ssl
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -94,10 +96,18 @@ def nothing(folder, service):
 
 
 @contextlib.contextmanager
-def sidecar(tmp_path, proxy, service, *, with_application=False, mtls=None):
-    """One sidecar of the table's mesh, everybody else left to the test."""
-    with network() as net, ProcessGroup() as group:
+def sidecar(
+    tmp_path, proxy, service, *, with_application=False, mtls=None, streams=False, audit=False, lines=None
+):
+    """One sidecar of the table's mesh, everybody else left to the test. What it says goes to ``lines``."""
+    said = [] if lines is None else lines
+    with network() as net, ProcessGroup(lambda _, line: said.append(line)) as group:
         spec = specification(TABLE, proxy, proxy, {WRITTEN_NETWORK: net})
+        if streams:
+            spec["services"]["server"] = {**spec["services"]["server"], "protocol": "tcp"}
+            del spec["services"]["server"]["retries"]
+            spec["services"]["client"]["calls"]["server"] = {"localPort": 15432}
+        spec["mesh"] |= {"authorization": {"audit": audit}} if audit else {}
         spec["mesh"] |= {"mtls": mtls} if mtls else {}
         mesh, out = build(spec, tmp_path, CA)
         found = {each.service: each for each in mesh.sidecars}
@@ -122,6 +132,29 @@ def client_context(certificate, *, version=None, suite=None):
     if suite is not None:
         context.set_ciphers(suite)
     return context
+
+
+@pytest.mark.parametrize("proxy", ir.Proxy)
+@pytest.mark.parametrize("audit", [False, True])
+def test_the_line_of_a_stream_names_nobody_on_a_strangers_word(proxy, audit, tmp_path):
+    """Whoever has another CA may write any name into a certificate."""
+    lines = []
+    with sidecar(tmp_path, proxy, "server", streams=True, audit=audit, lines=lines) as (server, _):
+        for make in (foreign, expired, nothing, of_another_trust_domain, good):
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection((server.inbound.bind.address, server.inbound.bind.port), 5) as raw,
+                client_context(make(tmp_path, "client")).wrap_socket(raw) as stream,
+            ):
+                stream.sendall(b"x")
+                stream.recv(16)
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline and '"caller":"client"' not in "".join(lines):
+            time.sleep(0.05)
+    written = [json.loads(line) for line in lines if line.startswith("{")]
+    callers = [each["caller"] for each in written if each["caller"]]
+    assert callers == ["client"], written
+    assert {each["tries"] for each in written if not each["caller"]} <= {0}
 
 
 @pytest.mark.parametrize("proxy", ir.Proxy)

@@ -18,6 +18,23 @@ _SERVICE_OF_PEER = "re.extract(connection.uri_san_peer_certificate, '^spiffe://[
 _RECEIVED = "meshctl.received."
 """Before the names of what a route may rewrite, as it was received."""
 
+_STREAM: Message = {
+    "method": "",
+    "host": "",
+    "path": "",
+    "route": "",
+    "status": 0,
+    # What the line of a request says is empty where the connection failed.
+    "upstream": "%UPSTREAM_HOST%%REQ(:NONE)%",
+}
+"""What is different in the line of a connection that carries no requests."""
+
+_TAKEN = "upstream.request_attempt_count > 0u"
+"""The handshake is over. Before that a peer has shown a certificate, but not that it is its own."""
+
+_REFUSED = "connection.transport_failure_reason.contains('verify cert failed: SAN matcher')"
+"""The handshake failed at a certificate of the mesh's CA whose name is not let in."""
+
 _HOST = ("REQ", ":AUTHORITY")
 _PATH = ("PATH", "NQ:PATH")
 
@@ -45,6 +62,31 @@ def outbound_logs(sidecar: Sidecar, listener: OutboundListener) -> list[Message]
         fields["host"] = _or_empty(_coalesce(_received("host"), _HOST))
         fields["path"] = _or_empty(_coalesce(_received("path"), _PATH))
     return _logs(sidecar, [(fields, {})])
+
+
+def local_port_logs(sidecar: Sidecar) -> list[Message]:
+    """``envoy.config.accesslog.v3.AccessLog`` of a local port for streams: a line for each connection."""
+    fields = _fields(sidecar, "outbound", caller=format_literal(sidecar.service))
+    return _logs(sidecar, [(fields | _STREAM, {})])
+
+
+def inbound_stream_logs(sidecar: Sidecar, authorization: Authorization) -> list[Message]:
+    """The same of an inbound listener for streams."""
+    fields = _fields(sidecar, "inbound", caller=_or_empty(f"%CEL({_SERVICE_OF_PEER})%")) | _STREAM
+    lines = [(fields | {"caller": ""}, _where(_REFUSED))]
+    if not authorization.audit:
+        return _logs(sidecar, [*lines, (fields, _where(_TAKEN))])
+    allowed = rules.names_expression(authorization)
+    lines.append((fields | {"audit": "denied"}, _where(f"{_TAKEN} && !({allowed})")))
+    lines.append((fields, _where(f"{_TAKEN} && ({allowed})")))
+    return _logs(sidecar, lines)
+
+
+def _where(expression: str) -> Message:
+    """``AccessLogFilter``: the connections of which a CEL expression holds."""
+    config = typed("access_loggers.filters.cel.v3.ExpressionFilter", expression=expression)
+    name = "envoy.access_loggers.extension_filters.cel"
+    return {"filter": {"extension_filter": {"name": name, "typed_config": config}}}
 
 
 def received_filters(listener: OutboundListener) -> list[Message]:

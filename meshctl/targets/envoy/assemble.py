@@ -91,7 +91,7 @@ def _listeners(sidecar: Sidecar) -> Iterator[Message]:
         (host,) = each.virtual_hosts
         yield _outbound(sidecar, each, f"local:{host.service}")
     for stream in sidecar.tcp:
-        yield tcp.local_port(stream, clusters[stream.cluster])
+        yield tcp.local_port(stream, clusters[stream.cluster], access_logs.local_port_logs(sidecar))
     if sidecar.health:
         yield _health(sidecar, sidecar.health)
     yield _admin(sidecar)
@@ -101,7 +101,8 @@ def _inbound(sidecar: Sidecar, inbound: InboundListener) -> Message:
     its, trust_domain = inbound.authorization, sidecar.identity.trust_domain
     if inbound.protocol is Protocol.TCP:
         names = authorization.tcp_names(its, trust_domain)
-        return tcp.inbound(inbound, mtls.downstream(names, sidecar.tls))
+        logs = access_logs.inbound_stream_logs(sidecar, its)
+        return tcp.inbound(inbound, mtls.downstream(names, sidecar.tls), logs)
     headers = matching.HeaderTable(authorization.header_conditions(its))
     manager = connection_manager(
         "inbound",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from itertools import chain
@@ -152,6 +153,20 @@ def tcp_names(authorization: Authorization, trust_domain: str) -> list[Message]:
     allowed = dict.fromkeys([*exempt, *listed])
     # No service has an empty name, so this is nobody.
     return [{"exact": f"spiffe://{trust_domain}/{name}"} for name in allowed or [""]]
+
+
+def names_expression(authorization: Authorization) -> str:
+    """The same without audit, as a CEL expression about a peer of the mesh."""
+    its = authorization
+    exempt, denied, allowed = map(_named, (its.exempt, its.deny, its.rules))
+    return f"{exempt} || !({denied}) && {allowed}"
+
+
+def _named(rules: tuple[AuthorizationRule, ...]) -> str:
+    if any(rule.anyone for rule in rules):
+        return "true"
+    names = [each.spiffe_id for rule in rules for each in rule.principals]
+    return f"connection.uri_san_peer_certificate in {json.dumps(names, ensure_ascii=False)}"
 
 
 def _names(rules: Iterable[AuthorizationRule]) -> list[str]:

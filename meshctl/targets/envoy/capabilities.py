@@ -8,6 +8,7 @@ from meshctl.ir import (
     AuthorizationRule,
     Feature,
     OutboundListener,
+    Protocol,
     RetryCondition,
     RetryPolicy,
     Route,
@@ -129,6 +130,14 @@ def _budgets_differ(sidecar: Sidecar) -> bool:
     return any(len(each) > 1 for each in budgets.values())
 
 
+def _refuses_streams(sidecar: Sidecar) -> bool:
+    inbound = sidecar.inbound
+    if inbound is None or inbound.protocol is not Protocol.TCP or inbound.authorization.audit:
+        return False
+    its = inbound.authorization
+    return bool(its.deny) or not any(rule.anyone for rule in its.rules)
+
+
 _JOINS = (
     "repeated lines of headers that Envoy joins as it reads them (such as accept, authorization and "
     "x-forwarded-for) are compared as the one line that they become"
@@ -214,7 +223,11 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.GATEWAY: Native(),
     Feature.GATEWAY_TLS: Native(),
     Feature.HEALTH_LISTENER: Native(),
-    Feature.ACCESS_LOG: Native(),
+    Feature.ACCESS_LOG: Emulated(
+        "who may not open a stream (`protocol: tcp`) is refused in the TLS handshake, and the line about it names "
+        "no caller",
+        applies=_refuses_streams,
+    ),
     Feature.ADMIN: Native(),
 }
 

@@ -14,6 +14,9 @@ from meshctl.targets.haproxy.quoting import Token
 
 _NOW = r'%[date,utime(%Y-%m-%dT%H:%M:%S)].%[date(0,ms),regsub("^.*(...)$","\1")]Z'
 
+_SERVER = r'"%{-M}[bc_dst,regsub("^(.*:.*)$","[\1]")]%{-M}[bc_dst_port,regsub(^,:)]"'
+"""Nothing at all where no server was chosen: -M keeps HAProxy from writing a dash for it."""
+
 
 class Direction(StrEnum):
     """Which listener took the request."""
@@ -55,12 +58,12 @@ def stream_log(sidecar: ir.Sidecar, direction: Direction) -> Token | None:
     text = quoting.format_string
     known = _known(sidecar, direction) | {"status": "0", "duration_ms": "%Tt", "bytes_in": "%U"}
     stream = {
-        "time": f'"{_NOW}"',
+        "time": _variable("sess.time"),
         "caller": _caller(sidecar, direction),
         "audit": _audit(sidecar, direction, "sess.audit"),
         **dict.fromkeys(("method", "host", "path", "route"), text("")),
-        "upstream": '"%si:%sp"',
-        "tries": "1",
+        "upstream": _SERVER,
+        "tries": "%[var(sess.tries,0)]",
     }
     return _format({**known, **stream})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from meshctl import ir
 from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
 from meshctl.targets.nginx import quoting
@@ -10,36 +12,59 @@ from meshctl.targets.nginx.quoting import Token
 
 
 def log_formats(sidecar: ir.Sidecar) -> LogFormats | None:
-    """The lines of both directions; None when the log is off."""
+    """The lines of both directions, for requests and for streams; None when the log is off."""
     if not sidecar.access_log.enabled:
         return None
     own_name = quoting.log_text(sidecar.service)
     return LogFormats(
         inbound=_line(sidecar, "inbound", quoting.log_variable("peer")),
         outbound=_line(sidecar, "outbound", own_name),
+        inbound_stream=_stream(sidecar, "inbound", quoting.log_variable("caller")),
+        outbound_stream=_stream(sidecar, "outbound", own_name),
     )
 
 
 def _line(sidecar: ir.Sidecar, direction: str, caller: str) -> Token:
-    audited = direction == "inbound" and sidecar.inbound is not None and sidecar.inbound.authorization.audit
-    values = {
-        "time": quoting.log_variable("log_time"),
-        "mesh": quoting.log_text(sidecar.mesh),
-        "service": quoting.log_text(sidecar.service),
-        "direction": quoting.log_text(direction),
-        "caller": caller,
+    request = {
         "method": quoting.log_variable("request_method"),
         "host": quoting.log_variable("log_host"),
         "path": quoting.log_variable("log_path"),
         "route": quoting.log_variable("route_name") if direction == "outbound" else quoting.log_text(""),
         "status": quoting.log_number("log_status"),
-        "duration_ms": quoting.log_number("log_duration"),
         "bytes_in": quoting.log_number("log_bytes_in"),
         "bytes_out": quoting.log_number("body_bytes_sent"),
         "upstream": quoting.log_variable("upstream"),
+    }
+    return _format(_common(sidecar, direction, caller) | request)
+
+
+def _stream(sidecar: ir.Sidecar, direction: str, caller: str) -> Token:
+    """The line of a connection that carries no requests, written at its end."""
+    connection = {
+        **dict.fromkeys(("method", "host", "path", "route"), quoting.log_text("")),
+        "status": "0",
+        "bytes_in": quoting.log_number("bytes_received"),
+        "bytes_out": quoting.log_number("bytes_sent"),
+        "upstream": quoting.log_variable("upstream_addr"),
+    }
+    return _format(_common(sidecar, direction, caller) | connection)
+
+
+def _common(sidecar: ir.Sidecar, direction: str, caller: str) -> dict[str, str]:
+    audited = direction == "inbound" and sidecar.inbound is not None and sidecar.inbound.authorization.audit
+    return {
+        "time": quoting.log_variable("log_time"),
+        "mesh": quoting.log_text(sidecar.mesh),
+        "service": quoting.log_text(sidecar.service),
+        "direction": quoting.log_text(direction),
+        "caller": caller,
+        "duration_ms": quoting.log_number("log_duration"),
         "tries": quoting.log_number("log_tries"),
         "flags": quoting.log_variable("flags"),
         "audit": quoting.log_variable("audit") if audited else quoting.log_text(""),
         "build": quoting.log_text(sidecar.build),
     }
+
+
+def _format(values: Mapping[str, str]) -> Token:
     return quoting.log_format([(field, values[field]) for field in ACCESS_LOG_FIELDS])

@@ -114,7 +114,7 @@ class StreamListener:
 
 @dataclass(frozen=True, slots=True)
 class StreamDecision:
-    """A subject, and whether its streams go to the application."""
+    """A subject, and whether its streams are let in."""
 
     subject: Token
     allowed: bool
@@ -122,10 +122,16 @@ class StreamDecision:
 
 @dataclass(frozen=True, slots=True)
 class StreamInbound:
-    """The listener of other sidecars where the application speaks no HTTP."""
+    """The listener of other sidecars where the application speaks no HTTP.
+
+    With ``audit`` a refusal is only written down, and everybody of the mesh, whose subject is like ``subject``,
+    gets to the application.
+    """
 
     listens: tuple[Token, ...]
     application: Token
+    subject: Token
+    audit: bool
     decisions: tuple[StreamDecision, ...]
     connect_timeout: Token
     idle_timeout: Token
@@ -154,6 +160,8 @@ class LogFormats:
 
     inbound: Token
     outbound: Token
+    inbound_stream: Token
+    outbound_stream: Token
 
 
 @dataclass(frozen=True, slots=True)

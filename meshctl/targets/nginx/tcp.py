@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshctl import ir
-from meshctl.targets.nginx import circuit_breaking, egress, quoting, timeouts
+from meshctl.targets.nginx import circuit_breaking, egress, mtls, quoting, timeouts
 from meshctl.targets.nginx.model import (
     Stream,
     StreamCluster,
@@ -74,6 +74,8 @@ def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Str
     return StreamInbound(
         listens=tuple(quoting.address(bind) for bind in listener.binds),
         application=quoting.address(listener.application),
+        subject=mtls.subject(identity),
+        audit=listener.authorization.audit,
         decisions=tuple(_decisions(listener, identity)),
         connect_timeout=quoting.duration(listener.connect_timeout),
         idle_timeout=quoting.duration(timeouts.outlasting(listener.idle_timeout)),
@@ -81,12 +83,9 @@ def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Str
 
 
 def _decisions(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Iterator[StreamDecision]:
-    """Subjects and what becomes of them; the first that holds decides. With audit nobody of the mesh is refused."""
+    """Subjects and what becomes of them; the first that holds decides."""
     authorization = listener.authorization
     anyone = quoting.map_regex(rf"^CN=[a-z0-9-]+,O={quoting.literal_regex(identity.trust_domain)}\z")
-    if authorization.audit:
-        yield StreamDecision(anyone, allowed=True)
-        return
     ordered = [
         *((rule, True) for rule in authorization.exempt),
         *((rule, False) for rule in authorization.deny),
