@@ -10,6 +10,7 @@ from fractions import Fraction
 import pytest
 
 from meshctl import ir
+from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
 from meshctl.targets import envoy
 from meshctl.targets.base import Emulated
 from meshctl.targets.envoy import mtls
@@ -19,7 +20,7 @@ from tests.proxies import test_envoy_filters as filtered
 from tests.proxies import test_envoy_retries as retried
 from tests.proxies.envoy_fixtures import Authority
 from tests.sidecars import WRITTEN, cluster, everything, route, sidecar, virtual_host
-from tests.unit.targets.test_envoy import bootstrap, clusters_of, manager, routes_of, validate, web
+from tests.unit.targets.test_envoy import HOSTILE, bootstrap, clusters_of, manager, routes_of, validate, web
 
 CONNECT, RESET = ir.RetryCondition.CONNECT_FAILURE, ir.RetryCondition.RESET
 SERVER, SLOW = ir.RetryCondition.SERVER_ERROR, ir.RetryCondition.PER_TRY_TIMEOUT
@@ -50,6 +51,9 @@ MADE = {
     ),
     "streams": lambda _: authorized.CALLER,
     "stream": lambda _: authorized.stream("ledger", "127.0.0.1", authorized.only("*", deny=("a", "ab"))),
+    "audited stream": lambda _: authorized.stream(
+        "ledger", "127.0.0.1", dataclasses.replace(authorized.only("*", deny=("a", "ab")), audit=True)
+    ),
     "health": lambda _: authorized.watched(),
     "egress": outside.web,
     "gateway": lambda pem: outside.gateway(ir.ServerTls(str(pem), str(pem), ir.TlsVersion.V1_2)),
@@ -71,7 +75,7 @@ def test_no_two_listeners_or_hosts_have_one_name(name, tmp_path):
     made = MADE[name](tmp_path / "pem")
     listeners = [each["name"] for each in bootstrap(made)["static_resources"]["listeners"]]
     assert len(set(listeners)) == len(listeners)
-    if name != "stream":
+    if not name.endswith("stream"):
         hosts = [each["name"] for each in manager(made, "outbound")["route_config"]["virtual_hosts"]]
         assert len(set(hosts)) == len(hosts)
 
@@ -98,6 +102,27 @@ def test_response_filter_stands_where_a_route_needs_it():
     made = web(route("a", ONE, response_headers=changes), route("b", ("stock", 1)), clusters=both)
     having = [name for name, each in clusters_of(made).items() if "response-headers" in json.dumps(each)]
     assert having == ["catalog"]
+
+
+def stream_logs(made):
+    (inbound,) = (
+        each for each in bootstrap(made)["static_resources"]["listeners"] if each["name"] == "inbound"
+    )
+    return inbound["filter_chains"][0]["filters"][0]["typed_config"]["access_log"]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_hostile_names_stay_data_in_the_line_of_a_stream(value):
+    made = MADE["audited stream"](None)
+    for each in stream_logs(dataclasses.replace(made, mesh=value, build=value)):
+        fields = each["typed_config"]["log_format"]["json_format"]
+        assert fields["mesh"] == fields["build"] == value.replace("%", "%%")
+        assert set(fields) == set(ACCESS_LOG_FIELDS)
+
+
+def test_a_stream_has_no_line_where_the_log_is_off():
+    made = dataclasses.replace(MADE["audited stream"](None), access_log=ir.AccessLog(enabled=False))
+    assert stream_logs(made) == []
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from meshctl import ir
 from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
 from meshctl.resources import folder
 from meshctl.targets import base, haproxy
-from meshctl.targets.haproxy import quoting
+from meshctl.targets.haproxy import access_logs, quoting
 from meshctl.targets.haproxy.render import _printable
 from tests import sidecars
 from tests.proxies.haproxy_fixtures import Authority, write_bundle
@@ -390,6 +390,20 @@ def test_the_log_has_every_key_in_order():
     assert len(formats) == 4
     for text in formats:
         assert tuple(re.findall(r'[{,]"(\w+)":', text)) == ACCESS_LOG_FIELDS
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("direction", access_logs.Direction)
+def test_the_line_of_a_stream_is_json_with_the_same_keys(direction, text):
+    token = access_logs.stream_log(dataclasses.replace(calling(), mesh=text, build=text), direction)
+    (line,) = words(token)
+    # What HAProxy fills in, as it does for a connection that came to nothing.
+    filled = re.sub(r'%\[str\(\\"\),concat\([^)]*\)\]', '""', line)
+    filled = re.sub(r'"%\{-M\}\[.*?\)\]"(?=,"tries")', '""', filled)
+    filled = re.sub(r"%(\[var\([^]]*\]|Tt|U|B)", "0", filled).replace("%ts", "--").replace("%%", "%")
+    document = json.loads(filled)
+    assert tuple(document) == ACCESS_LOG_FIELDS
+    assert document["mesh"] == document["build"] == text
 
 
 def test_constant_text_of_the_log_is_no_format():

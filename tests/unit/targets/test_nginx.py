@@ -229,6 +229,12 @@ def tcp_service() -> ir.Sidecar:
     )
 
 
+def audited(each: ir.Sidecar, **changes) -> ir.Sidecar:
+    assert each.inbound is not None
+    its = dataclasses.replace(each.inbound.authorization, audit=True)
+    return dataclasses.replace(each, inbound=dataclasses.replace(each.inbound, authorization=its), **changes)
+
+
 def configuration(each: ir.Sidecar) -> str:
     return artifacts(each)["nginx/nginx.conf"].decode()
 
@@ -302,6 +308,8 @@ SIDECARS = {
     "language": language(),
     "gateway": gateway(),
     "tcp": tcp_service(),
+    "tcp, audited": audited(tcp_service(), mesh=HOSTILE[0], build=HOSTILE[1]),
+    "tcp, no log": audited(tcp_service(), access_log=ir.AccessLog(enabled=False)),
     "no calls": web(),
     "no inbound": web(virtual_host("catalog", route("r", ("catalog", 1))), inbound=None),
     "no log": web(
