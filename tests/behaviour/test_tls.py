@@ -138,7 +138,7 @@ def client_context(certificate, *, version=None, suite=None):
 @pytest.mark.parametrize("audit", [False, True])
 def test_the_line_of_a_stream_names_nobody_on_a_strangers_word(proxy, audit, tmp_path):
     """Whoever has another CA may write any name into a certificate."""
-    lines = []
+    lines: list[str] = []
     with sidecar(tmp_path, proxy, "server", streams=True, audit=audit, lines=lines) as (server, _):
         for make in (foreign, expired, nothing, of_another_trust_domain, good):
             with (
