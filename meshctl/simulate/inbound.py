@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from meshctl.ir import InboundListener, WorkloadIdentity, canonical
 from meshctl.ir.mesh import IDENTITY_HEADER
 from meshctl.simulate import authorization
 from meshctl.simulate.message import Request
+
+_METHOD = re.compile("[A-Z_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ def gate(request: Request) -> str:
     why = canonical.refusal(request.target)
     if why:
         return f"the path is not canonical: {why}"
+    if not _METHOD.fullmatch(request.method):
+        return "the method is not in capitals"
     if len(request.values("host")) != 1:
         return "there is not exactly one Host line"
     if request.values("content-length") and request.values("transfer-encoding"):

@@ -253,6 +253,15 @@ def test_conditions(web, target, headers, name):
     assert (answer.status, answer.body) == ((200, name.encode()) if name else (404, answer.body))
 
 
+def test_values_that_are_slow_to_read_do_not_hold_the_worker_up(web):
+    """Blanks within a value: fifteen seconds when each of them is tried as the end of it."""
+    began = time.monotonic()
+    value = f"\tv1{' ' * 50_000}z\t"
+    answer = request(WEB, "/", host="conditions", headers=[("x-r", value), ("x-p", "")])
+    assert (answer.status, answer.body) == (200, b"regex")
+    assert time.monotonic() - began < 3
+
+
 @pytest.mark.parametrize("number", range(len(HOSTILE)))
 def test_literals_reach_the_wire_as_they_are(web, number):
     """A path, a header's value, a query's, a body, and a header of an answer."""

@@ -598,6 +598,9 @@ def test_connections_live_on_after_errors(world):
         "GET /a?\xe9 HTTP/1.1\r\nHost: catalog\r\n\r\n",
         "GET /a?b#c HTTP/1.1\r\nHost: catalog\r\n\r\n",
         "GET http://catalog/../x HTTP/1.1\r\nHost: catalog\r\n\r\n",
+        "GET http://catalog/x HTTP/1.1\r\nHost: other\r\n\r\n",
+        "GET http://catalog/x HTTP/1.1\r\nHost: cat\r\n\r\n",
+        "GET http://catalog/x HTTP/1.1\r\nHost: catalog:80\r\n\r\n",
     ],
 )
 def test_malformed_requests(world, head):

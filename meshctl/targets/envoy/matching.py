@@ -71,7 +71,9 @@ function envoy_on_request(request)
   for _, condition in ipairs(conditions) do
     local name, numbers, listed, lines = condition[1], condition[2], condition[3], {{}}
     for index = 0, headers:getNumValues(name) - 1 do
-      local line = headers:getAtIndex(name, index) or ""
+      -- Envoy leaves blanks at the ends of a value that came over HTTP/2; the application drops them.
+      local line = string.gsub(headers:getAtIndex(name, index) or "", "^[ \\t]+", "")
+      line = string.match(line, "^.*[^ \\t]") or ""
       if numbers[line] then
         metadata:set("{_NAMESPACE}", numbers[line], true)
         found = true

@@ -5,9 +5,10 @@ local find, gmatch, match = ngx.re.find, string.gmatch, string.match
 
 local matching = {conditions = {}}
 
--- NGINX takes spaces away from both ends of a value, but not tabs.
+-- NGINX takes spaces away from both ends of a value, but not tabs. In two steps, each of them as long as the
+-- line; one expression for both would try again at every blank within.
 local function trimmed(line)
-    return match(line, "^[ \t]*(.-)[ \t]*$")
+    return match(match(line, "^[ \t]*(.*)$"), "^.*[^ \t]") or ""
 end
 
 -- Whether it matches, or nil when that could not be found out in bounded time.
