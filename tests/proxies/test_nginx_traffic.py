@@ -610,6 +610,17 @@ def test_malformed_requests(world, head):
     world.web.log()
 
 
+@pytest.mark.parametrize("connection", ["close", "close\r\nConnection: upgrade"])
+def test_nobody_changes_the_protocol(world, connection):
+    """An Upgrade is not handed on, and who answers 101 all the same gets no bytes that no rule has seen."""
+    world.one.answer = lambda handler: handler.reply(101, headers={"upgrade": "x", "connection": "upgrade"})
+    head = f"GET /x HTTP/1.1\r\nHost: catalog\r\nConnection: {connection}\r\nUpgrade: x\r\n\r\n".encode()
+    assert raw(WEB, head, timeout=1).startswith(b"HTTP/1.1 50")
+    assert hop(world, head) == b""
+    assert [seen.target for seen in world.one.seen] == ["/x", "/x"]
+    assert not any(name.lower() == "upgrade" for seen in world.one.seen for name, _ in seen.headers)
+
+
 def test_absolute_form(world):
     answer = raw(WEB, b"GET http://catalog/x?y HTTP/1.1\r\nHost: catalog\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 ")

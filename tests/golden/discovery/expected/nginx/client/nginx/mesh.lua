@@ -13,6 +13,7 @@ local ffi = require "ffi"
 local mesh = {clusters = {}, destinations = {}, untrusted_headers = {}}
 
 local HOP_STATUS, CARRIED_STATUS, STATUS_HEADER = 425, 470, "x-mesh-status"
+local SWITCHING_PROTOCOLS = 101
 local MOST_JUMPS = 8 -- NGINX allows ten; one led to the location, one will lead to the answer
 local EARLY = 0.002 -- seconds that a timer of NGINX may be early, which counts whole milliseconds
 local NO_PEER = -3 -- NGX_BUSY: end the request, there is nothing to connect to
@@ -247,8 +248,12 @@ function mesh.drop_untrusted_headers()
     return ""
 end
 
--- NGINX adds its own name to an answer that has none; emptied, it does not.
+-- NGINX adds its own name to an answer that has none; emptied, it does not. An answer that changes the protocol
+-- ends here: nobody was asked to, and NGINX would hand bytes on that no rule has seen.
 local function without_own_name(header)
+    if ngx.status == SWITCHING_PROTOCOLS then
+        return ngx.exit(ngx.ERROR)
+    end
     if not header["Server"] then
         header["Server"] = nil
     end
