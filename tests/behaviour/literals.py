@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.behaviour.client import Answer
@@ -24,6 +24,8 @@ SNIPPETS = (
 )  # fmt: skip
 CLEAN = "abcxyzABCXYZ0189-_.~!$&'()*+,;=:@"
 """What a path may hold without being escaped; behind a letter, for `.` and `.;` are segments of dots."""
+ESCAPES = ("", "%20", "%22", "%23", "%24", "%25", "%25%7B", "%3F", "%7b", "%C3%A4", "%c3%a4", "%0A")
+"""What a path may hold escaped, and must: it is compared and sent on as it stands."""
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 TOKEN = "!#$%&'*+-.^_`|~abcxyz0189"
 WORDS = (
@@ -49,10 +51,13 @@ class Case:
 
 @dataclass
 class Mesh:
-    """What the cases need: the routes of `server`, the rules of `guard`, and services of which nothing runs."""
+    """What the cases need: the routes of `server`, what `guard` allows and `ward` denies, the host names and routes
+    of the gateway `edge`, and services of which nothing runs."""
 
     routes: list[dict[str, Any]] = field(default_factory=list)
     rules: list[dict[str, Any]] = field(default_factory=list)
+    hostnames: list[str] = field(default_factory=list)
+    gateway_routes: list[dict[str, Any]] = field(default_factory=list)
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
     cases: list[Case] = field(default_factory=list)
 
@@ -134,15 +139,22 @@ def queries(mesh: Mesh, draw: random.Random, count: int) -> None:
             _matches(mesh, "query", text, {"path": {"exact": path}, "query": query}, rows[0], rows[1:])
 
 
+def _path(draw: random.Random, folder: str, text: str) -> tuple[str, list[str]]:
+    """A path that ends in ``text``, maybe with an escape behind it, and its neighbours."""
+    escape = draw.choice(ESCAPES)
+    # A letter before the text, for a segment of dots is no path.
+    others = [f"{folder}/s{each}{escape}" for each in neighbours(draw, text, CLEAN)]
+    if escape:
+        others.append(f"{folder}/s{text}{draw.choice([each for each in ESCAPES if each != escape])}")
+    return f"{folder}/s{text}{escape}", others
+
+
 def paths(mesh: Mesh, draw: random.Random, count: int) -> None:
     for kind in ("exact", "prefix", "regex"):
         for text in texts(draw, count, CLEAN, 200):
-            path = f"/p{len(mesh.routes)}/s{text}"
-            rows = [
-                Row("", NOTHING, target=each)
-                for each in (path, *(path[: -len(text)] + each for each in neighbours(draw, text, CLEAN)))
-            ]
+            path, others = _path(draw, f"/p{len(mesh.routes)}", text)
             match = {kind: escaped(path) if kind == "regex" else path}
+            rows = [Row("", NOTHING, target=each) for each in (path, *others)]
             _matches(mesh, kind, path, {"path": match}, rows[0], rows[1:])
             if kind == "prefix":
                 mesh.cases.append(Case(Row("", NOTHING, target=f"{path}/x"), responds(), path))
@@ -210,35 +222,66 @@ def new_paths(mesh: Mesh, draw: random.Random, count: int) -> None:
         _single(mesh, "rewrite", path, {"rewrite": {"path": {"full": path}}}, rewritten)
 
 
+def new_prefixes(mesh: Mesh, draw: random.Random, count: int) -> None:
+    """Both the prefix that goes and the one that comes."""
+    for text in texts(draw, count, CLEAN, 200):
+        for kind in ("redirect", "rewrite"):
+            old, _ = _path(draw, f"/c{len(mesh.routes)}", text)
+            new, _ = _path(draw, "/new", text)
+            does = {kind: {"path": {"prefix": new}}}
+            mesh.routes.append(
+                {"name": f"{kind}-{len(mesh.routes)}", "matches": [{"path": {"prefix": old}}], **does}
+            )
+            for rest in ("", "/", "/x?a=/b"):
+
+                def right(
+                    answer: Answer, arrived: dict[str, Any], kind: str = kind, to: str = new + rest
+                ) -> bool:
+                    if kind == "redirect":
+                        return answer.status == 302 and answer.values("location") == [f"http://server{to}"]
+                    return bool([each["target"] for each in arrived["seen"]] == [to])
+
+                mesh.cases.append(Case(Row("", NOTHING, target=f"{old}{rest}"), right, f"{old} to {new}"))
+
+
+def _rule(mesh: Mesh, text: str, rule: dict[str, Any], asked: list[Row], others: list[Row]) -> None:
+    """A rule that holds for ``asked`` and not for the others: one service lets nobody else in, one lets all others in."""
+    mesh.rules.append(rule)
+    for rows, guard, ward in ((asked, 200, 403), (others, 403, 200)):
+        for row in rows:
+            mesh.cases.append(Case(replace(row, host="guard"), responds(guard), text))
+            mesh.cases.append(Case(replace(row, host="ward"), responds(ward), text))
+
+
 def rules(mesh: Mesh, draw: random.Random, count: int) -> None:
     """Rules of authorization, which another part of each proxy decides about."""
     alphabet = PRINTABLE + " "
     for text in texts(draw, count, alphabet, 200):
         text = text.strip() or "x"  # noqa: PLW2901
         path = f"/a{len(mesh.rules)}"
-        for each in (text, *neighbours(draw, text, alphabet)):
-            row = Row("", NOTHING, target=path, host="guard", headers=[("x-v", each)])
-            mesh.cases.append(Case(row, responds(200 if each == text else 403), text))
-        mesh.rules.append({"paths": [{"exact": path}], "headers": {"x-v": text}})
-    for text in texts(draw, count, CLEAN, 100):
-        path = f"/b{len(mesh.rules)}/s{text}"
-        mesh.rules.append({"paths": [{"exact": path}]})
-        mesh.cases.append(Case(Row("", NOTHING, target=path, host="guard"), responds(), path))
-        other = path[: -len(text)] + next(neighbours(draw, text, CLEAN))
-        mesh.cases.append(Case(Row("", NOTHING, target=other, host="guard"), responds(403), path))
+        rows = [
+            Row("", NOTHING, target=path, headers=[("x-v", each)])
+            for each in (text, *neighbours(draw, text, alphabet))
+        ]
+        _rule(mesh, text, {"paths": [{"exact": path}], "headers": {"x-v": text}}, rows[:1], rows[1:])
+    for kind in ("exact", "prefix", "regex"):
+        for text in texts(draw, count, CLEAN, 100):
+            path, others = _path(draw, f"/b{len(mesh.rules)}", text)
+            rows = [Row("", NOTHING, target=each) for each in (path, f"{path}/x", *others)]
+            held = 2 if kind == "prefix" else 1
+            written = escaped(path) if kind == "regex" else path
+            _rule(mesh, path, {"paths": [{kind: written}]}, rows[:held], rows[held:])
 
 
-PLACES = {
-    each.__name__: each
-    for each in (
-        header_values,
-        header_names,
-        queries,
-        paths,
-        changed_headers,
-        bodies,
-        new_paths,
-        rules,
-        names,
-    )
-}
+PLACES = (
+    header_values,
+    header_names,
+    queries,
+    paths,
+    changed_headers,
+    bodies,
+    new_paths,
+    new_prefixes,
+    rules,
+    names,
+)
