@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import socketserver
 import ssl
@@ -63,21 +64,42 @@ def tls_server(
         ):
             if front.getpeercert(binary_form=True) is not None:
                 return
-            thread = threading.Thread(target=_pipe, args=(back, front), daemon=True)
-            thread.start()
-            _pipe(front, back)
-            thread.join()
+            _exchange(front, back)
 
     with _running(_Server(where, serve)):
         yield
 
 
-def _pipe(source, sink):
-    with contextlib.suppress(OSError):
-        while piece := source.recv(65536):
-            sink.sendall(piece)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_RDWR)
+def _exchange(front: ssl.SSLSocket, back: socket.socket) -> None:
+    """Bytes both ways until either side ends, in one thread: OpenSSL allows no two in one connection."""
+    front.setblocking(False)
+    back.setblocking(False)
+    waiting: dict[socket.socket, bytes] = {front: b"", back: b""}
+    ended = False
+    while not ended or any(waiting.values()):
+        for source, sink in ((front, back), (back, front)):
+            if not ended and not waiting[sink]:
+                piece = _received(source)
+                ended = piece == b""
+                waiting[sink] = piece or b""
+            if waiting[sink]:
+                waiting[sink] = waiting[sink][_sent(sink, waiting[sink]) :]
+        select.select([front, back], [each for each in waiting if waiting[each]], [], 0.01)
+
+
+def _received(source: socket.socket) -> bytes | None:
+    """What came, nothing at the end, and None where nothing has come yet."""
+    try:
+        return source.recv(65536)
+    except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        return None
+
+
+def _sent(sink: socket.socket, data: bytes) -> int:
+    try:
+        return sink.send(data)
+    except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        return 0
 
 
 _A, _AAAA = 1, 28

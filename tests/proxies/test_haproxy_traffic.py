@@ -222,7 +222,7 @@ def test_hosts(world, host, status):
         ("GET", "/prefix/x?y", [], 200),
         ("GET", "/prefixx", [], 404),
         ("PUT", "/method", [], 200),
-        ("put", "/method", [], 404),
+        ("put", "/method", [], 400),
         ("GET", "/method", [], 404),
         ("GET", "/header", [("X-Beta", "yes, please")], 200),
         ("GET", "/header", [("x-beta", "no"), ("X-BETA", "yes, please")], 200),

@@ -360,7 +360,7 @@ def test_answers_of_the_sidecars_own_keep_their_headers(web, target, status):
         ("/away", "filters", "http://filters/"),
         ("/away/", "filters", "http://filters/"),
         ("/away/x", "filters", "http://filters/x"),
-        ("http://filters:81/to", "filters", "http://filters:81/new"),
+        ("http://filters:81/to", "filters:81", "http://filters:81/new"),
     ],
 )
 def test_redirects(web, target, name, location):

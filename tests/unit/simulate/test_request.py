@@ -143,7 +143,7 @@ def test_paths(target, expected):
 
 
 @pytest.mark.parametrize(
-    ("method", "expected"), [("POST", "writes"), ("PUT", "writes"), ("GET", 404), ("post", 404)]
+    ("method", "expected"), [("POST", "writes"), ("PUT", "writes"), ("GET", 404), ("post", 400)]
 )
 def test_methods(method, expected):
     outcome = ask("http://catalog/m", method)
