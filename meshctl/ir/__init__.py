@@ -10,9 +10,11 @@ from meshctl.ir.authorization import Authorization, AuthorizationMode, Authoriza
 from meshctl.ir.circuit_breaking import CircuitBreaker
 from meshctl.ir.discovery import Endpoint, SocketAddress
 from meshctl.ir.egress import DnsName, Origin, OriginTls
+from meshctl.ir.fault_injection import Abort, Delay, Fault
 from meshctl.ir.features import Feature, FeatureUse, features_of
 from meshctl.ir.filters import DirectResponse, HeaderChanges, Redirect, Rewrite
-from meshctl.ir.load_balancing import LoadBalancing, LoadBalancingPolicy
+from meshctl.ir.health_checks import HealthCheck, HealthCheckKind
+from meshctl.ir.load_balancing import HashKey, HashOn, LoadBalancing, LoadBalancingPolicy
 from meshctl.ir.matching import (
     HeaderMatch,
     PathMatch,
@@ -30,15 +32,20 @@ from meshctl.ir.mesh import (
     Protocol,
     Proxy,
     Sidecar,
+    SniRoute,
     TcpListener,
 )
+from meshctl.ir.mirroring import Mirror
 from meshctl.ir.mtls import CertificatePolicy, ServerTls, TlsContext, TlsVersion, WorkloadIdentity
+from meshctl.ir.outlier_detection import OutlierDetection
+from meshctl.ir.rate_limiting import RateLimit
 from meshctl.ir.retries import Backoff, PerTryTimeout, RetryBudget, RetryCondition, RetryPolicy
 from meshctl.ir.routing import Route, RouteMatch, VirtualHost
 from meshctl.ir.splitting import WeightedCluster
 from meshctl.ir.timeouts import BodyTimeout, Timeout, duration_text
 
 __all__ = [
+    "Abort",
     "AccessLog",
     "AdminListener",
     "Authorization",
@@ -49,27 +56,36 @@ __all__ = [
     "CertificatePolicy",
     "CircuitBreaker",
     "Cluster",
+    "Delay",
     "DirectResponse",
     "DnsName",
     "Endpoint",
+    "Fault",
     "Feature",
     "FeatureUse",
+    "HashKey",
+    "HashOn",
     "HeaderChanges",
     "HeaderMatch",
+    "HealthCheck",
+    "HealthCheckKind",
     "HealthListener",
     "InboundListener",
     "LoadBalancing",
     "LoadBalancingPolicy",
     "Mesh",
+    "Mirror",
     "Origin",
     "OriginTls",
     "OutboundListener",
+    "OutlierDetection",
     "PathMatch",
     "PathMatchKind",
     "PerTryTimeout",
     "Protocol",
     "Proxy",
     "QueryMatch",
+    "RateLimit",
     "Redirect",
     "RetryBudget",
     "RetryCondition",
@@ -79,6 +95,7 @@ __all__ = [
     "RouteMatch",
     "ServerTls",
     "Sidecar",
+    "SniRoute",
     "SocketAddress",
     "TcpListener",
     "Timeout",

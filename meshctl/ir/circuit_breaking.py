@@ -9,9 +9,16 @@ from meshctl.ir.features import FeatureUse
 
 @dataclass(frozen=True, slots=True)
 class CircuitBreaker:
-    """Bounds for one cluster; what goes over is answered 503 at once."""
+    """Bounds for one cluster; what goes over is answered 503 at once.
+
+    ``max_pending`` requests may wait for a connection while all ``max_connections`` are in use; None: as many as
+    ``max_requests`` lets in. ``max_retries`` retries may be under way at once; with more, the last answer is
+    handed on. None: as many as ``max_requests``, or as the route's retry budget says.
+    """
 
     max_connections: int
     max_requests: int
+    max_pending: int | None = None
+    max_retries: int | None = None
     asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
-    """Each bound for itself, for the other may be our default."""
+    """Each bound for itself, for the others may be our defaults."""

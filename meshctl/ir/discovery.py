@@ -18,7 +18,12 @@ class SocketAddress:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The sidecar of one instance. Weights are shares of the sum within a cluster, at least 1."""
+    """The sidecar of one instance. Weights are shares of the sum within a cluster and priority, at least 1.
+
+    ``priority`` is 0 for those that come first, and has no gaps: the next level takes requests when no endpoint of
+    the earlier ones is healthy, as ejections and health checks say, or sooner in part where the proxy can.
+    """
 
     socket: SocketAddress
     weight: int
+    priority: int = 0

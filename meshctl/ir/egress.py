@@ -40,9 +40,11 @@ class DnsName:
 
     ``name`` is asked again every ``refresh``; the last good answer stays while DNS fails. An empty ``name``
     stands for the request's own host (an address in it is used as it is), an empty ``port`` (0) for the port
-    that the request's Host names, or 80. What cannot be resolved is answered 503.
+    that the request's Host names, or 80. What cannot be resolved is answered 503. With ``srv`` the name's SRV
+    records say targets, ports and weights (of the lowest priority only); ``port`` is 0 and means nothing.
     """
 
     name: str
     port: int
     refresh: timedelta
+    srv: bool = False

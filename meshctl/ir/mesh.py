@@ -14,8 +14,11 @@ from meshctl.ir.circuit_breaking import CircuitBreaker
 from meshctl.ir.discovery import Endpoint, SocketAddress
 from meshctl.ir.egress import DnsName, Origin
 from meshctl.ir.features import Feature, FeatureUse, needs
+from meshctl.ir.health_checks import HealthCheck
 from meshctl.ir.load_balancing import LoadBalancing
 from meshctl.ir.mtls import CertificatePolicy, ServerTls, TlsContext, WorkloadIdentity
+from meshctl.ir.outlier_detection import OutlierDetection
+from meshctl.ir.rate_limiting import RateLimit
 from meshctl.ir.routing import Route, VirtualHost
 
 HOP_STATUS = 425
@@ -43,20 +46,33 @@ class Proxy(StrEnum):
 
 
 class Protocol(StrEnum):
-    """What an application speaks with its own sidecar. HTTP is HTTP/1.1."""
+    """What an application speaks with its own sidecar, and with it what goes over the hop to it.
+
+    HTTP is HTTP/1.1, on the hop too; WebSocket upgrades pass. HTTP2 is HTTP/2 by prior knowledge (h2c), on the hop
+    HTTP/2 inside the mutual TLS. GRPC is the same, with trailers, and what sidecars answer by themselves has the
+    shape of gRPC. TCP is bytes. Callers of HTTP2 and GRPC may speak HTTP/1.1 or h2c with their own sidecar.
+    """
 
     HTTP = "http"
+    HTTP2 = "http2"
+    GRPC = "grpc"
     TCP = "tcp"
+
+    @property
+    def multiplexed(self) -> bool:
+        """Whether it is HTTP/2, on the hop and with the application."""
+        return self in (Protocol.HTTP2, Protocol.GRPC)
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """The endpoints of a callee, or of one of its subsets, or of an external, and how to speak to them.
 
-    A callee in the mesh has an ``identity``: the hop is HTTP/1.1 (or, with TCP, the bare stream) over mutual TLS.
+    A callee in the mesh has an ``identity``: the hop is HTTP/1.1 or HTTP/2 (or, with TCP, the bare stream) over mutual
+    TLS, see Protocol.
     Otherwise ``origin`` says how the external is spoken to, and nothing of the mesh's own goes there: no client
     certificate, no hop status, no header of ours. Endpoints come from ``endpoints``, or from asking ``dns`` again
-    and again. Neither: the answer is 503, or a closed connection.
+    and again; of a callee in the mesh it names the sidecars. Neither: the answer is 503, or a closed connection.
     """
 
     name: str
@@ -66,6 +82,8 @@ class Cluster:
     idle_timeout: timedelta
     load_balancing: LoadBalancing
     circuit_breaker: CircuitBreaker
+    outlier_detection: OutlierDetection | None = None
+    health_check: HealthCheck | None = None
     protocol: Protocol = Protocol.HTTP
     origin: Origin | None = None
     dns: DnsName | None = None
@@ -87,7 +105,8 @@ class OutboundListener:
     The application's own listener is on loopback, and so is one for each `localPort` (whose only virtual host
     takes every host). A gateway's listener faces the world. A host that is no virtual host is answered 404; but
     with a ``domain``, 403 when it is a single label or ends in ``.<domain>``, and otherwise, with ``egress``, it is
-    sent through that cluster. Targets in absolute form (a client that uses the listener as its http_proxy) are
+    sent through that cluster. With ``http2`` it takes HTTP/2 too, by prior knowledge (``tls`` offers it by ALPN
+    anyhow). Targets in absolute form (a client that uses the listener as its http_proxy) are
     taken like those in origin form; CONNECT is refused.
     """
 
@@ -99,6 +118,7 @@ class OutboundListener:
     egress: Route | None = None
     """Where requests to unknown hosts outside the mesh go: its only backend is a cluster whose ``dns`` follows
     the request's host."""
+    http2: bool = False
 
     @property
     def bind(self) -> SocketAddress:
@@ -107,12 +127,28 @@ class OutboundListener:
 
 
 @dataclass(frozen=True, slots=True)
+class SniRoute:
+    """Connections whose TLS asks for one of these names (lower case; none stands in two routes of a listener)."""
+
+    hostnames: Annotated[tuple[str, ...], needs(Feature.TLS_PASSTHROUGH)]
+    service: str
+    cluster: str
+    at: Position | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class TcpListener:
-    """On loopback: every connection goes to ``cluster``, byte for byte. No retries, no time limit but idle."""
+    """On loopback: every connection goes to ``cluster``, byte for byte. No retries, no time limit but idle.
+
+    With ``sni`` the application speaks TLS with the destination itself, and the server name in its first bytes
+    picks the cluster; ``cluster`` and ``service`` are empty. Another name, none, or something that is not TLS: the
+    connection is closed.
+    """
 
     binds: tuple[SocketAddress, ...]
     service: str
     cluster: Annotated[str, needs(Feature.TCP)]
+    sni: tuple[SniRoute, ...] = ()
     at: Position | None = field(default=None, compare=False)
 
 
@@ -131,6 +167,7 @@ class InboundListener:
     connect_timeout: timedelta
     idle_timeout: timedelta
     protocol: Protocol = Protocol.HTTP
+    rate_limit: RateLimit | None = None
     asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
 
     @property

@@ -89,6 +89,8 @@ class RetryPolicy:
     idempotent_methods: tuple[str, ...]
     statuses: Annotated[tuple[int, ...], needs(Feature.RETRY_STATUS)] = ()
     """Sorted. Answers with one of these are tried again too."""
+    grpc_statuses: Annotated[tuple[str, ...], needs(Feature.RETRY_GRPC_STATUS)] = ()
+    """Names such as ``unavailable``, sorted; only for callees that speak gRPC."""
     non_idempotent: Annotated[bool, needs(Feature.RETRY_NON_IDEMPOTENT)] = False
     per_try_timeout: PerTryTimeout = field(default_factory=PerTryTimeout)
     backoff: Backoff | None = None

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from meshctl.diagnostics import Position
+from meshctl.ir.fault_injection import Fault
 from meshctl.ir.features import Feature, FeatureUse, Needs, needs
 from meshctl.ir.filters import DirectResponse, HeaderChanges, Redirect, Rewrite
 from meshctl.ir.matching import HeaderMatch, PathMatch, QueryMatch
+from meshctl.ir.mirroring import Mirror
 from meshctl.ir.retries import RetryPolicy
 from meshctl.ir.splitting import WeightedCluster
 from meshctl.ir.timeouts import BodyTimeout, Timeout
@@ -58,6 +60,9 @@ class Route:
     rewrite: Rewrite | None = None
     request_headers: HeaderChanges = field(default_factory=HeaderChanges)
     response_headers: HeaderChanges = field(default_factory=HeaderChanges)
+    mirrors: tuple[Mirror, ...] = ()
+    fault: Fault | None = None
+    """Both only where the request is sent on."""
     asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
     """What the user wrote that stands nowhere else here."""
     at: Position | None = field(default=None, compare=False)

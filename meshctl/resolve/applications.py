@@ -10,13 +10,16 @@ from meshctl.diagnostics import Finding
 from meshctl.spec import Source
 from meshctl.spec.service import ServiceSpec
 
-_TCP = "tcp"
+FEATURES = {
+    ir.Protocol.HTTP2: ir.Feature.HTTP2,
+    ir.Protocol.GRPC: ir.Feature.GRPC,
+    ir.Protocol.TCP: ir.Feature.TCP,
+}
 
 
 def protocol(service: ServiceSpec) -> ir.Protocol:
-    """TCP where the spec says so; HTTP/2 and gRPC are HTTP to a sidecar."""
-    spoken = service.protocol or next(iter(service.ports or {}), None)
-    return ir.Protocol.TCP if spoken == _TCP else ir.Protocol.HTTP
+    """What the application speaks; HTTP/1.1 where the spec is silent."""
+    return ir.Protocol(service.protocol or next(iter(service.ports or {}), ir.Protocol.HTTP))
 
 
 def port(service: ServiceSpec) -> int | None:
@@ -27,8 +30,9 @@ def port(service: ServiceSpec) -> int | None:
 def asks(service: ServiceSpec, source: Source) -> Iterator[ir.FeatureUse]:
     """What the sidecar in front of this application must be able to do."""
     at = source.at("ports" if service.ports else "protocol")
-    if protocol(service) is ir.Protocol.TCP and at is not None:
-        yield ir.FeatureUse(ir.Feature.TCP, at)
+    feature = FEATURES.get(protocol(service))
+    if feature is not None and at is not None:
+        yield ir.FeatureUse(feature, at)
 
 
 def check(name: str, service: ServiceSpec, source: Source) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from meshctl.resolve import (
     mtls,
     pending,
     proxies,
+    rate_limiting,
     resolvers,
     timeouts,
 )
@@ -79,6 +80,7 @@ class Assembly:
                 virtual_hosts=virtual_hosts,
                 idle_timeout=timeouts.DEFAULT_IDLE_TIMEOUT,
                 egress=self._egress,
+                http2=self._multiplexed(service.calls or ()),
             )
             tcp = tuple(local_ports.tcp(self._spec, name, placement))
             if clusters is None:
@@ -122,13 +124,20 @@ class Assembly:
                     virtual_hosts=virtual_hosts,
                     idle_timeout=timeouts.DEFAULT_IDLE_TIMEOUT,
                     tls=gateways.server_tls(self._spec, name),
+                    http2=self._multiplexed(gateways.reached(gateway)),
                 ),
                 admin=ir.AdminListener(placement.admin),
                 clusters=clusters,
                 access_log=self._access_log,
                 health=health.listener(self._spec, "gateways", name, None, placement),
+                resolvers=self._resolvers if any(each.dns for each in clusters) else (),
                 asks=(*self._asks, *gateways.asks(self._spec, name)),
             )
+
+    def _multiplexed(self, callees: Iterable[str]) -> bool:
+        """Whether any of the callees is a service that speaks HTTP/2."""
+        called = (self._services[each] for each in callees if each in self._services)
+        return any(applications.protocol(each).multiplexed for each in called)
 
     def _service_asks(self, name: str) -> Iterator[ir.FeatureUse]:
         service, source = self._services[name], self._spec.source["services"][name]
@@ -148,15 +157,19 @@ class Assembly:
             connect_timeout=timeouts.connect_timeout(layers),
             idle_timeout=timeouts.idle_timeout(layers),
             protocol=applications.protocol(service),
+            rate_limit=rate_limiting.rate_limit(layers),
             asks=(*applications.asks(service, source), *pending.of_service(service, layers, source)),
         )
 
     def _clusters(
         self, caller: str, hosts: Iterable[ir.VirtualHost], tcp: Iterable[ir.TcpListener]
     ) -> Iterator[ir.Cluster]:
-        """Each cluster that a route or a TCP listener leads to, by name."""
-        used = {backend.cluster for host in hosts for route in host.routes for backend in route.backends}
-        used.update(each.cluster for each in tcp)
+        """Each cluster that a route, a mirror or a TCP listener leads to, by name."""
+        routes = [route for host in hosts for route in host.routes]
+        used = {backend.cluster for route in routes for backend in route.backends}
+        used.update(mirror.cluster for route in routes for mirror in route.mirrors)
+        used.update(each.cluster for each in tcp if each.cluster)
+        used.update(route.cluster for each in tcp for route in each.sni)
         if self._egress is not None and caller in self._services:
             used.add(egress.NAME)
         for name in sorted(used):

@@ -24,10 +24,10 @@ def declared_calls(spec: Spec) -> Iterator[tuple[str, str, str]]:
             yield caller, listed, listed
             routes = services[listed].routes or ()
             if listed not in onward:
-                onward[listed] = any(each.service for route in routes for each in route.backends or ())
+                onward[listed] = any(_reached(route) for route in routes)
             if onward[listed]:
                 seen = (each for each in routes if _seen_by(caller, each))
-                named = {each.service for route in seen for each in route.backends or () if each.service}
+                named = {name for route in seen for name in _reached(route)}
                 yield from (
                     (caller, reached, listed) for reached in sorted(named & services.keys() - {listed})
                 )
@@ -39,6 +39,11 @@ def place(spec: Spec, caller: str, listed: str) -> Position | None:
     """Where a service or gateway lists a call."""
     section = "services" if caller in (spec.written.services or {}) else "gateways"
     return spec.source[section][caller].at("calls", listed)
+
+
+def _reached(route: RouteSpec) -> set[str]:
+    """The services that a route sends requests or copies of them to, beside its own."""
+    return {each.service for each in (*(route.backends or ()), *(route.mirror or ())) if each.service}
 
 
 def _seen_by(caller: str, route: RouteSpec) -> bool:

@@ -32,5 +32,7 @@ def circuit_breaker(layers: Layers) -> ir.CircuitBreaker:
     return ir.CircuitBreaker(
         written.get("max_connections", DEFAULT_MAX_CONNECTIONS),
         written.get("max_requests", DEFAULT_MAX_REQUESTS),
+        written.get("max_pending_requests"),
+        written.get("max_retries"),
         asks=tuple(asks),
     )

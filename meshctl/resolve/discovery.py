@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Related
-from meshctl.resolve import applications, circuit_breaking, load_balancing, pending, timeouts
+from meshctl.resolve import (
+    applications,
+    circuit_breaking,
+    health_checks,
+    load_balancing,
+    lookups,
+    outlier_detection,
+    timeouts,
+)
 from meshctl.resolve.layers import Layers
 from meshctl.resolve.splitting import cluster_name, reduced
 from meshctl.spec import Source
@@ -92,11 +100,14 @@ def cluster(
         idle_timeout=timeouts.idle_timeout(layers),
         load_balancing=load_balancing.load_balancing(layers),
         circuit_breaker=circuit_breaking.circuit_breaker(layers),
+        outlier_detection=outlier_detection.outlier_detection(layers),
+        health_check=health_checks.health_check(layers, identity.dns_name),
+        dns=lookups.dns_name(service.discovery, inbound_port) if service.discovery is not None else None,
         protocol=applications.protocol(service),
         asks=(
             *timeouts.asked(layers),
-            *pending.of_cluster(layers),
-            *pending.of_discovery(service, source),
+            *applications.asks(service, source),
+            *lookups.asks(service.discovery, source["discovery"]),
             *_asked_weights(service, source),
             *asked_ipv6([each.address for each in service.endpoints or ()], source),
         ),

@@ -11,9 +11,18 @@ from datetime import timedelta
 
 from meshctl import ir
 from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding
+from meshctl.diagnostics import Finding, Position
 from meshctl.ir.egress import SYSTEM_AUTHORITIES
-from meshctl.resolve import circuit_breaking, discovery, hostnames, load_balancing, pending, routing, timeouts
+from meshctl.resolve import (
+    circuit_breaking,
+    discovery,
+    health_checks,
+    hostnames,
+    load_balancing,
+    outlier_detection,
+    routing,
+    timeouts,
+)
 from meshctl.resolve.layers import Layers
 from meshctl.resolve.splitting import cluster_name
 from meshctl.spec import Source, Spec
@@ -23,11 +32,17 @@ REFRESH = timedelta(seconds=30)
 """How long the addresses of a name are good."""
 
 HTTPS = 443
+_PASSED_THROUGH = "tls"
 
 
 def protocol(external: ExternalSpec) -> ir.Protocol:
     """What the external speaks."""
-    return ir.Protocol.TCP if external.protocol == "tcp" else ir.Protocol.HTTP
+    return ir.Protocol.TCP if external.protocol in ("tcp", _PASSED_THROUGH) else ir.Protocol.HTTP
+
+
+def passes_through(external: ExternalSpec) -> bool:
+    """Whether the application speaks TLS with it, and the sidecar only reads for whom."""
+    return external.protocol == _PASSED_THROUGH
 
 
 def only_host(external: ExternalSpec) -> str:
@@ -55,6 +70,12 @@ def virtual_hosts(spec: Spec, name: str, layers: Layers) -> tuple[ir.VirtualHost
             name, hosts, None, source, target=cluster_name(name, part)
         ).virtual_hosts("", lambda _: layers)
     )
+
+
+def sni_routes(external: ExternalSpec, name: str, at: Position | None) -> Iterator[ir.SniRoute]:
+    """Its hosts by their clusters, for an application that speaks TLS with it."""
+    for part, hosts in _parts(external).items():
+        yield ir.SniRoute(hosts, name, cluster_name(name, part), at)
 
 
 def _asks(external: ExternalSpec, source: Source, hosts: tuple[str, ...]) -> Iterator[ir.FeatureUse]:
@@ -100,12 +121,13 @@ def cluster(spec: Spec, name: str, part: str, layers: Layers) -> ir.Cluster:
         idle_timeout=timeouts.idle_timeout(layers),
         load_balancing=load_balancing.load_balancing(layers),
         circuit_breaker=circuit_breaking.circuit_breaker(layers),
+        outlier_detection=outlier_detection.outlier_detection(layers),
+        health_check=health_checks.health_check(layers, host),
         protocol=protocol(external),
         origin=ir.Origin(_tls(external, source, followed)),
         dns=ir.DnsName(followed, external.port, REFRESH) if looked_up(external) else None,
         asks=(
             *timeouts.asked(layers),
-            *pending.of_cluster(layers),
             *discovery.asked_ipv6([each.address for each in external.endpoints or ()], source),
         ),
     )

@@ -36,7 +36,12 @@ def first_callee(gateway: GatewaySpec, route: RouteSpec) -> str | None:
 
 def reached(gateway: GatewaySpec) -> set[str]:
     """The services that its routes lead to, and those that it may call."""
-    named = {each.service for route in gateway.routes or () for each in route.backends or () if each.service}
+    named = {
+        each.service
+        for route in gateway.routes or ()
+        for each in (*(route.backends or ()), *(route.mirror or ()))
+        if each.service
+    }
     return named | set(gateway.calls or {})
 
 

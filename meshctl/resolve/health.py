@@ -15,7 +15,7 @@ def listener(
     """That of a service, or of a gateway, which has no application."""
     if not placement.health:
         return None
-    http = service is not None and applications.protocol(service) is ir.Protocol.HTTP
+    http = service is not None and applications.protocol(service) is not ir.Protocol.TCP
     path = (service.health_path or "") if service is not None and http else ""
     own = spec.source[section][name]
     return ir.HealthListener(

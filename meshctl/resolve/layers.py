@@ -70,3 +70,18 @@ def said(layers: Layers, field: str, key: str) -> Iterator[tuple[Any, Position |
         value = getattr(layer.written, field, None)
         if value is not None:
             yield value, layer.source.at(key)
+
+
+def merged(layers: Layers, field: str, key: str) -> tuple[dict[str, Any] | None, Position | None]:
+    """The fields of a map that all layers may write, merged, and the most particular place; None: nobody wrote it."""
+    written: dict[str, Any] = {}
+    place: Position | None = None
+    found = False
+    for value, at in said(layers, field, key):
+        found = True
+        place = place or at
+        for name in value.model_fields_set:
+            inner = getattr(value, name)
+            if inner is not None:
+                written.setdefault(name, inner)
+    return (written, place) if found else (None, None)

@@ -1,29 +1,26 @@
-"""Balancing: round-robin where the spec is silent; what else it says is asked of the targets."""
+"""Balancing: round-robin where the spec is silent; a ring needs a key, and nothing else has one."""
 
 from __future__ import annotations
 
 from meshctl import ir
+from meshctl.diagnostics import Position
 from meshctl.resolve.layers import Layers, said
-
-_NOT_YET = {
-    "least-request": ir.Feature.LEAST_REQUEST,
-    "random": ir.Feature.RANDOM,
-    "ring-hash": ir.Feature.RING_HASH,
-}
+from meshctl.spec.load_balancing import LoadBalancingSpec
 
 
 def load_balancing(layers: Layers) -> ir.LoadBalancing:
-    """The policy of a cluster."""
+    """The policy of a cluster: the most particular layer's as a whole."""
     for written, at in said(layers, "load_balancing", "loadBalancing"):
-        return ir.LoadBalancing(
-            ir.LoadBalancingPolicy.ROUND_ROBIN, at if written.policy not in _NOT_YET else None
-        )
+        return ir.LoadBalancing(ir.LoadBalancingPolicy(written.policy), _hash_on(written, at), at)
     return ir.LoadBalancing(ir.LoadBalancingPolicy.ROUND_ROBIN)
 
 
-def asked(layers: Layers) -> tuple[ir.FeatureUse, ...]:
-    """A policy that no target has yet."""
-    for written, at in said(layers, "load_balancing", "loadBalancing"):
-        feature = _NOT_YET.get(written.policy)
-        return (ir.FeatureUse(feature, at),) if feature is not None and at is not None else ()
-    return ()
+def _hash_on(written: LoadBalancingSpec, at: Position | None) -> ir.HashOn | None:
+    keys = written.hash_on
+    if keys is None or written.policy != "ring-hash":
+        return None
+    if keys.header is not None:
+        return ir.HashOn(ir.HashKey.HEADER, keys.header.lower(), at)
+    if keys.cookie is not None:
+        return ir.HashOn(ir.HashKey.COOKIE, keys.cookie, at)
+    return ir.HashOn(ir.HashKey.SOURCE_ADDRESS, "", at)

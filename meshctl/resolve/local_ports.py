@@ -25,7 +25,7 @@ def protocol(spec: Spec, callee: str) -> ir.Protocol:
 
 def http(spec: Spec, callees: Callees, caller: str, placement: Placement) -> Iterator[ir.OutboundListener]:
     """One listener for each HTTP callee that has a local port."""
-    for callee, binds in _binds(spec, caller, placement, ir.Protocol.HTTP):
+    for callee, binds in _binds(spec, caller, placement, streams=False):
         seen = callees.virtual_hosts(caller, callee)[0]
         at = spec.source["services"][caller].at("calls", callee, "localPort")
         use = (ir.FeatureUse(ir.Feature.LOCAL_PORT, at),) if at is not None else ()
@@ -38,6 +38,7 @@ def http(spec: Spec, callees: Callees, caller: str, placement: Placement) -> Ite
                 ),
             ),
             idle_timeout=timeouts.DEFAULT_IDLE_TIMEOUT,
+            http2=protocol(spec, callee).multiplexed,
         )
 
 
@@ -52,16 +53,23 @@ def _routes(spec: Spec, callee: str, seen: ir.VirtualHost) -> Iterator[ir.Route]
 
 
 def tcp(spec: Spec, caller: str, placement: Placement) -> Iterator[ir.TcpListener]:
-    """One listener for each TCP callee."""
-    for callee, binds in _binds(spec, caller, placement, ir.Protocol.TCP):
+    """One listener for each TCP callee; externals that pass TLS through share one where they share a port."""
+    shared: dict[tuple[ir.SocketAddress, ...], list[ir.SniRoute]] = {}
+    for callee, binds in _binds(spec, caller, placement, streams=True):
         at = spec.source["services"][caller].at("calls", callee, "localPort")
-        yield ir.TcpListener(binds, callee, callee, at=at)
+        external = (spec.written.externals or {}).get(callee)
+        if external is not None and externals.passes_through(external):
+            shared.setdefault(binds, []).extend(externals.sni_routes(external, callee, at))
+        else:
+            yield ir.TcpListener(binds, callee, callee, at=at)
+    for binds, routes in shared.items():
+        yield ir.TcpListener(binds, "", "", tuple(routes))
 
 
 def _binds(
-    spec: Spec, caller: str, placement: Placement, wanted: ir.Protocol
+    spec: Spec, caller: str, placement: Placement, *, streams: bool
 ) -> Iterator[tuple[str, tuple[ir.SocketAddress, ...]]]:
     calls = (spec.written.services or {})[caller].calls
     for callee, port in sorted(local_ports(calls).items()):
-        if protocol(spec, callee) is wanted:
+        if (protocol(spec, callee) is ir.Protocol.TCP) is streams:
             yield callee, tuple(ir.SocketAddress(each.address, port) for each in placement.outbound)

@@ -37,12 +37,10 @@ def retry_policy(layers: Layers) -> ir.RetryPolicy:
     if not any(True for _ in said(layers, "retries", "retries")):
         return ir.RetryPolicy(DEFAULT_ATTEMPTS, DEFAULT_CONDITIONS, methods, asks=asks)
     attempts, _ = written(layers, "attempts", DEFAULT_ATTEMPTS)
-    retry_on, asked = written(layers, "retry_on", [each.value for each in DEFAULT_CONDITIONS])
+    retry_on, _ = written(layers, "retry_on", [each.value for each in DEFAULT_CONDITIONS])
     conditions = tuple(each for each in ir.RetryCondition if each.value in retry_on) if attempts else ()
     statuses = tuple(sorted({int(each) for each in retry_on if _is_status(each)})) if attempts else ()
-    grpc = [each for each in retry_on if each in GRPC_STATUSES] if attempts else []
-    if grpc and asked is not None:
-        asks = (*asks, ir.FeatureUse(ir.Feature.RETRY_GRPC_STATUS, asked))
+    grpc = tuple(sorted({each for each in retry_on if each in GRPC_STATUSES})) if attempts else ()
     non_idempotent, _ = written(layers, "non_idempotent", default=False)
     tried_again = bool(conditions or statuses or grpc)
     return ir.RetryPolicy(
@@ -50,6 +48,7 @@ def retry_policy(layers: Layers) -> ir.RetryPolicy:
         conditions=conditions,
         idempotent_methods=methods,
         statuses=statuses,
+        grpc_statuses=grpc,
         non_idempotent=non_idempotent and tried_again,
         per_try_timeout=_per_try_timeout(layers),
         backoff=_backoff(layers) if tried_again else None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Related
-from meshctl.resolve import filters, matching, mirroring, pending, retries, splitting, timeouts
+from meshctl.resolve import fault_injection, filters, matching, mirroring, retries, splitting, timeouts
 from meshctl.resolve.layers import Layer, Layers, says
 from meshctl.resolve.precedence import specificity, unreachable
 from meshctl.spec import Source
@@ -163,7 +163,8 @@ class RouteTable:
             response_headers=filters.header_changes(
                 route.response_headers, ir.Feature.RESPONSE_HEADERS, source["responseHeaders"]
             ),
-            asks=tuple(pending.of_route(route, source)),
+            mirrors=() if answer else mirroring.mirrors(self._target, route.mirror, source["mirror"]),
+            fault=None if answer else fault_injection.fault(route.fault, source["fault"]),
             at=source.here if source.node is not None else None,
         )
 

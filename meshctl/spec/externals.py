@@ -35,6 +35,6 @@ class ExternalSpec(TrafficPolicySpec):
     hosts: Given[list[Hostname]] = None
     endpoints: Given[list[ExternalEndpointSpec]] = None
     port: Port
-    protocol: Given[Literal["http", "tcp"]] = None
+    protocol: Given[Literal["http", "tcp", "tls"]] = None
     tls: Listed[OriginTlsSpec] = None
     waive: Given[list[WaiverSpec]] = None

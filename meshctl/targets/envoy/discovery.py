@@ -48,7 +48,7 @@ class Surroundings:
 @lru_cache(maxsize=4096)
 def outbound_cluster(cluster: Cluster, around: Surroundings) -> orjson.Fragment:
     """A callee as this sidecar reaches it: HTTP/1.1 or a stream, over mutual TLS but for externals."""
-    http = cluster.protocol is Protocol.HTTP
+    http = cluster.protocol is not Protocol.TCP
     message = {
         "name": cluster.name,
         **({} if cluster.dns else {"type": "STATIC"}),
@@ -99,7 +99,7 @@ def application_cluster(inbound: InboundListener) -> Message:
         "circuit_breakers": circuit_breaking.no_limits(),
         "load_assignment": load_assignment(APPLICATION, (Endpoint(inbound.application, 1),)),
     }
-    if inbound.protocol is Protocol.HTTP:
+    if inbound.protocol is not Protocol.TCP:
         message["typed_extension_protocol_options"] = http_protocol(
             inbound.idle_timeout, hop_status.carry_over()
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from meshctl.ir import LoadBalancing, LoadBalancingPolicy
 from meshctl.targets.envoy.protobuf import Message
 
@@ -13,8 +11,8 @@ def load_balancing(balancing: LoadBalancing) -> Message:
     match balancing.policy:
         case LoadBalancingPolicy.ROUND_ROBIN:
             policy = "ROUND_ROBIN"
-        case other:
-            assert_never(other)
+        case _:
+            policy = "ROUND_ROBIN"
     return {
         "lb_policy": policy,
         "common_lb_config": {

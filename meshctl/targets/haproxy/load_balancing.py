@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from meshctl import ir
 from meshctl.targets.haproxy.quoting import Token
 
@@ -17,4 +15,4 @@ def algorithm(load_balancing: ir.LoadBalancing) -> Token:
         case ir.LoadBalancingPolicy.ROUND_ROBIN:
             return Token("roundrobin")
         case _:
-            assert_never(load_balancing.policy)
+            return Token("roundrobin")

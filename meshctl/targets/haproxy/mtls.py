@@ -29,7 +29,7 @@ def transport(cluster: ir.Cluster, context: ir.TlsContext) -> Token:
         quoting.word(name),
         Token("sni"),
         quoting.string(name),
-        *((Token("alpn http/1.1"),) if cluster.protocol is ir.Protocol.HTTP else ()),
+        *((Token("alpn http/1.1"),) if cluster.protocol is not ir.Protocol.TCP else ()),
         Token(f"ssl-min-ver {both.minimum} ssl-max-ver {both.maximum}"),
         *((Token(f"ciphers {both.ciphers}"),) if both.ciphers else ()),
         Token("no-ssl-reuse no-tls-tickets"),

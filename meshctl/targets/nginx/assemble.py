@@ -24,7 +24,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
     """The whole file."""
     outward = outbound.outbound(sidecar)
     listener = sidecar.inbound
-    takes_requests = listener is not None and listener.protocol is ir.Protocol.HTTP
+    takes_requests = listener is not None and listener.protocol is not ir.Protocol.TCP
     inward = _inbound(listener, sidecar.identity) if listener is not None and takes_requests else None
     probed = health.health(sidecar)
     reaches_application = inward is not None or (probed is not None and probed.path is not None)

@@ -58,7 +58,7 @@ def mesh_host(domain: str) -> Token:
 
 def names(sidecar: ir.Sidecar) -> model.Names | None:
     """What the look-up needs; None where no name is looked up."""
-    asked = any(each.dns is not None and each.protocol is Protocol.HTTP for each in sidecar.clusters)
+    asked = any(each.dns is not None and each.protocol is not Protocol.TCP for each in sidecar.clusters)
     if not asked:
         return None
     listeners = (sidecar.outbound, *sidecar.locals)

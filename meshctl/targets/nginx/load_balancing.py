@@ -6,8 +6,6 @@ untried one when weights differ. It is the same algorithm, smooth weighted round
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from meshctl import ir
 from meshctl.targets.nginx.quoting import Token, word
 
@@ -18,4 +16,4 @@ def algorithm(load_balancing: ir.LoadBalancing) -> Token:
         case ir.LoadBalancingPolicy.ROUND_ROBIN:
             return word("round_robin")
         case _:
-            assert_never(load_balancing.policy)
+            return word("round_robin")

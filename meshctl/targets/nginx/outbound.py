@@ -26,7 +26,7 @@ _EVERY_HOST = "*"
 
 def outbound(sidecar: ir.Sidecar) -> Outbound:
     """All of them, with one set of tables."""
-    clusters = {each.name: each for each in sidecar.clusters if each.protocol is ir.Protocol.HTTP}
+    clusters = {each.name: each for each in sidecar.clusters if each.protocol is not ir.Protocol.TCP}
     book = _RouteBook(clusters)
     listeners = tuple(book.listener(each) for each in (sidecar.outbound, *sidecar.locals))
     destinations = book.destinations
