@@ -35,6 +35,8 @@ class Assembly:
         self._gateways = spec.written.gateways or {}
         self._callees = Callees(spec)
         self._callers: dict[str, set[str]] = {name: set() for name in self._services}
+        self._zoned: set[str] = set()
+        """Callers to whom their own zone matters."""
         self._tls = mtls.tls_context(spec)
         self._access_log = access_logs.access_log(spec)
         self._resolvers = resolvers.resolvers(spec)
@@ -45,6 +47,8 @@ class Assembly:
         """The resolved mesh."""
         for caller, callee, _ in declared_calls(self._spec):
             self._callers[callee].add(caller)
+            if self._callees.by_zone(caller, callee):
+                self._zoned.add(caller)
         section = self._spec.written.mesh
         names = sorted((*self._services, *self._gateways))
         return ir.Mesh(
@@ -72,8 +76,8 @@ class Assembly:
             for callee in sorted(service.calls or {})
             for host in self._callees.virtual_hosts(name, callee)
         )
-        clusters: tuple[ir.Cluster, ...] | None = None
-        for placement in placements(self._spec, service):
+        by_zone: dict[str, tuple[ir.Cluster, ...]] = {}
+        for placement in placements(self._spec, service, zoned=name in self._zoned):
             outbound = ir.OutboundListener(
                 binds=placement.outbound,
                 domain=mesh.domain,
@@ -83,8 +87,10 @@ class Assembly:
                 http2=self._multiplexed(service.calls or ()),
             )
             tcp = tuple(local_ports.tcp(self._spec, name, placement))
-            if clusters is None:
-                clusters = tuple(self._clusters(name, virtual_hosts, tcp))
+            zone = placement.zone if name in self._zoned else ""
+            if zone not in by_zone:
+                by_zone[zone] = tuple(self._clusters(name, zone, virtual_hosts, tcp))
+            clusters = by_zone[zone]
             yield ir.Sidecar(
                 mesh=mesh.name,
                 service=name,
@@ -108,8 +114,9 @@ class Assembly:
         gateway = self._gateways[name]
         mesh = self._spec.written.mesh
         virtual_hosts = gateways.virtual_hosts(self._spec, name)
-        clusters = tuple(self._clusters(name, virtual_hosts, ()))
-        for placement in gateway_placements(self._spec, gateway):
+        zoned = name in self._zoned
+        for placement in gateway_placements(self._spec, gateway, zoned=zoned):
+            clusters = tuple(self._clusters(name, placement.zone if zoned else "", virtual_hosts, ()))
             yield ir.Sidecar(
                 mesh=mesh.name,
                 service=name,
@@ -162,7 +169,7 @@ class Assembly:
         )
 
     def _clusters(
-        self, caller: str, hosts: Iterable[ir.VirtualHost], tcp: Iterable[ir.TcpListener]
+        self, caller: str, zone: str, hosts: Iterable[ir.VirtualHost], tcp: Iterable[ir.TcpListener]
     ) -> Iterator[ir.Cluster]:
         """Each cluster that a route, a mirror or a TCP listener leads to, by name."""
         routes = [route for host in hosts for route in host.routes]
@@ -173,4 +180,8 @@ class Assembly:
         if self._egress is not None and caller in self._services:
             used.add(egress.NAME)
         for name in sorted(used):
-            yield egress.cluster(self._spec) if name == egress.NAME else self._callees.cluster(caller, name)
+            yield (
+                egress.cluster(self._spec)
+                if name == egress.NAME
+                else self._callees.cluster(caller, zone, name)
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meshctl import ir
-from meshctl.resolve import applications, discovery, externals, mtls, placements, routing
+from meshctl.resolve import applications, discovery, externals, failover, mtls, placements, routing
 from meshctl.resolve.layers import Layers, call_layer, callee_layers, says
 from meshctl.spec import Spec
 
@@ -31,7 +31,8 @@ class Callees:
         }
         self._tables: dict[str, routing.RouteTable] = {}
         self._virtual_hosts: dict[tuple[str, str], tuple[ir.VirtualHost, ...]] = {}
-        self._clusters: dict[str, ir.Cluster] = {}
+        self._clusters: dict[tuple[str, str], ir.Cluster] = {}
+        self._by_zone: dict[str, bool] = {}
 
     def layers(self, name: str) -> Layers:
         """What `defaults` and the service or external itself say."""
@@ -65,13 +66,25 @@ class Callees:
             self._tables[callee] = routing.table(callee, self._services[callee], domain, source)
         return self._tables[callee]
 
-    def cluster(self, caller: str, name: str) -> ir.Cluster:
-        """A callee, a part of it, or a host of an external, as the caller reaches it."""
+    def by_zone(self, caller: str, callee: str) -> bool:
+        """Whether the zone of the caller matters to where its requests for a callee go."""
+        if callee not in self._services or not self._services[callee].endpoints:
+            return False
+        call = call_layer(self._spec, caller, callee)
+        if says(call, "locality"):
+            return _prefers_own((*self._layers[callee], *call))
+        if callee not in self._by_zone:
+            self._by_zone[callee] = _prefers_own(self._layers[callee])
+        return self._by_zone[callee]
+
+    def cluster(self, caller: str, zone: str, name: str) -> ir.Cluster:
+        """A callee, a part of it, or a host of an external, as the caller in a zone reaches it."""
         target, _, part = name.partition(".")
         call = call_layer(self._spec, caller, target)
         narrowed = says(call, *CLUSTER_POLICY)
-        if not narrowed and name in self._clusters:
-            return self._clusters[name]
+        key = (name, zone if self.by_zone(caller, target) else "")
+        if not narrowed and key in self._clusters:
+            return self._clusters[key]
         layers = (*self._layers[target], *call)
         if target in self._externals:
             made = externals.cluster(self._spec, target, part, layers)
@@ -84,8 +97,14 @@ class Callees:
                 mtls.identity(self._spec, target),
                 placements.inbound_port(self._spec, service),
                 layers,
+                zone,
                 self._spec.source["services"][target],
             )
         if not narrowed:
-            self._clusters[name] = made
+            self._clusters[key] = made
         return made
+
+
+def _prefers_own(layers: Layers) -> bool:
+    wanted = failover.locality(layers)
+    return wanted is not None and wanted.prefer_same_zone

@@ -10,6 +10,7 @@ from meshctl.diagnostics import Finding, Related
 from meshctl.resolve import (
     applications,
     circuit_breaking,
+    failover,
     health_checks,
     load_balancing,
     lookups,
@@ -68,17 +69,23 @@ def takes_requests(service: ServiceSpec, subset: str | None = None) -> bool:
     )
 
 
-def endpoints(service: ServiceSpec, subset: str | None, inbound_port: int) -> tuple[ir.Endpoint, ...]:
-    """The instances of a service, or of one subset, that take requests; weight 0 takes none."""
+def endpoints(
+    service: ServiceSpec, subset: str | None, inbound_port: int, zone: str, wanted: failover.Locality | None
+) -> tuple[ir.Endpoint, ...]:
+    """The instances of a service, or of one subset, that take requests; weight 0 takes none.
+
+    Their priorities are those for a caller in ``zone``.
+    """
     chosen = [
         each
         for each in service.endpoints or ()
         if (subset is None or each.subset == subset) and each.weight != 0
     ]
     weights = reduced(1 if each.weight is None else each.weight for each in chosen)
+    zones = [each.zone or service.zone or "" for each in chosen]
     return tuple(
-        ir.Endpoint(ir.SocketAddress(each.address, each.port or inbound_port), weight)
-        for each, weight in zip(chosen, weights, strict=True)
+        ir.Endpoint(ir.SocketAddress(each.address, each.port or inbound_port), weight, level)
+        for each, weight, level in zip(chosen, weights, failover.levels(zones, zone, wanted), strict=True)
     )
 
 
@@ -89,13 +96,15 @@ def cluster(
     identity: ir.WorkloadIdentity,
     inbound_port: int,
     layers: Layers,
+    zone: str,
     source: Source,
 ) -> ir.Cluster:
-    """One callee, or one subset of it, as the caller with these ``layers`` reaches it."""
+    """One callee, or one subset of it, as the caller with these ``layers``, in this ``zone``, reaches it."""
+    wanted = failover.locality(layers) if service.endpoints else None
     return ir.Cluster(
         name=cluster_name(name, subset),
         identity=identity,
-        endpoints=endpoints(service, subset, inbound_port),
+        endpoints=endpoints(service, subset, inbound_port, zone, wanted),
         connect_timeout=timeouts.connect_timeout(layers),
         idle_timeout=timeouts.idle_timeout(layers),
         load_balancing=load_balancing.load_balancing(layers),
@@ -106,6 +115,7 @@ def cluster(
         protocol=applications.protocol(service),
         asks=(
             *timeouts.asked(layers),
+            *failover.asks(wanted),
             *applications.asks(service, source),
             *lookups.asks(service.discovery, source["discovery"]),
             *_asked_weights(service, source),

@@ -1,14 +1,14 @@
 """Where a sidecar listens, and which endpoints share a bundle.
 
-All endpoints of a service share one bundle that listens on every address of its host, unless
-`bind: endpoint` gives each endpoint a bundle that listens on the endpoint's own address; where that is a
+All endpoints of a service share one bundle that listens on every address of its host, or those of one zone do
+where it matters to a callee's locality, unless `bind: endpoint` gives each endpoint a bundle that listens on the endpoint's own address; where that is a
 loopback address, so are the other listeners and the application (a mesh on one machine). IPv6 is listened on
 only where an endpoint has such an address: on a host without IPv6 a proxy would not start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from meshctl import ir
@@ -32,10 +32,12 @@ EVERYWHERE, EVERYWHERE_6 = "0.0.0.0", "::"  # noqa: S104 - other hosts must reac
 class Placement:
     """One bundle's addresses, and the hosts that it runs on (by the addresses of its endpoints).
 
-    A gateway has no inbound listener, and its outbound one faces the world.
+    A gateway has no inbound listener, and its outbound one faces the world. ``zone`` is that of all its hosts;
+    empty where it is not known, or where they are in several.
     """
 
     instance: str
+    zone: str
     hosts: tuple[str, ...]
     inbound: tuple[ir.SocketAddress, ...]
     outbound: tuple[ir.SocketAddress, ...]
@@ -61,8 +63,19 @@ class _Plan:
     admin: _Wanted
     health: _Wanted | None
     application: ir.SocketAddress | None
+    zone: str
+    """Of those endpoints that name none, and of the bundle where there are no endpoints."""
     facing: bool = False
     """Whether the outbound listener faces the world."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """Where one endpoint is."""
+
+    address: str
+    port: int
+    zone: str
 
 
 def inbound_port(spec: Spec, service: ServiceSpec) -> int:
@@ -70,8 +83,8 @@ def inbound_port(spec: Spec, service: ServiceSpec) -> int:
     return _wanted(spec.written.mesh.inbound, service.inbound, DEFAULT_INBOUND_PORT).port
 
 
-def placements(spec: Spec, service: ServiceSpec) -> tuple[Placement, ...]:
-    """The bundles of one service, sorted by instance."""
+def placements(spec: Spec, service: ServiceSpec, *, zoned: bool = False) -> tuple[Placement, ...]:
+    """The bundles of one service, sorted by instance; with ``zoned`` none has endpoints in two zones."""
     mesh = spec.written.mesh
     port = applications.port(service)
     plan = _Plan(
@@ -80,13 +93,15 @@ def placements(spec: Spec, service: ServiceSpec) -> tuple[Placement, ...]:
         admin=_wanted(mesh.admin, service.admin, DEFAULT_ADMIN_PORT),
         health=_health(mesh.health, service.health),
         application=ir.SocketAddress(service.app_address or LOOPBACK, port) if port else None,
+        zone=service.zone or "",
     )
     own = (service.bind or mesh.bind) == "endpoint"
-    return _bundles(plan, service.endpoints or [], inbound_port(spec, service), own=own)
+    hosts = _hosts(service.endpoints, inbound_port(spec, service), plan.zone)
+    return _bundles(plan, hosts, own=own, zoned=zoned)
 
 
-def gateway_placements(spec: Spec, gateway: GatewaySpec) -> tuple[Placement, ...]:
-    """The bundles of one gateway, sorted by instance."""
+def gateway_placements(spec: Spec, gateway: GatewaySpec, *, zoned: bool = False) -> tuple[Placement, ...]:
+    """The bundles of one gateway, sorted by instance; ``zoned`` as of a service."""
     mesh = spec.written.mesh
     plan = _Plan(
         inbound=None,
@@ -94,9 +109,15 @@ def gateway_placements(spec: Spec, gateway: GatewaySpec) -> tuple[Placement, ...
         admin=_wanted(mesh.admin, gateway.admin, DEFAULT_ADMIN_PORT),
         health=_health(mesh.health, gateway.health),
         application=None,
+        zone=gateway.zone or "",
         facing=True,
     )
-    return _bundles(plan, gateway.endpoints or [], gateway.port, own=mesh.bind == "endpoint")
+    hosts = _hosts(gateway.endpoints, gateway.port, plan.zone)
+    return _bundles(plan, hosts, own=mesh.bind == "endpoint", zoned=zoned)
+
+
+def _hosts(endpoints: list[EndpointSpec] | None, port: int, zone: str) -> list[_Host]:
+    return [_Host(each.address, each.port or port, each.zone or zone) for each in endpoints or ()]
 
 
 def _wanted(mesh: ListenerSpec | None, own: ListenerSpec | None, port: int) -> _Wanted:
@@ -112,41 +133,53 @@ def _health(mesh: ListenerSpec | None, own: ListenerSpec | None) -> _Wanted | No
     return _wanted(mesh, own, DEFAULT_HEALTH_PORT) if mesh or own else None
 
 
-def _bundles(plan: _Plan, endpoints: list[EndpointSpec], port: int, *, own: bool) -> tuple[Placement, ...]:
-    sockets = [(each.address, each.port or port) for each in endpoints]
-    if own and sockets:
-        shared = {address for address, _ in sockets if len({p for a, p in sockets if a == address}) > 1}
+def _bundles(plan: _Plan, hosts: list[_Host], *, own: bool, zoned: bool) -> tuple[Placement, ...]:
+    if not hosts:
+        port = plan.outbound.port if plan.inbound is None else plan.inbound.port
+        return (_placement(plan, "", [_Host("", port, plan.zone)], own=False),)
+    if own:
+        ports: dict[str, set[int]] = {}
+        for each in hosts:
+            ports.setdefault(each.address, set()).add(each.port)
+        unique = sorted(set(hosts), key=lambda each: (each.address, each.port))
         return tuple(
-            _placement(plan, f"{address}-{its}" if address in shared else address, [address], its, own=True)
-            for address, its in sorted(set(sockets))
+            _placement(
+                plan, f"{it.address}-{it.port}" if len(ports[it.address]) > 1 else it.address, [it], own=True
+            )
+            for it in unique
         )
-    ports = sorted({its for _, its in sockets} or {port})
-    return tuple(
-        _placement(
-            plan,
-            "" if len(ports) == 1 else f"port-{its}",
-            sorted({address for address, its_port in sockets if its_port == its}),
-            its,
-            own=False,
-        )
-        for its in ports
-    )
+    groups: dict[tuple[int, str], list[_Host]] = {}
+    for each in hosts:
+        groups.setdefault((each.port, each.zone if zoned else ""), []).append(each)
+    return tuple(_placement(plan, _instance(groups, key), groups[key], own=False) for key in sorted(groups))
 
 
-def _placement(plan: _Plan, instance: str, hosts: list[str], port: int, *, own: bool) -> Placement:
-    """One bundle; with ``own`` it is that of a single endpoint, and on its address."""
-    facing = hosts[:1] if own else _usual(hosts, EVERYWHERE, EVERYWHERE_6)
-    here = own and is_loopback(hosts[0])
-    local = hosts[:1] if here else _usual(hosts, LOOPBACK, LOOPBACK_6, always=True)
-    admin = hosts[0] if here else plan.admin.address or LOOPBACK
+def _instance(groups: Collection[tuple[int, str]], key: tuple[int, str]) -> str:
+    """The name of a bundle that shares its service's endpoints with others: by what tells them apart."""
+    port, zone = key
+    parts = [f"port-{port}"] if len({its for its, _ in groups}) > 1 else []
+    if len({its for _, its in groups}) > 1:
+        parts.append(f"zone-{zone}" if zone else "no-zone")
+    return "-".join(parts)
+
+
+def _placement(plan: _Plan, instance: str, hosts: list[_Host], *, own: bool) -> Placement:
+    """One bundle; with ``own`` it is that of a single endpoint, and on its address. All hosts have the same port."""
+    addresses = sorted({each.address for each in hosts if each.address})
+    zones, port = {each.zone for each in hosts}, hosts[0].port
+    facing = addresses[:1] if own else _usual(addresses, EVERYWHERE, EVERYWHERE_6)
+    here = own and is_loopback(addresses[0])
+    local = addresses[:1] if here else _usual(addresses, LOOPBACK, LOOPBACK_6, always=True)
+    admin = addresses[0] if here else plan.admin.address or LOOPBACK
     application = plan.application
     if here and application is not None:
-        application = ir.SocketAddress(hosts[0], application.port)
+        application = ir.SocketAddress(addresses[0], application.port)
     inbound = plan.inbound and _Wanted(None if own else plan.inbound.address, port)
     outbound = _Wanted(plan.outbound.address, port) if plan.facing else plan.outbound
     return Placement(
         instance=instance,
-        hosts=tuple(hosts),
+        zone=zones.pop() if len(zones) == 1 else "",
+        hosts=tuple(addresses),
         inbound=_sockets(inbound, facing) if inbound else (),
         outbound=_sockets(outbound, facing if plan.facing else local, overrule=here and not plan.facing),
         admin=ir.SocketAddress(admin, plan.admin.port),
