@@ -10,6 +10,8 @@ x-echo-body          the answer's body is this many bytes of ``x`` instead of th
 x-echo-trickle       ``10/50ms``: that many bytes of the body each interval
 x-echo-chunked       ``true``: the answer is chunked
 x-echo-headers       more headers of the answer, as a JSON object or a list of pairs
+x-echo-trailers      trailers of the answer, written likewise (HTTP/2 only)
+x-echo-grpc-status   ``14``: the status that a gRPC client is told; also one a hit
 x-echo-only          ``v1``: only this instance obeys, the others answer 200 at once
 ===================  =====================================================================
 """
@@ -23,6 +25,9 @@ from datetime import timedelta
 from enum import StrEnum
 
 from meshctl.live.http1 import Head, MalformedError
+
+BODILESS = (204, 304)
+"""Statuses of answers that have no body."""
 
 _SECONDS = {"ms": 0.001, "s": 1.0}
 
@@ -56,6 +61,8 @@ class Orders:
     trickle: Trickle | None = None
     chunked: bool = False
     headers: tuple[tuple[str, str], ...] = ()
+    trailers: tuple[tuple[str, str], ...] = ()
+    grpc_status: int = 0
 
 
 def parse_duration(text: str) -> timedelta:
@@ -79,6 +86,8 @@ def parse_orders(head: Head, instance: str, hit: int) -> Orders:
             trickle=_trickle(head.get("x-echo-trickle")),
             chunked=head.get("x-echo-chunked") == "true",
             headers=_headers(head.get("x-echo-headers", "{}")),
+            trailers=_headers(head.get("x-echo-trailers", "{}")),
+            grpc_status=int(_at(head.get("x-echo-grpc-status", "0"), hit)),
         )
     except ValueError as error:
         raise MalformedError(str(error)) from error
