@@ -12,6 +12,7 @@ from meshctl.targets.nginx import (
     outbound,
     path_gate,
     quoting,
+    rate_limiting,
     tcp,
     timeouts,
 )
@@ -49,7 +50,10 @@ def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Inb
         application=quoting.address(listener.application),
         subject=mtls.subject(identity),
         callers=authorization.callers(listener.authorization),
-        decisions=authorization.decisions(listener.authorization, identity),
+        decisions=authorization.decisions(
+            listener.authorization, identity, marks_exempt=listener.rate_limit is not None
+        ),
+        rate_limit=rate_limiting.rate_limit(listener.rate_limit),
         identity_header=authorization.identity_header(),
         connect_timeout=quoting.duration(listener.connect_timeout),
         idle_timeout=quoting.duration(listener.idle_timeout),
@@ -64,5 +68,7 @@ def _programs(outward: Outbound, inward: Inbound | None) -> list[Token]:
         "filters": outward.filters,
         "tries": outward.tries,
         "names": outward.names,
+        "fault_injection": outward.faults,
+        "rate_limiting": inward is not None and inward.rate_limit,
     }
     return [quoting.word(name) for name, wanted in needed.items() if wanted]

@@ -30,16 +30,18 @@ def callers(authorization: ir.Authorization) -> tuple[Caller, ...]:
     return tuple(Caller(quoting.map_key(each.service), quoting.value(each.spiffe_id)) for each in allowed)
 
 
-def decisions(authorization: ir.Authorization, identity: ir.WorkloadIdentity) -> Decisions | None:
+def decisions(
+    authorization: ir.Authorization, identity: ir.WorkloadIdentity, *, marks_exempt: bool
+) -> Decisions | None:
     """One ordered map, the first rule that holds decides; None where names alone do.
 
     Its key: the caller, the method, the conditions that hold, the path. No rule, or one that could not be
-    tried: refused.
+    tried: refused. With ``marks_exempt`` what is exempt can be told from what is allowed.
     """
     if by_name(authorization):
         return None
     ordered = [
-        *((rule, "1") for rule in authorization.exempt),
+        *((rule, "exempt" if marks_exempt else "1") for rule in authorization.exempt),
         *((rule, "0") for rule in authorization.deny),
         *((rule, "1") for rule in authorization.rules),
     ]

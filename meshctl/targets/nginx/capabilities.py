@@ -103,6 +103,10 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.GATEWAY: Native(),
     Feature.GATEWAY_TLS: Native(),
     Feature.HEALTH_LISTENER: Native(),
+    Feature.RATE_LIMITING: Native(),
+    Feature.RATE_LIMIT_PER_CALLER: Native(),
+    Feature.FAULT_ABORT: Native(),
+    Feature.FAULT_DELAY: Native(),
     Feature.ACCESS_LOG: Native(),
     Feature.ADMIN: Native(),
 }

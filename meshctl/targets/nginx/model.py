@@ -46,6 +46,17 @@ class Decisions:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A token bucket; ``per`` is an expression of Lua, in seconds."""
+
+    requests: int
+    per: Token
+    burst: int
+    by_caller: bool
+    retry_after: int
+
+
+@dataclass(frozen=True, slots=True)
 class Inbound:
     """The listener of other sidecars. Neither callers nor decisions: everybody is refused."""
 
@@ -54,6 +65,7 @@ class Inbound:
     subject: Token
     callers: tuple[Caller, ...]
     decisions: Decisions | None
+    rate_limit: RateLimit | None
     identity_header: Token
     connect_timeout: Token
     idle_timeout: Token

@@ -159,6 +159,17 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """Failures on purpose of a route, by its number. Shares and times are expressions of Lua; status 0: none."""
+
+    number: int
+    delay: Token
+    delay_share: Token
+    status: int
+    abort_share: Token
+
+
+@dataclass(frozen=True, slots=True)
 class VirtualHost:
     """The server of one callee. ``fallback``: it takes every host that no other server does."""
 
@@ -167,6 +178,8 @@ class VirtualHost:
     refuses_mesh_hosts: bool
     changes_requests: bool
     answers: bool
+    fails: bool
+    """Whether a route of it fails on purpose."""
     conditions: Conditions | None
     routing: Routing
     destinations: tuple[Destination, ...]
@@ -205,6 +218,7 @@ class Outbound:
     by_method: tuple[ByMethod, ...]
     conditions: tuple[Conditions, ...]
     filters: tuple[Filter, ...]
+    faults: tuple[Fault, ...]
     upstreams: tuple[Upstream, ...]
     destinations: tuple[Destination, ...]
     tries: tuple[Try, ...]

@@ -9,6 +9,7 @@ from meshctl import ir
 from meshctl.targets.nginx import (
     discovery,
     egress,
+    fault_injection,
     filters,
     gateways,
     matching,
@@ -18,7 +19,7 @@ from meshctl.targets.nginx import (
 )
 from meshctl.targets.nginx.destinations import UNAVAILABLE, Destinations
 from meshctl.targets.nginx.model_destinations import Destination, Split
-from meshctl.targets.nginx.model_outbound import Filter, Listener, Outbound, Route, VirtualHost
+from meshctl.targets.nginx.model_outbound import Fault, Filter, Listener, Outbound, Route, VirtualHost
 from meshctl.targets.nginx.quoting import Token
 
 _EVERY_HOST = "*"
@@ -42,6 +43,7 @@ def outbound(sidecar: ir.Sidecar) -> Outbound:
             host.conditions for each in listeners for host in each.virtual_hosts if host.conditions
         ),
         filters=tuple(book.filters),
+        faults=tuple(book.faults),
         upstreams=tuple(
             discovery.upstream(each, balances=name in balanced)
             for name, each in clusters.items()
@@ -68,6 +70,7 @@ class _RouteBook:
     routes: list[Route] = field(default_factory=list)
     splits: list[Split] = field(default_factory=list)
     filters: list[Filter] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
     rewrites_host: bool = False
     _numbers: dict[object, int] = field(default_factory=dict)
     _hosts: int = 0
@@ -108,6 +111,7 @@ class _RouteBook:
             refuses_mesh_hosts=refuses_mesh_hosts,
             changes_requests=any(filters.changes_requests(each.route) for each in routes),
             answers=any(each.route.answer is not None for each in routes),
+            fails=any(each.route.fault is not None for each in routes),
             conditions=matching.conditions(self._hosts, conditions),
             routing=routing.routing(self._hosts, routes, conditions),
             destinations=tuple(reached[key] for key in sorted(reached)),
@@ -118,13 +122,15 @@ class _RouteBook:
         for (_, behind), _ in found:
             reached.update((destination.number, destination) for destination in behind)
         backends = tuple((leads_to, weight) for (leads_to, _), weight in found)
-        key = (route.name, backends, filters.key(route))
+        key = (route.name, backends, filters.key(route), route.fault)
         if key not in self._numbers:
             number = self._numbers[key] = len(self._numbers) + 1
             leads_to = filters.ANSWER if route.answer is not None else self._leads_to(number, backends)
             self.routes.append(Route(number, quoting.value(route.name), leads_to))
             if filters.needed(route):
                 self.filters.append(filters.written(number, route))
+            if route.fault is not None:
+                self.faults.append(fault_injection.fault(number, route.fault))
             self.rewrites_host |= route.rewrite is not None and bool(route.rewrite.hostname)
         return self._numbers[key]
 
