@@ -181,3 +181,80 @@ def test_a_stream_says_its_name_and_repeats_what_it_hears():
 def test_an_argument_is_read_as_it_is_written():
     for text in ("127.0.0.1:80=web/a", "tcp:[::1]:80=db/", "[::1]:80=web/b"):
         assert str(Application.parse(text)) == text
+
+
+def control(target):
+    status, _, body = get(target=target, where=CONTROL)
+    return status, json.loads(body)
+
+
+def ends(identifier):
+    """What became of the requests, as soon as none is under way."""
+    limit = time.monotonic() + 3
+    while time.monotonic() < limit:
+        found = [each["end"] for each in control(f"/__echo/hits?id={identifier}")[1]["seen"]]
+        if found and None not in found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{identifier} does not end: {found}")
+
+
+def test_what_came_of_a_request_is_told():
+    get("x-echo-id: ends-well\r\n")
+    assert ends("ends-well") == ["answered"]
+
+
+@pytest.mark.parametrize("order", ["x-echo-delay: 30s", "x-echo-body: 90\r\nx-echo-trickle: 1/10s"])
+def test_nobody_works_on_for_a_client_that_has_gone(order):
+    identifier = f"gone-{len(order)}"
+    with socket.create_connection(V1) as connection:
+        head = f"GET / HTTP/1.1\r\nHost: catalog\r\nx-echo-id: {identifier}\r\n{order}\r\n\r\n"
+        connection.sendall(head.encode())
+        time.sleep(0.1)
+        assert control(f"/__echo/hits?id={identifier}")[1]["seen"][0]["end"] is None
+    assert ends(identifier) == ["gone"]
+
+
+def test_half_an_upload_is_gone_too():
+    with socket.create_connection(V1) as connection:
+        connection.sendall(
+            b"POST / HTTP/1.1\r\nHost: catalog\r\nx-echo-id: half\r\nContent-Length: 9\r\n\r\nabc"
+        )
+        time.sleep(0.1)
+    assert ends("half") == ["gone"]
+
+
+def test_standing_orders_hold_where_a_request_has_none():
+    assert control("/__echo/orders?instance=catalog/v1&path=/healthz&status=503")[0] == 200
+    assert get(target="/healthz?full")[0] == 503
+    assert get("x-echo-status: 418\r\n", target="/healthz")[0] == 418
+    assert get(target="/other")[0] == 200
+    assert get(target="/healthz", where=V2)[0] == 200
+    control("/__echo/orders?instance=catalog/v1&path=/healthz")
+    assert get(target="/healthz")[0] == 200
+
+
+def test_standing_orders_for_every_path():
+    control("/__echo/orders?instance=catalog/v2&status=500")
+    assert (get(where=V2)[0], get(where=V1)[0]) == (500, 200)
+    control("/__echo/orders?instance=catalog/v2")
+    assert get(where=V2)[0] == 200
+
+
+def test_an_instance_closes_and_opens_again():
+    with socket.create_connection(V2, timeout=2) as kept:
+        kept.sendall(b"GET / HTTP/1.1\r\nHost: catalog\r\n\r\n")
+        assert kept.recv(1)
+        assert control("/__echo/close?instance=catalog/v2")[0] == 200
+        with contextlib.suppress(ConnectionResetError):
+            while kept.recv(65536):
+                pass
+        with pytest.raises(ConnectionRefusedError):
+            talk(b"", where=V2)
+        assert get(where=V1)[0] == 200
+        assert control("/__echo/open?instance=catalog/v2")[0] == 200
+    assert get(where=V2)[0] == 200
+
+
+def test_orders_for_nobody_are_no_orders():
+    assert control("/__echo/orders?instance=nobody/1&status=500")[0] == 404
