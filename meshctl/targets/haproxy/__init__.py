@@ -20,16 +20,16 @@ COMMANDS = Commands(
 
 
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
-    """``haproxy.cfg`` and ``run``, tables of routes, and where retries pause the Lua that does it."""
+    """``haproxy.cfg`` and ``run``, tables of routes, and the Lua that some features take."""
     # Imported here: who only validates needs the tables above, not the emitter.
     from meshctl.targets.haproxy.assemble import assemble
     from meshctl.targets.haproxy.process import run
-    from meshctl.targets.haproxy.render import pauses, render
+    from meshctl.targets.haproxy.render import render, script
 
     configuration = assemble(sidecar)
     return (
         Artifact("haproxy/haproxy.cfg", render(configuration)),
         Artifact("haproxy/run", run(sidecar), executable=True),
         *(Artifact(f"haproxy/{name}", content) for name, content in configuration.files.items()),
-        *((Artifact("haproxy/pauses.lua", pauses()),) if configuration.pauses else ()),
+        *(Artifact(f"haproxy/{name}", script(name)) for name in configuration.scripts),
     )

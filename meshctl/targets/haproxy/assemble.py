@@ -10,9 +10,11 @@ from meshctl.targets.haproxy import (
     authorization,
     backends,
     egress,
+    fault_injection,
     gateways,
     mtls,
     quoting,
+    rate_limiting,
     retries,
     routing,
     splitting,
@@ -49,17 +51,23 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         streams=tuple(tcp.listeners(sidecar)),
         resolvers=egress.resolvers(sidecar),
         counts=any(each.tries.counted for each in made),
-        pauses=needs_pauses(sidecar),
+        scripts=tuple(scripts(sidecar)),
         inbound=None if streams else inbound,
         inbound_streams=inbound if streams else None,
         has_streams=bool(sidecar.tcp or streams),
     )
 
 
-def needs_pauses(sidecar: ir.Sidecar) -> bool:
-    """Whether any retry waits, which takes a line of Lua."""
+def scripts(sidecar: ir.Sidecar) -> Iterator[Token]:
+    """What takes some Lua."""
     hosts = [host for each in (sidecar.outbound, *sidecar.locals) for host in routing.hosts(each)]
-    return any(retries.pauses(route.retries) for host in hosts for route in host.routes)
+    routes = [route for host in hosts for route in host.routes]
+    if any(retries.pauses(route.retries) for route in routes):
+        yield Token(retries.SCRIPT)
+    if any(fault_injection.delays(route) for route in routes):
+        yield Token(fault_injection.SCRIPT)
+    if sidecar.inbound and sidecar.inbound.rate_limit:
+        yield Token(rate_limiting.SCRIPT)
 
 
 def _listeners(sidecar: ir.Sidecar, asked: splitting.Backends, files: dict[str, bytes]) -> Iterator[Outbound]:
@@ -100,7 +108,8 @@ def _inbound(sidecar: ir.Sidecar, inbound: ir.InboundListener) -> Inbound:
         binds=quoting.binds(inbound.binds),
         application=quoting.address(inbound.application),
         upstream=quoting.string(str(inbound.application)),
-        access=authorization.access(inbound.authorization),
+        access=authorization.access(inbound.authorization, limited=bool(inbound.rate_limit)),
+        rate_limit=rate_limiting.rate_limit(inbound.rate_limit) if inbound.rate_limit else None,
         identity_prefix=authorization.identity_prefix(sidecar.identity),
         connect_timeout=quoting.duration(inbound.connect_timeout),
         idle_timeout=quoting.duration(inbound.idle_timeout),

@@ -10,14 +10,17 @@ from meshctl.targets.haproxy.model import Access, AccessRule, Criterion
 from meshctl.targets.haproxy.quoting import Token
 
 
-def access(authorization: ir.Authorization) -> Access:
-    """The rules in the order of asking; the first that holds decides. None: everybody is refused."""
+def access(authorization: ir.Authorization, *, limited: bool = False) -> Access:
+    """The rules in the order of asking; the first that holds decides. None: everybody is refused.
+
+    Where calls are ``limited`` the verdict tells who is exempt from that.
+    """
     plain = not authorization.exempt and not authorization.deny and not authorization.audit
     if plain and all(_names_callers_only(rule) for rule in authorization.rules):
         callers = tuple(each.distinguished_name for rule in authorization.rules for each in rule.principals)
         return Access(by_rules=False, callers=quoting.word_lists(callers), rules=(), audit=False)
     rules = (
-        *_rules("exempt", Token("allowed"), authorization.exempt),
+        *_rules("exempt", Token("exempt" if limited else "allowed"), authorization.exempt),
         *_rules("deny", Token("denied"), authorization.deny),
         *_rules("allow", Token("allowed"), authorization.rules),
     )

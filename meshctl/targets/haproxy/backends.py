@@ -22,8 +22,8 @@ from meshctl.targets.haproxy import (
     splitting,
     timeouts,
 )
-from meshctl.targets.haproxy.model import Attempt, Backend, Counted, Entry, Hop, Tries
 from meshctl.targets.haproxy.quoting import Token
+from meshctl.targets.haproxy.sections import Attempt, Backend, Counted, Entry, Hop, Tries
 from meshctl.targets.haproxy.splitting import Policy
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from meshctl import ir
-from meshctl.targets.haproxy.model import Limit
 from meshctl.targets.haproxy.quoting import Token
+from meshctl.targets.haproxy.sections import Limit
 
 
 def limit(cluster: ir.Cluster, backends: Iterable[Token]) -> Limit:

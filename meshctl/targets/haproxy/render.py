@@ -16,9 +16,9 @@ def render(configuration: Configuration) -> bytes:
     return _template().render(haproxy=configuration).encode()
 
 
-def pauses() -> bytes:
-    """``pauses.lua``: HAProxy itself has no way to wait."""
-    return (folder("templates") / "haproxy" / "pauses.lua").read_bytes()
+def script(name: str) -> bytes:
+    """A file of Lua, as it is."""
+    return (folder("templates") / "haproxy" / name).read_bytes()
 
 
 @cache

@@ -14,13 +14,15 @@ from meshctl import ir
 from meshctl.ir.mesh import HOP_STATUS
 from meshctl.ir.retries import BEFORE_THE_APPLICATION, GATEWAY_ERROR_STATUSES
 from meshctl.targets.haproxy import quoting
-from meshctl.targets.haproxy.model import Budget, Outcome, Pause
 from meshctl.targets.haproxy.quoting import Token
+from meshctl.targets.haproxy.sections import Budget, Outcome, Pause
 
 SERVER_ERRORS = (500, 501, 502, 503, 504)
 """As far as HAProxy knows them behind ``retry-on``."""
 
 TIMED_OUT = "response-timeout"
+
+SCRIPT = "pauses.lua"
 
 _KNOWN = (401, 403, 404, 408, *SERVER_ERRORS)
 _ANSWERED, _SILENT = Token("answered"), Token("!answered")

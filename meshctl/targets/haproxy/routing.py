@@ -74,7 +74,8 @@ def _identity(host: Host, route: ir.Route) -> tuple[object, ...]:
     prefix = route.match.path.value if filters.changes_prefix(route) else ""
     timeouts = (route.timeout, route.timeout.written, route.body_timeout, route.streaming, route.retries)
     changes = (route.answer, route.rewrite, route.request_headers, route.response_headers)
-    return (host.key, route.name, route.backends, *timeouts, *changes, prefix)
+    acts = (route.fault, route.mirrors)
+    return (host.key, route.name, route.backends, *timeouts, *changes, *acts, prefix)
 
 
 def rules(

@@ -12,7 +12,7 @@ from datetime import timedelta
 from itertools import accumulate
 
 from meshctl import ir
-from meshctl.targets.haproxy import filters, quoting, retries
+from meshctl.targets.haproxy import fault_injection, filters, quoting, retries
 from meshctl.targets.haproxy.model import RouteTarget, Share
 from meshctl.targets.haproxy.quoting import Token
 
@@ -68,7 +68,7 @@ def target(
             for backend, bound in zip(route.backends, bounds, strict=True)
             for methods, policy in _policies(route, in_mesh=in_mesh(backend.cluster))
         ),
-        actions=filters.actions(route, listener),
+        actions=(*fault_injection.actions(route), *filters.actions(route, listener)),
     )
 
 
