@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from meshctl.ir import Feature, Protocol, RetryCondition, RetryPolicy, Route, Sidecar
+from meshctl.ir import Cluster, Feature, Protocol, RetryCondition, RetryPolicy, Route, Sidecar
 from meshctl.targets.base import NOT_YET, Capability, Conflict, Emulated, Native
 from meshctl.targets.nginx.retries import MOST_HOP_FAILURES, needs_hop
 
@@ -15,8 +15,18 @@ def _routes(sidecar: Sidecar) -> Iterator[Route]:
             yield from host.routes
 
 
-def _looks_up_streams(sidecar: Sidecar) -> bool:
-    return any(each.dns is not None and each.protocol is Protocol.TCP for each in sidecar.clusters)
+def _looked_up_streams(sidecar: Sidecar) -> Iterator[Cluster]:
+    return (each for each in sidecar.clusters if each.dns is not None and each.protocol is Protocol.TCP)
+
+
+def _looks_up_external_streams(sidecar: Sidecar) -> bool:
+    return any(each.identity is None for each in _looked_up_streams(sidecar))
+
+
+_STREAMS_BY_DNS = Emulated(
+    "while DNS fails, new streams (`protocol: tcp`) are closed as soon as the last answer is older than `refresh`",
+    applies=lambda sidecar: any(each.identity is not None for each in _looked_up_streams(sidecar)),
+)
 
 
 def _removes_date(sidecar: Sidecar) -> bool:
@@ -95,7 +105,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.EXTERNALS: Emulated(
         "while DNS fails, new streams (`protocol: tcp`) are closed as soon as the last answer is "
         "30 seconds old",
-        applies=_looks_up_streams,
+        applies=_looks_up_external_streams,
     ),
     Feature.TLS_ORIGINATION: Native(),
     Feature.WILDCARD_EXTERNALS: Native(),
@@ -103,6 +113,10 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.GATEWAY: Native(),
     Feature.GATEWAY_TLS: Native(),
     Feature.HEALTH_LISTENER: Native(),
+    Feature.DNS_DISCOVERY: _STREAMS_BY_DNS,
+    Feature.DNS_SRV_DISCOVERY: Native(),
+    Feature.CONSUL_DISCOVERY: _STREAMS_BY_DNS,
+    Feature.KUBERNETES_DISCOVERY: _STREAMS_BY_DNS,
     Feature.RATE_LIMITING: Native(),
     Feature.RATE_LIMIT_PER_CALLER: Native(),
     Feature.FAULT_ABORT: Native(),
@@ -120,7 +134,17 @@ def _too_many_retries(sidecar: Sidecar) -> Iterator[RetryPolicy]:
             yield policy
 
 
+def _streams_by_services(sidecar: Sidecar) -> Iterator[Cluster]:
+    return (each for each in _looked_up_streams(sidecar) if each.dns is not None and each.dns.srv)
+
+
 CONFLICTS: tuple[Conflict, ...] = (
+    Conflict(
+        features=(Feature.DNS_SRV_DISCOVERY, Feature.TCP),
+        offenders=_streams_by_services,
+        why="NGINX asks for the addresses of a TCP service by itself, and knows no SRV records",
+        instead="Use `dns`, where all endpoints have one port, or list the endpoints.",
+    ),
     Conflict(
         features=(Feature.RETRY_CONNECT_FAILURE,),
         offenders=_too_many_retries,

@@ -48,6 +48,7 @@ def dns_name(cluster: ir.Cluster) -> model.DnsName | None:
         name=quoting.lua_string(cluster.dns.name),
         port=cluster.dns.port,
         refresh=quoting.lua_seconds(cluster.dns.refresh),
+        srv=cluster.dns.srv,
     )
 
 

@@ -53,6 +53,7 @@ class DnsName:
     name: Token
     port: int
     refresh: Token
+    srv: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,7 +275,18 @@ def test_every_feature_has_an_answer():
 def test_conflict_of_many_attempts(attempts, applies):
     policy = retries(attempts, ir.RetryCondition.CONNECT_FAILURE)
     each = web(virtual_host("catalog", route("r", ("catalog", 1), retries=policy)))
-    assert [conflict.applies(each) for conflict in nginx.CONFLICTS] == [applies]
+    assert any(conflict.applies(each) for conflict in nginx.CONFLICTS) == applies
+
+
+@pytest.mark.parametrize(
+    ("protocol", "srv", "applies"),
+    [(ir.Protocol.TCP, True, True), (ir.Protocol.TCP, False, False), (ir.Protocol.HTTP, True, False)],
+)
+def test_conflict_of_services_found_for_streams(protocol, srv, applies):
+    dns = ir.DnsName("catalog.internal", 0 if srv else 15006, timedelta(seconds=5), srv=srv)
+    callee = dataclasses.replace(cluster("catalog"), dns=dns, protocol=protocol)
+    each = sidecar("web", ir.Proxy.NGINX, clusters=(callee,))
+    assert any(conflict.applies(each) for conflict in nginx.CONFLICTS) == applies
 
 
 def write_bundle(each: ir.Sidecar, bundle: Path) -> Path:
