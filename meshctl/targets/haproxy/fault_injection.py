@@ -1,4 +1,8 @@
-"""Failures on purpose, before a request has a section whose time it could use up."""
+"""Failures on purpose.
+
+An abort is the listener's. A delay is the first thing in the section behind it, where no timer runs yet, and the
+abort that follows a delay is decided before it and made after it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from meshctl import ir
 from meshctl.targets.haproxy import quoting
 from meshctl.targets.haproxy.model import Action
 from meshctl.targets.haproxy.quoting import Token
+from meshctl.targets.haproxy.sections import Delay
 
 SCRIPT = "delays.lua"
 
@@ -17,20 +22,25 @@ _REQUEST = Token("http-request")
 
 
 def actions(route: ir.Route) -> Iterator[Action]:
-    """The delay, then the abort, each by a draw of its own."""
-    if route.fault is None:
-        return
-    delay, abort = route.fault.delay, route.fault.abort
-    if delay:
-        length = max(delay.duration // timedelta(milliseconds=1), 1)
-        yield Action(_REQUEST, Token(f"lua.delay {length}"), _draw(delay.share))
+    """What the listener does: the abort, or where a delay comes before it the draw for it."""
+    abort = route.fault.abort if route.fault else None
     if abort:
-        yield Action(_REQUEST, quoting.statement(Token("return status"), abort.status), _draw(abort.share))
+        fails = quoting.statement(Token("return status"), abort.status)
+        does = Token("set-var(txn.abort) bool(true)") if delays(route) else fails
+        yield Action(_REQUEST, does, _draw(abort.share))
 
 
 def delays(route: ir.Route) -> bool:
     """Whether any of its requests waits."""
     return bool(route.fault and route.fault.delay)
+
+
+def delay(fault: ir.Fault) -> Delay | None:
+    """The pause of a route, see ``delays.lua``."""
+    if fault.delay is None:
+        return None
+    milliseconds = max(fault.delay.duration // timedelta(milliseconds=1), 1)
+    return Delay(milliseconds, _draw(fault.delay.share), fault.abort.status if fault.abort else None)
 
 
 def _draw(share: Fraction) -> Token | None:

@@ -8,6 +8,15 @@ from meshctl.targets.haproxy.quoting import Token
 
 
 @dataclass(frozen=True, slots=True)
+class Delay:
+    """A pause for the requests that ``draw`` picks (all when None), and the status of those to fail after it."""
+
+    milliseconds: int
+    draw: Token | None
+    abort: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """At most ``requests`` at once in these backends together."""
 
@@ -106,6 +115,7 @@ class Backend:
     in_mesh: bool
     has_ipv6: bool
     reuse: Token
+    delay: Delay | None
     limit: Limit
     hops: tuple[Hop, ...]
     tries: Tries

@@ -33,6 +33,7 @@ class Policy:
     causes: tuple[str, ...]
     needs_an_answer: bool
     counted: ir.RetryPolicy | None
+    delayed: ir.Fault | None
     marks_answers: bool
 
 
@@ -92,5 +93,6 @@ def _policy(route: ir.Route, *, in_mesh: bool, idempotent: bool) -> Policy:
         causes=causes,
         needs_an_answer=retries.needs_an_answer(route.retries),
         counted=route.retries if retries.needs_counting(route.retries) else None,
+        delayed=route.fault if fault_injection.delays(route) else None,
         marks_answers=filters.changes_answers(route),
     )
