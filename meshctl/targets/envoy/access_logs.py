@@ -70,6 +70,13 @@ def local_port_logs(sidecar: Sidecar) -> list[Message]:
     return _logs(sidecar, [(fields | _STREAM, {})])
 
 
+def refused_stream_logs(sidecar: Sidecar) -> list[Message]:
+    """The same of connections that no filter chain of a listener takes."""
+    fields = _fields(sidecar, "outbound", caller=format_literal(sidecar.service))
+    no_chain = {"filter": {"response_flag_filter": {"flags": ["NR"]}}}
+    return _logs(sidecar, [(fields | _STREAM, no_chain)])
+
+
 def inbound_stream_logs(sidecar: Sidecar, authorization: Authorization) -> list[Message]:
     """The same of an inbound listener for streams."""
     fields = _fields(sidecar, "inbound", caller=_or_empty(f"%CEL({_SERVICE_OF_PEER})%")) | _STREAM

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
 import orjson
 
 from meshctl.artifacts import Artifact
-from meshctl.ir import HealthListener, InboundListener, OutboundListener, Protocol, Route, Sidecar
+from meshctl.ir import (
+    Cluster,
+    HealthListener,
+    InboundListener,
+    OutboundListener,
+    Protocol,
+    Route,
+    Sidecar,
+    TcpListener,
+)
 from meshctl.targets.envoy import (
     access_logs,
     admin,
     authorization,
     discovery,
     egress,
+    fault_injection,
     filters,
     gateways,
+    grpc,
     health,
     hop_status,
+    http2,
+    load_balancing,
     matching,
     mtls,
     path_gate,
     process,
+    rate_limiting,
     routing,
     tcp,
     timeouts,
+    websocket,
 )
 from meshctl.targets.envoy.listeners import (
     FAREWELL,
@@ -91,10 +106,17 @@ def _listeners(sidecar: Sidecar) -> Iterator[Message]:
         (host,) = each.virtual_hosts
         yield _outbound(sidecar, each, f"local:{host.service}")
     for stream in sidecar.tcp:
-        yield tcp.local_port(stream, clusters[stream.cluster], access_logs.local_port_logs(sidecar))
+        yield _stream(sidecar, stream, clusters)
     if sidecar.health:
         yield _health(sidecar, sidecar.health)
     yield _admin(sidecar)
+
+
+def _stream(sidecar: Sidecar, stream: TcpListener, clusters: Mapping[str, Cluster]) -> Message:
+    logs = access_logs.local_port_logs(sidecar)
+    if stream.sni:
+        return tcp.pass_through(stream, clusters, logs, access_logs.refused_stream_logs(sidecar))
+    return tcp.local_port(stream, clusters[stream.cluster], logs)
 
 
 def _inbound(sidecar: Sidecar, inbound: InboundListener) -> Message:
@@ -104,6 +126,7 @@ def _inbound(sidecar: Sidecar, inbound: InboundListener) -> Message:
         logs = access_logs.inbound_stream_logs(sidecar, its)
         return tcp.inbound(inbound, mtls.downstream(names, sidecar.tls), logs)
     headers = matching.HeaderTable(authorization.header_conditions(its))
+    multiplexed = inbound.protocol.multiplexed
     manager = connection_manager(
         "inbound",
         routes=routing.to_application(inbound),
@@ -112,11 +135,16 @@ def _inbound(sidecar: Sidecar, inbound: InboundListener) -> Message:
             *headers.http_filters(),
             *authorization.http_filters(its, trust_domain, headers),
             authorization.identity_headers(),
+            *rate_limiting.http_filters(inbound.rate_limit, its, trust_domain, headers),
+            *([grpc.plain_hop_status()] if multiplexed else []),
         ],
         idle=inbound.idle_timeout,
         access_logs=access_logs.inbound_logs(sidecar, its),
-        local_replies=[path_gate.local_reply(), hop_status.dead_application()],
-        http2=True,
+        local_replies=[path_gate.local_reply(), hop_status.dead_application(multiplexed=multiplexed)],
+        protocols={
+            **(http2.downstream() if multiplexed else http2.offered()),
+            **(websocket.accepted() if inbound.protocol is Protocol.HTTP else {}),
+        },
     )
     tls = mtls.downstream(mtls.anyone(trust_domain), sidecar.tls, PROTOCOLS)
     return http_listener("inbound", inbound.binds, manager, transport_socket=tls)
@@ -129,6 +157,7 @@ def _outbound(sidecar: Sidecar, outbound: OutboundListener, name: str) -> Messag
     )
     headers = matching.HeaderTable(conditions)
     clusters = {cluster.name: cluster for cluster in sidecar.clusters}
+    called = [clusters[name] for name in _called(outbound)]
     following = tuple(filter(egress.follows_the_request, sidecar.clusters))
     tls = outbound.tls
     manager = connection_manager(
@@ -139,26 +168,36 @@ def _outbound(sidecar: Sidecar, outbound: OutboundListener, name: str) -> Messag
             *headers.http_filters(),
             *timeouts.upload_filters(outbound),
             *access_logs.received_filters(outbound),
+            *load_balancing.http_filters(called),
+            *fault_injection.http_filters(outbound),
             *egress.http_filters(following, sidecar.resolvers),
-            *hop_status.bring_back(),
+            *hop_status.bring_back(http2=outbound.http2),
             *filters.redirect_filters(outbound),
         ],
         idle=outbound.idle_timeout,
         access_logs=access_logs.outbound_logs(sidecar, outbound),
-        local_replies=[path_gate.local_reply()],
+        local_replies=[path_gate.local_reply(), *fault_injection.local_replies(outbound)],
         farewell=FAREWELL if tls else SHORT_FAREWELL,
-        http2=tls is not None,
+        protocols=_spoken(outbound, called),
     )
     chain = {"transport_socket": gateways.downstream(tls, PROTOCOLS)} if tls else {}
     return http_listener(name, outbound.binds, manager, **chain)
+
+
+def _spoken(outbound: OutboundListener, called: Iterable[Cluster]) -> Message:
+    """Besides HTTP/1.1."""
+    spoken = http2.offered() if outbound.tls else http2.downstream() if outbound.http2 else {}
+    return spoken | (websocket.accepted() if any(each.protocol is Protocol.HTTP for each in called) else {})
 
 
 def _clusters(sidecar: Sidecar) -> Iterator[orjson.Fragment]:
     following = tuple(filter(egress.follows_the_request, sidecar.clusters))
     budgets: dict[str, Fraction] = {}
     changing: set[str] = set()
+    copied: set[str] = set()
     for route in _routes(sidecar):
         budget = route.retries.budget
+        copied.update(mirror.cluster for mirror in route.mirrors)
         for name in (backend.cluster for backend in route.backends):
             if budget is not None:
                 budgets[name] = min(budget.share, budgets.get(name, budget.share))
@@ -171,15 +210,25 @@ def _clusters(sidecar: Sidecar) -> Iterator[orjson.Fragment]:
             following if egress.follows_the_request(cluster) else (),
             budgets.get(cluster.name),
             cluster.name in changing,
+            cluster.name in copied,
         )
         yield discovery.outbound_cluster(cluster, around)
 
 
 def _routes(sidecar: Sidecar) -> Iterator[Route]:
     for listener in (sidecar.outbound, *sidecar.locals):
-        yield from (route for host in listener.virtual_hosts for route in host.routes)
-        if listener.egress:
-            yield listener.egress
+        yield from _routes_of(listener)
+
+
+def _routes_of(listener: OutboundListener) -> Iterator[Route]:
+    yield from (route for host in listener.virtual_hosts for route in host.routes)
+    if listener.egress:
+        yield listener.egress
+
+
+def _called(listener: OutboundListener) -> Iterable[str]:
+    """The clusters that requests of a listener go to."""
+    return dict.fromkeys(backend.cluster for route in _routes_of(listener) for backend in route.backends)
 
 
 def _health(sidecar: Sidecar, its: HealthListener) -> Message:

@@ -18,6 +18,7 @@ METADATA = "envoy.filters.http.rbac"
 
 _ALLOWING = "authorization_"
 _DENYING = "denial_"
+_EXEMPTING = "exemption_"
 
 
 def caller_key(authorization: Authorization) -> str:
@@ -53,6 +54,18 @@ def http_filters(authorization: Authorization, trust_domain: str, headers: Heade
         filters.append(_rbac("denial", "DENY", policies, _DENYING, audit=authorization.audit))
     policies = _allowed(authorization, trust_domain, headers)
     return [*filters, _rbac("authorization", "ALLOW", policies, _ALLOWING, audit=authorization.audit)]
+
+
+def exemption(
+    authorization: Authorization, trust_domain: str, headers: HeaderTable
+) -> tuple[list[Message], str]:
+    """A filter that only tells of what is exempt, under this key: ``allowed``. Nothing where nothing is."""
+    if not authorization.exempt:
+        return [], ""
+    exempt = _either([_principal(rule, trust_domain, headers) for rule in authorization.exempt])
+    policies = {"exempt": _policy([exempt])}
+    filters = [_rbac("exemption", "ALLOW", policies, _EXEMPTING, audit=True)]
+    return filters, f"{_EXEMPTING}shadow_engine_result"
 
 
 def _allowing(authorization: Authorization) -> tuple[AuthorizationRule, ...]:

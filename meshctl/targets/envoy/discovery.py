@@ -15,9 +15,13 @@ from meshctl.targets.envoy import (
     circuit_breaking,
     egress,
     filters,
+    health_checks,
     hop_status,
+    http2,
     load_balancing,
+    mirroring,
     mtls,
+    outlier_detection,
     timeouts,
 )
 from meshctl.targets.envoy.protobuf import Message, duration, line, socket_address, typed
@@ -43,27 +47,36 @@ class Surroundings:
     budget: Fraction | None = None
     changes_responses: bool = False
     """Whether any route to this cluster does."""
+    gets_copies: bool = False
 
 
 @lru_cache(maxsize=4096)
 def outbound_cluster(cluster: Cluster, around: Surroundings) -> orjson.Fragment:
-    """A callee as this sidecar reaches it: HTTP/1.1 or a stream, over mutual TLS but for externals."""
-    http = cluster.protocol is not Protocol.TCP
+    """A callee as this sidecar reaches it: HTTP/1.1, HTTP/2 or a stream, over mutual TLS but for externals."""
+    http, multiplexed = cluster.protocol is not Protocol.TCP, cluster.protocol.multiplexed
     message = {
         "name": cluster.name,
         **({} if cluster.dns else {"type": "STATIC"}),
         "connect_timeout": duration(cluster.connect_timeout),
-        **load_balancing.load_balancing(cluster.load_balancing),
-        "circuit_breakers": circuit_breaking.circuit_breakers(cluster.circuit_breaker, around.budget)
+        **load_balancing.load_balancing(cluster),
+        "circuit_breakers": circuit_breaking.circuit_breakers(
+            cluster.circuit_breaker, around.budget, multiplexed=multiplexed
+        )
         if http
         else circuit_breaking.connection_limit(cluster.circuit_breaker),
+        **outlier_detection.outlier_detection(cluster),
+        **health_checks.health_checks(cluster),
         **_endpoints(cluster, around),
         **_transport_socket(cluster, around.tls),
     }
     if http:
-        more = egress.name_from_the_request(cluster)
         message["typed_extension_protocol_options"] = http_protocol(
-            cluster.idle_timeout, _http_filters(cluster, around), **more
+            cluster.idle_timeout,
+            _http_filters(cluster, around),
+            multiplexed=multiplexed,
+            **egress.name_from_the_request(cluster),
+            **load_balancing.hash_policy(cluster),
+            **outlier_detection.errors(cluster),
         )
     return line(message)
 
@@ -78,19 +91,29 @@ def _endpoints(cluster: Cluster, around: Surroundings) -> Message:
 
 def _transport_socket(cluster: Cluster, tls: TlsContext) -> Message:
     if cluster.origin is None:
-        return {"transport_socket": mtls.upstream(cluster.workload, tls)}
-    return {"transport_socket": egress.upstream_tls(cluster.origin.tls)} if cluster.origin.tls else {}
+        return {"transport_socket": mtls.upstream(cluster.workload, tls, _alpn(cluster))}
+    return (
+        {"transport_socket": egress.upstream_tls(cluster.origin.tls, _alpn(cluster))}
+        if cluster.origin.tls
+        else {}
+    )
+
+
+def _alpn(cluster: Cluster) -> tuple[str, ...]:
+    return (http2.PROTOCOL,) if cluster.protocol.multiplexed else ()
 
 
 def _http_filters(cluster: Cluster, around: Surroundings) -> list[Message]:
     """Filters that only the answers of the other side pass."""
     hop = cluster.origin is None
     changes = [filters.response_filter(hop=hop)] if around.changes_responses else []
+    if around.gets_copies:
+        changes.append(mirroring.copy_filter())
     return changes if hop else [*changes, *hop_status.carry_over()]
 
 
 def application_cluster(inbound: InboundListener) -> Message:
-    """The application behind the inbound listener, in plain HTTP/1.1 or as a bare stream."""
+    """The application behind the inbound listener, in plain HTTP/1.1 or h2c, or as a bare stream."""
     message: Message = {
         "name": APPLICATION,
         "type": "STATIC",
@@ -101,7 +124,7 @@ def application_cluster(inbound: InboundListener) -> Message:
     }
     if inbound.protocol is not Protocol.TCP:
         message["typed_extension_protocol_options"] = http_protocol(
-            inbound.idle_timeout, hop_status.carry_over()
+            inbound.idle_timeout, hop_status.carry_over(), multiplexed=inbound.protocol.multiplexed
         )
     return message
 
@@ -109,30 +132,39 @@ def application_cluster(inbound: InboundListener) -> Message:
 def load_assignment(name: str, endpoints: tuple[Endpoint, ...]) -> Message:
     """``envoy.config.endpoint.v3.ClusterLoadAssignment``; empty: the answer is 503."""
     divisor = gcd(*(each.weight for each in endpoints)) or 1
-    return {
+    levels: dict[int, list[Message]] = {}
+    for each in endpoints:
+        levels.setdefault(each.priority, []).append(
+            {
+                "endpoint": {"address": socket_address(each.socket)},
+                "load_balancing_weight": each.weight // divisor,
+            }
+        )
+    message: Message = {
         "cluster_name": name,
         "endpoints": [
-            {
-                "lb_endpoints": [
-                    {
-                        "endpoint": {"address": socket_address(each.socket)},
-                        "load_balancing_weight": each.weight // divisor,
-                    }
-                    for each in endpoints
-                ]
-            }
-        ]
-        if endpoints
-        else [],
+            {**({"priority": level} if level else {}), "lb_endpoints": levels[level]}
+            for level in sorted(levels)
+        ],
     }
+    if len(levels) > 1:
+        message["policy"] = {"overprovisioning_factor": _OVERPROVISIONING}
+    return message
 
 
-def http_protocol(idle: timedelta, http_filters: list[Message], **more: Message) -> Message:
-    """HTTP/1.1 upstream, whatever the request came in by."""
+_OVERPROVISIONING = 140
+"""A level keeps all its requests for as long as 100/140 of its endpoints are healthy, and then a share of them."""
+
+
+def http_protocol(
+    idle: timedelta, http_filters: list[Message], *, multiplexed: bool = False, **more: Message
+) -> Message:
+    """HTTP/1.1 upstream, or HTTP/2, whatever the request came in by."""
+    spoken = http2.upstream() if multiplexed else {"http_protocol_options": {}}
     options = typed(
         "upstreams.http.v3.HttpProtocolOptions",
         common_http_protocol_options=timeouts.upstream_connection(idle),
-        explicit_http_config={"http_protocol_options": {}},
+        explicit_http_config=spoken,
         **more,
     )
     if http_filters:

@@ -137,7 +137,7 @@ def _lookups(refresh: timedelta, resolvers: tuple[SocketAddress, ...]) -> Messag
     }
 
 
-def upstream_tls(tls: OriginTls) -> Message:
+def upstream_tls(tls: OriginTls, protocols: tuple[str, ...] = ()) -> Message:
     """A connection to a name that a CA of the file vouches for; without a name to the request's host."""
     validation: Message = {"trusted_ca": {"filename": tls.authorities}}
     context: Message = {"allow_renegotiation": False, "max_session_keys": 0}
@@ -151,7 +151,11 @@ def upstream_tls(tls: OriginTls) -> Message:
     parameters = mtls.parameters(
         tls.minimum_version, TlsVersion.V1_3, mtls.WORLD_CIPHER_SUITES, curves=("P-384",)
     )
-    context["common_tls_context"] = {"tls_params": parameters, "validation_context": validation}
+    context["common_tls_context"] = {
+        "tls_params": parameters,
+        "validation_context": validation,
+        **mtls.alpn(protocols),
+    }
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": typed("transport_sockets.tls.v3.UpstreamTlsContext", **context),

@@ -7,7 +7,7 @@ called for answers that need it: docs/decisions/0010-envoy-beside-its-defaults.m
 from __future__ import annotations
 
 from meshctl.ir.mesh import CARRIED_STATUS, HOP_STATUS, STATUS_HEADER
-from meshctl.targets.envoy import status_match
+from meshctl.targets.envoy import grpc, status_match
 from meshctl.targets.envoy.protobuf import Message, typed
 
 _CARRY = f"""function envoy_on_response(response)
@@ -27,9 +27,10 @@ end
 """
 
 
-def dead_application() -> Message:
+def dead_application(*, multiplexed: bool = False) -> Message:
     """A local-reply mapper: the application could not be reached and saw nothing of the request."""
-    return {"filter": {"response_flag_filter": {"flags": ["UF"]}}, "status_code": HOP_STATUS}
+    mark = grpc.mark_dead() if multiplexed else {}
+    return {"filter": {"response_flag_filter": {"flags": ["UF"]}}, "status_code": HOP_STATUS, **mark}
 
 
 def carry_over() -> list[Message]:
@@ -41,11 +42,12 @@ def carry_over() -> list[Message]:
     return [status_match.lua_when("carry-status", (HOP_STATUS,), _CARRY), _drop_status_header()]
 
 
-def bring_back() -> list[Message]:
+def bring_back(*, http2: bool = False) -> list[Message]:
     """Filters of the outbound listener, where an answer is the last of all its tries."""
     return [
         _drop_status_header(),
         status_match.lua_when("bring-status-back", (HOP_STATUS, CARRIED_STATUS), _BRING_BACK),
+        *([grpc.unreached()] if http2 else []),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from meshctl.ir import SocketAddress
-from meshctl.targets.envoy import forwarded_proto, timeouts
+from meshctl.targets.envoy import forwarded_proto, http2, timeouts
 from meshctl.targets.envoy.protobuf import Message, duration, line, socket_address, typed
 from meshctl.targets.envoy.retries import BODY_BUFFER_BYTES
 
@@ -52,23 +52,25 @@ def connection_manager(
     access_logs: list[Message],
     local_replies: list[Message],
     farewell: timedelta = FAREWELL,
-    http2: bool = False,
+    protocols: Message | None = None,
 ) -> Message:
     """``HttpConnectionManager`` for HTTP/1.1 that forwards what it gets and adds nothing.
 
-    With ``http2`` the client may choose by ALPN.
+    ``protocols`` are its fields for what else is spoken: HTTP/2 (the client chooses, by ALPN or by prior
+    knowledge) and WebSocket.
     """
+    spoken = protocols or {}
     return typed(
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=name,
-        codec_type="AUTO" if http2 else "HTTP1",
+        codec_type="AUTO" if http2.OPTIONS in spoken else "HTTP1",
         route_config=routes,
         http_filters=[*(line(each) for each in http_filters), line(_router())],
         access_log=access_logs,
         local_reply_config={"mappers": local_replies},
         early_header_mutation_extensions=forwarded_proto.keep(),
         **_limits(idle, farewell),
-        **({"http2_protocol_options": _HTTP2} if http2 else {}),
+        **spoken,
         **_FAITHFUL,
     )
 
@@ -84,14 +86,6 @@ def _limits(idle: timedelta, farewell: timedelta) -> Message:
         "max_request_headers_kb": 60,
     }
 
-
-_HTTP2: Message = {
-    # Envoy's defaults let one client have 1,024 requests of 16 MiB each in memory.
-    "max_concurrent_streams": 100,
-    "initial_stream_window_size": 1 << 18,
-    "initial_connection_window_size": 1 << 20,
-    "allow_connect": False,
-}
 
 _FAITHFUL: Message = {
     "http_protocol_options": {

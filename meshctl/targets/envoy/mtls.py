@@ -54,7 +54,7 @@ def _discovery_response(name: str, **secret: Message) -> Message:
     return {"version_info": "1", "resources": [resource]}
 
 
-def upstream(callee: WorkloadIdentity, tls: TlsContext) -> Message:
+def upstream(callee: WorkloadIdentity, tls: TlsContext, protocols: tuple[str, ...] = ()) -> Message:
     """A connection to ``callee`` and to nobody else: its SPIFFE id is the whole URI SAN."""
     return {
         "name": "envoy.transport_sockets.tls",
@@ -64,7 +64,7 @@ def upstream(callee: WorkloadIdentity, tls: TlsContext) -> Message:
             allow_renegotiation=False,
             # No session is ever resumed: a resumed one would not be verified again.
             max_session_keys=0,
-            common_tls_context=_common([{"exact": callee.spiffe_id}], tls),
+            common_tls_context=_common([{"exact": callee.spiffe_id}], tls) | alpn(protocols),
         ),
     }
 

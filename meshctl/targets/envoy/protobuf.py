@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 import orjson
@@ -48,3 +49,8 @@ def regex_literal(text: str) -> str:
 def format_literal(text: str) -> str:
     """``text`` inside a substitution format string, where a percent sign starts a command."""
     return text.replace("%", "%%")
+
+
+def fraction(share: Fraction) -> Message:
+    """``envoy.type.v3.FractionalPercent``, to the millionth."""
+    return {"numerator": round(share * 1_000_000), "denominator": "MILLION"}

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from meshctl.ir import Cluster, InboundListener, OutboundListener, Route, VirtualHost
+from meshctl.ir import Cluster, InboundListener, OutboundListener, Protocol, Route, VirtualHost
 from meshctl.ir.mesh import STATUS_HEADER
 from meshctl.targets.envoy import (
     discovery,
     egress,
+    fault_injection,
     filters,
     forwarded_proto,
     matching,
+    mirroring,
     retries,
     splitting,
     timeouts,
+    websocket,
 )
 from meshctl.targets.envoy.matching import HeaderTable
 from meshctl.targets.envoy.protobuf import Message, duration, line
@@ -70,7 +73,8 @@ class RouteTable:
             given = filters.answer(route, route.answer, self.outbound) if route.answer else refused
             yield {"name": route.name, "match": match, **given}
             return
-        for methods, policy in retries.by_method(route):
+        multiplexed = any(self.clusters[each.cluster].protocol.multiplexed for each in route.backends)
+        for methods, policy in retries.by_method(route, multiplexed=multiplexed):
             action = self._action(route, policy)
             yield from self._bounded(
                 route,
@@ -97,6 +101,10 @@ class RouteTable:
         # A route is chosen by the request as it has become by then.
         elsewhere = route.rewrite is not None and route.rewrite.hostname
         (self.roaming if elsewhere else uploaded).append(after)
+        if self._all_speak(route, Protocol.HTTP):
+            # What is sent behind an upgrade is no upload.
+            headers = [*message["match"].get("headers", ()), websocket.asked_for()]
+            yield {**message, "match": message["match"] | {"headers": headers}}
         yield {**message, "route": message["route"] | patience, **fields}
 
     def _action(self, route: Route, policy: Message | None) -> Message:
@@ -105,6 +113,8 @@ class RouteTable:
             **splitting.backends(route.backends),
             **timeouts.route_timeouts(route, idle),
             **filters.rewrite(route),
+            **mirroring.mirrors(route),
+            **({} if self._all_speak(route, Protocol.HTTP) else websocket.refused()),
         }
         guard = timeouts.idle_answer(route, idle)
         if guard:
@@ -113,9 +123,12 @@ class RouteTable:
             action["retry_policy"] = policy
         return action
 
+    def _all_speak(self, route: Route, protocol: Protocol) -> bool:
+        return all(self.clusters[each.cluster].protocol is protocol for each in route.backends)
+
     def _changes(self, route: Route) -> Message:
         """What stands beside the action: header changes, and how the cluster looks up its hosts."""
-        configs = filters.response_headers(route.response_headers)
+        configs = {**filters.response_headers(route.response_headers), **fault_injection.route_config(route)}
         hostname = route.rewrite.hostname if route.rewrite else ""
         for backend in route.backends:
             cluster = self.clusters[backend.cluster]

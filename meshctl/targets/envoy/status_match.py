@@ -13,22 +13,24 @@ _STATUS = {
 def lua_when(name: str, statuses: tuple[int, ...], script: str) -> Message:
     """Lua for answers with one of ``statuses``: docs/decisions/0010-envoy-beside-its-defaults.md."""
     lua = typed("filters.http.lua.v3.Lua", default_source_code={"inline_string": script})
-    return _skipping(name, {"not_matcher": _any(statuses)}, lua)
+    return skipping(name, {"not_matcher": any_of(statuses)}, lua)
 
 
 def unless(name: str, status: int, config: Message) -> Message:
     """A filter for all answers but those with ``status``."""
-    return _skipping(name, _any((status,)), config)
+    return skipping(name, any_of((status,)), config)
 
 
-def _any(statuses: tuple[int, ...]) -> Message:
+def any_of(statuses: tuple[int, ...]) -> Message:
+    """A predicate: the answer has one of ``statuses``."""
     wanted = [
         {"single_predicate": {"input": _STATUS, "value_match": {"exact": str(status)}}} for status in statuses
     ]
     return wanted[0] if len(wanted) == 1 else {"or_matcher": {"predicate": wanted}}
 
 
-def _skipping(name: str, predicate: Message, config: Message) -> Message:
+def skipping(name: str, predicate: Message, config: Message) -> Message:
+    """A filter for all that ``predicate`` does not hold of."""
     skip = {"name": "skip", "typed_config": typed("filters.common.matcher.action.v3.SkipFilter")}
     return {
         "name": name,

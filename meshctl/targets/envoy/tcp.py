@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from meshctl.ir import Cluster, InboundListener, TcpListener
@@ -15,6 +16,39 @@ def local_port(tcp: TcpListener, cluster: Cluster, access_logs: list[Message]) -
     return listeners.listener(f"tcp:{tcp.service}", tcp.binds, _FILTER, proxy)
 
 
+def pass_through(
+    tcp: TcpListener, clusters: Mapping[str, Cluster], access_logs: list[Message], refused: list[Message]
+) -> Message:
+    """The server name in the first bytes picks the cluster; a connection that no chain takes is closed."""
+    (first, *_) = tcp.binds
+    name = f"sni:{first.port}"
+    message = listeners.listener(name, tcp.binds, _FILTER, {})
+    message["filter_chains"] = [
+        {
+            "filter_chain_match": {"server_names": list(route.hostnames), "transport_protocol": "tls"},
+            "filters": [
+                {
+                    "name": _FILTER,
+                    "typed_config": _proxy(
+                        f"sni:{route.service}",
+                        route.cluster,
+                        clusters[route.cluster].idle_timeout,
+                        access_logs,
+                    ),
+                }
+            ],
+        }
+        for route in tcp.sni
+    ]
+    inspector = typed("filters.listener.tls_inspector.v3.TlsInspector")
+    message["listener_filters"] = [{"name": "tls-inspector", "typed_config": inspector}]
+    message["listener_filters_timeout"] = duration(_HELLO)
+    message["continue_on_listener_filters_timeout"] = False
+    if refused:
+        message["access_log"] = refused
+    return message
+
+
 def inbound(listener: InboundListener, tls: Message, access_logs: list[Message]) -> Message:
     """The stream inside the TLS; whom the handshake lets through may have it."""
     proxy = _proxy("inbound", discovery.APPLICATION, listener.idle_timeout, access_logs)
@@ -22,6 +56,9 @@ def inbound(listener: InboundListener, tls: Message, access_logs: list[Message])
     proxy |= {"upstream_connect_mode": "ON_DOWNSTREAM_TLS_HANDSHAKE", "max_early_data_bytes": _EARLY}
     return listeners.listener("inbound", listener.binds, _FILTER, proxy, transport_socket=tls)
 
+
+_HELLO = timedelta(seconds=10)
+"""For a client to say its first bytes."""
 
 _EARLY = 1 << 16
 """What a caller may have said before the application has answered the connection."""
