@@ -25,6 +25,7 @@ from meshctl.resolve import (
     resolvers,
     routing,
     streams,
+    zones,
 )
 from meshctl.resolve.assemble import Assembly
 from meshctl.resolve.digest import with_builds
@@ -72,6 +73,7 @@ PASSES: tuple[Callable[[Spec], Iterable[Finding]], ...] = (
     externals.check,
     gateways.check,
     streams.check,
+    zones.check,
     permissions.check,
     mtls.check,
 )

@@ -43,9 +43,7 @@ def check(name: str, service: ServiceSpec, source: Source) -> Iterator[Finding]:
             source.at("ports"),
             f"`{name}` has `ports`, and `{'port' if service.port else 'protocol'}` beside them",
         )
-    if service.endpoints and port(service) is None:
-        yield finding(
-            "missing-key",
-            source.at("endpoints"),
-            f"`{name}` has endpoints, but no `port` where its application listens",
-        )
+    for key, instances in (("endpoints", service.endpoints), ("discovery", service.discovery)):
+        if instances and port(service) is None:
+            message = f"`{name}` has {key}, but no `port` where its application listens"
+            yield finding("missing-key", source.at(key), message)

@@ -157,14 +157,15 @@ class Assembly:
         layers = self._callees.layers(name)
         service = self._services[name]
         source = self._spec.source["services"][name]
+        speaks = applications.protocol(service)
         return ir.InboundListener(
             binds=placement.inbound,
             application=placement.application,
             authorization=authorization.authorization(self._spec, name, self._callers[name]),
             connect_timeout=timeouts.connect_timeout(layers),
             idle_timeout=timeouts.idle_timeout(layers),
-            protocol=applications.protocol(service),
-            rate_limit=rate_limiting.rate_limit(layers),
+            protocol=speaks,
+            rate_limit=rate_limiting.rate_limit(layers) if speaks is not ir.Protocol.TCP else None,
             asks=(*applications.asks(service, source), *pending.of_service(service, layers, source)),
         )
 

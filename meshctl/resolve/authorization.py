@@ -7,13 +7,19 @@ from dataclasses import replace
 
 from meshctl import ir
 from meshctl.diagnostics import Position
-from meshctl.resolve import applications, matching
+from meshctl.resolve import applications, health_checks, matching, rate_limiting
+from meshctl.resolve.layers import callee_layers
 from meshctl.resolve.mtls import identity
 from meshctl.spec import Source, Spec
 from meshctl.spec.authorization import ANYONE, AuthorizationRuleSpec
 
 READING = ("GET", "HEAD")
 """What declared callers may always do to the health path."""
+POSTING = ("POST",)
+"""What they do to the health service of a gRPC server."""
+
+_Check = tuple[tuple[str, ...], str, Position | None]
+"""The methods and the path of a health check, and where it was written."""
 
 
 def mode(spec: Spec) -> ir.AuthorizationMode:
@@ -37,16 +43,16 @@ def authorization(spec: Spec, name: str, callers: Collection[str]) -> ir.Authori
         deny=_merged(deny),
         exempt=exempt,
         audit=audit,
-        asks=tuple(_asks(source, exempt=bool(exempt))),
+        asks=tuple(_asks(source, _checks(spec, name) if exempt else ())),
         at=mesh.at("authorization") if written is not None else None,
     )
 
 
-def _asks(source: Source, *, exempt: bool) -> Iterator[ir.FeatureUse]:
+def _asks(source: Source, checks: Iterable[_Check]) -> Iterator[ir.FeatureUse]:
     asked = (
         (ir.Feature.AUTHORIZATION_RULES, source.at("allow") if "allow" in source else None),
         (ir.Feature.AUTHORIZATION_RULES, source.at("deny") if "deny" in source else None),
-        (ir.Feature.HEALTH_PATH, source.at("healthPath") if exempt else None),
+        *((ir.Feature.HEALTH_PATH, at) for _, _, at in checks),
         *((ir.Feature.JWT, at) for at in _tokens(source)),
     )
     for feature, at in asked:
@@ -102,21 +108,45 @@ def _rule(spec: Spec, written: AuthorizationRuleSpec, source: Source) -> ir.Auth
     )
 
 
-def _exempt(spec: Spec, name: str, callers: Collection[str]) -> Iterator[ir.AuthorizationRule]:
-    """Health checks, where a rule of the service could refuse them."""
+def refusing(spec: Spec, name: str) -> bool:
+    """Whether the sidecar of a service may refuse a request of a caller that declares the call."""
     service = (spec.written.services or {})[name]
-    chosen = mode(spec)
-    refusing = service.allow is not None or service.deny or chosen is ir.AuthorizationMode.EXPLICIT
-    if service.health_path is None or not refusing or applications.protocol(service) is ir.Protocol.TCP:
+    if applications.protocol(service) is ir.Protocol.TCP:
+        return False
+    limited = rate_limiting.rate_limit(callee_layers(spec, name)) is not None
+    ruled = service.allow is not None or bool(service.deny)
+    return ruled or limited or mode(spec) is ir.AuthorizationMode.EXPLICIT
+
+
+def _exempt(spec: Spec, name: str, callers: Collection[str]) -> Iterator[ir.AuthorizationRule]:
+    """Health checks, where a rule or the limit of the service could refuse them."""
+    anyone = mode(spec) is ir.AuthorizationMode.OPEN
+    if not refusing(spec, name) or not (callers or anyone):
         return
-    anyone = chosen is ir.AuthorizationMode.OPEN
-    if callers or anyone:
+    for methods, path, _ in _checks(spec, name):
         yield ir.AuthorizationRule(
             principals=() if anyone else _principals(spec, callers),
             anyone=anyone,
-            methods=READING,
-            paths=(ir.PathMatch(ir.PathMatchKind.EXACT, service.health_path),),
+            methods=methods,
+            paths=(ir.PathMatch(ir.PathMatchKind.EXACT, path),),
         )
+
+
+def _checks(spec: Spec, name: str) -> Iterator[_Check]:
+    """How callers ask a service for its health, by what it says itself."""
+    service, source = (spec.written.services or {})[name], spec.source["services"][name]
+    if service.health_path is not None:
+        yield READING, service.health_path, source.at("healthPath")
+    if asked_by_grpc(spec, name):
+        layers = callee_layers(spec, name)
+        yield POSTING, health_checks.GRPC_METHOD, health_checks.wanted(layers)[2]
+
+
+def asked_by_grpc(spec: Spec, name: str) -> bool:
+    """Whether a service, or `defaults`, says that it is checked by gRPC, and it speaks that."""
+    kind, *_ = health_checks.wanted(callee_layers(spec, name))
+    speaks = applications.protocol((spec.written.services or {})[name])
+    return kind is ir.HealthCheckKind.GRPC and speaks is ir.Protocol.GRPC
 
 
 def _principals(spec: Spec, names: Iterable[str]) -> tuple[ir.WorkloadIdentity, ...]:

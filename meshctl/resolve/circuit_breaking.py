@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from meshctl import ir
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding, Related
+from meshctl.resolve import retries
 from meshctl.resolve.layers import Layers
+from meshctl.spec.circuit_breaking import CircuitBreakerSpec
+from meshctl.spec.routing import RouteSpec
 
 DEFAULT_MAX_CONNECTIONS = 1024
 DEFAULT_MAX_REQUESTS = 1024
@@ -16,11 +23,14 @@ _FIELDS = (
 )
 
 
-def circuit_breaker(layers: Layers) -> ir.CircuitBreaker:
-    """The bounds of a cluster."""
+def circuit_breaker(layers: Layers, routes: Sequence[RouteSpec] | None = None) -> ir.CircuitBreaker:
+    """The bounds of a cluster; ``routes`` are those of the callee. A retry budget beats a number of retries."""
     written: dict[str, int] = {}
     asks = []
+    budget = _has_budget(layers, routes)
     for field, key, feature in _FIELDS:
+        if field == "max_retries" and budget:
+            continue
         for layer in reversed(layers):
             value = getattr(getattr(layer.written, "circuit_breaker", None), field, None)
             if value is not None:
@@ -36,3 +46,30 @@ def circuit_breaker(layers: Layers) -> ir.CircuitBreaker:
         written.get("max_retries"),
         asks=tuple(asks),
     )
+
+
+def _has_budget(layers: Layers, routes: Sequence[RouteSpec] | None) -> bool:
+    own = any(each.retries is not None and each.retries.budget is not None for each in routes or ())
+    return own or retries.written(layers, "budget", None)[0] is not None
+
+
+def check(layers: Layers, routes: Sequence[RouteSpec] | None) -> Iterator[Finding]:
+    """A bound on retries where another one holds, or where there are none."""
+    for layer in reversed(layers):
+        written: CircuitBreakerSpec | None = getattr(layer.written, "circuit_breaker", None)
+        if written is None or written.max_retries is None:
+            continue
+        at = layer.source.at("circuitBreaker", "maxRetries")
+        budget, where = retries.written(layers, "budget", None)
+        if _has_budget(layers, routes):
+            message = "a retry budget holds here, so this number bounds nothing"
+            related = (Related(where, "the budget"),) if budget is not None and where is not None else ()
+            yield finding("ineffective-setting", at, message, related=related)
+        elif not _tries_again(layers, routes):
+            yield finding("ineffective-setting", at, "with `attempts: 0` nothing is tried again")
+        return
+
+
+def _tries_again(layers: Layers, routes: Sequence[RouteSpec] | None) -> bool:
+    attempts, _ = retries.written(layers, "attempts", retries.DEFAULT_ATTEMPTS)
+    return attempts > 0 or any(each.retries is not None and each.retries.attempts for each in routes or ())

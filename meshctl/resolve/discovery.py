@@ -57,16 +57,26 @@ def check_kinds(service: ServiceSpec, source: Source) -> Iterator[Finding]:
     """Endpoints that would be looked up in two ways."""
     found = service.discovery
     kinds = (found.dns, found.dns_srv, found.consul, found.kubernetes) if found is not None else ()
+    if found is not None and service.endpoints:
+        message = "endpoints are written down, or looked up with `discovery`"
+        yield finding("not-exactly-one", source.at("discovery"), message)
     if sum(each is not None for each in kinds) > 1:
         message = "endpoints are looked up in one way: `dns`, `dnsSrv`, `consul` or `kubernetes`"
         yield finding("not-exactly-one", source.at("discovery"), message)
 
 
-def takes_requests(service: ServiceSpec, subset: str | None = None) -> bool:
-    """Whether any endpoint of the service, or of its subset, has a weight above zero."""
-    return any(
-        each.weight != 0 and (subset is None or each.subset == subset) for each in service.endpoints or ()
-    )
+def taking(service: ServiceSpec, subset: str | None = None) -> list[EndpointSpec]:
+    """The endpoints of the service, or of its subset, that have a weight above zero."""
+    return [
+        each
+        for each in service.endpoints or ()
+        if each.weight != 0 and (subset is None or each.subset == subset)
+    ]
+
+
+def zones(service: ServiceSpec, subset: str | None = None) -> list[str]:
+    """Where each of them is; empty where nobody knows."""
+    return [each.zone or service.zone or "" for each in taking(service, subset)]
 
 
 def endpoints(
@@ -76,16 +86,12 @@ def endpoints(
 
     Their priorities are those for a caller in ``zone``.
     """
-    chosen = [
-        each
-        for each in service.endpoints or ()
-        if (subset is None or each.subset == subset) and each.weight != 0
-    ]
+    chosen = taking(service, subset)
+    found = failover.levels(zones(service, subset), zone, wanted)
     weights = reduced(1 if each.weight is None else each.weight for each in chosen)
-    zones = [each.zone or service.zone or "" for each in chosen]
     return tuple(
         ir.Endpoint(ir.SocketAddress(each.address, each.port or inbound_port), weight, level)
-        for each, weight, level in zip(chosen, weights, failover.levels(zones, zone, wanted), strict=True)
+        for each, weight, level in zip(chosen, weights, found, strict=True)
     )
 
 
@@ -101,18 +107,21 @@ def cluster(
 ) -> ir.Cluster:
     """One callee, or one subset of it, as the caller with these ``layers``, in this ``zone``, reaches it."""
     wanted = failover.locality(layers) if service.endpoints else None
+    speaks = applications.protocol(service)
     return ir.Cluster(
         name=cluster_name(name, subset),
         identity=identity,
         endpoints=endpoints(service, subset, inbound_port, zone, wanted),
         connect_timeout=timeouts.connect_timeout(layers),
         idle_timeout=timeouts.idle_timeout(layers),
-        load_balancing=load_balancing.load_balancing(layers),
-        circuit_breaker=circuit_breaking.circuit_breaker(layers),
+        load_balancing=load_balancing.load_balancing(layers, stream=speaks is ir.Protocol.TCP),
+        circuit_breaker=circuit_breaking.circuit_breaker(layers, service.routes),
         outlier_detection=outlier_detection.outlier_detection(layers),
-        health_check=health_checks.health_check(layers, identity.dns_name),
+        health_check=health_checks.health_check(
+            layers, identity.dns_name, health_checks.kinds(speaks, outside=False)
+        ),
         dns=lookups.dns_name(service.discovery, inbound_port) if service.discovery is not None else None,
-        protocol=applications.protocol(service),
+        protocol=speaks,
         asks=(
             *timeouts.asked(layers),
             *failover.asks(wanted),

@@ -45,6 +45,12 @@ def passes_through(external: ExternalSpec) -> bool:
     return external.protocol == _PASSED_THROUGH
 
 
+def is_passed_through(spec: Spec, name: str) -> bool:
+    """Whether ``name`` is an external of that kind."""
+    external = (spec.written.externals or {}).get(name)
+    return external is not None and passes_through(external)
+
+
 def only_host(external: ExternalSpec) -> str:
     """The host, where there is exactly one and no wildcard; else empty."""
     hosts = set(external.hosts or ())
@@ -109,6 +115,7 @@ def cluster(spec: Spec, name: str, part: str, layers: Layers) -> ir.Cluster:
     external = (spec.written.externals or {})[name]
     source = spec.source["externals"][name]
     (host, *_) = _parts(external)[part]
+    speaks = protocol(external)
     followed = "" if host.startswith(routing.WILDCARD) else host
     return ir.Cluster(
         name=cluster_name(name, part),
@@ -119,11 +126,11 @@ def cluster(spec: Spec, name: str, part: str, layers: Layers) -> ir.Cluster:
         ),
         connect_timeout=timeouts.connect_timeout(layers),
         idle_timeout=timeouts.idle_timeout(layers),
-        load_balancing=load_balancing.load_balancing(layers),
+        load_balancing=load_balancing.load_balancing(layers, stream=speaks is ir.Protocol.TCP),
         circuit_breaker=circuit_breaking.circuit_breaker(layers),
         outlier_detection=outlier_detection.outlier_detection(layers),
-        health_check=health_checks.health_check(layers, host),
-        protocol=protocol(external),
+        health_check=health_checks.health_check(layers, host, health_checks.kinds(speaks, outside=True)),
+        protocol=speaks,
         origin=ir.Origin(_tls(external, source, followed)),
         dns=ir.DnsName(followed, external.port, REFRESH) if looked_up(external) else None,
         asks=(
@@ -167,7 +174,7 @@ def _check_hosts(spec: Spec, name: str, external: ExternalSpec, source: Source) 
         elif hostnames.within(host, spec.written.mesh.domain):
             message = f"`{host}` is in the mesh's own domain, where only services have names"
             yield finding("hostname-clash", at, message)
-    if protocol(external) is ir.Protocol.TCP and external.hosts and not only_host(external):
+    if external.protocol == "tcp" and external.hosts and not only_host(external):
         message = f"`{name}` speaks TCP, where no request says which of several hosts is meant"
         yield finding(
             "not-exactly-one", source.at("hosts"), message, fix="Write one host, without a wildcard."
@@ -175,6 +182,9 @@ def _check_hosts(spec: Spec, name: str, external: ExternalSpec, source: Source) 
 
 
 def _check_tls(name: str, external: ExternalSpec, source: Source) -> Iterator[Finding]:
+    if passes_through(external):
+        yield from _check_passed(name, external, source)
+        return
     if external.tls is None:
         if external.port == HTTPS:
             yield finding(
@@ -191,11 +201,27 @@ def _check_tls(name: str, external: ExternalSpec, source: Source) -> Iterator[Fi
         )
 
 
+def _check_passed(name: str, external: ExternalSpec, source: Source) -> Iterator[Finding]:
+    """TLS that the application speaks itself."""
+    if external.tls is not None:
+        message = (
+            f"with `protocol: tls` the application speaks TLS with `{name}`, and the sidecar passes it on"
+        )
+        fix = "Remove `tls`, or write `protocol: http` to let the sidecar speak TLS."
+        yield finding("not-exactly-one", source.at("tls"), message, fix=fix)
+    wild = next((each for each in external.hosts or () if each.startswith(routing.WILDCARD)), None)
+    if wild is not None and looked_up(external):
+        message = f"`{wild}` cannot be looked up, and `{name}` has no `endpoints`"
+        fix = "Write `endpoints`, or each host by its name."
+        at = source["hosts"].at((external.hosts or []).index(wild))
+        yield finding("missing-key", at, message, fix=fix)
+
+
 def _check_calls(spec: Spec) -> Iterator[Finding]:
     """Hosts that lead one caller to two externals, and local ports for more than one host."""
     others = spec.written.externals or {}
     for caller, service in (spec.written.services or {}).items():
-        first_of: dict[str, str] = {}
+        first_of: dict[tuple[str, int], str] = {}
         for callee, call in (service.calls or {}).items():
             if callee not in others:
                 continue
@@ -208,8 +234,10 @@ def _check_calls(spec: Spec) -> Iterator[Finding]:
                     f"`{callee}` has several hosts, and a local port stands for one",
                     fix="Give this host an external of its own.",
                 )
+            # A connection that is passed through comes by its port too, a request by its Host alone.
+            port = (call.local_port or 0) if passes_through(others[callee]) else 0
             for host in others[callee].hosts or ():
-                first = first_of.setdefault(host, callee)
+                first = first_of.setdefault((host, port), callee)
                 if first != callee:
                     message = f"`{host}` would lead `{caller}` to `{first}` and to `{callee}`"
                     yield finding("hostname-clash", source.here, message)

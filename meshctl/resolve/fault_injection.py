@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 from meshctl import ir
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding
 from meshctl.spec import Source
 from meshctl.spec.fault_injection import FaultSpec
 
@@ -27,3 +30,13 @@ def fault(written: FaultSpec | None, source: Source) -> ir.Fault | None:
 
 def _share(percent: Fraction | None) -> Fraction:
     return Fraction(1) if percent is None else percent
+
+
+def check(written: FaultSpec | None, source: Source) -> Iterator[Finding]:
+    """Faults that never happen; ``source`` is their place."""
+    if written is None:
+        return
+    for key, each in (("delay", written.delay), ("abort", written.abort)):
+        if each is not None and each.percent == 0:
+            message = "0% of the requests have this fault"
+            yield finding("ineffective-setting", source.at(key, "percent"), message)

@@ -124,13 +124,15 @@ def check(spec: Spec) -> Iterator[Finding]:
 
 def _check_route(gateway: GatewaySpec, route: RouteSpec, source: Source) -> Iterator[Finding]:
     calls = gateway.calls or {}
-    for index, backend in enumerate(route.backends or ()):
-        if backend.service is not None and backend.service not in calls:
-            close = get_close_matches(backend.service, sorted(calls), n=1)
+    named = [("backends", index, each.service) for index, each in enumerate(route.backends or ())]
+    named += [("mirror", index, each.service) for index, each in enumerate(route.mirror or ())]
+    for key, index, service in named:
+        if service is not None and service not in calls:
+            close = get_close_matches(service, sorted(calls), n=1)
             yield finding(
                 "backend-not-called",
-                source["backends"][index].at("service"),
-                f"`{backend.service}` is none of this gateway's `calls`",
+                source[key][index].at("service"),
+                f"`{service}` is none of this gateway's `calls`",
                 fix=f"Did you mean `{close[0]}`? Else list it under `calls`." if close else "",
             )
     if not (route.backends or route.redirect or route.respond) and len(calls) > 1:

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from meshctl import ir
 from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding
-from meshctl.resolve.layers import Layers, merged, said
+from meshctl.diagnostics import Finding, Position
+from meshctl.resolve.layers import Layers, merged, particular, said
+from meshctl.resolve.matching import check_canonical
 from meshctl.spec.health_checks import HealthCheckSpec
 
 DEFAULT_INTERVAL = timedelta(seconds=10)
@@ -16,15 +17,39 @@ DEFAULT_TIMEOUT = timedelta(seconds=1)
 DEFAULT_UNHEALTHY_THRESHOLD = 3
 DEFAULT_HEALTHY_THRESHOLD = 2
 
+GRPC_METHOD = "/grpc.health.v1.Health/Check"
+"""What a check by gRPC posts to (https://github.com/grpc/grpc/blob/master/doc/health-checking.md)."""
+
 _KINDS = "`http`, `grpc` and `tcp`"
+_HTTP, _GRPC, _TCP = ir.HealthCheckKind.HTTP, ir.HealthCheckKind.GRPC, ir.HealthCheckKind.TCP
+_IN_THE_MESH = {
+    ir.Protocol.HTTP: (_HTTP,),
+    ir.Protocol.HTTP2: (_HTTP,),
+    ir.Protocol.GRPC: (_GRPC, _HTTP),
+    ir.Protocol.TCP: (),
+}
+_OUTSIDE = {ir.Protocol.HTTP: (_HTTP, _TCP), ir.Protocol.TCP: (_TCP,)}
 
 
-def health_check(layers: Layers, host: str) -> ir.HealthCheck | None:
-    """How the endpoints of a cluster are asked; ``host`` is the callee's name."""
+def kinds(protocol: ir.Protocol, *, outside: bool) -> tuple[ir.HealthCheckKind, ...]:
+    """The checks that tell something of a callee that speaks ``protocol``, the best one first.
+
+    In the mesh a connection says only that the sidecar is there.
+    """
+    return _OUTSIDE.get(protocol, ()) if outside else _IN_THE_MESH[protocol]
+
+
+def health_check(
+    layers: Layers, host: str, possible: tuple[ir.HealthCheckKind, ...]
+) -> ir.HealthCheck | None:
+    """How the endpoints of a cluster are asked; ``host`` is the callee's name.
+
+    What `defaults` say holds where it is ``possible``; elsewhere nobody asks.
+    """
     written, at = merged(layers, "health_check", "healthCheck")
-    if written is None:
+    kind, path, _ = wanted(layers)
+    if written is None or kind not in possible:
         return None
-    kind, path = _kind(layers)
     return ir.HealthCheck(
         kind=kind,
         path=path,
@@ -37,28 +62,57 @@ def health_check(layers: Layers, host: str) -> ir.HealthCheck | None:
     )
 
 
-def _kind(layers: Layers) -> tuple[ir.HealthCheckKind, str]:
-    """That of the most particular layer which names one."""
-    for each, _ in said(layers, "health_check", "healthCheck"):
-        if each.http is not None:
-            return ir.HealthCheckKind.HTTP, each.http.path
-        if each.grpc is not None:
-            return ir.HealthCheckKind.GRPC, ""
-        if each.tcp is not None:
-            return ir.HealthCheckKind.TCP, ""
-    return ir.HealthCheckKind.TCP, ""
+def wanted(layers: Layers) -> tuple[ir.HealthCheckKind | None, str, Position | None]:
+    """The kind, path and place of the most particular layer which names a kind."""
+    for layer in reversed(layers):
+        each: HealthCheckSpec | None = getattr(layer.written, "health_check", None)
+        here = layer.source["healthCheck"]
+        if each is not None and each.http is not None:
+            return _HTTP, each.http.path, here.at("http", "path")
+        if each is not None and each.grpc is not None:
+            return _GRPC, "", here.at("grpc")
+        if each is not None and each.tcp is not None:
+            return _TCP, "", here.at("tcp")
+    return None, "", None
 
 
-def check(layers: Layers) -> Iterator[Finding]:
-    """An endpoint is asked in one way: the most particular layer that names one."""
+def check(layers: Layers, name: str, possible: tuple[ir.HealthCheckKind, ...]) -> Iterator[Finding]:
+    """An endpoint is asked in one way, which the callee ``name`` can answer."""
     written = list(said(layers, "health_check", "healthCheck"))
     for each, at in written:
         if _kinds(each) > 1:
             yield finding("not-exactly-one", at, f"a health check is one of {_KINDS}")
-    if written and not any(_kinds(each) for each, _ in written):
+    kind, path, at = wanted(layers)
+    if written and kind is None:
         yield finding(
             "not-exactly-one", written[0][1], f"a health check is one of {_KINDS}, and here is none"
         )
+    if path:
+        yield from check_canonical(path, at)
+    if (
+        kind is not None
+        and kind not in possible
+        and any(said(particular(layers), "health_check", "healthCheck"))
+    ):
+        what, why = _impossible(kind, name)
+        either = " or ".join(f"`{each}`" for each in possible)
+        fix = (
+            f"Write {either}, or leave it to `outlierDetection`." if possible else "Write `outlierDetection`."
+        )
+        yield finding("health-check-impossible", at, f"{what}: {why}", fix=fix)
+
+
+def _impossible(kind: ir.HealthCheckKind, name: str) -> tuple[str, str]:
+    match kind:
+        case ir.HealthCheckKind.HTTP:
+            return "a check by HTTP", f"`{name}` is a stream and knows no requests"
+        case ir.HealthCheckKind.GRPC:
+            return "a check by gRPC", f"`{name}` does not speak it"
+        case ir.HealthCheckKind.TCP:
+            return (
+                "a check by TCP",
+                f"the sidecar of `{name}` takes connections, whether its application lives or not",
+            )
 
 
 def _kinds(written: HealthCheckSpec) -> int:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from meshctl.diagnostics import Position
 from meshctl.spec import Source, Spec
+from meshctl.spec.policy import DefaultsSpec
 from meshctl.spec.types import Model
 
 T = TypeVar("T")
@@ -48,6 +49,11 @@ def call_layer(spec: Spec, caller: str, callee: str) -> Layers:
     if call is None or not call.model_fields_set:
         return ()
     return (Layer(call, spec.source[section][caller]["calls"][callee]),)
+
+
+def particular(layers: Layers) -> Layers:
+    """Those that speak of this callee alone: `defaults` hold wherever they can."""
+    return tuple(each for each in layers if not isinstance(each.written, DefaultsSpec))
 
 
 def says(layers: Layers, *fields: str) -> bool:

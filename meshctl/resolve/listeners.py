@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related
+from meshctl.resolve import externals
 from meshctl.resolve.placements import (
     EVERYWHERE,
     EVERYWHERE_6,
@@ -35,6 +36,8 @@ class _Socket:
     what: str
     socket: ir.SocketAddress
     at: Position | None
+    shares: bool = False
+    """Whether others that share too may have the same port: the names in TLS tell connections apart."""
 
     @property
     def told(self) -> str:
@@ -64,8 +67,9 @@ def check(spec: Spec) -> Iterator[Finding]:
         source = spec.source["services"][name]
         for placement in placements(spec, service):
             local = local_ports(service.calls)
-            yield from _check(name, [*_of(name, placement, source), *_local(name, placement, local, source)],
-                              placement, taken)  # fmt: skip
+            passed = {each for each in local if externals.is_passed_through(spec, each)}
+            own = [*_of(name, placement, source), *_local(name, placement, local, source, passed)]
+            yield from _check(name, own, placement, taken)
     for name, gateway in (spec.written.gateways or {}).items():
         source = spec.source["gateways"][name]
         for placement in gateway_placements(spec, gateway):
@@ -85,11 +89,14 @@ def _of(name: str, placement: Placement, source: Source) -> Iterator[_Socket]:
         yield from (_Socket(name, what, each, at) for each in sockets)
 
 
-def _local(name: str, placement: Placement, ports: dict[str, int], source: Source) -> Iterator[_Socket]:
+def _local(
+    name: str, placement: Placement, ports: dict[str, int], source: Source, passed: Collection[str]
+) -> Iterator[_Socket]:
     for callee, port in ports.items():
         at = source.at("calls", callee, "localPort")
         for each in placement.outbound:
-            yield _Socket(name, f"local port for `{callee}`", ir.SocketAddress(each.address, port), at)
+            socket = ir.SocketAddress(each.address, port)
+            yield _Socket(name, f"local port for `{callee}`", socket, at, shares=callee in passed)
 
 
 def _check(name: str, sockets: list[_Socket], placement: Placement, taken: _Taken) -> Iterator[Finding]:
@@ -97,7 +104,7 @@ def _check(name: str, sockets: list[_Socket], placement: Placement, taken: _Take
     meetings: dict[_Meeting, list[tuple[_Socket, _Socket]]] = {}
     for each in sockets:
         for other in own:
-            if _meet(each.socket, other.socket):
+            if _meet(each.socket, other.socket) and not (each.shares and other.shares):
                 yield finding(
                     "port-conflict",
                     each.at,

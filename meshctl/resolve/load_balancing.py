@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from meshctl import ir
-from meshctl.diagnostics import Position
-from meshctl.resolve.layers import Layers, said
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding, Position
+from meshctl.resolve.layers import Layers, particular, said
 from meshctl.spec.load_balancing import LoadBalancingSpec
 
 
-def load_balancing(layers: Layers) -> ir.LoadBalancing:
-    """The policy of a cluster: the most particular layer's as a whole."""
+def load_balancing(layers: Layers, *, stream: bool = False) -> ir.LoadBalancing:
+    """The policy of a cluster: the most particular layer's as a whole.
+
+    In a ``stream`` there are no headers, so what `defaults` hash on there leaves nothing but turns.
+    """
     for written, at in said(layers, "load_balancing", "loadBalancing"):
+        if stream and written.hash_on is not None and not written.hash_on.source_address:
+            break
         return ir.LoadBalancing(ir.LoadBalancingPolicy(written.policy), _hash_on(written, at), at)
     return ir.LoadBalancing(ir.LoadBalancingPolicy.ROUND_ROBIN)
 
@@ -24,3 +32,30 @@ def _hash_on(written: LoadBalancingSpec, at: Position | None) -> ir.HashOn | Non
     if keys.cookie is not None:
         return ir.HashOn(ir.HashKey.COOKIE, keys.cookie, at)
     return ir.HashOn(ir.HashKey.SOURCE_ADDRESS, "", at)
+
+
+def check(layers: Layers, *, gateway: bool, stream: bool) -> Iterator[Finding]:
+    """A ring without a key, a key without a ring, and keys that nobody can see here."""
+    for layer in layers:
+        written = getattr(layer.written, "load_balancing", None)
+        if written is None:
+            continue
+        here = layer.source["loadBalancing"]
+        hashed = written.policy == "ring-hash"
+        if hashed and written.hash_on is None:
+            yield finding("hash-misplaced", here.at("policy"), "`ring-hash` needs a `hashOn`")
+        if written.hash_on is None:
+            continue
+        if not hashed:
+            message = f"`{written.policy}` does not look at a hash"
+            yield finding("hash-misplaced", here.at("hashOn"), message)
+        kinds = (written.hash_on.header, written.hash_on.cookie, written.hash_on.source_address)
+        if sum(each is not None for each in kinds) != 1:
+            message = "a hash is made of one of `header`, `cookie` and `sourceAddress`"
+            yield finding("not-exactly-one", here.at("hashOn"), message)
+        if written.hash_on.source_address and not (gateway and layer is layers[-1]):
+            at = here.at("hashOn", "sourceAddress")
+            yield finding("source-address-unknown", at, "the client's address is not known here")
+        if stream and layer in particular(layers) and not written.hash_on.source_address:
+            message = "a hash on a header or a cookie speaks of requests, and this callee is a TCP stream"
+            yield finding("needs-http", here.at("hashOn"), message)

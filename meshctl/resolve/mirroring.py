@@ -31,3 +31,7 @@ def check(written: Sequence[MirrorSpec] | None, source: Source) -> Iterator[Find
     for index, mirror in enumerate(written or ()):
         if (mirror.subset is None) == (mirror.service is None):
             yield finding("not-exactly-one", source.at(index), "a mirror is either a `subset` or a `service`")
+        if mirror.percent == 0:
+            yield finding(
+                "ineffective-setting", source[index].at("percent"), "0% of the requests are mirrored"
+            )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from fractions import Fraction
 
 from meshctl import ir
-from meshctl.resolve.layers import Layers, merged
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding
+from meshctl.resolve.layers import Layers, merged, particular, said
+from meshctl.spec.circuit_breaking import OutlierDetectionSpec
 
 DEFAULT_CONSECUTIVE_ERRORS = 5
 DEFAULT_INTERVAL = timedelta(seconds=10)
@@ -26,3 +30,19 @@ def outlier_detection(layers: Layers) -> ir.OutlierDetection | None:
         max_ejected=written.get("max_ejection_percent", DEFAULT_MAX_EJECTED),
         at=at,
     )
+
+
+def check(layers: Layers, endpoints: int | None) -> Iterator[Finding]:
+    """Detection that can eject nobody. ``endpoints``: how many take requests; None where DNS says it."""
+    own = next((at for _, at in said(particular(layers), "outlier_detection", "outlierDetection")), None)
+    if own is not None and endpoints == 1:
+        message = "there is one endpoint, and the only one is never ejected"
+        yield finding("ineffective-setting", own, message, fix="Add an endpoint, or remove this.")
+    for layer in layers:
+        written: OutlierDetectionSpec | None = getattr(layer.written, "outlier_detection", None)
+        if written is not None and written.max_ejection_percent == 0:
+            at = layer.source.at("outlierDetection", "maxEjectionPercent")
+            message = "one endpoint may be ejected whatever the share is, so 0% is no bound"
+            yield finding(
+                "ineffective-setting", at, message, fix="Leave `outlierDetection` out to eject nobody."
+            )

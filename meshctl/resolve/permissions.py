@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding
-from meshctl.resolve import authorization, matching
+from meshctl.resolve import authorization, health_checks, matching
 from meshctl.resolve.calls import declared_calls, place
+from meshctl.resolve.layers import call_layer, callee_layers
 from meshctl.spec import Source, Spec
 from meshctl.spec.authorization import ANYONE, UNAUTHENTICATED, AuthorizationRuleSpec
 from meshctl.spec.service import ServiceSpec
@@ -27,6 +28,7 @@ def check(spec: Spec) -> Iterator[Finding]:
         if authorization.mode(spec) is ir.AuthorizationMode.DECLARED:
             yield from _check_without_call(spec, name, service, callers.get(name, set()))
     yield from _check_without_grant(spec, callers)
+    yield from _check_health(spec)
 
 
 def _check_rule(
@@ -77,3 +79,23 @@ def _check_without_grant(spec: Spec, callers: dict[str, set[str]]) -> Iterator[F
         if not any(each.callers is None or {ANYONE, caller} & set(each.callers) for each in rules or ()):
             message = f"`{caller}` calls `{callee}`, and no `allow` of `{callee}` lets it in"
             yield finding("call-without-grant", place(spec, caller, listed), message)
+
+
+def _check_health(spec: Spec) -> Iterator[Finding]:
+    """Health checks that the callee may refuse."""
+    refusing = {name for name in spec.written.services or {} if authorization.refusing(spec, name)}
+    for caller, callee, _ in declared_calls(spec):
+        if callee not in refusing:
+            continue
+        service = (spec.written.services or {})[callee]
+        layers = (*callee_layers(spec, callee), *call_layer(spec, caller, callee))
+        kind, path, at = health_checks.wanted(layers)
+        if kind is ir.HealthCheckKind.HTTP and path != service.health_path:
+            fix = f"Write `healthPath: {path}` at `{callee}`" + (
+                ", or check that one." if service.health_path else "."
+            )
+            message = f"`{path}` is not the `healthPath` of `{callee}`, which has rules or a rate limit"
+            yield finding("health-check-not-exempt", at, message, fix=fix)
+        elif kind is ir.HealthCheckKind.GRPC and not authorization.asked_by_grpc(spec, callee):
+            message = f"`{callee}` has rules or a rate limit, and does not know of this check"
+            yield finding("health-check-not-exempt", at, message, fix=f"Write it at `{callee}`.")

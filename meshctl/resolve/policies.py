@@ -10,7 +10,20 @@ from typing import Any
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related, Severity
-from meshctl.resolve import gateways, health_checks, retries, streams, timeouts
+from meshctl.resolve import (
+    applications,
+    circuit_breaking,
+    discovery,
+    externals,
+    gateways,
+    health_checks,
+    load_balancing,
+    outlier_detection,
+    rate_limiting,
+    retries,
+    streams,
+    timeouts,
+)
 from meshctl.resolve.layers import Layer, Layers, call_layer, callee_layers
 from meshctl.spec import Spec
 from meshctl.spec.gateways import GatewaySpec
@@ -85,15 +98,35 @@ def _check_callee(
     service = (spec.written.services or {}).get(name)
     grpc = _speaks_grpc(spec, name)
     layers = (*callee_layers(spec, name), *call)
-    yield from _check_hash(layers, gateway=gateway)
-    yield from health_checks.check(layers)
+    yield from load_balancing.check(layers, gateway=gateway, stream=stream)
+    yield from health_checks.check(layers, name, _checks(spec, name))
+    yield from outlier_detection.check(layers, _endpoints(spec, name))
     if stream:
         return
+    yield from circuit_breaking.check(layers, service.routes if service is not None else None)
+    yield from rate_limiting.check(layers)
     yield from check_layers(layers, grpc=grpc)
     for index, route in enumerate(service.routes or () if service is not None else ()):
         own = Layer(route, spec.source["services"][name]["routes"][index])
         if _bounds(route):
             yield from check_layers((*layers, own), grpc=grpc)
+
+
+def _checks(spec: Spec, name: str) -> tuple[ir.HealthCheckKind, ...]:
+    service = (spec.written.services or {}).get(name)
+    if service is not None:
+        return health_checks.kinds(applications.protocol(service), outside=False)
+    external = (spec.written.externals or {})[name]
+    return health_checks.kinds(externals.protocol(external), outside=True)
+
+
+def _endpoints(spec: Spec, name: str) -> int | None:
+    """How many take requests; None where DNS says it."""
+    service = (spec.written.services or {}).get(name)
+    if service is not None:
+        return None if service.discovery is not None else len(discovery.taking(service))
+    written = (spec.written.externals or {})[name].endpoints
+    return len(written) if written else None
 
 
 def check_layers(layers: Layers, *, grpc: bool) -> Iterator[Finding]:
@@ -170,8 +203,28 @@ def _check_conditions(layers: Layers, *, grpc: bool) -> Iterator[Finding]:
         elif condition == "per-try-timeout" and not _per_try(layers).value:
             message = "`per-try-timeout` waits for the end of a `perTryTimeout`, and there is none"
             yield finding(slug, at, message, severity=Severity.WARNING)
+    yield from _check_calls_of_grpc(layers, retry_on, grpc=grpc)
     if len(set(retry_on.value or ())) < len(retry_on.value or ()):
         yield finding("repeated-item", retry_on.at, "a condition is here twice: any one of them is enough")
+
+
+def _check_calls_of_grpc(layers: Layers, retry_on: _Said, *, grpc: bool) -> Iterator[Finding]:
+    """Conditions that hold for idempotent methods only, where every call is a POST."""
+    idempotent = _last(layers, "idempotent", "idempotent").value or retries.IDEMPOTENT_METHODS
+    anyhow = _last(layers, "non_idempotent", "retries", "nonIdempotent").value
+    late = [each for each in retry_on.value or () if each not in ir.retries.BEFORE_THE_APPLICATION]
+    if (
+        grpc
+        and late
+        and not anyhow
+        and "POST" not in idempotent
+        and _last(layers, "attempts", "retries", "attempts").value != 0
+    ):
+        index = (retry_on.value or []).index(late[0])
+        at = layers[retry_on.layer].source.at("retries", "retryOn", index)
+        message = f"calls of gRPC are POST, which is not idempotent, so `{late[0]}` is no reason for a retry"
+        fix = "Write `idempotent: [POST]`, or `nonIdempotent: true` under `retries`, if all of them may be made twice."
+        yield finding("retry-condition-impossible", at, message, fix=fix, severity=Severity.WARNING)
 
 
 def _check_idle(layers: Layers) -> Iterator[Finding]:
@@ -188,26 +241,3 @@ def _check_idle(layers: Layers) -> Iterator[Finding]:
                 f"`{key}` says how to try again, but with `attempts: 0` nothing is tried again",
                 related=(Related(attempts.at, "the attempts"),) if attempts.at else (),
             )
-
-
-def _check_hash(layers: Layers, *, gateway: bool) -> Iterator[Finding]:
-    for layer in layers:
-        written = getattr(layer.written, "load_balancing", None)
-        if written is None:
-            continue
-        here = layer.source["loadBalancing"]
-        hashed = written.policy == "ring-hash"
-        if hashed and written.hash_on is None:
-            yield finding("hash-misplaced", here.at("policy"), "`ring-hash` needs a `hashOn`")
-        if written.hash_on is None:
-            continue
-        if not hashed:
-            message = f"`{written.policy}` does not look at a hash"
-            yield finding("hash-misplaced", here.at("hashOn"), message)
-        kinds = (written.hash_on.header, written.hash_on.cookie, written.hash_on.source_address)
-        if sum(each is not None for each in kinds) != 1:
-            message = "a hash is made of one of `header`, `cookie` and `sourceAddress`"
-            yield finding("not-exactly-one", here.at("hashOn"), message)
-        if written.hash_on.source_address and not (gateway and layer is layers[-1]):
-            at = here.at("hashOn", "sourceAddress")
-            yield finding("source-address-unknown", at, "the client's address is not known here")

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import timedelta
+
 from meshctl import ir
+from meshctl.catalogue import finding
+from meshctl.diagnostics import Finding
 from meshctl.resolve.layers import Layers, said
+from meshctl.spec.rate_limiting import RateLimitSpec
+
+SLOWEST = timedelta(hours=1)
+"""How long a token may take to come."""
 
 
 def rate_limit(layers: Layers) -> ir.RateLimit | None:
@@ -17,3 +26,15 @@ def rate_limit(layers: Layers) -> ir.RateLimit | None:
             at=at,
         )
     return None
+
+
+def check(layers: Layers) -> Iterator[Finding]:
+    """Limits that are quotas."""
+    for layer in layers:
+        written: RateLimitSpec | None = getattr(layer.written, "rate_limit", None)
+        if written is not None and written.per / written.requests > SLOWEST:
+            interval = ir.duration_text(written.per / written.requests)
+            message = (
+                f"{written.requests} in {ir.duration_text(written.per)} lets one request in every {interval}"
+            )
+            yield finding("rate-limit-too-slow", layer.source.at("rateLimit", "per"), message)

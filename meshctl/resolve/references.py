@@ -113,7 +113,7 @@ def _check_calls(
         if service is None:
             kind = "service or external" if outside else "service"
             yield undefined(kind, callee, at, names.callees if outside else names.services, names)
-        elif not discovery.takes_requests(service) and service.discovery is None:
+        elif not discovery.taking(service) and service.discovery is None:
             yield finding(
                 "route-to-empty-pool",
                 at,
@@ -128,9 +128,11 @@ def _check_routes(
     for index, route in enumerate(routes or ()):
         source = here["routes"][index]
         for number, backend in enumerate(route.backends or ()):
-            yield from _check_backend(own, backend, source["backends"][number], names)
+            where = source["backends"][number]
+            yield from _check_pool(own, backend, where, names, idle=backend.weight == 0)
         for number, mirror in enumerate(route.mirror or ()):
-            yield from _check_target(own, mirror, source["mirror"][number], names)
+            where = source["mirror"][number]
+            yield from _check_pool(own, mirror, where, names, idle=mirror.percent == 0)
         for number, match in enumerate(route.matches or ()):
             where = source["matches"][number]["from"]
             yield from _check_callers(match.callers, where, names, names.callers)
@@ -159,16 +161,18 @@ def _check_callers(
             yield undefined("service or gateway", caller, where.at(index), names.callers, names)
 
 
-def _check_backend(own: str, backend: BackendSpec, where: Source, names: _Names) -> Iterator[Finding]:
-    faults = list(_check_target(own, backend, where, names))
+def _check_pool(
+    own: str, named: BackendSpec | MirrorSpec, where: Source, names: _Names, *, idle: bool
+) -> Iterator[Finding]:
+    """``idle``: it gets no requests anyhow."""
+    faults = list(_check_target(own, named, where, names))
     yield from faults
-    target = names.services.get(backend.service or own)
-    if faults or target is None or backend.weight == 0 or target.discovery is not None:
+    target = names.services.get(named.service or own)
+    if faults or target is None or idle or target.discovery is not None:
         return
-    named = backend.service or backend.subset
-    if named and not discovery.takes_requests(target, backend.subset):
-        service = f"`{backend.service or own}`"
-        pool = f"the subset `{backend.subset}` of {service}" if backend.subset else service
+    if (named.service or named.subset) and not discovery.taking(target, named.subset):
+        service = f"`{named.service or own}`"
+        pool = f"the subset `{named.subset}` of {service}" if named.subset else service
         yield finding("route-to-empty-pool", where.here, f"{pool} has no endpoints that take requests")
 
 

@@ -30,6 +30,15 @@ def check(spec: Spec) -> Iterator[Finding]:
     if egress.allowed(spec):
         at = spec.source["mesh"].at("egress")
         yield finding("resolvers-missing", at, "`egress: allow` looks up host names", fix=f"{fix}.")
+    for name, service in (spec.written.services or {}).items():
+        if service.discovery is not None:
+            at = spec.source["services"][name].at("discovery")
+            yield finding(
+                "resolvers-missing",
+                at,
+                f"the endpoints of `{name}` are looked up, but the mesh names no DNS server",
+                fix=f"{fix}, or give `{name}` `endpoints`.",
+            )
     for name, external in (spec.written.externals or {}).items():
         if external.hosts and externals.looked_up(external):
             at = spec.source["externals"][name].at("hosts")

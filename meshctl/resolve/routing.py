@@ -254,6 +254,7 @@ def _check_route(route: RouteSpec, source: Source) -> Iterator[Finding]:
         yield from splitting.check(route.backends, source["backends"])
     yield from filters.check(route, source)
     yield from mirroring.check(route.mirror, source["mirror"])
+    yield from fault_injection.check(route.fault, source["fault"])
 
 
 def _check_match(match: RouteMatchSpec, source: Source) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from meshctl.spec.types import Count, Given, Model, PositiveDuration
 
 
 class RateLimitSpec(Model):
-    """So many `requests` in `per`, and `burst` more at once; for each caller with `key: caller`."""
+    """So many `requests` in `per`, of which `burst` may come at once (as many as that, unless written); for each caller with `key: caller`."""
 
     requests: Count
     per: PositiveDuration
