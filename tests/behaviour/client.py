@@ -33,6 +33,11 @@ class Answer:
     failure: str = ""
     first_byte: float | None = None
     """Seconds until the first byte of the body."""
+    trailers: list[tuple[str, str]] = field(default_factory=list)
+    key: str = ""
+    """What a row that varies a key has sent."""
+    ended: float = field(default_factory=time.monotonic)
+    """When that was, by the monotonic clock."""
 
     @property
     def document(self) -> Any:
@@ -85,8 +90,14 @@ def compose(row):
 class Connection:
     """A connection that is kept while the other side keeps it."""
 
-    def __init__(self, address: ir.SocketAddress, context: ssl.SSLContext | None = None, name: str = ""):
-        self._address, self._context, self._name = address, context, name
+    def __init__(
+        self,
+        address: ir.SocketAddress,
+        context: ssl.SSLContext | None = None,
+        name: str = "",
+        source: str = "",
+    ):
+        self._address, self._context, self._name, self._source = address, context, name, source
         self._socket: socket.socket | None = None
 
     def __enter__(self):
@@ -107,6 +118,8 @@ class Connection:
         try:
             sock = self._open()
             sock.sendall(head)
+            if row.leave is not None:
+                return self._leave(sock, body, row, identifier, started)
             ended = self._upload(sock, body, row.upload)
             started = ended if row.upload else started
             return self._receive(sock, row, identifier, started)
@@ -116,7 +129,11 @@ class Connection:
 
     def _open(self):
         if self._socket is None:
-            sock = socket.create_connection((self._address.address, self._address.port), timeout=LIMIT)
+            sock = socket.create_connection(
+                (self._address.address, self._address.port),
+                timeout=LIMIT,
+                source_address=(self._source, 0) if self._source else None,
+            )
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket = (
                 self._context.wrap_socket(sock, server_hostname=self._name) if self._context else sock
@@ -135,6 +152,18 @@ class Connection:
             elif interval and select.select([sock], [], [], interval)[0]:
                 break
         return sent
+
+    def _leave(self, sock, body, row, identifier, started):
+        """Go away in the middle: of the upload, where that takes longer."""
+        size, interval = row.upload or (max(1, len(body)), 0)
+        for start in range(0, len(body), int(size)):
+            if time.monotonic() + interval > started + row.leave:
+                break
+            sock.sendall(body[start : start + int(size)])
+            time.sleep(interval)
+        time.sleep(max(0.0, started + row.leave - time.monotonic()))
+        self.close()
+        return Answer(identifier, time.monotonic() - started, failure="left")
 
     def _receive(self, sock, row, identifier, started):
         method = row.raw.split(" ", 1)[0] if row.raw else row.method
@@ -160,8 +189,15 @@ class Connection:
 class Stream:
     """TCP connections to an application that says its name first and then repeats what it hears."""
 
-    def __init__(self, address: ir.SocketAddress, service: str):
+    def __init__(
+        self,
+        address: ir.SocketAddress,
+        service: str,
+        context: ssl.SSLContext | None = None,
+        name: str | None = None,
+    ):
         self._address, self._service = address, service
+        self._context, self._name = context, name
 
     def __enter__(self):
         return self
@@ -175,7 +211,7 @@ class Stream:
         greeting, heard = "", b""
         failure = "closed"
         try:
-            with socket.create_connection((self._address.address, self._address.port), timeout=LIMIT) as sock:
+            with self._open() as sock:
                 stream = sock.makefile("rb")
                 greeting = stream.readline().decode().strip()
                 sender = threading.Thread(target=_say, args=(sock, row), daemon=True)
@@ -193,6 +229,10 @@ class Stream:
             cut=cut,
             failure="" if greeting else failure,
         )
+
+    def _open(self):
+        sock = socket.create_connection((self._address.address, self._address.port), timeout=LIMIT)
+        return self._context.wrap_socket(sock, server_hostname=self._name) if self._context else sock
 
 
 def _say(sock, row):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
 from collections import Counter
 
 from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
+from tests.behaviour.binomial import bounds
+from tests.behaviour.client import Answer
+from tests.behaviour.crowds import belongs, instance_of
 
-SIGMAS = 5
-"""A right implementation breaks a bound once in two million rows."""
+WRITTEN_OUT = 1000
+"""Bytes of the longest body that a row may write as a text; longer ones are made of x."""
 
 EARLY = 0.01
 """Seconds by which a proxy's timer may fire early: they count in whole milliseconds."""
@@ -45,6 +49,7 @@ def check_answer(expect, answer, world):
     if expect.first_byte and not _lies_in(expect.first_byte, answer.first_byte):
         yield f"the body began after {answer.first_byte} s, not {expect.first_byte}"
     yield from _check_headers("answer", expect.headers, answer.values)
+    yield from _check_trailers(expect, answer)
     yield from _check_body(expect, answer)
     if expect.seen or expect.tries is not None:
         yield from _check_arrivals(expect, world.arrivals(answer.identifier))
@@ -55,6 +60,31 @@ def _check_headers(whose, expected, values):
         wanted = [] if value is None else value if isinstance(value, list) else [str(value)]
         if values(name) != wanted:
             yield f"{whose}: {name} is {values(name)}, not {wanted}"
+
+
+def _check_trailers(expect, answer):
+    trailers = Answer("", 0, headers=answer.trailers)
+    yield from _check_headers("trailers", expect.trailers, trailers.values)
+    if not expect.grpc:
+        return
+    found = trailers.values("grpc-status") or answer.values("grpc-status")
+    status = int(found[0]) if found else None
+    if not within(expect.grpc.get("status", 0), status):
+        yield f"gRPC status {status}, not {expect.grpc.get('status', 0)}"
+    if not (answer.values("content-type") or [""])[0].startswith("application/grpc"):
+        yield f"the content-type {answer.values('content-type')} is not gRPC's"
+    if expect.grpc.get("whole") and (answer.body or answer.trailers):
+        yield f"there is more than a head: {answer.body[:50]!r}, {answer.trailers}"
+    message = "".join(_messages(answer.body))
+    if expect.grpc.get("message", message) != message:
+        yield f"the messages say {message[:200]!r}, not {expect.grpc['message']!r}"
+
+
+def _messages(body):
+    while body:
+        length = int.from_bytes(body[1:5])
+        yield body[5 : 5 + length].decode()
+        body = body[5 + length :]
 
 
 def _check_body(expect, answer):
@@ -79,19 +109,30 @@ def _check_arrivals(expect, arrivals):
     if not arrivals["seen"]:
         yield "no application saw it"
         return
-    seen = arrivals["seen"][-1]
+    yield from check_seen(expect.seen, arrivals["seen"][-1])
+
+
+def check_seen(expected, seen):
+    """What one application saw of one request."""
     flat = seen | {"body": seen.get("body", {}).get("length")}
-    for key, value in expect.seen.items():
+    for key, value in expected.items():
         if key == "upload":
             if not _lies_in(value, seen["upload_seconds"]):
                 yield f"the request's body took {seen['upload_seconds']} s to come, not {value}"
-        elif key != "headers" and not within(value, flat[key]):
-            yield f"the application saw {key} {flat[key]!r}, not {value!r}"
+        elif key != "headers" and not within(value, flat.get(key)):
+            yield f"the application saw {key} {flat.get(key)!r}, not {value!r}"
 
     def values(name):
         return [value for key, value in seen["headers"] if key.lower() == name.lower()]
 
-    yield from _check_headers("application", expect.seen.get("headers", {}), values)
+    yield from _check_headers("application", expected.get("headers", {}), values)
+    length = expected.get("body")
+    if isinstance(length, int) and length > WRITTEN_OUT and seen["body"]["sha256"] != _sum(length):
+        yield "the application saw another body"
+
+
+def _sum(length):
+    return hashlib.sha256(b"x" * length).hexdigest()
 
 
 def check_shares(expect, answers, world):
@@ -103,33 +144,20 @@ def check_shares(expect, answers, world):
         if not expect.total[0] <= came <= expect.total[1]:
             yield f"{came} tries reached an application, not {expect.total}"
     if expect.share:
-        taken = Counter(_instance(answer) for answer in answers)
-        groups = {key: sum(n for name, n in taken.items() if _belongs(name, key)) for key in expect.share}
+        taken = Counter(instance_of(answer) for answer in answers)
+        groups = {key: sum(n for name, n in taken.items() if belongs(name, key)) for key in expect.share}
         if sum(groups.values()) != len(answers):
             yield f"went elsewhere: {dict(taken)}, statuses {dict(statuses)}"
         yield from _outside("instance", expect.share, groups, len(answers), expect.tolerance)
 
 
-def _instance(answer):
-    if answer.values("greeting"):
-        return answer.values("greeting")[0]
-    document = answer.document or {}
-    return f"{document.get('service')}/{document.get('instance')}"
-
-
-def _belongs(name, key):
-    """``v1`` stands for all instances of the subset: v1, v1-1, v1-2."""
-    service, _, instance = name.partition("/")
-    wanted_service, _, wanted = key.rpartition("/")
-    return wanted_service in ("", service) and (instance == wanted or instance.startswith(f"{wanted}-"))
-
-
 def _outside(what, shares, counts, total, tolerance):
     for key, share in shares.items():
-        slack = tolerance if tolerance is not None else SIGMAS * math.sqrt(share * (1 - share) / total)
-        got = counts[key] / total
-        if abs(got - share) > slack:
-            yield f"{what} {key} has {got:.1%} of {total}, not {share:.1%} ± {slack:.1%}"
+        low, high = bounds(total, share)
+        if tolerance is not None:
+            low, high = math.ceil(total * (share - tolerance)), math.floor(total * (share + tolerance))
+        if not low <= counts[key] <= high:
+            yield f"{what} {key} has {counts[key]} of {total}, which is not {share:.1%}: {low} to {high}"
 
 
 def check_logs(expect, row, world):

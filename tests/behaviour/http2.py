@@ -1,9 +1,10 @@
-"""The same requests over HTTP/2, one stream at a time, and nothing normalised on the way."""
+"""The same requests over HTTP/2, one stream at a time, and nothing normalised on the way; gRPC calls too."""
 
 from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import time
 from typing import cast
 
@@ -17,12 +18,13 @@ from tests.behaviour.client import LIMIT, Answer, body_of, new_identifier, order
 
 
 class Http2Connection:
-    """A connection that is kept while the other side keeps it. TLS must settle on h2."""
+    """A connection that is kept while the other side keeps it. TLS must settle on h2; without TLS nobody is asked."""
 
-    def __init__(self, address: ir.SocketAddress, context: ssl.SSLContext, name: str):
+    def __init__(self, address: ir.SocketAddress, context: ssl.SSLContext | None, name: str):
         self._address, self._context, self._name = address, context, name
-        self._context.set_alpn_protocols(["h2"])
-        self._socket: ssl.SSLSocket | None = None
+        if context is not None:
+            context.set_alpn_protocols(["h2"])
+        self._socket: socket.socket | None = None
 
     def __enter__(self):
         return self
@@ -43,12 +45,11 @@ class Http2Connection:
             if self._socket is None:
                 self._open()
             stream = self._connection.get_next_available_stream_id()
-            body = body_of(row)
-            self._connection.send_headers(
-                stream, _head(row, identifier, body), end_stream=row.body is None or not body
-            )
+            body = _framed(row.grpc) if row.grpc is not None else body_of(row)
+            head = _head(row, identifier, body, "https" if self._context else "http")
+            self._connection.send_headers(stream, head, end_stream=not body)
             self._socket.sendall(self._connection.data_to_send())
-            answer = self._receive(stream, body if row.body is not None else b"", identifier, started)
+            answer = self._receive(stream, body, identifier, started)
         except (OSError, h2.exceptions.ProtocolError) as error:
             answer = Answer(identifier, time.monotonic() - started, failure=repr(error))
         if answer.status is None or answer.cut:
@@ -57,9 +58,12 @@ class Http2Connection:
 
     def _open(self):
         sock = socket.create_connection((self._address.address, self._address.port), timeout=LIMIT)
-        self._socket = self._context.wrap_socket(sock, server_hostname=self._name)
-        if self._socket.selected_alpn_protocol() != "h2":
-            raise OSError("the server does not speak h2")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = sock
+        if self._context is not None:
+            self._socket = self._context.wrap_socket(sock, server_hostname=self._name)
+            if self._socket.selected_alpn_protocol() != "h2":
+                raise OSError("the server does not speak h2")
         self._connection = h2.connection.H2Connection(
             h2.config.H2Configuration(
                 header_encoding="latin-1",
@@ -73,6 +77,7 @@ class Http2Connection:
     def _receive(self, stream, left, identifier, started):
         status, body = None, b""
         headers: list[tuple[str, str]] = []
+        trailers: list[tuple[str, str]] = []
         while True:
             left = self._send(stream, left)
             received = self._socket.recv(65536)
@@ -91,9 +96,13 @@ class Http2Connection:
                     case h2.events.DataReceived():
                         body += event.data
                         self._connection.acknowledge_received_data(event.flow_controlled_length, stream)
+                    case h2.events.TrailersReceived():
+                        trailers = cast("list[tuple[str, str]]", event.headers)
                     case h2.events.StreamEnded():
                         self._flush()
-                        return Answer(identifier, time.monotonic() - started, status, headers, body)
+                        return Answer(
+                            identifier, time.monotonic() - started, status, headers, body, trailers=trailers
+                        )
                     case h2.events.StreamReset() | h2.events.ConnectionTerminated():
                         failure = "" if status else repr(event)
                         return Answer(
@@ -129,12 +138,19 @@ class Http2Connection:
             self._socket.sendall(data)
 
 
-def _head(row, identifier, body):
+def _framed(message):
+    """One message of a gRPC stream, not compressed."""
+    return struct.pack("!BI", 0, len(message.encode())) + message.encode()
+
+
+def _head(row, identifier, body, scheme):
+    grpc = row.grpc is not None
     head = [
-        (":method", row.method),
-        (":scheme", "https"),
+        (":method", "POST" if grpc else row.method),
+        (":scheme", scheme),
         *([(":authority", row.host)] if row.host is not None else []),
         (":path", row.target),
+        *([("content-type", "application/grpc"), ("te", "trailers")] if grpc else []),
         *((name.lower(), value) for name, value in row.headers),
         *orders_of(row, identifier),
     ]

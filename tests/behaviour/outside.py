@@ -1,4 +1,4 @@
-"""What stands outside the mesh and is no echo application: TLS in front of one, a name server."""
+"""What stands outside the mesh and is no echo application: TLS in front of one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import select
 import socket
 import socketserver
 import ssl
-import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +52,7 @@ def tls_server(
     context.load_verify_locations(ca / artifacts.TRUST_BUNDLE)
     context.verify_mode = ssl.CERT_OPTIONAL
     context.sni_callback = lambda _, name, __: (
-        None if name in names else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        None if name and name.lower() in names else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
     )
 
     def serve(raw):
@@ -100,45 +99,3 @@ def _sent(sink: socket.socket, data: bytes) -> int:
         return sink.send(data)
     except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
         return 0
-
-
-_A, _AAAA = 1, 28
-
-
-class _NameServer(socketserver.ThreadingUDPServer):
-    daemon_threads = True
-    names: dict[str, str]
-
-
-class _Names(socketserver.BaseRequestHandler):
-    """A and AAAA records from a table; what is not in it does not exist."""
-
-    server: _NameServer
-
-    def handle(self):
-        query, sock = self.request
-        identifier = query[:2]
-        labels, index = [], 12
-        while query[index]:
-            labels.append(query[index + 1 : index + 1 + query[index]].decode().lower())
-            index += 1 + query[index]
-        (kind,) = struct.unpack("!H", query[index + 1 : index + 3])
-        question = query[12 : index + 5]
-        address = self.server.names.get(".".join(labels))
-        answers = b""
-        if address is not None and kind == (_AAAA if ":" in address else _A):
-            family = socket.AF_INET6 if ":" in address else socket.AF_INET
-            data = socket.inet_pton(family, address)
-            answers = b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 1, len(data)) + data
-        flags = 0x8180 if address is not None else 0x8183
-        head = identifier + struct.pack("!HHHHH", flags, 1, 1 if answers else 0, 0, 0)
-        sock.sendto(head + question + answers, self.client_address)
-
-
-@contextlib.contextmanager
-def name_server(where: SocketAddress, names: dict[str, str]) -> Iterator[None]:
-    """DNS over UDP for ``names``, whose answers are good for a second."""
-    server = _NameServer((where.address, where.port), _Names)
-    server.names = names
-    with _running(server):
-        yield

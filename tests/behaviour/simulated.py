@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -16,8 +17,16 @@ SLACK = 0.001
 """Tables write a third as 0.333."""
 
 
+GRPC_STATUSES = {400: 13, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
+"""What a gRPC client is told instead of an HTTP status, see docs/wire-contract.md; all others are 2."""
+
+
 def request_of(row):
     """The request that a row sends."""
+    if row.grpc is not None:
+        row = replace(row, method="POST", headers=[("content-type", "application/grpc"), *row.headers])
+    if row.websocket:
+        row = replace(row, headers=[("connection", "upgrade"), ("upgrade", "websocket"), *row.headers])
     head = compose(row)[1].decode("latin-1")
     lines = head.split("\r\n")[1:-2]
     headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
@@ -68,6 +77,11 @@ def faults(mesh, addresses, table, row):
 
 
 def _own_answer(outcome, expect):
+    if expect.grpc:
+        told = GRPC_STATUSES.get(outcome.status, 2)
+        if not within(expect.grpc.get("status", 0), told):
+            yield f"the simulator answers {outcome.status} ({outcome.reason}), gRPC's {told}, not {expect.grpc}"
+        return
     if expect.status is None or not within(expect.status, outcome.status):
         yield f"the simulator answers {outcome.status} ({outcome.reason}), not {expect.status}"
     yield from _differing("answers", expect.headers, outcome.headers)

@@ -7,27 +7,34 @@ import itertools
 import json
 import os
 import random
+import shutil
 import socket
 import ssl
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from meshctl import artifacts, ir, pipeline
 from meshctl.live.echo import Application
 from meshctl.live.processes import ProcessGroup, Program
-from meshctl.live.sidecars import Bundle, await_open, start
+from meshctl.live.sidecars import Bundle, await_open
 from meshctl.pki.authority import NewAuthority, create_authority, save_authority
 from tests.behaviour.certificates import CA, write_site
 from tests.behaviour.client import Connection, Stream, fetch
+from tests.behaviour.dns import NameServer, name_server
+from tests.behaviour.fleet import Fleet
 from tests.behaviour.http2 import Http2Connection
-from tests.behaviour.outside import name_server, tls_server
+from tests.behaviour.outside import tls_server
 from tests.behaviour.silence import resetting, swallowing
 from tests.behaviour.tables import located
+from tests.behaviour.websocket import WebSocketConnection
 from tests.turns import turn
+
+Client = Connection | Http2Connection | WebSocketConnection | Stream
 
 WRITTEN_NETWORK = "127.50.0."
 NETWORKS = [f"127.{second}.{third}." for second in range(51, 60) for third in range(1, 250)]
@@ -67,7 +74,7 @@ def specification(table, caller: str, callee: str, places: dict[str, str] | None
     for gateway in spec.get("gateways", {}).values():
         gateway["proxy"] = caller
     mesh: dict[str, Any] = {"name": "test", "domain": DOMAIN, "trustDomain": TRUST_DOMAIN, "bind": "endpoint"}
-    if table.names:
+    if table.names or table.services:
         written = {WRITTEN_NETWORK: (places or {}).get(WRITTEN_NETWORK, WRITTEN_NETWORK)}
         mesh["resolvers"] = [located(f"{WRITTEN_NETWORK}{RESOLVER}:{RESOLVER_PORT}", written)]
     return {"apiVersion": "meshctl.dev/v1"} | spec | {"mesh": mesh | spec.get("mesh", {})}
@@ -100,6 +107,8 @@ class World:
     files: Path = Path()
     places: dict[str, str] = field(default_factory=dict)
     """What the table writes for an address or a folder, and what that is in this run."""
+    fleet: Fleet | None = None
+    name_server: NameServer | None = None
 
     def sidecar(self, instance: str) -> ir.Sidecar:
         """The sidecar of ``service/instance``, by its address where the service has several."""
@@ -113,8 +122,8 @@ class World:
         """Where its bundle was built."""
         return self.out / sidecar.service / sidecar.instance
 
-    def connection(self, row) -> Connection | Http2Connection | Stream:
-        """What a row's requests go through."""
+    def connection(self, row, source: str = "") -> Client:
+        """What a row's requests go through; ``source`` is the address that they come from, if it matters."""
         to = row.to.partition("/")[0]
         match row.via:
             case "admin":
@@ -124,17 +133,23 @@ class World:
                 assert health is not None
                 return Connection(health.binds[0])
             case "outbound":
-                return Connection(self._caller(row).outbound.bind)
+                return _connect(row, self._caller(row).outbound.bind, None, "")
             case "local":
                 listeners = self._caller(row).locals
-                return Connection(next(each for each in listeners if _serves(each, to)).bind)
-            case "tcp":
+                return _connect(row, next(each for each in listeners if _serves(each, to)).bind, None, "")
+            case "tcp" | "tls":
                 streams = self._caller(row).tcp
-                return Stream(next(each for each in streams if each.service == to).binds[0], to)
+                context = (
+                    ssl.create_default_context(cafile=str(self.files / CA)) if row.via == "tls" else None
+                )
+                where = next(each for each in streams if to in _services(each)).binds[0]
+                if context is not None:
+                    context.check_hostname = row.host is not None
+                return Stream(where, to, context, row.host)
             case "gateway":
                 listener = self.sidecar(row.to).outbound
                 context = ssl.create_default_context(cafile=str(self.files / CA)) if listener.tls else None
-                return _connect(row, listener.bind, context, (row.host or "").partition(":")[0])
+                return _connect(row, listener.bind, context, (row.host or "").partition(":")[0], source)
             case "inbound":
                 callee = self.sidecar(row.to)
                 assert callee.inbound is not None
@@ -150,13 +165,35 @@ class World:
         """What reached applications with this id."""
         return fetch(self.control, f"/__echo/hits?id={identifier}")
 
+    def do(self, order: dict[str, Any]) -> None:
+        """One order of a row or a table: to an application, or about its sidecar."""
+        (verb, instance), *others = order.items()
+        if verb in ("stop", "start"):
+            assert self.fleet is not None
+            sidecar = self.sidecar(instance)
+            (self.fleet.stop if verb == "stop" else self.fleet.start)(Bundle(sidecar, self.folder(sidecar)))
+            return
+        if self.name_server is not None and self.name_server.obeys(located(order, self.places)):
+            return
+        asked = urlencode({"instance": instance} | {key: str(value) for key, value in others})
+        told = fetch(self.control, f"/__echo/{verb}?{asked}")
+        assert told == {"instance": instance}, order
+
 
 def _serves(listener: ir.OutboundListener, service: str) -> bool:
     return any(each.service == service for each in listener.virtual_hosts)
 
 
-def _connect(row, address, context, name) -> Connection | Http2Connection:
-    return Http2Connection(address, context, name) if row.http == 2 else Connection(address, context, name)
+def _services(listener: ir.TcpListener) -> set[str]:
+    return {listener.service, *(each.service for each in listener.sni)}
+
+
+def _connect(row, address, context, name, source="") -> Client:
+    if row.websocket:
+        return WebSocketConnection(address)
+    if row.http == 2 or row.grpc is not None:
+        return Http2Connection(address, context, name)
+    return Connection(address, context, name, source)
 
 
 def client_context(bundle: Path) -> ssl.SSLContext:
@@ -178,6 +215,36 @@ def build(spec: dict, folder: Path, authority: NewAuthority | None = None) -> tu
     return validated.require(), out
 
 
+def _build_both(table, spec: dict, folder: Path, places: dict[str, str]) -> tuple[ir.Mesh, Path]:
+    """The mesh; with bundles of the callers that know some services by `discovery` instead of their endpoints."""
+    if not table.discovered:
+        return build(spec, folder)
+    authority = create_authority(TRUST_DOMAIN, datetime.now(UTC))
+    mesh, out = build(spec, folder, authority)
+    known = discovering(table, spec, places)
+    other, others = build(known, folder / "callers", authority)
+    callers = [
+        each for each in other.sidecars if each.service in (*table.callers, *known.get("gateways", {}))
+    ]
+    for each in callers:
+        shutil.rmtree(out / each.service)
+        shutil.copytree(others / each.service, out / each.service, symlinks=True)
+    rest = [each for each in mesh.sidecars if each.service not in {each.service for each in callers}]
+    return replace(mesh, sidecars=(*rest, *callers)), out
+
+
+def discovering(table, spec: dict, places: dict[str, str] | None = None) -> dict:
+    """What the callers are told: services that they look up have no endpoints."""
+    services = {
+        name: {key: value for key, value in service.items() if key != "endpoints"}
+        | {"discovery": located(table.discovered[name], places or {})}
+        if name in table.discovered
+        else service
+        for name, service in spec["services"].items()
+    }
+    return spec | {"services": services}
+
+
 @contextlib.contextmanager
 def running(table, caller: str, callee: str, folder: Path) -> Iterator[World]:
     """The table's mesh for one pair of proxies, with echo applications; stopped on the way out."""
@@ -189,12 +256,14 @@ def running(table, caller: str, callee: str, folder: Path) -> Iterator[World]:
         spec = specification(table, caller, callee, places)
         if any(":" in address for address in instances(spec).values()):
             stack.enter_context(turn("ipv6"))
-        mesh, out = build(spec, folder)
+        mesh, out = _build_both(table, spec, folder, places)
         addresses = instances(spec)
         missing = {*table.absent, *table.silent, *table.resetting}
         control = ir.SocketAddress(f"{net}{CONTROL}", APPLICATION_PORT)
         lines: list[tuple[str, str]] = []
-        world = World(mesh, out, addresses, control, lines, files, places)
+        group = ProcessGroup(lambda name, line: lines.append((name, line)))
+        fleet = Fleet(group)
+        world = World(mesh, out, addresses, control, lines, files, places, fleet)
         gone = {addresses[each] for each in missing}
         chosen = [each for each in mesh.sidecars if each.admin.bind.address not in gone]
         for name in table.silent:
@@ -204,9 +273,13 @@ def running(table, caller: str, callee: str, folder: Path) -> Iterator[World]:
             assert torn.inbound is not None
             stack.enter_context(resetting(torn.inbound.bind, world.folder(torn)))
         _start_outside(world, table, stack)
-        group = stack.enter_context(ProcessGroup(lambda name, line: lines.append((name, line))))
+        if table.names or table.services:
+            world = replace(world, name_server=stack.enter_context(_names(world, table)))
+        stack.enter_context(group)
         await_open(control, group.start(_echo(world, table, spec, folder)))
-        start([Bundle(each, world.folder(each)) for each in chosen], group)
+        for order in table.before:
+            world.do(order)
+        fleet.start(*(Bundle(each, world.folder(each)) for each in chosen))
         yield world
         ended = group.ended()
         assert ended is None, f"{ended.program.name} ended by itself:\n{ended.last_words()}"
@@ -220,8 +293,7 @@ def _applications(world: World, table, spec) -> Iterator[Application]:
         written = spec["services"].get(service)
         if written and name not in ailing:
             where = ir.SocketAddress(address, written.get("port", APPLICATION_PORT))
-            protocol = ir.Protocol.TCP if written.get("protocol") == "tcp" else ir.Protocol.HTTP
-            yield Application(where, service, instance, protocol)
+            yield Application(where, service, instance, ir.Protocol(written.get("protocol", "http")))
     for number, each in enumerate(located(table.outside, world.places)):
         where = ir.SocketAddress(each["address"], each["port"])
         plain = _behind_tls(world, number) if each.get("tls") else where
@@ -238,9 +310,12 @@ def _start_outside(world: World, table, stack: contextlib.ExitStack) -> None:
         if each.get("tls"):
             where, behind = ir.SocketAddress(each["address"], each["port"]), _behind_tls(world, number)
             stack.enter_context(tls_server(where, behind, each["tls"], world.files, ca))
-    if table.names:
-        where = ir.SocketAddress(f"{world.places[WRITTEN_NETWORK]}{RESOLVER}", RESOLVER_PORT)
-        stack.enter_context(name_server(where, located(table.names, world.places)))
+
+
+def _names(world: World, table) -> contextlib.AbstractContextManager[NameServer]:
+    where = ir.SocketAddress(f"{world.places[WRITTEN_NETWORK]}{RESOLVER}", RESOLVER_PORT)
+    names, services = located((table.names, table.services), world.places)
+    return name_server(where, world.files / "names", names, services)
 
 
 def _echo(world: World, table, spec, folder: Path) -> Program:

@@ -1,0 +1,130 @@
+"""What many answers show together: who answered, how many, how fast, and which key leads where."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+
+from tests.behaviour.binomial import bounds
+
+OK, LIMITED = 200, 429
+
+
+def instance_of(answer):
+    """``service/instance`` of the application that answered, or None."""
+    document = answer.document
+    if isinstance(document, dict) and "instance" in document:
+        return f"{document['service']}/{document['instance']}"
+    return answer.values("greeting")[0] if answer.values("greeting") else None
+
+
+def belongs(name, key):
+    """``v1`` stands for all instances of the subset: v1, v1-1, v1-2."""
+    service, _, instance = (name or "").partition("/")
+    wanted_service, _, wanted = key.rpartition("/")
+    return wanted_service in ("", service) and (instance == wanted or instance.startswith(f"{wanted}-"))
+
+
+def check_crowd(expect, answers, before=()):
+    """Faults of all answers of a row; ``before``: which key had which instance, in the steps before."""
+    taken = Counter(instance_of(answer) for answer in answers)
+    yield from _check_reached(expect, taken)
+    yield from _check_repeats(expect, [instance_of(answer) for answer in answers])
+    for key, most in expect.at_most.items():
+        share = sum(count for name, count in taken.items() if belongs(name, key)) / len(answers)
+        if share > most:
+            yield f"instance {key} has {share:.1%} of {len(answers)}, which is more than {most:.1%}"
+    statuses = Counter(answer.status for answer in answers)
+    for status, count in expect.counts.items():
+        low, high = count if isinstance(count, list) else (count, count)
+        if not low <= statuses[status] <= high:
+            yield f"{statuses[status]} answers {status}, not {count}: {dict(statuses)}"
+    yield from _check_times(expect, answers)
+    if expect.admitted:
+        yield from _check_admitted(expect.admitted, answers)
+    if expect.keys:
+        yield from _check_keys(expect.keys, placement(answers), before)
+
+
+def _check_reached(expect, taken):
+    names = set(taken) - {None}
+    if isinstance(expect.reaches, int):
+        if len(names) != expect.reaches:
+            yield f"{sorted(names)} answered, not {expect.reaches} instances"
+    elif expect.reaches is not None:
+        missing = [key for key in expect.reaches if not any(belongs(name, key) for name in names)]
+        if missing:
+            yield f"{dict(taken)} answered, not {missing}"
+    allowed = expect.among or (expect.reaches if isinstance(expect.reaches, list) else None)
+    if allowed is not None:
+        odd = [name for name in taken if not any(belongs(name, key) for key in allowed)]
+        if odd:
+            yield f"{dict(taken)} answered, which is not only {allowed}"
+
+
+def _check_repeats(expect, names):
+    if expect.repeats is not None:
+        rarest = min(Counter(names).items(), key=lambda each: each[1])[0]
+        twice = sum(name == after == rarest for name, after in itertools.pairwise(names))
+        if twice < expect.repeats:
+            yield f"{rarest} answered {twice} times twice in a row, not {expect.repeats}"
+
+
+def _check_times(expect, answers):
+    for status, (shortest, longest) in expect.durations.items():
+        times = [answer.duration for answer in answers if answer.status == status]
+        if times and not (shortest <= min(times) and max(times) <= longest):
+            yield f"answers {status} took {min(times):.3f} to {max(times):.3f} s, not {shortest} to {longest}"
+    for seconds, share in expect.slow.items():
+        count = sum(answer.duration >= seconds for answer in answers)
+        low, high = bounds(len(answers), share)
+        if not low <= count <= high:
+            yield f"{count} of {len(answers)} took {seconds} s, which is not {share:.1%}: {low} to {high}"
+
+
+def _check_admitted(bucket, answers):
+    """As many as tokens came in the time; a tenth and one may go unused, for a client needs time to ask."""
+    began = min(answer.ended - answer.duration for answer in answers)
+    ended = max(answer.ended for answer in answers)
+    tokens = bucket["burst"] + (ended - began) * bucket["per_second"]
+    count = sum(answer.status == OK for answer in answers)
+    if not tokens * 0.9 - 1 <= count <= tokens + 1:
+        yield f"{count} of {len(answers)} were let in, where {tokens:.1f} tokens came"
+    odd = Counter(answer.status for answer in answers if answer.status not in (OK, LIMITED))
+    if odd or count == len(answers):
+        yield f"nothing was refused, or otherwise: {dict(odd)}"
+
+
+def placement(answers):
+    """Every key with the instances that answered its requests."""
+    placed = defaultdict(set)
+    for answer in answers:
+        placed[answer.key].add(instance_of(answer))
+    return dict(placed)
+
+
+def _check_keys(wanted, placed, before):
+    torn = {key: names for key, names in placed.items() if len(names) > 1}
+    if wanted.get("sticky") and torn:
+        yield f"keys with more than one instance: {torn}"
+    if "spread" in wanted:
+        fair = len(wanted["spread"])
+        low, high = bounds(len(placed), 1 / fair)
+        for each in wanted["spread"]:
+            count = sum(any(belongs(name, each) for name in names) for names in placed.values())
+            if not low <= count <= high:
+                yield f"{each} has {count} of {len(placed)} keys, not {low} to {high}"
+    if "moved_from" in wanted:
+        yield from _check_moved(before[-1], placed, wanted["moved_from"])
+    if "back_to" in wanted:
+        moved = {key for key in placed if placed[key] != before[wanted["back_to"]][key]}
+        if moved:
+            yield f"{len(moved)} of {len(placed)} keys are not back: {sorted(moved)}"
+
+
+def _check_moved(before, placed, gone):
+    for key, names in placed.items():
+        was_there = any(belongs(name, each) for name in before[key] for each in gone)
+        is_there = any(belongs(name, each) for name in names for each in gone)
+        if is_there or (not was_there and names != before[key]):
+            yield f"{key} went from {before[key]} to {names}, where only those of {gone} should move"
