@@ -23,7 +23,9 @@ from meshctl.targets.haproxy import (
     timeouts,
 )
 from meshctl.targets.haproxy.admin import admin
+from meshctl.targets.haproxy.grpc import shapes_answers
 from meshctl.targets.haproxy.health import health
+from meshctl.targets.haproxy.http2 import multiplexes
 from meshctl.targets.haproxy.model import Configuration, HostRule, Inbound, Outbound
 from meshctl.targets.haproxy.quoting import Token
 
@@ -48,6 +50,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         listeners=listeners,
         backends=made,
         files=files,
+        multiplexes=multiplexes(sidecar),
         streams=tuple(tcp.listeners(sidecar)),
         resolvers=egress.resolvers(sidecar),
         counts=any(each.tries.counted for each in made),
@@ -94,6 +97,7 @@ def _listeners(sidecar: ir.Sidecar, asked: splitting.Backends, files: dict[str, 
             domain_suffix=quoting.word(f".{listener.domain}") if listener.domain else None,
             idle_timeout=quoting.duration(listener.idle_timeout),
             access_log=access_logs.access_log(sidecar, access_logs.Direction.OUTBOUND),
+            grpc=shapes_answers(listener),
             hosts=tuple(routing.host_rules(hosts)),
             egress=HostRule(quoting.string(routing.EGRESS), None) if listener.egress else None,
             lookup=made.lookup if made else None,
@@ -107,6 +111,8 @@ def _inbound(sidecar: ir.Sidecar, inbound: ir.InboundListener) -> Inbound:
     return Inbound(
         binds=quoting.binds(inbound.binds),
         application=quoting.address(inbound.application),
+        multiplexed=inbound.protocol.multiplexed,
+        grpc=inbound.protocol is ir.Protocol.GRPC,
         upstream=quoting.string(str(inbound.application)),
         access=authorization.access(inbound.authorization, limited=bool(inbound.rate_limit)),
         rate_limit=rate_limiting.rate_limit(inbound.rate_limit) if inbound.rate_limit else None,

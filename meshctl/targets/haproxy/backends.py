@@ -23,6 +23,7 @@ from meshctl.targets.haproxy import (
     splitting,
     timeouts,
 )
+from meshctl.targets.haproxy.grpc import whole_body
 from meshctl.targets.haproxy.quoting import Token
 from meshctl.targets.haproxy.sections import Attempt, Backend, Counted, Entry, Hop, Tries
 from meshctl.targets.haproxy.splitting import Policy
@@ -77,6 +78,8 @@ def _backend(
         preparations=egress.preparations(cluster),
         transport=transport(cluster, sidecar),
         idle_timeout=idle,
+        multiplexed=cluster.protocol.multiplexed,
+        whole_body=whole_body(cluster),
         pool_timeout=timeouts.pool_timeout(cluster.idle_timeout),
         marks_answers=policy.marks_answers,
     )

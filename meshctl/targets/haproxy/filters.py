@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from meshctl import ir
-from meshctl.targets.haproxy import quoting
+from meshctl.targets.haproxy import grpc, quoting
 from meshctl.targets.haproxy.model import Action
 from meshctl.targets.haproxy.quoting import Sample, Token
 
@@ -42,7 +42,7 @@ def actions(route: ir.Route, listener: ir.OutboundListener) -> tuple[Action, ...
 def _answer(route: ir.Route, listener: ir.OutboundListener) -> Iterator[Action]:
     if route.answer is None:
         return
-    if changes_answers(route):
+    if changes_answers(route) or grpc.shapes_answers(listener):
         yield Action(_REQUEST, Token("set-var(txn.answered) bool(true)"))
     match route.answer:
         case ir.Redirect():

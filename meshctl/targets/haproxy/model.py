@@ -129,6 +129,8 @@ class Outbound:
     domain_suffix: Token | None
     idle_timeout: Token
     access_log: AccessLog | None
+    grpc: bool
+    """Whether what the sidecar answers by itself to gRPC has the shape of gRPC."""
     hosts: tuple[HostRule, ...]
     egress: HostRule | None
     lookup: Lookup | None
@@ -186,6 +188,8 @@ class Inbound:
 
     binds: tuple[Token, ...]
     application: Token
+    multiplexed: bool
+    grpc: bool
     upstream: Token
     access: Access
     rate_limit: RateLimit | None
@@ -233,6 +237,7 @@ class Configuration:
     streams: tuple[TcpListener, ...]
     resolvers: tuple[Resolvers, ...]
     counts: bool
+    multiplexes: bool
     scripts: tuple[Token, ...]
     """In Lua, by name: what HAProxy itself cannot do."""
     inbound: Inbound | None

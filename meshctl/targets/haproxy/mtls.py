@@ -29,11 +29,18 @@ def transport(cluster: ir.Cluster, context: ir.TlsContext) -> Token:
         quoting.word(name),
         Token("sni"),
         quoting.string(name),
-        *((Token("alpn http/1.1"),) if cluster.protocol is not ir.Protocol.TCP else ()),
+        *_application_protocol(cluster.protocol),
         Token(f"ssl-min-ver {both.minimum} ssl-max-ver {both.maximum}"),
         *((Token(f"ciphers {both.ciphers}"),) if both.ciphers else ()),
         Token("no-ssl-reuse no-tls-tickets"),
     )
+
+
+def _application_protocol(protocol: ir.Protocol) -> tuple[Token, ...]:
+    if protocol is ir.Protocol.TCP:
+        return ()
+    # Without `proto` HAProxy would speak HTTP/1.1 to whoever does not answer the offer.
+    return (Token("alpn h2 proto h2") if protocol.multiplexed else Token("alpn http/1.1"),)
 
 
 def subject(identity: ir.WorkloadIdentity) -> Token:

@@ -124,3 +124,6 @@ class Backend:
     idle_timeout: Token
     pool_timeout: Token
     marks_answers: bool
+    multiplexed: bool
+    whole_body: Token
+    """What is waited for before a request goes on that may be sent again."""

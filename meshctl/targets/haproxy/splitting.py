@@ -7,12 +7,13 @@ route has for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import accumulate
 
 from meshctl import ir
 from meshctl.targets.haproxy import fault_injection, filters, quoting, retries
+from meshctl.targets.haproxy.grpc import shapes_answers
 from meshctl.targets.haproxy.model import RouteTarget, Share
 from meshctl.targets.haproxy.quoting import Token
 
@@ -65,7 +66,9 @@ def target(
         route=quoting.string(route.name),
         range=None if single else bounds[-1],
         shares=tuple(
-            Share(backends.name(backend.cluster, policy), None if single else bound, methods)
+            Share(
+                backends.name(backend.cluster, _marking(policy, listener)), None if single else bound, methods
+            )
             for backend, bound in zip(route.backends, bounds, strict=True)
             for methods, policy in _policies(route, in_mesh=in_mesh(backend.cluster))
         ),
@@ -96,3 +99,8 @@ def _policy(route: ir.Route, *, in_mesh: bool, idempotent: bool) -> Policy:
         delayed=route.fault if fault_injection.delays(route) else None,
         marks_answers=filters.changes_answers(route),
     )
+
+
+def _marking(policy: Policy, listener: ir.OutboundListener) -> Policy:
+    """Where clients of gRPC come in it must be known who gave an answer."""
+    return replace(policy, marks_answers=True) if shapes_answers(listener) else policy
