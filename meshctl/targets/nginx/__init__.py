@@ -33,6 +33,6 @@ def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
         Artifact("nginx/nginx.conf", render(configuration)),
         Artifact("nginx/check.conf", check(configuration)),
         *(Artifact(f"nginx/{name}.lua", program(name)) for name in ("mesh", *configuration.programs)),
-        Artifact("nginx/run", run(), executable=True),
+        Artifact("nginx/run", run(configuration.sockets), executable=True),
         Artifact("run/.gitignore", _STATE),
     )

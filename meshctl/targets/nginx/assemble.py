@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from meshctl import ir
 from meshctl.targets.nginx import (
     access_logs,
@@ -36,6 +38,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         tls=mtls.tls(sidecar.tls),
         admin=admin.admin(sidecar),
         programs=tuple(_programs(outward, inward)),
+        sockets=tuple(_sockets(outward)),
         untrusted_headers=authorization.untrusted_headers() if reaches_application else (),
         outbound=outward,
         inbound=inward,
@@ -69,6 +72,18 @@ def _programs(outward: Outbound, inward: Inbound | None) -> list[Token]:
         "tries": outward.tries,
         "names": outward.names,
         "fault_injection": outward.faults,
+        "load_balancing": outward.policies.watches,
+        "peers": outward.policies.watches,
+        "health_checks": outward.policies.checks,
+        "mirroring": outward.policies.mirroring,
         "rate_limiting": inward is not None and inward.rate_limit,
     }
     return [quoting.word(name) for name, wanted in needed.items() if wanted]
+
+
+def _sockets(outward: Outbound) -> Iterator[Token]:
+    yield Token("../run/tries.sock")
+    if outward.policies.checks:
+        yield Token("../run/checks.sock")
+    if outward.policies.mirroring:
+        yield Token("../run/mirrors.sock")

@@ -117,6 +117,19 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.DNS_SRV_DISCOVERY: Native(),
     Feature.CONSUL_DISCOVERY: _STREAMS_BY_DNS,
     Feature.KUBERNETES_DISCOVERY: _STREAMS_BY_DNS,
+    Feature.LEAST_REQUEST: Native(),
+    Feature.RANDOM: Native(),
+    Feature.RING_HASH: Native(),
+    Feature.HASH_ON_HEADER: Native(),
+    Feature.HASH_ON_COOKIE: Native(),
+    Feature.HASH_ON_SOURCE_ADDRESS: Native(),
+    Feature.LOCALITY: Native(),
+    Feature.MAX_RETRIES: Native(),
+    Feature.OUTLIER_DETECTION: Native(),
+    Feature.HEALTH_CHECK_HTTP: Native(),
+    Feature.HEALTH_CHECK_GRPC: Native(),
+    Feature.HEALTH_CHECK_TCP: Native(),
+    Feature.MIRRORING: Emulated("copies that are under way when the sidecar reloads or stops may be cut off"),
     Feature.RATE_LIMITING: Native(),
     Feature.RATE_LIMIT_PER_CALLER: Native(),
     Feature.FAULT_ABORT: Native(),
@@ -127,9 +140,11 @@ CAPABILITIES: Mapping[Feature, Capability] = {
 
 
 def _too_many_retries(sidecar: Sidecar) -> Iterator[RetryPolicy]:
+    clusters = {each.name: each for each in sidecar.clusters}
     for route in _routes(sidecar):
         policy = route.retries
-        jumps = policy.retries_on(RetryCondition.CONNECT_FAILURE) or needs_hop(policy)
+        hops = any(needs_hop(policy, clusters[each.cluster]) for each in route.backends)
+        jumps = policy.retries_on(RetryCondition.CONNECT_FAILURE) or hops
         if policy.attempts > MOST_HOP_FAILURES and jumps:
             yield policy
 
@@ -138,12 +153,46 @@ def _streams_by_services(sidecar: Sidecar) -> Iterator[Cluster]:
     return (each for each in _looked_up_streams(sidecar) if each.dns is not None and each.dns.srv)
 
 
+def _mirrored_streams(sidecar: Sidecar) -> Iterator[Route]:
+    return (each for each in _routes(sidecar) if each.streaming and each.mirrors)
+
+
+def _streams(sidecar: Sidecar) -> Iterator[Cluster]:
+    return (each for each in sidecar.clusters if each.protocol is Protocol.TCP)
+
+
+def _ejecting_streams(sidecar: Sidecar) -> Iterator[object]:
+    return (each.outlier_detection for each in _streams(sidecar) if each.outlier_detection)
+
+
+def _checked_streams(sidecar: Sidecar) -> Iterator[object]:
+    return (each.health_check for each in _streams(sidecar) if each.health_check)
+
+
 CONFLICTS: tuple[Conflict, ...] = (
     Conflict(
         features=(Feature.DNS_SRV_DISCOVERY, Feature.TCP),
         offenders=_streams_by_services,
         why="NGINX asks for the addresses of a TCP service by itself, and knows no SRV records",
         instead="Use `dns`, where all endpoints have one port, or list the endpoints.",
+    ),
+    Conflict(
+        features=(Feature.MIRRORING, Feature.STREAMING),
+        offenders=_mirrored_streams,
+        why="NGINX has to read a request to its end before it can copy it",
+        instead="Leave the mirror or `streaming` out of the route.",
+    ),
+    Conflict(
+        features=(Feature.OUTLIER_DETECTION, Feature.TCP),
+        offenders=_ejecting_streams,
+        why="NGINX shares nothing between the streams of bytes and the Lua that ejects endpoints",
+        instead="Leave outlierDetection out of the TCP service.",
+    ),
+    Conflict(
+        features=(Feature.HEALTH_CHECK_TCP, Feature.TCP),
+        offenders=_checked_streams,
+        why="NGINX shares nothing between the streams of bytes and the Lua that checks endpoints",
+        instead="Leave healthCheck out of the TCP external.",
     ),
     Conflict(
         features=(Feature.RETRY_CONNECT_FAILURE,),

@@ -11,6 +11,7 @@ from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, TRUST_BUNDLE
 from meshctl.targets.nginx.model import Configuration, Inbound, Stream
 from meshctl.targets.nginx.model_destinations import Destination, OriginTls, Try
 from meshctl.targets.nginx.model_outbound import Listener, Outbound, ServerTls
+from meshctl.targets.nginx.model_policies import Policies
 from meshctl.targets.nginx.quoting import Token
 from meshctl.targets.nginx.render import render
 
@@ -58,6 +59,7 @@ def _outbound(outbound: Outbound, sockets: Iterator[Token]) -> Outbound:
         listeners=tuple(_listener(each, known, sockets) for each in outbound.listeners),
         destinations=tuple(known.values()),
         tries=tuple(_try(each) for each in outbound.tries),
+        policies=_policies(outbound.policies, known),
     )
 
 
@@ -83,6 +85,16 @@ def _destination(destination: Destination) -> Destination:
 
 def _try(tried: Try) -> Try:
     return replace(tried, origin_tls=_origin_tls(tried.origin_tls))
+
+
+def _policies(policies: Policies, known: dict[int, Destination]) -> Policies:
+    mirroring = policies.mirroring
+    return replace(
+        policies,
+        checks=tuple(replace(each, origin_tls=_origin_tls(each.origin_tls)) for each in policies.checks),
+        mirroring=mirroring
+        and replace(mirroring, destinations=tuple(known[each.number] for each in mirroring.destinations)),
+    )
 
 
 def _origin_tls(tls: OriginTls | None) -> OriginTls | None:

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 
 from meshctl import ir
 from meshctl.ir import RetryCondition
-from meshctl.targets.nginx import circuit_breaking, discovery, egress, filters, quoting, retries, timeouts
+from meshctl.targets.nginx import (
+    circuit_breaking,
+    discovery,
+    egress,
+    filters,
+    load_balancing,
+    quoting,
+    retries,
+    timeouts,
+)
 from meshctl.targets.nginx.model_destinations import ByMethod, Destination, Try
 from meshctl.targets.nginx.quoting import Token, word
 
@@ -43,6 +52,7 @@ class Destinations:
             route.streaming,
             filters.changes_path(route),
             bool(route.response_headers),
+            bool(route.mirrors),
         )
         if key not in self._leads_to:
             self._leads_to[key] = self._leading(key, cluster, route)
@@ -60,7 +70,7 @@ class Destinations:
         self, key: _Key, cluster: ir.Cluster, route: ir.Route
     ) -> tuple[Token, tuple[Destination, ...]]:
         policy = route.retries
-        if retries.needs_hop(policy):
+        if retries.needs_hop(policy, cluster):
             hop = self._intern((*key, None), cluster, route, careful=False)
             return hop.location, (hop,)
         after_gateway_error = retries.takes_gateway_errors(policy)
@@ -79,7 +89,7 @@ class Destinations:
     def _intern(self, key: _Key, cluster: ir.Cluster, route: ir.Route, *, careful: bool) -> Destination:
         if key not in self._known:
             number = len(self._known) + 1
-            tried = self._try(cluster, route) if retries.needs_hop(route.retries) else None
+            tried = self._try(cluster, route) if retries.needs_hop(route.retries, cluster) else None
             self._known[key] = _destination(number, cluster, route, tried, after_gateway_error=careful)
         return self._known[key]
 
@@ -126,9 +136,9 @@ def _destination(
         body_timeout=timeouts.body(route.body_timeout),
         streaming=route.streaming,
         intercepts=mesh_hop or tried is not None,
-        access=_access(cluster, tried),
-        header_filter=_header_filter(route, tried, mesh_hop=mesh_hop),
-        log=_log(route, tried),
+        access=_access(cluster, route, tried),
+        header_filter=_header_filter(cluster, route, tried),
+        log=_log(cluster, route, tried),
         retries=retries.retries(policy, cluster, tried.location) if tried else None,
     )
 
@@ -138,14 +148,21 @@ def _pass_to(cluster: ir.Cluster, route: ir.Route, tried: Try | None) -> Token:
     return Token(f"{base}$target" if filters.changes_path(route) else base)
 
 
-def _access(cluster: ir.Cluster, tried: Try | None) -> Token | None:
+def _access(cluster: ir.Cluster, route: ir.Route, tried: Try | None) -> Token | None:
+    calls = ["mirroring.mirror()"] if route.mirrors else []
     if tried:
-        return Token("tries.begin()")
-    return None if cluster.dns is None else Token("names.look_up()")
+        calls.append("tries.begin()")
+    elif cluster.dns is not None:
+        calls.append("names.look_up()")
+    return Token(" ".join(calls)) if calls else None
 
 
-def _header_filter(route: ir.Route, tried: Try | None, *, mesh_hop: bool) -> Token:
-    calls = ["tries.handed_on()" if tried else "mesh.hop_answer()" if mesh_hop else "mesh.origin_answer()"]
+def _header_filter(cluster: ir.Cluster, route: ir.Route, tried: Try | None) -> Token:
+    mesh_hop = cluster.origin is None
+    calls = [] if tried else _observing(cluster)
+    calls.append(
+        "tries.handed_on()" if tried else "mesh.hop_answer()" if mesh_hop else "mesh.origin_answer()"
+    )
     if route.response_headers:
         calls.append("filters.change_answer()")
     if route.streaming:
@@ -155,10 +172,19 @@ def _header_filter(route: ir.Route, tried: Try | None, *, mesh_hop: bool) -> Tok
     return Token(" ".join(calls))
 
 
-def _log(route: ir.Route, tried: Try | None) -> Token | None:
+def _observing(cluster: ir.Cluster) -> list[str]:
+    """At the head of an answer: the status is still the one that came."""
+    if not load_balancing.observed(cluster):
+        return []
+    return [f"peers.answered({_YES if cluster.origin is None else _NO})"]
+
+
+def _log(cluster: ir.Cluster, route: ir.Route, tried: Try | None) -> Token | None:
     calls = ["mesh.bounded_end()"] if _cuts(route) else []
-    if tried and route.retries.budget:
+    if tried and retries.is_bounded(route.retries, cluster):
         calls.append("tries.ended()")
+    if calls and not tried and load_balancing.observed(cluster):
+        calls.append("peers.ended()")  # else that of the server does
     return Token(" ".join(calls)) if calls else None
 
 
@@ -179,4 +205,6 @@ def _one_try(number: int, cluster: ir.Cluster, *, streaming: bool) -> Try:
         streaming=streaming,
         pool=discovery.pool(cluster),
         idle_timeout=quoting.duration(cluster.idle_timeout),
+        observed=quoting.lua_string(cluster.name) if load_balancing.observed(cluster) else None,
+        header_filter=Token(" ".join([*_observing(cluster), "tries.answer()"])),
     )

@@ -12,13 +12,14 @@ def upstream(cluster: ir.Cluster, *, balances: bool) -> Upstream:
     return Upstream(
         name=quoting.name(cluster.name),
         key=quoting.lua_string(cluster.name),
-        pick=load_balancing.algorithm(cluster.load_balancing),
+        pick=quoting.word("round_robin"),
         endpoints=tuple(
             Endpoint(
                 address=quoting.lua_host(each.socket),
                 port=each.socket.port,
                 weight=each.weight,
                 name=quoting.lua_string(str(each.socket)),
+                priority=each.priority,
             )
             for each in cluster.endpoints
         ),
@@ -26,6 +27,7 @@ def upstream(cluster: ir.Cluster, *, balances: bool) -> Upstream:
         pool=pool(cluster),
         idle_timeout=quoting.duration(cluster.idle_timeout),
         balances=balances,
+        observed=load_balancing.observed(cluster),
     )
 
 

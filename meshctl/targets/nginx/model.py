@@ -187,6 +187,8 @@ class Configuration:
     admin: Admin
     programs: tuple[Token, ...]
     """Modules of Lua that this sidecar needs, besides ``mesh``."""
+    sockets: tuple[Token, ...]
+    """Of inner servers."""
     untrusted_headers: tuple[Token, ...]
     outbound: Outbound
     inbound: Inbound | None

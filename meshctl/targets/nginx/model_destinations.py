@@ -15,6 +15,7 @@ class Endpoint:
     port: int
     weight: int
     name: Token
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Upstream:
     idle_timeout: Token
     balances: bool
     """Whether a location proxies to it; else it is a table of endpoints only."""
+    observed: bool
+    """Whether it counts what becomes of each try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,8 @@ class Retries:
     maximum: Token
     share: Token | None
     callee: Token
+    cluster: Token
+    most: Token | None
     statuses: Token
     """One string, for a list could be too long for what NGINX reads of Lua at a time."""
     conditions: tuple[Token, ...]
@@ -148,3 +153,6 @@ class Try:
     streaming: bool
     pool: int
     idle_timeout: Token
+    observed: Token | None
+    """The cluster, where it counts what becomes of each try."""
+    header_filter: Token

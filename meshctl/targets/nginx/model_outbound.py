@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from meshctl.targets.nginx.model_destinations import ByMethod, Destination, Names, Split, Try, Upstream
+from meshctl.targets.nginx.model_policies import Policies
 from meshctl.targets.nginx.quoting import Token
 
 
@@ -223,3 +224,4 @@ class Outbound:
     destinations: tuple[Destination, ...]
     tries: tuple[Try, ...]
     names: Names | None
+    policies: Policies

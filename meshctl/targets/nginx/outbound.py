@@ -18,8 +18,10 @@ from meshctl.targets.nginx import (
     splitting,
 )
 from meshctl.targets.nginx.destinations import UNAVAILABLE, Destinations
+from meshctl.targets.nginx.mirroring import Mirrors
 from meshctl.targets.nginx.model_destinations import Destination, Split
 from meshctl.targets.nginx.model_outbound import Fault, Filter, Listener, Outbound, Route, VirtualHost
+from meshctl.targets.nginx.policies import policies
 from meshctl.targets.nginx.quoting import Token
 
 _EVERY_HOST = "*"
@@ -52,6 +54,7 @@ def outbound(sidecar: ir.Sidecar) -> Outbound:
         destinations=destinations.all(),
         tries=tuple(destinations.tries.values()),
         names=egress.names(sidecar),
+        policies=policies([each for name, each in clusters.items() if name in used], book.mirrors.all()),
     )
 
 
@@ -71,12 +74,14 @@ class _RouteBook:
     splits: list[Split] = field(default_factory=list)
     filters: list[Filter] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    mirrors: Mirrors = field(init=False)
     rewrites_host: bool = False
     _numbers: dict[object, int] = field(default_factory=dict)
     _hosts: int = 0
 
     def __post_init__(self) -> None:
         self.destinations = Destinations(self.clusters)
+        self.mirrors = Mirrors(self.destinations)
 
     def listener(self, listener: ir.OutboundListener) -> Listener:
         hosts = [
@@ -122,13 +127,14 @@ class _RouteBook:
         for (_, behind), _ in found:
             reached.update((destination.number, destination) for destination in behind)
         backends = tuple((leads_to, weight) for (leads_to, _), weight in found)
-        key = (route.name, backends, filters.key(route), route.fault)
+        key = (route.name, backends, filters.key(route), route.fault, route.mirrors)
         if key not in self._numbers:
             number = self._numbers[key] = len(self._numbers) + 1
             leads_to = filters.ANSWER if route.answer is not None else self._leads_to(number, backends)
             self.routes.append(Route(number, quoting.value(route.name), leads_to))
             if filters.needed(route):
                 self.filters.append(filters.written(number, route))
+            self.mirrors.add(number, route)
             if route.fault is not None:
                 self.faults.append(fault_injection.fault(number, route.fault))
             self.rewrites_host |= route.rewrite is not None and bool(route.rewrite.hostname)

@@ -11,6 +11,8 @@ from meshctl.resources import folder
 from meshctl.targets.nginx.model import Configuration
 from meshctl.targets.nginx.quoting import Token
 
+_SOCKET = b"../run/tries.sock"
+
 
 def render(configuration: Configuration) -> bytes:
     """``nginx.conf``."""
@@ -24,9 +26,9 @@ def program(name: str) -> bytes:
 
 
 @cache
-def run() -> bytes:
-    """``run``, the same in every bundle."""
-    return (_folder() / "run").read_bytes()
+def run(sockets: tuple[Token, ...]) -> bytes:
+    """``run``, which removes ``sockets`` that a killed sidecar left behind."""
+    return (_folder() / "run").read_bytes().replace(_SOCKET, " ".join(sockets).encode())
 
 
 def _folder() -> Path:

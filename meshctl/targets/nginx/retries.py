@@ -36,14 +36,19 @@ _WORDS = {
 _NO_PAUSE = ir.Backoff(timedelta(0), timedelta(0))
 
 
-def needs_hop(policy: ir.RetryPolicy) -> bool:
+def is_bounded(policy: ir.RetryPolicy, cluster: ir.Cluster) -> bool:
+    """Whether the retries under way are counted."""
+    return policy.budget is not None or cluster.circuit_breaker.max_retries is not None
+
+
+def needs_hop(policy: ir.RetryPolicy, cluster: ir.Cluster) -> bool:
     """Whether something was asked for that NGINX's own retries cannot do."""
     if policy.per_try_timeout.duration:
         return True
     if not policy.attempts:
         return False
     others = set(policy.conditions) - set(_BY_NGINX)
-    return bool(others or policy.statuses or policy.backoff or policy.budget)
+    return bool(others or policy.statuses or policy.backoff or is_bounded(policy, cluster))
 
 
 def depends_on_method(policy: ir.RetryPolicy) -> bool:
@@ -83,11 +88,17 @@ def retries(policy: ir.RetryPolicy, cluster: ir.Cluster, try_location: Token) ->
         maximum=quoting.lua_seconds(pause.maximum),
         share=None if policy.budget is None else quoting.lua_fraction(policy.budget.share),
         callee=quoting.lua_string(callee),
+        cluster=quoting.lua_string(cluster.name),
+        most=_most(cluster.circuit_breaker),
         statuses=_statuses(policy),
         conditions=tuple(word(text) for text in _conditions(policy)),
         methods=tuple(quoting.lua_string(each) for each in policy.idempotent_methods),
         any_method=word("true" if policy.non_idempotent else "false"),
     )
+
+
+def _most(breaker: ir.CircuitBreaker) -> Token | None:
+    return None if breaker.max_retries is None else Token(str(breaker.max_retries))
 
 
 def _statuses(policy: ir.RetryPolicy) -> Token:
