@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from math import gcd
 
 from meshctl import ir
 from meshctl.diff.change import Change, Sign, changed, keyed, whole
+from meshctl.diff.policy_words import balancing, bound, fault, health_check, mirrors, outlier_detection
 from meshctl.diff.words import (
     answer,
     backends,
@@ -33,15 +34,32 @@ class View:
 
 
 def views(mesh: ir.Mesh) -> dict[str, dict[str, View]]:
-    """By callee and caller. All sidecars of one service see the same."""
+    """By callee and caller: a service, or one of its bundles, ``service/instance``, where zones make them differ."""
     found: dict[str, dict[str, View]] = {}
-    for sidecar in {each.service: each for each in mesh.sidecars}.values():
+    for caller, sidecar in _callers(mesh):
         for host in sidecar.outbound.virtual_hosts:
-            found.setdefault(host.service, {}).setdefault(sidecar.service, View()).hosts.append(host)
+            found.setdefault(host.service, {}).setdefault(caller, View()).hosts.append(host)
         for cluster in sidecar.clusters:
-            view = found.setdefault(_callee(cluster), {}).setdefault(sidecar.service, View())
+            view = found.setdefault(_callee(cluster), {}).setdefault(caller, View())
             view.clusters[cluster.name] = cluster
     return found
+
+
+def _callers(mesh: ir.Mesh) -> Iterator[tuple[str, ir.Sidecar]]:
+    """One sidecar for all that see the same."""
+    bundles: dict[str, list[ir.Sidecar]] = {}
+    for sidecar in mesh.sidecars:
+        bundles.setdefault(sidecar.service, []).append(sidecar)
+    for name, listed in bundles.items():
+        if all(each.clusters == listed[0].clusters for each in listed):
+            yield name, listed[0]
+        else:
+            yield from ((f"{name}/{each.instance}", each) for each in listed)
+
+
+def service_of(caller: str) -> str:
+    """The service of a caller in :func:`views`."""
+    return caller.partition("/")[0]
 
 
 def _callee(cluster: ir.Cluster) -> str:
@@ -51,20 +69,29 @@ def _callee(cluster: ir.Cluster) -> str:
 
 def compare_views(before: Mapping[str, View], after: Mapping[str, View]) -> Iterator[Change]:
     """Changes that all callers see alike stand alone; others under the callers that see them."""
-    common = sorted(before.keys() & after.keys())
+    common = dict(_paired(before, after))
     known: dict[tuple[int, ...], tuple[Change, ...]] = {}
     callers_of: dict[tuple[Change, ...], list[str]] = {}
-    for caller in common:
+    for caller, was in common.items():
         # Callers that narrow nothing share objects, so each pair of them is compared once.
-        key = (*_identity(before[caller]), 0, *_identity(after[caller]))
+        key = (*_identity(before[was]), 0, *_identity(after[caller]))
         if key not in known:
-            known[key] = tuple(_compare_view(before[caller], after[caller]))
+            known[key] = tuple(_compare_view(before[was], after[caller]))
         callers_of.setdefault(known[key], []).append(caller)
     for changes, callers in callers_of.items():
         if len(callers) == len(common):
             yield from changes
         else:
             yield from whole("as seen by", ", ".join(callers), changes)
+
+
+def _paired(before: Mapping[str, View], after: Mapping[str, View]) -> Iterator[tuple[str, str]]:
+    """Each caller that was there before, and what it was then: bundles are split and joined again."""
+    bundles = {service_of(each): each for each in sorted(before, reverse=True)}
+    for caller in sorted(after):
+        was = caller if caller in before else bundles.get(service_of(caller))
+        if was is not None:
+            yield caller, was
 
 
 def _identity(view: View) -> tuple[int, ...]:
@@ -152,6 +179,8 @@ def _route(service: str, before: list[ir.Route], after: list[ir.Route]) -> Itera
     yield from changed("retries", retries(old.retries), retries(new.retries))
     yield from changed("idempotent methods", _methods(old.retries), _methods(new.retries))
     yield from changed("rewrite", rewrite(old.rewrite), rewrite(new.rewrite))
+    yield from keyed("mirror", mirrors(service, old.mirrors), mirrors(service, new.mirrors))
+    yield from changed("fault", fault(old.fault), fault(new.fault))
     yield from keyed(
         "request header", header_changes(old.request_headers), header_changes(new.request_headers)
     )
@@ -169,12 +198,18 @@ def _cluster(before: ir.Cluster, after: ir.Cluster) -> Iterator[Change]:
     label = cluster_label(_callee(after), after.name)
     old, new = ({str(each.socket): each.weight for each in one.endpoints} for one in (before, after))
     common = old.keys() & new.keys()
+    old_levels, new_levels = (
+        {str(it.socket): it.priority for it in one.endpoints} for one in (before, after)
+    )
     for socket in sorted(old.keys() ^ new.keys()):
         yield Change(Sign.ADDED if socket in new else Sign.REMOVED, "endpoint", f"{socket}{label}")
     old_weights, new_weights = _ratios(old, common), _ratios(new, common)
     for socket in sorted(common):
         yield from changed(
             "endpoint weight", str(old_weights[socket]), str(new_weights[socket]), f"{socket}{label}"
+        )
+        yield from changed(
+            "endpoint level", str(old_levels[socket]), str(new_levels[socket]), f"{socket}{label}"
         )
     name = label.strip(" ()")
     yield from changed("protocol", before.protocol, after.protocol, name)
@@ -189,12 +224,19 @@ def _cluster(before: ir.Cluster, after: ir.Cluster) -> Iterator[Change]:
     yield from changed(
         "idle timeout", ir.duration_text(before.idle_timeout), ir.duration_text(after.idle_timeout), name
     )
-    yield from changed("balancing", before.load_balancing.policy, after.load_balancing.policy, name)
-    for what, value, other in (
-        ("max connections", before.circuit_breaker.max_connections, after.circuit_breaker.max_connections),
-        ("max requests", before.circuit_breaker.max_requests, after.circuit_breaker.max_requests),
-    ):
-        yield from changed(what, str(value), str(other), name)
+    for what, text in _POLICIES:
+        yield from changed(what, text(before), text(after), name)
+
+
+_POLICIES: tuple[tuple[str, Callable[[ir.Cluster], str]], ...] = (
+    ("balancing", lambda each: balancing(each.load_balancing)),
+    ("outlier detection", lambda each: outlier_detection(each.outlier_detection)),
+    ("health check", lambda each: health_check(each.health_check)),
+    ("max connections", lambda each: str(each.circuit_breaker.max_connections)),
+    ("max requests", lambda each: str(each.circuit_breaker.max_requests)),
+    ("max pending requests", lambda each: bound(each.circuit_breaker.max_pending, "as max requests")),
+    ("max retries", lambda each: bound(each.circuit_breaker.max_retries, "as max requests")),
+)
 
 
 def _ratios(weights: Mapping[str, int], common: Iterable[str]) -> dict[str, int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshctl import ir
-from meshctl.diff.callee import View, compare_views, views
+from meshctl.diff.callee import View, compare_views, service_of, views
 from meshctl.diff.change import Change, MeshDiff, Sign, changed, keyed, whole
+from meshctl.diff.policy_words import rate_limit
 from meshctl.diff.words import rule
 
 
@@ -70,7 +71,7 @@ def _externals(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
     inside = {each.service for mesh in (before, after) for each in mesh.sidecars}
     for name in sorted((old.keys() | new.keys()) - inside):
         seen, now = old.get(name, {}), new.get(name, {})
-        callers = _callers(set(seen), set(now))
+        callers = _callers({service_of(each) for each in seen}, {service_of(each) for each in now})
         if not seen:
             yield Change(Sign.ADDED, "external", name, changes=tuple(callers))
         elif not now:
@@ -91,27 +92,28 @@ class _Mesh:
         for caller, callee in mesh.calls:
             self._callers.setdefault(callee, set()).add(caller)
 
-    def callers(self, service: str) -> set[str]:
-        """Who may send requests to ``service``."""
-        return self._callers.get(service, set())
+    def callers(self, name: str) -> set[str]:
+        """Who may send requests to the service ``name``."""
+        return self._callers.get(name, set())
 
-    def views(self, service: str) -> dict[str, View]:
-        """What each caller knows of ``service``."""
-        return self._views.get(service, {})
+    def views(self, name: str) -> dict[str, View]:
+        """What each caller knows of the service ``name``."""
+        return self._views.get(name, {})
 
 
 def _service(name: str, old: _Mesh, new: _Mesh) -> Iterator[Change]:
     before, after = old.sidecars[name], new.sidecars[name]
     yield from changed("proxy", before[0].proxy, after[0].proxy)
     yield from _callers(old.callers(name), new.callers(name))
-    yield from _authorization(before[0].inbound, after[0].inbound)
+    yield from _inbound(before[0].inbound, after[0].inbound)
     yield from _listeners(before, after)
     yield from compare_views(old.views(name), new.views(name))
 
 
-def _authorization(before: ir.InboundListener | None, after: ir.InboundListener | None) -> Iterator[Change]:
+def _inbound(before: ir.InboundListener | None, after: ir.InboundListener | None) -> Iterator[Change]:
     if before is None or after is None:
         return
+    yield from changed("rate limit", rate_limit(before.rate_limit), rate_limit(after.rate_limit))
     old, new = before.authorization, after.authorization
     yield from changed("authorization", old.mode, new.mode)
     yield from changed("audit", _on(old.audit), _on(new.audit))
@@ -152,7 +154,15 @@ def _sockets(sidecar: ir.Sidecar) -> dict[str, str]:
         sockets["health"] = f"{_binds(sidecar.health.binds)} {sidecar.health.path}".rstrip()
     for local in sidecar.locals:
         sockets |= {f"local port of {host.service}": _binds(local.binds) for host in local.virtual_hosts}
-    sockets |= {f"local port of {tcp.service}": _binds(tcp.binds) for tcp in sidecar.tcp}
+    sockets |= {f"local port of {tcp.service}": _binds(tcp.binds) for tcp in sidecar.tcp if not tcp.sni}
+    for tcp in sidecar.tcp:
+        sockets |= {
+            f"TLS for {name}": f"{_binds(tcp.binds)} to {each.cluster}"
+            for each in tcp.sni
+            for name in each.hostnames
+        }
+    if sidecar.outbound.http2:
+        sockets["outbound protocol"] = "HTTP/1.1 and HTTP/2"
     tls = sidecar.outbound.tls
     if tls is not None:
         sockets["TLS"] = f"{tls.certificate} with {tls.key}, at least {tls.minimum_version}"

@@ -24,7 +24,7 @@ def retries(policy: ir.RetryPolicy) -> str:
     bound = f"each try {ir.duration_text(per_try)}" if per_try else ""
     if not policy.attempts:
         return f"none, {bound}" if bound else "none"
-    reasons = (*policy.conditions, *map(str, policy.statuses))
+    reasons = (*policy.conditions, *map(str, policy.statuses), *policy.grpc_statuses)
     parts = [f"{policy.attempts} on {', '.join(reasons)}", bound]
     if policy.non_idempotent:
         parts.append("any method")
@@ -32,7 +32,7 @@ def retries(policy: ir.RetryPolicy) -> str:
         base, longest = policy.backoff.base, policy.backoff.maximum
         parts.append(f"pauses {ir.duration_text(base)} to {ir.duration_text(longest)}")
     if policy.budget is not None:
-        parts.append(f"budget {_percent(policy.budget.share)}")
+        parts.append(f"budget {percent(policy.budget.share)}")
     text = ", ".join(each for each in parts if each)
     return text if policy.at is not None else f"{text} (default)"
 
@@ -131,7 +131,8 @@ def looked_up(cluster: ir.Cluster) -> str:
     if cluster.dns is None:
         return "no"
     port = f":{cluster.dns.port}" if cluster.dns.port else ""
-    return f"{cluster.dns.name or 'the host'}{port}"
+    kind = " (SRV)" if cluster.dns.srv else ""
+    return f"{cluster.dns.name or 'the host'}{port}{kind} every {ir.duration_text(cluster.dns.refresh)}"
 
 
 def rule(value: ir.AuthorizationRule) -> str:
@@ -152,12 +153,13 @@ def backends(service: str, route: ir.Route) -> dict[str, str]:
     """The share of each backend, subsets of ``service`` by their own name."""
     total = sum(each.weight for each in route.backends)
     return {
-        each.cluster.removeprefix(f"{service}."): _percent(Fraction(each.weight, total))
+        each.cluster.removeprefix(f"{service}."): percent(Fraction(each.weight, total))
         for each in route.backends
     }
 
 
-def _percent(share: Fraction) -> str:
+def percent(share: Fraction) -> str:
+    """A share to two digits."""
     hundredth = round(share * 10_000)
     text = f"{hundredth // 100}.{hundredth % 100:02}".rstrip("0").rstrip(".")
     # A share so small that it rounds to nothing, or so large that it rounds to all, must not read so.

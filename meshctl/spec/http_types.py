@@ -31,6 +31,18 @@ def _header_name(value: Any) -> str:  # noqa: ANN401 - a validator sees raw node
 HeaderName = Annotated[str, BeforeValidator(_header_name), WithJsonSchema({"type": "string"})]
 
 
+def _cookie_name(value: Any) -> str:  # noqa: ANN401 - a validator sees raw nodes
+    expected = "a cookie's name (an RFC 6265 token)"
+    written = text(value, expected)
+    if not _TOKEN.fullmatch(written):
+        raise refuse(expected)
+    return written
+
+
+CookieName = Annotated[str, BeforeValidator(_cookie_name), WithJsonSchema({"type": "string"})]
+"""With case, unlike the name of a header."""
+
+
 def _header_value(value: Any) -> str:  # noqa: ANN401
     expected = "a header value: printable ASCII without blanks at either end (quote numbers and booleans)"
     written = text(value, expected)

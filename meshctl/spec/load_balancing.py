@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from meshctl.spec.http_types import HeaderName
+from meshctl.spec.http_types import CookieName, HeaderName
 from meshctl.spec.matching import Present
 from meshctl.spec.types import Given, Model
 
@@ -13,7 +13,7 @@ class HashOnSpec(Model):
     """Exactly one: what requests must share to go to the same endpoint."""
 
     header: Given[HeaderName] = None
-    cookie: Given[HeaderName] = None
+    cookie: Given[CookieName] = None
     source_address: Given[Present] = None
 
 

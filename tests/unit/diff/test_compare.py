@@ -52,6 +52,50 @@ def in_catalog(*expected):
     ("old", "new", "expected", "sidecars"),
     [
         (
+            "timeout: 3s\n",
+            (
+                "timeout: 3s\n    rateLimit: {requests: 10, per: 1s, key: caller}\n    outlierDetection: {interval: 5s}\n"
+                "    healthCheck: {http: {path: /h}}\n    circuitBreaker: {maxPendingRequests: 5, maxRetries: 6}\n"
+                "    loadBalancing: {policy: ring-hash, hashOn: {cookie: Who}}\n"
+            ),
+            in_catalog(
+                "~ rate limit: off -> 10 of each caller in 1s, 10 at once",
+                *(
+                    f"~ {what} {subset}".rstrip() + f": {change}"
+                    for subset in ("", "v1", "v2")
+                    for what, change in (
+                        ("balancing", "round-robin -> ring-hash on cookie Who"),
+                        (
+                            "outlier detection",
+                            "off -> 5 errors in a row eject for 30s, 50% at most, looked at every 5s",
+                        ),
+                        ("health check", "off -> GET /h every 10s for at most 1s, out after 3, back after 2"),
+                        ("max pending requests", "as max requests -> 5"),
+                        ("max retries", "as max requests -> 6"),
+                    )
+                ),
+            ),
+            "~catalog ~orders ~web",
+        ),
+        (
+            "      - {name: rest}",
+            (
+                "      - {name: rest, mirror: [{subset: v1, percent: 5%}, {service: orders}], "
+                "fault: {delay: {duration: 1s}, abort: {status: 503, percent: 0.5%}}}"
+            ),
+            [
+                "~ service catalog",
+                "  ~ route rest",
+                "    + mirror orders: 100%",
+                "    + mirror v1: 5%",
+                "    ~ fault: none -> delay 1s, abort 503 for 0.5%",
+                "~ service orders",
+                "  + caller orders",
+                "  + caller web",
+            ],
+            "~orders ~web",
+        ),
+        (
             "weight: 9}, {subset: v2, weight: 1}",
             "weight: 8}, {subset: v2, weight: 2}",
             in_catalog("~ route beta", "  ~ weight v1: 90% -> 80%", "  ~ weight v2: 10% -> 20%"),
@@ -278,3 +322,29 @@ def test_files_are_compared_line_by_line():
     assert (b.sign, b.lines[1]) == ("removed", "+++ /dev/null")
     assert (c.sign, c.lines[-1]) == ("added", "+\\xff")
     assert run.lines == ("run is executable now",)
+
+
+ZONES = """\
+apiVersion: meshctl.dev/v1
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}
+services:
+  web: {port: 80, endpoints: [{address: 10.0.0.1, zone: a}, {address: 10.0.0.2, zone: b}], calls: {catalog: {}}}
+  catalog: {port: 80, endpoints: [{address: 10.0.1.1, zone: a}, {address: 10.0.1.2, zone: b}]%s}
+"""
+
+
+def test_levels_are_told_for_each_bundle_that_sees_them(mesh):
+    found = compare(mesh(ZONES % ""), mesh(ZONES % ", locality: {preferSameZone: true}"))
+    assert list(lines(found.changes)) == in_catalog(
+        "~ as seen by web/zone-a",
+        "  ~ endpoint level 10.0.1.2:15006: 0 -> 1",
+        "~ as seen by web/zone-b",
+        "  ~ endpoint level 10.0.1.1:15006: 0 -> 1",
+    )
+    assert [f"{each.sign} {each.name}" for each in found.sidecars] == [
+        "removed web",
+        "added web/zone-a",
+        "added web/zone-b",
+    ]
+    back = compare(mesh(ZONES % ", locality: {preferSameZone: true}"), mesh(ZONES % ""))
+    assert list(lines(back.changes)) == in_catalog("~ endpoint level 10.0.1.2:15006: 1 -> 0")
