@@ -40,6 +40,19 @@ _PLAIN = f"""function envoy_on_response(response)
 end
 """
 
+_CONTENT_TYPE = "application/grpc"
+
+_UNREACHED = f"""function envoy_on_response(response)
+  local headers = response:headers()
+  -- Of a request that no filter has seen, such as a refused upgrade, the match knows nothing.
+  if headers:get(":status") ~= "{HOP_STATUS}" then return end
+  headers:replace(":status", "200")
+  headers:replace("content-type", "{_CONTENT_TYPE}")
+  headers:replace("grpc-status", "{_STATUSES.index("unavailable")}")
+  headers:remove("content-length")
+end
+"""
+
 
 def status_headers(statuses: tuple[str, ...]) -> list[Message]:
     """``HeaderMatcher`` for answers that end with one of ``statuses`` and hold nothing else."""
@@ -66,17 +79,17 @@ def plain_hop_status() -> Message:
 
 
 def unreached() -> Message:
-    """A filter of an outbound listener that takes HTTP/2: the hop status becomes an answer of Envoy's own."""
-    answer = typed("http.custom_response.local_response_policy.v3.LocalResponsePolicy", status_code=503)
-    on_match = {"action": {"name": "unreached", "typed_config": answer}}
-    matcher = {
-        "matcher_list": {
-            "matchers": [{"predicate": status_match.any_of((HOP_STATUS,)), "on_match": on_match}]
-        }
+    """A filter of an outbound listener that takes HTTP/2: the hop status as a gRPC client understands it.
+
+    Between sidecars it has no body there, for behind one a gRPC client would look for trailers.
+    """
+    read = typed("type.matcher.v3.HttpRequestHeaderMatchInput", header_name="content-type")
+    matched = {
+        "input": {"name": "content-type", "typed_config": read},
+        "value_match": {"prefix": _CONTENT_TYPE},
     }
-    return {
-        "name": "unreached",
-        "typed_config": typed(
-            "filters.http.custom_response.v3.CustomResponse", custom_response_matcher=matcher
-        ),
-    }
+    asked = {"single_predicate": matched}
+    answered = status_match.any_of((HOP_STATUS,))
+    lua = typed("filters.http.lua.v3.Lua", default_source_code={"inline_string": _UNREACHED})
+    both = {"and_matcher": {"predicate": [asked, answered]}}
+    return status_match.skipping("unreached", {"not_matcher": both}, lua)
