@@ -130,7 +130,7 @@ def _destination(
         else retries.next_upstream(after_gateway_error=after_gateway_error),
         connect_timeout=quoting.duration(cluster.connect_timeout),
         connect_milliseconds=quoting.milliseconds(cluster.connect_timeout),
-        timeout=quoting.duration(total),
+        idle_timeout=quoting.duration(cluster.idle_timeout),
         timeout_milliseconds=quoting.milliseconds(total),
         bounded=timeouts.bounds_body(route.timeout),
         body_timeout=timeouts.body(route.body_timeout),

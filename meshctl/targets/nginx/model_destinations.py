@@ -127,7 +127,7 @@ class Destination:
     next_upstream: Token
     connect_timeout: Token
     connect_milliseconds: int
-    timeout: Token
+    idle_timeout: Token
     timeout_milliseconds: int
     bounded: bool
     body_timeout: Token | None
