@@ -1,7 +1,7 @@
 -- Copies of requests. A copy is sent by a timer, apart from the request and its connection, to a server of our own
 -- that proxies it like any request; so nothing of the request waits for it. nginx.conf fills the table.
 
-local match, max, random = string.match, math.max, math.random
+local max, random = math.max, math.random
 
 local mirroring = {routes = {}}
 
@@ -15,11 +15,13 @@ local LEFT_OUT = {
     ["http2-settings"] = true,
 }
 
-local function head(var, length)
+-- Our own lines come first, for NGINX takes the first of a name, and the application may have written it too.
+local function head(var, destination, length)
     local lines = {
         var.request_method .. " " .. (var.target or var.request_uri) .. " HTTP/1.1",
         "Host: " .. (var.forwarded_host or var.http_host),
         "Connection: close",
+        "x-mesh-mirror: " .. destination,
         "x-mesh-source: " .. var.remote_addr,
     }
     for name, values in pairs(ngx.req.get_headers(0, true)) do
@@ -32,7 +34,7 @@ local function head(var, length)
     if length > 0 or mesh.has_body(var) or var.http_content_length then
         lines[#lines + 1] = "Content-Length: " .. length
     end
-    return table.concat(lines, "\r\n") .. "\r\n"
+    return table.concat(lines, "\r\n") .. "\r\n\r\n"
 end
 
 local function send_body(socket, body)
@@ -81,9 +83,8 @@ function mirroring.mirror()
             if body.file then
                 body.file:seek("set")
             end
-            local first = head(var, length)
             ngx.timer.at(0, send, {
-                head = first .. "x-mesh-mirror: " .. mirror.destination .. "\r\n\r\n",
+                head = head(var, mirror.destination, length),
                 body = body,
                 deadline = ngx.now() + mesh.destinations[mirror.destination].timeout,
             })
@@ -93,7 +94,7 @@ end
 
 -- Where a copy leads.
 function mirroring.location()
-    return "@to_" .. match(ngx.var.http_x_mesh_mirror, "%d+$")
+    return "@to_" .. ngx.var.http_x_mesh_mirror
 end
 
 return mirroring

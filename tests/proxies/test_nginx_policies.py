@@ -10,12 +10,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
 from meshctl import ir
 from meshctl.ir import HashKey, LoadBalancingPolicy, RetryCondition
-from tests.proxies.nginx_fixtures import App, Handler, new_authority, request, running
+from tests.proxies.nginx_fixtures import App, Handler, Response, new_authority, request, running
 from tests.sidecars import IDEMPOTENT, NO_RETRIES, WRITTEN, cluster, route, sidecar, virtual_host
 
 pytestmark = pytest.mark.xdist_group("nginx-policies")
@@ -143,11 +144,11 @@ def answers(world):
     world.behind.answer = lambda handler: handler.reply(200, b"behind")
 
 
-def ask(name: str, **others):
+def ask(name: str, **others: Any) -> Response:
     return request(WEB, host=name, **others)
 
 
-def asked(name: str, count: int, **others) -> Counter[str]:
+def asked(name: str, count: int, **others: Any) -> Counter[str]:
     answers = (ask(name, **others) for _ in range(count))
     return Counter(f"{each.status} {each.body.decode()}" for each in answers)
 
