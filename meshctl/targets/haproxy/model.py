@@ -141,12 +141,31 @@ class Outbound:
 
 
 @dataclass(frozen=True, slots=True)
+class SniRule:
+    """Connections whose TLS asks for a name that fits go to ``backend``. The first rule wins."""
+
+    condition: Token
+    backend: Token
+
+
+@dataclass(frozen=True, slots=True)
 class TcpListener:
-    """A local port whose connections all go to one callee, and the backend of the same name."""
+    """A local port and the backends behind it. Without ``rules`` there is one, of the same name."""
 
     name: Token
     binds: tuple[Token, ...]
     access_log: Token | None
+    idle_timeout: Token
+    rules: tuple[SniRule, ...]
+    hello_timeout: Token
+    backends: tuple[TcpBackend, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TcpBackend:
+    """A callee whose connections carry bytes."""
+
+    name: Token
     limit: Limit
     connect_timeout: Token
     idle_timeout: Token
