@@ -50,12 +50,12 @@ class Story:
 
     def faults(self, step):
         """What is wrong with one step."""
-        time.sleep(step.wait)
         if step.do:
             self.began = time.monotonic()
             for order in step.do:
                 self.world.do(order)
             self.ended = time.monotonic()
+        time.sleep(step.wait)
         began = time.monotonic()
         if step.until:
             yield from self._await(step)

@@ -140,7 +140,7 @@ class Row:
     leave: float | None = None
     """Seconds after which the client closes its connection, whatever has come."""
     wait: float = 0
-    """Seconds before it."""
+    """Seconds before it, and after what is to `do`."""
     do: list[Document] = field(default_factory=list)
     """Before it, for applications: `{close: instance}`, `{open: instance}`, `{orders: instance, path: …, status: …}`;
     `{stop: instance}` and `{start: instance}` for their sidecars."""
