@@ -7,10 +7,15 @@ from meshctl.simulate.matching import takes_headers, takes_path
 from meshctl.simulate.message import Request
 
 
+def exempts(inbound: InboundListener, caller: WorkloadIdentity, request: Request | None) -> bool:
+    """Whether it is a health check, which rules and limits let through."""
+    return any(_holds(rule, caller, request) for rule in inbound.authorization.exempt)
+
+
 def refuses(inbound: InboundListener, caller: WorkloadIdentity, request: Request | None) -> bool:
     """Exempt, deny, allow, and else refused. A TCP connection has no ``request``."""
     its = inbound.authorization
-    if any(_holds(rule, caller, request) for rule in its.exempt):
+    if exempts(inbound, caller, request):
         return False
     if any(_holds(rule, caller, request) for rule in its.deny):
         return True

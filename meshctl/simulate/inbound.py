@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from meshctl.ir import InboundListener, WorkloadIdentity, canonical
+from meshctl.ir import InboundListener, Protocol, RateLimit, WorkloadIdentity, canonical
 from meshctl.ir.mesh import IDENTITY_HEADER
 from meshctl.simulate import authorization
 from meshctl.simulate.message import Request
@@ -21,6 +21,8 @@ class Taken:
     reason: str = ""
     received: Request | None = None
     audited: bool = False
+    limit: RateLimit | None = None
+    """What it uses up a part of; with nothing left the answer is 429."""
 
 
 def take(service: str, listener: InboundListener, caller: WorkloadIdentity, request: Request) -> Taken:
@@ -31,8 +33,10 @@ def take(service: str, listener: InboundListener, caller: WorkloadIdentity, requ
     refused = authorization.refuses(listener, caller, request)
     if refused and not listener.authorization.audit:
         return Taken(403, f"`{service}` does not let `{caller.service}` in")
-    received = request.next_hop().without_claims().with_header(IDENTITY_HEADER, caller.spiffe_id)
-    return Taken(received=received, audited=refused)
+    kept = request.next_hop(upgrade=listener.protocol is Protocol.HTTP)
+    received = kept.without_claims().with_header(IDENTITY_HEADER, caller.spiffe_id)
+    exempt = authorization.exempts(listener, caller, request)
+    return Taken(received=received, audited=refused, limit=None if exempt else listener.rate_limit)
 
 
 def gate(request: Request) -> str:

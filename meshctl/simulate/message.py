@@ -46,11 +46,20 @@ class Request:
         path = rest[end:] if rest[end:].startswith("/") else f"/{rest[end:]}"
         return replace(self.with_header("Host", rest[:end]), target=path)
 
-    def next_hop(self) -> Self:
-        """The same without the headers that end at each hop."""
+    @property
+    def changes_to_websocket(self) -> bool:
+        """Whether its connection is to become a WebSocket."""
+        named = {name.strip().lower() for value in self.values("connection") for name in value.split(",")}
+        return "upgrade" in named and [each.lower() for each in self.values("upgrade")] == ["websocket"]
+
+    def next_hop(self, *, upgrade: bool = False) -> Self:
+        """The same without the headers that end at each hop; with ``upgrade`` but for those of a WebSocket."""
         named = {name.strip().lower() for value in self.values("connection") for name in value.split(",")}
         ending = _HOP_BY_HOP | named - {"host", "close", ""}
-        return replace(self, headers=tuple(each for each in self.headers if each[0].lower() not in ending))
+        kept = tuple(each for each in self.headers if each[0].lower() not in ending)
+        if upgrade and self.changes_to_websocket:
+            kept = (*kept, ("connection", "upgrade"), ("upgrade", "websocket"))
+        return replace(self, headers=kept)
 
     def without_claims(self) -> Self:
         """The same without what only a callee's sidecar may say, in any spelling that maps to it."""

@@ -6,8 +6,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
 
-from meshctl.ir import HeaderChanges, RetryCondition, WorkloadIdentity
+from meshctl.ir import Abort, HeaderChanges, RateLimit, RetryCondition, WorkloadIdentity
 from meshctl.simulate.message import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """How long a ``share`` of the requests waits."""
+
+    duration: timedelta
+    share: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,8 @@ class Backend:
     """What the application sees; None where it sees nothing."""
     audited: bool = False
     """The callee would refuse it, but only writes so to its access log."""
+    limit: RateLimit | None = None
+    """Its sidecar answers 429 instead, when this is used up. None: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,14 @@ class Outcome:
     streaming: bool = False
     attempts: int = 0
     """Tries after the first that this request's method may get."""
+    delay: Pause | None = None
+    """Before anything is sent, and outside of ``timeout``."""
+    abort: Abort | None = None
+    """What a share of the requests gets instead, nothing being sent on; here only where it is not all of them."""
+    mirrors: tuple[Backend, ...] = ()
+    """Copies: ``share`` is that of the requests which are copied there."""
     retry_on: tuple[RetryCondition, ...] = ()
     retry_statuses: tuple[int, ...] = ()
     """Answers that are tried again besides those that ``retry_on`` names."""
+    retry_grpc_statuses: tuple[str, ...] = ()
+    """The same of what a gRPC answer says."""

@@ -11,7 +11,19 @@ from fractions import Fraction
 
 from meshctl.diagnostics import UsageError
 from meshctl.ir import Mesh, OutboundListener, Route, Sidecar
-from meshctl.simulate import egress, filters, health, inbound, retries, routing, splitting, tcp, timeouts
+from meshctl.simulate import (
+    egress,
+    fault_injection,
+    filters,
+    health,
+    inbound,
+    mirroring,
+    retries,
+    routing,
+    splitting,
+    tcp,
+    timeouts,
+)
 from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Backend, Outcome
 
@@ -67,7 +79,14 @@ def receive(mesh: Mesh, caller: str, callee: str, request: Request) -> Outcome:
         raise UsageError(f"nothing listens for `{callee}`")
     taken = inbound.take(callee, own.inbound, _sidecar(mesh, caller).identity, request.in_origin_form())
     backend = Backend(
-        callee, Fraction(1), own.identity, taken.status, taken.reason, taken.received, audited=taken.audited
+        callee,
+        Fraction(1),
+        own.identity,
+        taken.status,
+        taken.reason,
+        taken.received,
+        audited=taken.audited,
+        limit=taken.limit,
     )
     return Outcome(taken.status, taken.reason, backends=(backend,))
 
@@ -77,9 +96,13 @@ def probe(mesh: Mesh, service: str, request: Request) -> Outcome:
     return health.probe(_sidecar(mesh, service), request)
 
 
-def connect(mesh: Mesh, caller: str, callee: str) -> Outcome:
-    """What becomes of a connection to the caller's TCP local port. Raises UsageError where there is none."""
-    return tcp.connect(mesh, _sidecar(mesh, caller), callee)
+def connect(mesh: Mesh, caller: str, callee: str, server_name: str = "") -> Outcome:
+    """What becomes of a connection to the caller's TCP local port for ``callee``.
+
+    ``server_name`` is what a TLS client asks for, empty where it names nobody; it counts where TLS is passed
+    through. Raises UsageError where there is no such port.
+    """
+    return tcp.connect(mesh, _sidecar(mesh, caller), callee, server_name)
 
 
 def _follow(
@@ -89,7 +112,12 @@ def _follow(
         answered, headers, body = filters.answer(route, route.answer, request, _entrance(caller, listener))
         why = f"route `{route.name}` answers"
         return Outcome(answered, why, headers, body, virtual_host=host, route=route.name)
-    backends = splitting.backends(mesh, caller, route, filters.changed(route, request.next_hop()))
+    delay, aborted = fault_injection.delay(route), fault_injection.abort(route)
+    if aborted is not None:
+        why = f"route `{route.name}` aborts it"
+        return Outcome(aborted, why, virtual_host=host, route=route.name, delay=delay)
+    sent = filters.changed(route, request.next_hop(upgrade=True))
+    backends = splitting.backends(mesh, caller, route, sent)
     statuses: set[int | None] = {each.status for each in backends} if backends else {503}
     status = statuses.pop() if len(statuses) == 1 else None
     reasons = (each.reason for each in backends) if backends else [f"route `{route.name}` has no backend"]
@@ -105,8 +133,12 @@ def _follow(
         body_timeout=timeouts.limit(route.body_timeout),
         streaming=route.streaming,
         attempts=retries.attempts(route.retries, request.method),
+        delay=delay,
+        abort=route.fault.abort if route.fault is not None else None,
+        mirrors=mirroring.copies(mesh, caller, route, sent),
         retry_on=retries.conditions(route.retries, request.method),
         retry_statuses=retries.statuses(route.retries, request.method),
+        retry_grpc_statuses=retries.grpc_statuses(route.retries, request.method),
     )
 
 

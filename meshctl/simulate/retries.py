@@ -10,7 +10,7 @@ from meshctl.simulate.outcome import Outcome
 def conditions(policy: RetryPolicy, method: str) -> tuple[RetryCondition, ...]:
     """The conditions that count for ``method``; what may have reached the application only if that is safe.
 
-    REFUSED_STREAM is HTTP/2's and hops speak HTTP/1.1: it cannot happen, but does no harm.
+    REFUSED_STREAM is HTTP/2's: on a hop of HTTP/1.1 it cannot happen, but does no harm.
     """
     if policy.attempts == 0:
         return ()
@@ -23,9 +23,15 @@ def statuses(policy: RetryPolicy, method: str) -> tuple[int, ...]:
     return policy.statuses if policy.attempts and _is_safe(policy, method) else ()
 
 
+def grpc_statuses(policy: RetryPolicy, method: str) -> tuple[str, ...]:
+    """The gRPC statuses that count for ``method``, which is POST unless a client is strange."""
+    return policy.grpc_statuses if policy.attempts and _is_safe(policy, method) else ()
+
+
 def attempts(policy: RetryPolicy, method: str) -> int:
     """Tries after the first, at most."""
-    return policy.attempts if conditions(policy, method) or statuses(policy, method) else 0
+    reasons = (conditions(policy, method), statuses(policy, method), grpc_statuses(policy, method))
+    return policy.attempts if any(reasons) else 0
 
 
 def tries_again(outcome: Outcome, status: int) -> bool:

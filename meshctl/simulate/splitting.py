@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from meshctl.ir import Cluster, Mesh, Route, Sidecar
+from meshctl.ir import Cluster, Mesh, Protocol, Route, Sidecar
 from meshctl.simulate import inbound
 from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Backend
@@ -15,12 +15,15 @@ def backends(mesh: Mesh, caller: Sidecar, route: Route, sent: Request) -> tuple[
     total = sum(each.weight for each in route.backends)
     clusters = {each.name: each for each in caller.clusters}
     return tuple(
-        _backend(mesh, caller, clusters[each.cluster], Fraction(each.weight, total), sent)
+        backend(mesh, caller, clusters[each.cluster], Fraction(each.weight, total), sent)
         for each in route.backends
     )
 
 
-def _backend(mesh: Mesh, caller: Sidecar, cluster: Cluster, share: Fraction, sent: Request) -> Backend:
+def backend(mesh: Mesh, caller: Sidecar, cluster: Cluster, share: Fraction, sent: Request) -> Backend:
+    """One cluster and its answer; protocols are changed only on a hop of HTTP/1.1."""
+    if cluster.protocol is not Protocol.HTTP:
+        sent = sent.next_hop()
     callee = cluster.identity
     if not cluster.endpoints and cluster.dns is None:
         return Backend(cluster.name, share, callee, 503, f"`{cluster.name}` has no endpoint")
@@ -31,5 +34,12 @@ def _backend(mesh: Mesh, caller: Sidecar, cluster: Cluster, share: Fraction, sen
         return Backend(cluster.name, share, callee, 503, f"`{callee.service}` has no inbound listener")
     taken = inbound.take(callee.service, listener, caller.identity, sent)
     return Backend(
-        cluster.name, share, callee, taken.status, taken.reason, taken.received, audited=taken.audited
+        cluster.name,
+        share,
+        callee,
+        taken.status,
+        taken.reason,
+        taken.received,
+        audited=taken.audited,
+        limit=taken.limit,
     )

@@ -5,22 +5,40 @@ from __future__ import annotations
 from fractions import Fraction
 
 from meshctl.diagnostics import UsageError
-from meshctl.ir import Cluster, Mesh, Sidecar
+from meshctl.ir import Cluster, Mesh, Sidecar, SniRoute, TcpListener
 from meshctl.simulate import authorization
 from meshctl.simulate.outcome import Backend, Outcome
 
 
-def connect(mesh: Mesh, caller: Sidecar, callee: str) -> Outcome:
+def connect(mesh: Mesh, caller: Sidecar, callee: str, server_name: str = "") -> Outcome:
     """A connection to the local port that ``caller`` has for ``callee``. Raises UsageError without one."""
-    listener = next((each for each in caller.tcp if each.service == callee), None)
+    listener = next((each for each in caller.tcp if _leads_to(each, callee)), None)
     if listener is None:
         raise UsageError(f"`{caller.service}` has no TCP local port for `{callee}`")
-    cluster = next(each for each in caller.clusters if each.name == listener.cluster)
+    name = listener.cluster
+    if listener.sni:
+        route = _passed(listener, server_name.lower())
+        if route is None:
+            return Outcome(closed=True, reason=f"nothing here is named `{server_name}`")
+        name, callee = route.cluster, route.service
+    cluster = next(each for each in caller.clusters if each.name == name)
     reason, audited = _refusal(mesh, caller, cluster)
     if reason:
         return Outcome(closed=True, reason=reason, virtual_host=callee)
     backend = Backend(cluster.name, Fraction(1), cluster.identity, None, audited=audited)
     return Outcome(virtual_host=callee, backends=(backend,))
+
+
+def _leads_to(listener: TcpListener, callee: str) -> bool:
+    return callee in (listener.service, *(each.service for each in listener.sni))
+
+
+def _passed(listener: TcpListener, name: str) -> SniRoute | None:
+    """The route of a server name: exact, then the longest wildcard."""
+    routes = {pattern: each for each in listener.sni for pattern in each.hostnames}
+    labels = name.split(".")
+    patterns = (name, *(f"*.{'.'.join(labels[first:])}" for first in range(1, len(labels))))
+    return next((routes[each] for each in patterns if each in routes), None)
 
 
 def _refusal(mesh: Mesh, caller: Sidecar, cluster: Cluster) -> tuple[str, bool]:

@@ -161,10 +161,12 @@ def _tries(outcome, row):
 def _instances(mesh, addresses, row, outcome):
     """Shares of instances: the simulator's of the clusters, times the endpoint's of its cluster."""
     names = {address: name for name, address in addresses.items()}
-    clusters = {each.name: each for sidecar in mesh.sidecars for each in sidecar.clusters}
+    own = row.to.partition("/")[0] if row.via == "gateway" else row.caller
+    caller = next(each for each in mesh.sidecars if each.service == own)
+    clusters = {each.name: each for each in caller.clusters}
     shares: dict[str, Fraction] = {}
     for backend in outcome.backends:
-        endpoints = clusters[backend.cluster].endpoints
+        endpoints = [each for each in clusters[backend.cluster].endpoints if each.priority == 0]
         total = sum(each.weight for each in endpoints)
         for each in endpoints:
             name = names.get(each.socket.address, backend.cluster)
