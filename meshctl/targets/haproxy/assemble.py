@@ -12,7 +12,9 @@ from meshctl.targets.haproxy import (
     egress,
     fault_injection,
     gateways,
+    mirroring,
     mtls,
+    outlier_detection,
     quoting,
     rate_limiting,
     retries,
@@ -32,7 +34,8 @@ from meshctl.targets.haproxy.quoting import Token
 
 def assemble(sidecar: ir.Sidecar) -> Configuration:
     """The whole file of one sidecar."""
-    asked = splitting.Backends()
+    clusters = {cluster.name: cluster for cluster in sidecar.clusters}
+    asked = splitting.Backends(clusters, backends.socket(sidecar, "mirrors"))
     files: dict[str, bytes] = {}
     listeners = tuple(_listeners(sidecar, asked, files))
     made = backends.backends(sidecar, asked)
@@ -53,7 +56,10 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         multiplexes=multiplexes(sidecar),
         streams=tuple(tcp.listeners(sidecar)),
         resolvers=egress.resolvers(sidecar),
-        counts=any(each.tries.counted for each in made),
+        checks=tuple(backends.checks(sidecar)),
+        queues=tuple(backends.queues(sidecar, asked)),
+        mirrors=asked.mirrors if any(each.copies for each in asked.policies()) else None,
+        counts=any(each.paced for each in asked.policies()),
         scripts=tuple(scripts(sidecar)),
         inbound=None if streams else inbound,
         inbound_streams=inbound if streams else None,
@@ -69,23 +75,23 @@ def scripts(sidecar: ir.Sidecar) -> Iterator[Token]:
         yield Token(retries.SCRIPT)
     if any(fault_injection.delays(route) for route in routes):
         yield Token(fault_injection.SCRIPT)
+    if any(route.mirrors for route in routes):
+        yield Token(mirroring.SCRIPT)
+    if any(outlier_detection.observes(cluster) for cluster in sidecar.clusters):
+        yield Token(outlier_detection.SCRIPT)
     if sidecar.inbound and sidecar.inbound.rate_limit:
         yield Token(rate_limiting.SCRIPT)
 
 
 def _listeners(sidecar: ir.Sidecar, asked: splitting.Backends, files: dict[str, bytes]) -> Iterator[Outbound]:
     """The one for all callees, then those of local ports; destinations are numbered through."""
-    meshed = {cluster.name for cluster in sidecar.clusters if cluster.identity}
     numbered = 0
     for number, listener in enumerate((sidecar.outbound, *sidecar.locals)):
         name = quoting.name(f"local:{listener.virtual_hosts[0].service}" if number else "outbound")
         hosts = routing.hosts(listener)
         found = routing.destinations(hosts, numbered)
         numbered += len(found)
-        targets = tuple(
-            splitting.target(target, route, listener, meshed.__contains__, asked)
-            for target, route in found.values()
-        )
+        targets = tuple(splitting.target(target, route, listener, asked) for target, route in found.values())
         in_tables = routing.in_tables(hosts)
         made = (
             tables.tables(name, in_tables, routing.targets_of(hosts, found), targets) if in_tables else None

@@ -7,7 +7,8 @@ together, one that tries again, one for each endpoint that counts. What no field
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 from meshctl import ir
 from meshctl.ir.mesh import HOP_STATUS
@@ -15,9 +16,12 @@ from meshctl.targets.haproxy import (
     circuit_breaking,
     discovery,
     egress,
+    failover,
     fault_injection,
+    health_checks,
     load_balancing,
     mtls,
+    outlier_detection,
     quoting,
     retries,
     splitting,
@@ -25,7 +29,7 @@ from meshctl.targets.haproxy import (
 )
 from meshctl.targets.haproxy.grpc import whole_body
 from meshctl.targets.haproxy.quoting import Token
-from meshctl.targets.haproxy.sections import Attempt, Backend, Counted, Entry, Hop, Tries
+from meshctl.targets.haproxy.sections import Attempt, Backend, Checks, Counted, Entry, Hop, Queue, Tries
 from meshctl.targets.haproxy.splitting import Policy
 
 
@@ -33,10 +37,33 @@ def backends(sidecar: ir.Sidecar, asked: splitting.Backends) -> tuple[Backend, .
     """Everything that the routes asked for."""
     clusters = {cluster.name: cluster for cluster in sidecar.clusters}
     return tuple(
-        _backend(sidecar, clusters[cluster], policy, name, policies.values())
+        _backend(sidecar, clusters[cluster], policy, name, policies)
         for cluster, policies in asked.by_cluster.items()
         for policy, name in policies.items()
     )
+
+
+def checks(sidecar: ir.Sidecar) -> Iterator[Checks]:
+    """For each cluster whose endpoints are asked how they are."""
+    for cluster in sidecar.clusters:
+        name, check = health_checks.section(cluster), health_checks.check(cluster)
+        if name and check and cluster.health_check:
+            connecting = min(cluster.connect_timeout, cluster.health_check.timeout)
+            yield Checks(
+                name,
+                check,
+                quoting.duration(connecting),
+                transport(cluster, sidecar),
+                discovery.alone(cluster),
+            )
+
+
+def queues(sidecar: ir.Sidecar, asked: splitting.Backends) -> Iterator[Queue]:
+    """For each cluster whose requests may wait for a connection."""
+    for cluster in sidecar.clusters:
+        if cluster.name in asked.by_cluster and circuit_breaking.queues(cluster):
+            pool = timeouts.pool_timeout(cluster.idle_timeout)
+            yield circuit_breaking.queue(cluster, partial(socket, sidecar), pool)
 
 
 def socket(sidecar: ir.Sidecar, section: str) -> Token:
@@ -55,26 +82,22 @@ def transport(cluster: ir.Cluster, sidecar: ir.Sidecar) -> Token:
 
 
 def _backend(
-    sidecar: ir.Sidecar, cluster: ir.Cluster, policy: Policy, name: Token, siblings: Iterable[Token]
+    sidecar: ir.Sidecar, cluster: ir.Cluster, policy: Policy, name: Token, siblings: Mapping[Policy, Token]
 ) -> Backend:
     idle = quoting.duration(cluster.idle_timeout)
-    layers = timeouts.layers(policy)
-    hops, heading, entry = [], Token(f"backend {name}"), None
-    for number, layer in enumerate(layers, start=1):
-        below = "tries" if number == len(layers) else layers[number].name
-        leads_to = socket(sidecar, name if below == "tries" else f"{name}:{below}")
-        hops.append(Hop(heading, entry, layer.holds_body, layer.timeout or idle, leads_to))
-        heading = Token(f"listen {quoting.name(f'{name}:{below}')}")
-        entry = Entry(leads_to, layer.silence or idle)
+    hops, heading, entry = _hops(sidecar, cluster, policy, name)
     return Backend(
         name=name,
         in_mesh=cluster.identity is not None,
         has_ipv6=bool(cluster.dns) or any(":" in each.socket.address for each in cluster.endpoints),
         reuse=discovery.reuse(cluster),
         delay=fault_injection.delay(policy.delayed) if policy.delayed else None,
-        limit=circuit_breaking.limit(cluster, siblings),
-        hops=tuple(hops),
-        tries=_tries(sidecar, cluster, policy, name, heading, entry),
+        limit=circuit_breaking.limit(cluster, siblings.values()),
+        key=load_balancing.key(cluster.load_balancing),
+        follows_source=load_balancing.follows_source(cluster.load_balancing),
+        check=health_checks.check(cluster) if cluster.dns else None,
+        hops=hops,
+        tries=_tries(sidecar, cluster, policy, siblings, heading, entry),
         preparations=egress.preparations(cluster),
         transport=transport(cluster, sidecar),
         idle_timeout=idle,
@@ -85,15 +108,53 @@ def _backend(
     )
 
 
+def _hops(
+    sidecar: ir.Sidecar, cluster: ir.Cluster, policy: Policy, name: Token
+) -> tuple[tuple[Hop, ...], Token, Entry | None]:
+    """The sections before the one that tries, and how that begins."""
+    idle = quoting.duration(cluster.idle_timeout)
+    layers = timeouts.layers(policy)
+    hops, heading, entry = [], Token(f"backend {name}"), None
+    for number, layer in enumerate(layers, start=1):
+        last = number == len(layers)
+        below = "tries" if last else layers[number].name
+        queued = last and policy.queued
+        leads_to = socket(sidecar, name if last else f"{name}:{below}")
+        if queued:
+            leads_to = socket(sidecar, f"{cluster.name}:queue")
+        its_name = quoting.name(f"{name}:{below}")
+        hops.append(
+            Hop(
+                heading,
+                entry,
+                layer.holds_body,
+                layer.timeout or idle,
+                leads_to,
+                beyond=its_name if queued else None,
+                copies=policy.copies if layer.holds_body else (),
+            )
+        )
+        heading = Token(f"{'backend' if queued else 'listen'} {its_name}")
+        entry = Entry(None if queued else leads_to, layer.silence or idle)
+    return tuple(hops), heading, entry
+
+
 def _tries(
-    sidecar: ir.Sidecar, cluster: ir.Cluster, policy: Policy, name: Token, heading: Token, entry: Entry | None
+    sidecar: ir.Sidecar,
+    cluster: ir.Cluster,
+    policy: Policy,
+    siblings: Mapping[Policy, Token],
+    heading: Token,
+    entry: Entry | None,
 ) -> Tries:
-    counted = _counted(sidecar, cluster, policy.counted, name) if policy.counted else None
+    name = siblings[policy]
+    counted = _counted(sidecar, cluster, policy, siblings) if policy.counted else None
     if counted:
-        weights = [endpoint.weight for endpoint in cluster.endpoints] or [1]
-        servers = discovery.lines([each.bind for each in counted.attempts], weights, policy.attempts)
+        lines = discovery.lines(cluster, [each.bind for each in counted.attempts], policy.attempts)
     else:
-        servers = discovery.servers(cluster, policy.attempts)
+        lines = discovery.servers(cluster, policy.attempts)
+    servers, levels = failover.split(cluster, lines, name, partial(socket, sidecar))
+    held_before = any(layer.holds_body for layer in timeouts.layers(policy))
     return Tries(
         heading=heading,
         entry=entry,
@@ -103,30 +164,48 @@ def _tries(
         response_timeout=timeouts.response_timeout(policy, cluster),
         algorithm=load_balancing.algorithm(cluster.load_balancing),
         servers=servers,
-        holds_body=bool(policy.causes or policy.body_timeout) and not policy.streaming,
+        levels=levels,
+        fails_over=failover.levels(cluster) > 1,
+        copies=() if held_before else policy.copies,
+        holds_body=bool(policy.causes or policy.body_timeout or policy.copies) and not policy.streaming,
         retries_timeouts=retries.TIMED_OUT in policy.causes,
         counted=counted,
     )
 
 
-def _counted(sidecar: ir.Sidecar, cluster: ir.Cluster, policy: ir.RetryPolicy, name: Token) -> Counted:
+def _counted(
+    sidecar: ir.Sidecar, cluster: ir.Cluster, policy: Policy, siblings: Mapping[Policy, Token]
+) -> Counted | None:
+    if policy.counted is None:
+        return None
     in_mesh = cluster.identity is not None
-    outcomes = retries.outcomes(policy, in_mesh=in_mesh)
+    outcomes = retries.outcomes(policy.counted, in_mesh=in_mesh)
     own = set() if in_mesh else {HOP_STATUS}
     return Counted(
-        attempts=tuple(_attempts(sidecar, cluster, name)),
-        any_method=policy.non_idempotent,
-        idempotent=quoting.word_lists(policy.idempotent_methods),
+        attempts=tuple(_attempts(sidecar, cluster, siblings[policy])),
+        any_method=policy.counted.non_idempotent,
+        idempotent=quoting.word_lists(policy.counted.idempotent_methods),
         outcomes=outcomes,
         statuses=tuple(sorted(own | {outcome.status for outcome in outcomes})),
-        pauses=retries.pauses(policy),
-        budget=retries.budget(policy, cluster.name),
+        told_apart=policy.paced,
+        pauses=retries.pauses(policy.counted),
+        bound=retries.bound(policy.counted, cluster),
+        observed=outlier_detection.observation(cluster, _choosing(cluster, siblings)),
     )
 
 
 def _attempts(sidecar: ir.Sidecar, cluster: ir.Cluster, name: Token) -> Iterator[Attempt]:
     """A section for each endpoint; a name's addresses are not known, and share one."""
-    servers = [(line,) for line in discovery.servers(cluster, attempts=0)]
-    for number, lines in enumerate(servers, start=1):
+    for number, line in enumerate(discovery.alone(cluster), start=1):
         its_name = quoting.name(f"{name}:e{number}")
-        yield Attempt(its_name, socket(sidecar, its_name), lines)
+        yield Attempt(its_name, socket(sidecar, its_name), (line,))
+
+
+def _choosing(cluster: ir.Cluster, siblings: Mapping[Policy, Token]) -> Iterator[Token]:
+    """The sections that choose among the endpoints of a cluster."""
+    for policy, name in siblings.items():
+        if cluster.dns:
+            yield quoting.name(f"{name}:e1")
+        else:
+            yield quoting.name(f"{name}:tries") if timeouts.layers(policy) else name
+            yield from (quoting.name(f"{name}:p{each}") for each in range(1, failover.levels(cluster) - 1))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from meshctl.targets.haproxy.quoting import Token
-from meshctl.targets.haproxy.sections import Backend, Limit
+from meshctl.targets.haproxy.sections import Backend, Checks, Limit, Queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +255,9 @@ class Configuration:
     """Beside the configuration, by name."""
     streams: tuple[TcpListener, ...]
     resolvers: tuple[Resolvers, ...]
+    checks: tuple[Checks, ...]
+    queues: tuple[Queue, ...]
+    mirrors: Token | None
     counts: bool
     multiplexes: bool
     scripts: tuple[Token, ...]

@@ -91,6 +91,16 @@ def header_lines(header: str) -> Token:
     return word(f"req.fhdr({_argument(header)})")
 
 
+def first_header(header: str) -> Token:
+    """The sample of the first line of a request header, whole."""
+    return word(f"req.fhdr({_argument(header)},1)")
+
+
+def cookie(name: str) -> Token:
+    """The sample of a request's cookie."""
+    return word(f"req.cook({_argument(name)})")
+
+
 def format_of(*parts: str | Sample) -> Token:
     """Text and samples where HAProxy reads a log format; nothing of the text is a variable."""
     return word(

@@ -13,9 +13,9 @@ from typing import assert_never
 from meshctl import ir
 from meshctl.ir.mesh import HOP_STATUS
 from meshctl.ir.retries import BEFORE_THE_APPLICATION, GATEWAY_ERROR_STATUSES
-from meshctl.targets.haproxy import quoting
+from meshctl.targets.haproxy import failover, load_balancing, outlier_detection, quoting
 from meshctl.targets.haproxy.quoting import Token
-from meshctl.targets.haproxy.sections import Budget, Outcome, Pause
+from meshctl.targets.haproxy.sections import Bound, Budget, Outcome, Pause
 
 SERVER_ERRORS = (500, 501, 502, 503, 504)
 """As far as HAProxy knows them behind ``retry-on``."""
@@ -28,15 +28,28 @@ _KNOWN = (401, 403, 404, 408, *SERVER_ERRORS)
 _ANSWERED, _SILENT = Token("answered"), Token("!answered")
 
 
-def needs_counting(policy: ir.RetryPolicy) -> bool:
+def needs_counting(policy: ir.RetryPolicy, cluster: ir.Cluster) -> bool:
     """Whether the policy asks for more than ``retry-on`` can say."""
     odd = any(status not in _KNOWN for status in policy.statuses)
-    return bool(policy.attempts and (policy.backoff or policy.budget or odd))
+    bounded = cluster.circuit_breaker.max_retries is not None
+    return bool(policy.attempts and (policy.backoff or policy.budget or odd or bounded))
 
 
-def needs_method_split(policy: ir.RetryPolicy) -> bool:
+def needs_sections(policy: ir.RetryPolicy, cluster: ir.Cluster) -> bool:
+    """Whether tries go through a section for each endpoint.
+
+    That sees every answer, also those that are tried again. And with a ring, or one endpoint in a level, HAProxy
+    would pause for a second before it connects again; to a section of its own it always connects.
+    """
+    if needs_counting(policy, cluster) or outlier_detection.observes(cluster) or failover.is_deep(cluster):
+        return True
+    pausing = load_balancing.is_ring(cluster.load_balancing) or failover.levels(cluster) > 1
+    return bool(policy.attempts and pausing)
+
+
+def needs_method_split(policy: ir.RetryPolicy, cluster: ir.Cluster) -> bool:
     """Whether some methods are retried for more reasons than others, and need a backend of their own."""
-    if policy.non_idempotent or needs_counting(policy):
+    if policy.non_idempotent or needs_sections(policy, cluster):
         return False
     late = any(policy.retries_on(each) for each in ir.RetryCondition if each not in BEFORE_THE_APPLICATION)
     return late or bool(policy.attempts and policy.statuses)
@@ -47,12 +60,13 @@ def needs_an_answer(policy: ir.RetryPolicy) -> bool:
     return policy.retries_on(ir.RetryCondition.RESET) or policy.retries_on(ir.RetryCondition.SERVER_ERROR)
 
 
-def causes(policy: ir.RetryPolicy, *, in_mesh: bool, idempotent: bool) -> tuple[str, ...]:
+def causes(policy: ir.RetryPolicy, cluster: ir.Cluster, *, idempotent: bool) -> tuple[str, ...]:
     """HAProxy's words for the policy's conditions, for idempotent methods or for all others."""
     if policy.attempts == 0:
         return ()
-    if needs_counting(policy):
+    if needs_sections(policy, cluster):
         return ("conn-failure", str(HOP_STATUS))
+    in_mesh = cluster.identity is not None
     late = idempotent or policy.non_idempotent
     found = [
         each for condition in policy.conditions for each in _causes(condition, in_mesh=in_mesh, late=late)
@@ -82,6 +96,8 @@ def _causes(condition: ir.RetryCondition, *, in_mesh: bool, late: bool) -> tuple
 
 def outcomes(policy: ir.RetryPolicy, *, in_mesh: bool) -> tuple[Outcome, ...]:
     """What may be tried again, told by status and by whether the callee or HAProxy itself said it."""
+    if policy.attempts == 0:
+        return ()
     found = [each for condition in policy.conditions for each in _outcomes(condition, in_mesh=in_mesh)]
     for status in policy.statuses:
         if status == HOP_STATUS and in_mesh:
@@ -125,12 +141,17 @@ def pauses(policy: ir.RetryPolicy) -> tuple[Pause, ...]:
     return tuple(Pause(try_, _milliseconds(length)) for try_, length in enumerate(lengths, start=2))
 
 
-def budget(policy: ir.RetryPolicy, key: str) -> Budget | None:
-    """The share of the requests to ``key`` that may be retries."""
-    if policy.budget is None:
+def bound(policy: ir.RetryPolicy, cluster: ir.Cluster) -> Bound | None:
+    """How many retries to the cluster may be under way: a share of its requests, a number, or neither."""
+    most = cluster.circuit_breaker.max_retries
+    if policy.attempts == 0 or (policy.budget is None and most is None):
         return None
-    share = policy.budget.share
-    return Budget(quoting.string(key), share.numerator, share.denominator)
+    share = policy.budget.share if policy.budget else None
+    return Bound(
+        quoting.string(cluster.name),
+        Budget(share.numerator, share.denominator) if share else None,
+        None if most is None else Token(str(most)),
+    )
 
 
 def _milliseconds(length: timedelta) -> int:

@@ -26,21 +26,39 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """How a section is reached that another one leads to; ``client_timeout`` bounds an upload's silence."""
+    """How a section is reached that another one leads to; ``client_timeout`` bounds an upload's silence.
 
-    bind: Token
+    Without ``bind`` it stands behind the queue of its cluster.
+    """
+
+    bind: Token | None
     client_timeout: Token
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy of a request goes to ``backend``, if ``draw`` says so; its answer may be silent for so long."""
+
+    backend: Token
+    socket: Token
+    seconds: int
+    draw: Token | None
+
+
+@dataclass(frozen=True, slots=True)
 class Hop:
-    """A section that keeps a time and leads to the next one. With ``deadline`` it waits for the body first."""
+    """A section that keeps a time and leads to the next one. With ``deadline`` it waits for the body first.
+
+    ``beyond``: the section after the queue that this one leads to.
+    """
 
     heading: Token
     entry: Entry | None
     deadline: bool
     timeout: Token
     leads_to: Token
+    beyond: Token | None
+    copies: tuple[Copy, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +79,19 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Retries of ``key`` under way, at most this share of all its requests."""
+    """Retries under way, at most this share of all requests."""
 
-    key: Token
     numerator: int
     denominator: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How many retries of ``key`` may be under way, one or both."""
+
+    key: Token
+    budget: Budget | None
+    most: Token | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +103,26 @@ class Counted:
     idempotent: tuple[Token, ...]
     outcomes: tuple[Outcome, ...]
     statuses: tuple[int, ...]
+    told_apart: bool
+    """Whether a try must be known from the one before it."""
     pauses: tuple[Pause, ...]
-    budget: Budget | None
+    bound: Bound | None
+    observed: Token | None
+    """What Lua is told of an answer's endpoint where failures eject it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One endpoint."""
+
+    name: Token
+    bind: Token
+    servers: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A section with the endpoints that come after those of another one."""
 
     name: Token
     bind: Token
@@ -102,9 +141,45 @@ class Tries:
     response_timeout: Token
     algorithm: Token
     servers: tuple[Token, ...]
+    levels: tuple[Level, ...]
+    fails_over: bool
+    copies: tuple[Copy, ...]
     holds_body: bool
     retries_timeouts: bool
     counted: Counted | None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How endpoints are asked how they are: lines of a section, and words of its servers."""
+
+    lines: tuple[Token, ...]
+    words: Token
+    timeout: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """The section whose servers are asked, for all sections that lead to the same endpoints."""
+
+    name: Token
+    check: Check
+    connect_timeout: Token
+    transport: Token
+    servers: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Where requests to one cluster wait, in two sections: ``slots`` of them are let through at once."""
+
+    name: Token
+    bind: Token
+    opened: Token
+    opened_bind: Token
+    slots: int
+    idle_timeout: Token
+    pool_timeout: Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +192,11 @@ class Backend:
     reuse: Token
     delay: Delay | None
     limit: Limit
+    key: Token | None
+    """What is hashed to find an endpoint."""
+    follows_source: bool
+    check: Check | None
+    """Only where the servers are not known beforehand; others have a section for it."""
     hops: tuple[Hop, ...]
     tries: Tries
     preparations: tuple[Token, ...]

@@ -6,16 +6,17 @@ route has for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import accumulate
 
 from meshctl import ir
-from meshctl.targets.haproxy import fault_injection, filters, quoting, retries
+from meshctl.targets.haproxy import circuit_breaking, fault_injection, filters, mirroring, quoting, retries
 from meshctl.targets.haproxy.grpc import shapes_answers
 from meshctl.targets.haproxy.model import RouteTarget, Share
 from meshctl.targets.haproxy.quoting import Token
+from meshctl.targets.haproxy.sections import Copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,29 @@ class Policy:
     causes: tuple[str, ...]
     needs_an_answer: bool
     counted: ir.RetryPolicy | None
+    """Set where tries go through a section for each endpoint."""
+    paced: bool
+    queued: bool
+    copies: tuple[Copy, ...]
     delayed: ir.Fault | None
     marks_answers: bool
 
 
 @dataclass(slots=True)
 class Backends:
-    """The backends that routes asked for so far, by cluster and policy, in the order of asking."""
+    """The backends that routes asked for so far, by cluster and policy, in the order of asking.
 
+    ``mirrors`` is where copies of requests are sent.
+    """
+
+    clusters: Mapping[str, ir.Cluster]
+    mirrors: Token
     by_cluster: dict[str, dict[Policy, Token]] = field(default_factory=dict)
+
+    def policies(self) -> Iterator[Policy]:
+        """All of them, of whichever cluster."""
+        for names in self.by_cluster.values():
+            yield from names
 
     def name(self, cluster: str, policy: Policy) -> Token:
         """The backend for a cluster under a policy."""
@@ -54,12 +69,12 @@ def target(
     number: int,
     route: ir.Route,
     listener: ir.OutboundListener,
-    in_mesh: Callable[[str], bool],
     backends: Backends,
 ) -> RouteTarget:
     """The shares of one route, as bounds of a number that is drawn once for all tries."""
     bounds = list(accumulate(backend.weight for backend in route.backends))
     single = len(route.backends) <= 1
+    copies = tuple(_copies(route, backends)) if route.backends else ()
     return RouteTarget(
         number=number,
         name=route.name,
@@ -70,22 +85,35 @@ def target(
                 backends.name(backend.cluster, _marking(policy, listener)), None if single else bound, methods
             )
             for backend, bound in zip(route.backends, bounds, strict=True)
-            for methods, policy in _policies(route, in_mesh=in_mesh(backend.cluster))
+            for methods, policy in _policies(route, backends.clusters[backend.cluster], copies)
         ),
         actions=(*fault_injection.actions(route), *filters.actions(route, listener)),
     )
 
 
-def _policies(route: ir.Route, *, in_mesh: bool) -> Iterator[tuple[Token | None, Policy]]:
+def _copies(route: ir.Route, backends: Backends) -> Iterator[Copy]:
+    made = mirroring.of_copies(route)
+    for mirror in route.mirrors:
+        cluster = backends.clusters[mirror.cluster]
+        (policy,) = (policy for _, policy in _policies(made, cluster, ()))
+        backend = backends.name(mirror.cluster, policy)
+        yield mirroring.copy(
+            mirror, backend, backends.mirrors, route.timeout.duration or cluster.idle_timeout
+        )
+
+
+def _policies(
+    route: ir.Route, cluster: ir.Cluster, copies: tuple[Copy, ...]
+) -> Iterator[tuple[Token | None, Policy]]:
     """For some methods, and for all others."""
-    if retries.needs_method_split(route.retries):
+    if retries.needs_method_split(route.retries, cluster):
         methods = quoting.words(route.retries.idempotent_methods)
-        yield methods, _policy(route, in_mesh=in_mesh, idempotent=True)
-    yield None, _policy(route, in_mesh=in_mesh, idempotent=False)
+        yield methods, _policy(route, cluster, copies, idempotent=True)
+    yield None, _policy(route, cluster, copies, idempotent=False)
 
 
-def _policy(route: ir.Route, *, in_mesh: bool, idempotent: bool) -> Policy:
-    causes = retries.causes(route.retries, in_mesh=in_mesh, idempotent=idempotent)
+def _policy(route: ir.Route, cluster: ir.Cluster, copies: tuple[Copy, ...], *, idempotent: bool) -> Policy:
+    causes = retries.causes(route.retries, cluster, idempotent=idempotent)
     return Policy(
         timeout=route.timeout,
         written=route.timeout.written,
@@ -95,7 +123,10 @@ def _policy(route: ir.Route, *, in_mesh: bool, idempotent: bool) -> Policy:
         attempts=route.retries.attempts if causes else 0,
         causes=causes,
         needs_an_answer=retries.needs_an_answer(route.retries),
-        counted=route.retries if retries.needs_counting(route.retries) else None,
+        counted=route.retries if retries.needs_sections(route.retries, cluster) else None,
+        paced=retries.needs_counting(route.retries, cluster),
+        queued=circuit_breaking.queues(cluster),
+        copies=copies,
         delayed=route.fault if fault_injection.delays(route) else None,
         marks_answers=filters.changes_answers(route),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from meshctl import ir
-from meshctl.targets.haproxy import quoting
+from meshctl.targets.haproxy import outlier_detection, quoting
 from meshctl.targets.haproxy.quoting import Token
 from meshctl.targets.haproxy.splitting import Policy
 
@@ -31,6 +31,8 @@ def layers(policy: Policy) -> tuple[Layer, ...]:
         found.append(
             Layer("deadline", quoting.duration(policy.timeout.duration), holds_body=not policy.streaming)
         )
+    if policy.queued and not found:
+        found.append(Layer("entry"))
     return tuple(found)
 
 
@@ -41,13 +43,18 @@ def _needs_deadline(policy: Policy) -> bool:
     count connecting. That is near enough for our default and not for what a user wrote, nor where one try
     has a time of its own, pauses, or ends in a silence that a section before it has to turn into an answer.
     """
-    asked = policy.written or policy.per_try_timeout or policy.counted or policy.needs_an_answer
+    asked = (
+        policy.written or policy.per_try_timeout or policy.paced or policy.queued or policy.needs_an_answer
+    )
     return bool(asked and policy.timeout.duration)
 
 
 def response_timeout(policy: Policy, cluster: ir.Cluster) -> Token:
     """Silence of a callee that ends a try; switched off, what is left is the idle timeout."""
-    return quoting.duration(policy.per_try_timeout or policy.timeout.duration or cluster.idle_timeout)
+    whole = policy.timeout.duration
+    if _needs_deadline(policy) and outlier_detection.observes(cluster):
+        whole = outlier_detection.within(whole)
+    return quoting.duration(policy.per_try_timeout or whole or cluster.idle_timeout)
 
 
 def connect_timeout(policy: Policy, cluster: ir.Cluster) -> Token:
