@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meshctl.spec.http_types import ExactHostname
+from meshctl.spec.http_types import ExactHostname, SrvName
 from meshctl.spec.network_types import IpAddress, Port
 from meshctl.spec.types import Given, Model, Name, PositiveDuration, Weight
 
@@ -21,6 +21,13 @@ class DnsDiscoverySpec(Model):
     """Every address (A and AAAA) of a name is an endpoint."""
 
     name: ExactHostname
+    refresh: Given[PositiveDuration] = None
+
+
+class DnsSrvDiscoverySpec(Model):
+    """The SRV records of a name (RFC 2782) say hosts, ports and weights."""
+
+    name: SrvName
     refresh: Given[PositiveDuration] = None
 
 
@@ -44,6 +51,6 @@ class DiscoverySpec(Model):
     """Exactly one kind."""
 
     dns: Given[DnsDiscoverySpec] = None
-    dns_srv: Given[DnsDiscoverySpec] = None
+    dns_srv: Given[DnsSrvDiscoverySpec] = None
     consul: Given[ConsulDiscoverySpec] = None
     kubernetes: Given[KubernetesDiscoverySpec] = None

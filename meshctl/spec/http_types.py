@@ -17,6 +17,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _PATH = re.compile(r"/[!-~]*")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _QUERY_PART = re.compile(r"[!-~]*")
+_SRV_SERVICE = re.compile(r"_[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
@@ -146,6 +147,18 @@ def _exact_hostname(value: Any) -> str:  # noqa: ANN401
 
 
 ExactHostname = Annotated[str, BeforeValidator(_exact_hostname), WithJsonSchema({"type": "string"})]
+
+
+def _srv_name(value: Any) -> str:  # noqa: ANN401
+    expected = "the name of SRV records, such as _mesh._tcp.shop.example"
+    written = text(value, expected)
+    service, _, host = written.partition("._tcp.")
+    if len(written) > 253 or not _SRV_SERVICE.fullmatch(service) or not DOMAIN.fullmatch(host):
+        raise refuse(expected)
+    return written
+
+
+SrvName = Annotated[str, BeforeValidator(_srv_name), WithJsonSchema({"type": "string"})]
 
 
 def _body(value: Any) -> str:  # noqa: ANN401
