@@ -216,7 +216,7 @@ def _calls(sidecar: ir.Sidecar) -> Iterator[str]:
     for local in sidecar.locals:
         yield f"curl http://{local.bind}/  # {local.virtual_hosts[0].service}"
     for stream in sidecar.tcp:
-        yield f"nc {stream.binds[0].address} {stream.binds[0].port}  # {stream.service}"
+        yield f"nc {stream.binds[0].address} {stream.binds[0].port}  # {', '.join(stream.services)}"
 
 
 class Log:

@@ -151,6 +151,11 @@ class TcpListener:
     sni: tuple[SniRoute, ...] = ()
     at: Position | None = field(default=None, compare=False)
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Whom it leads to."""
+        return tuple(dict.fromkeys(each.service for each in self.sni)) or (self.service,)
+
 
 @dataclass(frozen=True, slots=True)
 class InboundListener:

@@ -71,7 +71,7 @@ def _services(mesh: ir.Mesh, hosts: Hosts, calls: Iterable[CallFacts], spec: Spe
 
 def _taking(service: ServiceSpec) -> list[str]:
     """The zone, or nothing, of every endpoint that takes requests."""
-    return [each.zone or "" for each in service.endpoints or () if each.weight != 0]
+    return [each.zone or service.zone or "" for each in service.endpoints or () if each.weight != 0]
 
 
 def _callers_on_default_timeout(hosts: Hosts) -> dict[str, set[str]]:
@@ -150,7 +150,8 @@ def _calls(hosts: Hosts, places: Places) -> tuple[CallFacts, ...]:
 
 def _streams(mesh: ir.Mesh, places: Places) -> tuple[CallFacts, ...]:
     """Calls over TCP."""
-    pairs = {(each.service, stream.service) for each in mesh.sidecars for stream in each.tcp}
+    streams = ((each.service, stream) for each in mesh.sidecars for stream in each.tcp)
+    pairs = {(caller, callee) for caller, stream in streams for callee in stream.services}
     return tuple(
         CallFacts(caller=caller, callee=callee, protocol="tcp", source=places[caller]["calls"][callee])
         for caller, callee in sorted(pairs)

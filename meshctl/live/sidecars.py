@@ -47,7 +47,7 @@ class Bundle:
             ("inbound", sidecar.inbound.binds if sidecar.inbound else ()),
             ("health", sidecar.health.binds if sidecar.health else ()),
             *((f"local port for {each.virtual_hosts[0].service}:", each.binds) for each in sidecar.locals),
-            *((f"local port for {each.service}:", each.binds) for each in sidecar.tcp),
+            *((f"local port for {', '.join(each.services)}:", each.binds) for each in sidecar.tcp),
         ]
         yield from ((name, each) for name, binds in named for each in binds)
 

@@ -70,7 +70,7 @@ def rehearse(mesh: ir.Mesh, out: Path, sink: Sink, *, with_applications: bool) -
 
 def _local_ports(sidecar: ir.Sidecar) -> Iterator[tuple[str, ir.SocketAddress]]:
     yield from ((each.virtual_hosts[0].service, each.bind) for each in sidecar.locals)
-    yield from ((each.service, each.binds[0]) for each in sidecar.tcp)
+    yield from ((name, each.binds[0]) for each in sidecar.tcp for name in each.services)
 
 
 def applications(mesh: ir.Mesh) -> Iterator[Application]:

@@ -20,7 +20,7 @@ def loopback(spec: Spec) -> Spec:
     All listeners and the application of an instance are on that address, at the default ports; local ports
     and those of gateways stay. After the services come the gateways, and then the externals: those have one
     endpoint each, without TLS, for an echo application to be there. Nothing else of the mesh changes. A service or
-    gateway without endpoints gets one.
+    gateway without endpoints gets one, also one whose endpoints are looked up.
     """
     written = spec.written
     names = [
@@ -59,6 +59,7 @@ def _service(service: ServiceSpec, network: str) -> ServiceSpec:
         update={
             **_HERE,
             "endpoints": _endpoints(service.endpoints, network),
+            "discovery": None,
             "port": APPLICATION_PORT if service.port else None,
             "ports": service.ports and dict.fromkeys(service.ports, APPLICATION_PORT),
             "health": service.health and service.health.model_copy(update={"address": None}),

@@ -55,7 +55,7 @@ def _addresses(sidecar: Sidecar) -> Iterator[tuple[str, str]]:
     for local in sidecar.locals:
         yield "", f"{_listed(local.binds)} (plain HTTP, {local.virtual_hosts[0].service} whatever the Host)"
     for stream in sidecar.tcp:
-        yield "", f"{_listed(stream.binds)} (TCP, {stream.service})"
+        yield "", f"{_listed(stream.binds)} ({'TLS' if stream.sni else 'TCP'}, {', '.join(stream.services)})"
     if inbound is not None:
         yield "other sidecars", f"{_listed(inbound.binds)} (mutual TLS)"
         yield "application", f"{inbound.application}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from meshctl import ir
@@ -245,3 +247,41 @@ gateways:
     (pay,) = web.clusters
     assert [str(each.socket) for each in pay.endpoints] == ["127.80.3.1:8080"]
     assert (pay.origin, pay.dns) == (ir.Origin(None), None)
+
+
+def test_on_one_machine_nothing_is_looked_up(tmp_path):
+    text = """services:
+  web: {port: 80, endpoints: [{address: 10.0.0.1}], calls: {api: {}}}
+  api: {port: 80, discovery: {dnsSrv: {name: api.internal}}}
+"""
+    mesh = resolve(loopback(read(tmp_path, text, RESOLVERS))).mesh
+    assert mesh is not None
+    (api,) = sidecar(mesh, "web").clusters
+    assert ([str(each.socket) for each in api.endpoints], api.dns) == (["127.80.1.1:15006"], None)
+    (looked_up,) = sidecar(resolved(tmp_path, text, RESOLVERS), "web").clusters
+    assert looked_up.dns == ir.DnsName("api.internal", 0, timedelta(seconds=30), srv=True)
+
+
+SHARED = """services:
+  web: {port: 80, endpoints: [{address: 10.0.0.1}], calls: {pay: {localPort: 16443}, bank: {localPort: 16443}}}
+externals:
+  pay: {hosts: [b.x, "*.a.x"], port: 443, protocol: tls, endpoints: [{address: 192.0.2.1}]}
+  bank: {hosts: [a.x, c.x], port: 444, protocol: tls}
+"""
+
+
+def test_names_in_tls_share_a_port(tmp_path):
+    web = sidecar(resolved(tmp_path, SHARED, RESOLVERS), "web")
+    (listener,) = web.tcp
+    assert listener.services == ("bank", "pay")
+    assert {each.cluster: each.hostnames for each in listener.sni} == {
+        "pay": ("*.a.x", "b.x"),
+        "bank.a.x": ("a.x",),
+        "bank.c.x": ("c.x",),
+    }
+    assert {each.name: each.dns and (each.dns.name, each.dns.port) for each in web.clusters} == {
+        "pay": None,
+        "bank.a.x": ("a.x", 444),
+        "bank.c.x": ("c.x", 444),
+    }
+    assert ir.Feature.TLS_PASSTHROUGH in {each.feature for each in ir.features_of(web)}
