@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from meshctl import ir
 from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
-from meshctl.targets.envoy.capabilities import METHODS
+from meshctl.targets.envoy.conflicts import METHODS
 from tests import sidecars
 from tests.proxies import envoy_fixtures as fixtures
 from tests.proxies.envoy_fixtures import App, Authority, Client, Running, ask

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from meshctl.artifacts import Artifact
 from meshctl.ir import Proxy, Sidecar
-from meshctl.targets.envoy.capabilities import CAPABILITIES, CONFLICTS, VERSION
+from meshctl.targets.envoy.capabilities import CAPABILITIES, VERSION
+from meshctl.targets.envoy.conflicts import CONFLICTS
 from meshctl.targets.envoy.process import COMMANDS
 
 PROXY = Proxy.ENVOY

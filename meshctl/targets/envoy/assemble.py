@@ -14,7 +14,6 @@ from meshctl.ir import (
     InboundListener,
     OutboundListener,
     Protocol,
-    Route,
     Sidecar,
     TcpListener,
 )
@@ -50,6 +49,7 @@ from meshctl.targets.envoy.listeners import (
     http_listener,
 )
 from meshctl.targets.envoy.protobuf import Message, line, typed
+from meshctl.targets.envoy.routes import routes, routes_of
 
 MAX_CONNECTIONS = 50_000
 """From callers and the application together; over it Envoy closes new ones. It warns without a limit."""
@@ -195,7 +195,7 @@ def _clusters(sidecar: Sidecar) -> Iterator[orjson.Fragment]:
     budgets: dict[str, Fraction] = {}
     changing: set[str] = set()
     copied: set[str] = set()
-    for route in _routes(sidecar):
+    for route in routes(sidecar):
         budget = route.retries.budget
         copied.update(mirror.cluster for mirror in route.mirrors)
         for name in (backend.cluster for backend in route.backends):
@@ -215,20 +215,9 @@ def _clusters(sidecar: Sidecar) -> Iterator[orjson.Fragment]:
         yield discovery.outbound_cluster(cluster, around)
 
 
-def _routes(sidecar: Sidecar) -> Iterator[Route]:
-    for listener in (sidecar.outbound, *sidecar.locals):
-        yield from _routes_of(listener)
-
-
-def _routes_of(listener: OutboundListener) -> Iterator[Route]:
-    yield from (route for host in listener.virtual_hosts for route in host.routes)
-    if listener.egress:
-        yield listener.egress
-
-
 def _called(listener: OutboundListener) -> Iterable[str]:
     """The clusters that requests of a listener go to."""
-    return dict.fromkeys(backend.cluster for route in _routes_of(listener) for backend in route.backends)
+    return dict.fromkeys(backend.cluster for route in routes_of(listener) for backend in route.backends)
 
 
 def _health(sidecar: Sidecar, its: HealthListener) -> Message:

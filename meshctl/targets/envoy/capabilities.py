@@ -2,93 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from meshctl.ir import (
-    AuthorizationRule,
-    Feature,
-    OutboundListener,
-    Protocol,
-    RetryCondition,
-    RetryPolicy,
-    Route,
-    RouteMatch,
-    Sidecar,
-)
-from meshctl.targets.base import NOT_YET, Capability, Conflict, Emulated, Native
+from meshctl.ir import Feature, HashKey, Protocol, RetryCondition, RetryPolicy, Sidecar
+from meshctl.targets.base import NOT_YET, Capability, Emulated, Native, Unsupported
+from meshctl.targets.envoy.joined_headers import is_joined
+from meshctl.targets.envoy.routes import routes
 
 VERSION = "1.40.0"
-
-# Envoy keeps these in fields of their own ("inline headers") and joins repeated lines with a comma.
-_JOINED = frozenset(
-    [
-        "accept",
-        "accept-encoding",
-        "access-control-request-headers",
-        "access-control-request-method",
-        "authentication",
-        "authorization",
-        "cache-control",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "expect",
-        "grpc-timeout",
-        "host",
-        "if-match",
-        "if-modified-since",
-        "if-none-match",
-        "if-range",
-        "if-unmodified-since",
-        "keep-alive",
-        "origin",
-        "pragma",
-        "proxy-connection",
-        "referer",
-        "te",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-        "via",
-        "x-client-trace-id",
-        "x-ot-span-context",
-        "x-request-id",
-    ]
-)
-_JOINED_PREFIXES = ("access-control-", "grpc-", "x-envoy-", "x-forwarded-")
-
-
-def _listeners(sidecar: Sidecar) -> Iterator[OutboundListener]:
-    yield sidecar.outbound
-    yield from sidecar.locals
-
-
-def _routes(sidecar: Sidecar) -> Iterator[Route]:
-    for listener in _listeners(sidecar):
-        for host in listener.virtual_hosts:
-            yield from host.routes
-        if listener.egress:
-            yield listener.egress
-
-
-def _is_joined(name: str) -> bool:
-    return name in _JOINED or name.startswith(_JOINED_PREFIXES)
 
 
 def _matches_joined_header(sidecar: Sidecar) -> bool:
     rules = sidecar.inbound.authorization.rules if sidecar.inbound else ()
     headers = (
-        *(header for route in _routes(sidecar) for header in route.match.headers),
+        *(header for route in routes(sidecar) for header in route.match.headers),
         *(header for rule in rules for header in rule.headers),
     )
-    return any(_is_joined(header.name) for header in headers)
+    return any(is_joined(header.name) for header in headers)
 
 
 def _adds_joined_header(sidecar: Sidecar) -> bool:
     return any(
-        _is_joined(name)
-        for route in _routes(sidecar)
+        is_joined(name)
+        for route in routes(sidecar)
         for name, _ in (*route.request_headers.add, *route.response_headers.add)
     )
 
@@ -104,7 +40,7 @@ def _retries_more_than_resets(sidecar: Sidecar) -> bool:
             not its.retries_on(RetryCondition.CONNECT_FAILURE)
             or (its.per_try_timeout.duration and not its.retries_on(RetryCondition.PER_TRY_TIMEOUT))
         )
-        for its in (route.retries for route in _routes(sidecar))
+        for its in (route.retries for route in routes(sidecar))
     )
 
 
@@ -112,17 +48,17 @@ def _retries_more_than_slow_tries(sidecar: Sidecar) -> bool:
     return any(
         its.retries_on(RetryCondition.PER_TRY_TIMEOUT)
         and not (_breaks_off(its) and its.retries_on(RetryCondition.CONNECT_FAILURE))
-        for its in (route.retries for route in _routes(sidecar))
+        for its in (route.retries for route in routes(sidecar))
     )
 
 
 def _tries_within_a_timeout(sidecar: Sidecar) -> bool:
-    return any(its.retries.per_try_timeout.duration and its.retries.attempts for its in _routes(sidecar))
+    return any(its.retries.per_try_timeout.duration and its.retries.attempts for its in routes(sidecar))
 
 
 def _budgets_differ(sidecar: Sidecar) -> bool:
     budgets: dict[str, set[object]] = {}
-    for route in _routes(sidecar):
+    for route in routes(sidecar):
         for backend in route.backends:
             share = route.retries.budget.share if route.retries.budget else None
             if route.retries.attempts:
@@ -136,6 +72,23 @@ def _refuses_streams(sidecar: Sidecar) -> bool:
         return False
     its = inbound.authorization
     return bool(its.deny) or not any(rule.anyone for rule in its.rules)
+
+
+def _hashes_joined_header(sidecar: Sidecar) -> bool:
+    keys = (cluster.load_balancing.hash_on for cluster in sidecar.clusters)
+    return any(on is not None and on.key is HashKey.HEADER and is_joined(on.name) for on in keys)
+
+
+def _bounds_retries_twice(sidecar: Sidecar) -> bool:
+    bounded = {each.name for each in sidecar.clusters if each.circuit_breaker.max_retries is not None}
+    return any(
+        route.retries.budget and not bounded.isdisjoint(backend.cluster for backend in route.backends)
+        for route in routes(sidecar)
+    )
+
+
+def _ejects_names(sidecar: Sidecar) -> bool:
+    return any(each.outlier_detection and each.dns for each in sidecar.clusters)
 
 
 _JOINS = (
@@ -235,13 +188,21 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.LEAST_REQUEST: Native(),
     Feature.RANDOM: Native(),
     Feature.RING_HASH: Native(),
-    Feature.HASH_ON_HEADER: Native(),
+    Feature.HASH_ON_HEADER: Emulated(_JOINS, applies=_hashes_joined_header),
     Feature.HASH_ON_COOKIE: Native(),
     Feature.HASH_ON_SOURCE_ADDRESS: Native(),
     Feature.LOCALITY: Native(),
-    Feature.MAX_PENDING: Native(),
-    Feature.MAX_RETRIES: Native(),
-    Feature.OUTLIER_DETECTION: Native(),
+    Feature.MAX_PENDING: Emulated(
+        "a request for which a connection is being made counts as one that waits, and each of the two worker threads "
+        "has at least one connection to every endpoint, over `maxConnections` if need be"
+    ),
+    Feature.MAX_RETRIES: Emulated(
+        "where a route has a retry budget too, that one holds instead", applies=_bounds_retries_twice
+    ),
+    Feature.OUTLIER_DETECTION: Emulated(
+        "of endpoints that are looked up, none is ejected where one would be more than `maxEjectionPercent`",
+        applies=_ejects_names,
+    ),
     Feature.HEALTH_CHECK_HTTP: Native(),
     Feature.HEALTH_CHECK_GRPC: Native(),
     Feature.HEALTH_CHECK_TCP: Native(),
@@ -253,91 +214,10 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.WEBSOCKET: Native(),
     Feature.TLS_PASSTHROUGH: Native(),
     Feature.DNS_DISCOVERY: Native(),
+    Feature.DNS_SRV_DISCOVERY: Unsupported(
+        "Envoy looks up addresses only, no SRV records",
+        "Use `discovery.dns` with one port for all instances, list the endpoints, or let the callers use haproxy.",
+    ),
     Feature.CONSUL_DISCOVERY: Native(),
     Feature.KUBERNETES_DISCOVERY: Native(),
 }
-
-METHODS = frozenset(
-    [
-        "ACL",
-        "BIND",
-        "CHECKOUT",
-        "CONNECT",
-        "COPY",
-        "DELETE",
-        "GET",
-        "HEAD",
-        "LINK",
-        "LOCK",
-        "MERGE",
-        "MKACTIVITY",
-        "MKCALENDAR",
-        "MKCOL",
-        "MOVE",
-        "NOTIFY",
-        "OPTIONS",
-        "PATCH",
-        "POST",
-        "PROPFIND",
-        "PROPPATCH",
-        "PURGE",
-        "PUT",
-        "REBIND",
-        "REPORT",
-        "SEARCH",
-        "SOURCE",
-        "SUBSCRIBE",
-        "TRACE",
-        "UNBIND",
-        "UNLINK",
-        "UNLOCK",
-        "UNSUBSCRIBE",
-    ]
-)
-"""Those that Envoy reads. It has a switch for all others, but one that it calls work in progress."""
-
-
-def _matches_of_unknown_methods(sidecar: Sidecar) -> Iterator[RouteMatch]:
-    for route in _routes(sidecar):
-        if not METHODS.issuperset(route.match.methods):
-            yield route.match
-
-
-def _rules_of_unknown_methods(sidecar: Sidecar) -> Iterator[AuthorizationRule]:
-    if sidecar.inbound:
-        its = sidecar.inbound.authorization
-        for rule in (*its.deny, *its.rules):
-            if not METHODS.issuperset(rule.methods):
-                yield rule
-
-
-def _denials_by_joined_header(sidecar: Sidecar) -> Iterator[AuthorizationRule]:
-    if sidecar.inbound:
-        for rule in sidecar.inbound.authorization.deny:
-            if any(_is_joined(header.name) for header in rule.headers):
-                yield rule
-
-
-_UNKNOWN_METHOD = "Envoy answers 400 to methods that it does not know, such as QUERY or M-SEARCH"
-
-CONFLICTS: tuple[Conflict, ...] = (
-    Conflict(
-        features=(Feature.METHOD_MATCH,),
-        offenders=_matches_of_unknown_methods,
-        why=_UNKNOWN_METHOD,
-        instead="match on a method that Envoy knows, or let the caller use another proxy",
-    ),
-    Conflict(
-        features=(Feature.AUTHORIZATION_RULES,),
-        offenders=_rules_of_unknown_methods,
-        why=_UNKNOWN_METHOD,
-        instead="name methods that Envoy knows, or let the service use another proxy",
-    ),
-    Conflict(
-        features=(Feature.AUTHORIZATION_RULES,),
-        offenders=_denials_by_joined_header,
-        why="Envoy joins repeated lines of this header as it reads them, so a second line would get a caller "
-        "past the `deny`",
-        instead="deny by another header, allow by this one instead, or let the service use another proxy",
-    ),
-)

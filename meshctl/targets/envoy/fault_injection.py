@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from meshctl.ir import Abort, Delay, OutboundListener, Route
 from meshctl.ir.mesh import CARRIED_STATUS, HOP_STATUS, STATUS_HEADER
 from meshctl.targets.envoy.protobuf import Message, duration, fraction, typed
+from meshctl.targets.envoy.routes import routes_of
 
 FAULT = "fault"
 """The filter; routes keep what is theirs under its name."""
@@ -16,13 +15,9 @@ _EVERY_REQUEST = 2**32 - 1
 
 def http_filters(listener: OutboundListener) -> list[Message]:
     """The filter, where a route has a fault; by itself it does nothing, whatever a client's headers say."""
-    if not any(route.fault for route in _routes(listener)):
+    if not any(route.fault for route in routes_of(listener)):
         return []
     return [{"name": FAULT, "typed_config": typed("filters.http.fault.v3.HTTPFault")}]
-
-
-def _routes(listener: OutboundListener) -> Iterator[Route]:
-    return (route for host in listener.virtual_hosts for route in host.routes)
 
 
 def route_config(route: Route) -> Message:
@@ -39,7 +34,7 @@ def route_config(route: Route) -> Message:
 
 def local_replies(listener: OutboundListener) -> list[Message]:
     """A mapper for aborts with the status that between sidecars means something else, see hop_status."""
-    aborts = {route.fault.abort.status for route in _routes(listener) if route.fault and route.fault.abort}
+    aborts = {route.fault.abort.status for route in routes_of(listener) if route.fault and route.fault.abort}
     if HOP_STATUS not in aborts:
         return []
     value = {"default_value": HOP_STATUS, "runtime_key": "meshctl.abort"}
