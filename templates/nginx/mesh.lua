@@ -200,7 +200,7 @@ function mesh.balance(cluster_name)
     local destination, cluster = mesh.destinations[var.destination], mesh.clusters[cluster_name]
     local tries, deadline = tonumber(var.tries), nil
     if tries == 0 then
-        deadline = now + destination.timeout
+        deadline = (ngx.ctx.since or now) + destination.timeout
         var.deadline = deadline
     else
         deadline = tonumber(var.deadline)

@@ -92,7 +92,7 @@ function tries.begin()
         if mesh.clusters[var.cluster].dns and not names.ask(var) then
             return give_up(503)
         end
-        deadline = ngx.now() + destination.timeout
+        deadline = (ngx.ctx.since or ngx.now()) + destination.timeout
         var.deadline = deadline
     else
         deadline = tonumber(var.deadline)

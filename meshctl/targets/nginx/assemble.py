@@ -74,6 +74,7 @@ def _programs(outward: Outbound, inward: Inbound | None) -> list[Token]:
         "fault_injection": outward.faults,
         "load_balancing": outward.policies.watches,
         "peers": outward.policies.watches,
+        "circuit_breaking": outward.policies.queues,
         "health_checks": outward.policies.checks,
         "mirroring": outward.policies.mirroring,
         "rate_limiting": inward is not None and inward.rate_limit,

@@ -124,6 +124,9 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.HASH_ON_COOKIE: Native(),
     Feature.HASH_ON_SOURCE_ADDRESS: Native(),
     Feature.LOCALITY: Native(),
+    Feature.MAX_PENDING: Emulated(
+        "requests that wait go on in no order, up to 5 ms after a connection is free"
+    ),
     Feature.MAX_RETRIES: Native(),
     Feature.OUTLIER_DETECTION: Native(),
     Feature.HEALTH_CHECK_HTTP: Native(),

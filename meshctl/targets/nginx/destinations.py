@@ -136,6 +136,7 @@ def _destination(
         body_timeout=timeouts.body(route.body_timeout),
         streaming=route.streaming,
         intercepts=mesh_hop or tried is not None,
+        waits=bool(cluster.circuit_breaker.max_pending),
         access=_access(cluster, route, tried),
         header_filter=_header_filter(cluster, route, tried),
         log=_log(cluster, route, tried),
@@ -149,7 +150,9 @@ def _pass_to(cluster: ir.Cluster, route: ir.Route, tried: Try | None) -> Token:
 
 
 def _access(cluster: ir.Cluster, route: ir.Route, tried: Try | None) -> Token | None:
-    calls = ["mirroring.mirror()"] if route.mirrors else []
+    calls = ["circuit_breaking.wait()"] if cluster.circuit_breaker.max_pending else []
+    if route.mirrors:
+        calls.append("mirroring.mirror()")
     if tried:
         calls.append("tries.begin()")
     elif cluster.dns is not None:
@@ -180,11 +183,14 @@ def _observing(cluster: ir.Cluster) -> list[str]:
 
 
 def _log(cluster: ir.Cluster, route: ir.Route, tried: Try | None) -> Token | None:
+    """None where the server's own is enough, which takes the place of nothing."""
     calls = ["mesh.bounded_end()"] if _cuts(route) else []
     if tried and retries.is_bounded(route.retries, cluster):
         calls.append("tries.ended()")
     if calls and not tried and load_balancing.observed(cluster):
-        calls.append("peers.ended()")  # else that of the server does
+        calls.append("peers.ended()")
+    if calls and cluster.circuit_breaker.max_pending:
+        calls.append("circuit_breaking.ended()")
     return Token(" ".join(calls)) if calls else None
 
 

@@ -133,6 +133,8 @@ class Destination:
     body_timeout: Token | None
     streaming: bool
     intercepts: bool
+    waits: bool
+    """Whether a request may wait for a connection; one whose client goes away does not."""
     access: Token | None
     header_filter: Token
     log: Token | None

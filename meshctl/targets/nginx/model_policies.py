@@ -53,6 +53,15 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Queue:
+    """How many requests of a cluster may hold a connection, and how many more wait for one."""
+
+    cluster: Token
+    connections: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
 class Copy:
     """``share`` of ``of`` requests are copied to a destination."""
 
@@ -84,6 +93,9 @@ class Policies:
     watches: tuple[Watch, ...]
     checks: tuple[HealthCheck, ...]
     mirroring: Mirroring | None
+    queues: tuple[Queue, ...]
     observes: bool
+    log: Token | None
+    """What has to be told that a request has ended."""
     timers: int | None
     """How many timers Lua may need at a time; None where few do."""
