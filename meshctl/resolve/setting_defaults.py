@@ -6,7 +6,16 @@ An empty text stands for a setting that is shown only where it is written.
 from __future__ import annotations
 
 from meshctl.ir import duration_text
-from meshctl.resolve import circuit_breaking, discovery, mtls, placements, retries, timeouts
+from meshctl.resolve import (
+    circuit_breaking,
+    discovery,
+    health_checks,
+    mtls,
+    outlier_detection,
+    placements,
+    retries,
+    timeouts,
+)
 from meshctl.resolve.proxies import DEFAULT_PROXY
 
 _OFF = "off"
@@ -43,14 +52,35 @@ _OF_CLUSTERS = {
     "loadBalancing": "policy: round-robin",
     "circuitBreaker.maxConnections": str(circuit_breaking.DEFAULT_MAX_CONNECTIONS),
     "circuitBreaker.maxRequests": str(circuit_breaking.DEFAULT_MAX_REQUESTS),
-    "circuitBreaker.maxPendingRequests": _NONE,
-    "circuitBreaker.maxRetries": _NONE,
+    "circuitBreaker.maxPendingRequests": "as maxRequests",
+    "circuitBreaker.maxRetries": "as maxRequests",
     "locality": _OFF,
+    "locality.preferSameZone": "false",
+    "locality.failover": _NONE,
     "outlierDetection": _OFF,
+    "outlierDetection.consecutiveErrors": str(outlier_detection.DEFAULT_CONSECUTIVE_ERRORS),
+    "outlierDetection.interval": duration_text(outlier_detection.DEFAULT_INTERVAL),
+    "outlierDetection.baseEjectionTime": duration_text(outlier_detection.DEFAULT_EJECTION_TIME),
+    "outlierDetection.maxEjectionPercent": f"{outlier_detection.DEFAULT_MAX_EJECTED * 100}%",
     "healthCheck": _OFF,
+    "healthCheck.http": "",
+    "healthCheck.grpc": "",
+    "healthCheck.tcp": "",
+    "healthCheck.interval": duration_text(health_checks.DEFAULT_INTERVAL),
+    "healthCheck.timeout": duration_text(health_checks.DEFAULT_TIMEOUT),
+    "healthCheck.unhealthyThreshold": str(health_checks.DEFAULT_UNHEALTHY_THRESHOLD),
+    "healthCheck.healthyThreshold": str(health_checks.DEFAULT_HEALTHY_THRESHOLD),
 }
-ROUTE = OF_REQUESTS
-CALLEE = {**OF_REQUESTS, **_OF_CLUSTERS, "rateLimit": _OFF, "pathPolicy": _NONE}
+_OF_CALLEES = {
+    "rateLimit": _OFF,
+    "rateLimit.requests": "",
+    "rateLimit.per": "",
+    "rateLimit.burst": "as requests",
+    "rateLimit.key": "all callers together",
+    "pathPolicy": _NONE,
+}
+ROUTE = {**OF_REQUESTS, "mirror": _NONE, "fault.delay": _NONE, "fault.abort": _NONE}
+CALLEE = {**OF_REQUESTS, **_OF_CLUSTERS, **_OF_CALLEES}
 CALL = {**OF_REQUESTS, **_OF_CLUSTERS, "localPort": _NONE}
 EXTERNAL = {
     "hosts": "",
@@ -133,18 +163,28 @@ WHOLE = frozenset(
     {
         "accessLog.redact",
         "discovery",
-        "healthCheck",
+        "fault.abort",
+        "fault.delay",
+        "healthCheck.grpc",
+        "healthCheck.http",
+        "healthCheck.tcp",
         "jwt",
         "labels",
         "loadBalancing",
-        "locality",
-        "outlierDetection",
         "pathPolicy",
         "ports",
-        "rateLimit",
         "retries.backoff",
         "tls",
         "tracing",
     }
 )
 """Settings that are shown as one although they are mappings."""
+
+OPTIONAL = frozenset({"healthCheck", "locality", "outlierDetection", "rateLimit"})
+"""Mappings that are off where nobody writes them; their parts have defaults where somebody does."""
+
+ALTERNATIVES = ("healthCheck.http", "healthCheck.grpc", "healthCheck.tcp")
+"""Of these only what the most particular layer says holds."""
+
+UNMERGED = "rateLimit"
+"""A mapping that the most particular layer says as a whole."""

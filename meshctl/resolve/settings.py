@@ -9,14 +9,17 @@ from difflib import get_close_matches
 from meshctl.diagnostics import Position, UsageError
 from meshctl.resolve import gateways
 from meshctl.resolve.setting_defaults import (
+    ALTERNATIVES,
     CALL,
     CALLEE,
     EXTERNAL,
     GATEWAY,
     MESH,
     OFF_IN_STREAMS,
+    OPTIONAL,
     ROUTE,
     SERVICE,
+    UNMERGED,
     WHOLE,
 )
 from meshctl.spec import Source, Spec
@@ -47,6 +50,9 @@ def settings(spec: Spec, path: str) -> tuple[Setting, ...]:
     if rest:
         wanted = ".".join(rest)
         found = tuple(each for each in chosen if f"{each.name}.".startswith(f"{wanted}."))
+        if not found and wanted in scope.table:
+            # A part of what nobody has written: the whole is off.
+            found = tuple(each for each in chosen if wanted.startswith(f"{each.name}."))
         if not found:
             raise _nowhere(path, wanted, (each.name for each in chosen))
         return found
@@ -152,14 +158,31 @@ def _nowhere(path: str, wanted: str, known: Iterable[str]) -> UsageError:
 def _settings(scope: _Scope) -> Iterator[Setting]:
     streaming = _said(scope.sources, "streaming") if "streaming" in scope.table else None
     for name, default in scope.table.items():
+        group = name.partition(".")[0]
         sources = scope.own if scope.own and name not in CALLEE else scope.sources
-        found = _said(sources, name)
+        if group in OPTIONAL and (name == group) is any(group in each for each in sources):
+            continue
+        found = _said(_counting(sources, name), name)
         if streaming is not None and streaming[0] == "true" and name in OFF_IN_STREAMS:
             yield Setting(name, "off, for it streams", streaming[1])
         elif found is not None:
             yield Setting(name, *found)
         elif default:
             yield Setting(name, default, None)
+
+
+def _counting(sources: tuple[Source, ...], name: str) -> tuple[Source, ...]:
+    """The sources that are looked at for a setting."""
+    if name in ALTERNATIVES:
+        saying = [
+            each
+            for each in sources
+            if any(it.partition(".")[2] in each["healthCheck"] for it in ALTERNATIVES)
+        ]
+        return tuple(saying[-1:])
+    if name.startswith(UNMERGED):
+        return tuple([each for each in sources if UNMERGED in each][-1:])
+    return sources
 
 
 def _said(sources: tuple[Source, ...], name: str) -> tuple[str, Position | None] | None:

@@ -137,3 +137,75 @@ def test_the_table_fits_into_80_columns_and_names_the_lines(told, capsys):
     assert max(map(len, lines)) <= 80
     [timeout] = [each for each in lines if each.startswith("timeout ")]
     assert timeout.split() == ["timeout", "5s", "mesh.yaml:3"]
+
+
+TRAFFIC = """\
+defaults:
+  healthCheck: {http: {path: /h}, interval: 3s}
+  rateLimit: {requests: 5, per: 1s, burst: 2}
+services:
+  web: {port: 80, zone: a, endpoints: [{address: 10.0.0.1}], calls: {api: {outlierDetection: {interval: 1s}}}}
+  api:
+    port: 80
+    protocol: grpc
+    rateLimit: {requests: 7, per: 1s}
+    healthCheck: {grpc: {}}
+    endpoints: [{address: 10.0.1.1, zone: a}, {address: 10.0.1.2, zone: b}]
+    locality: {preferSameZone: true}
+    routes: [{name: x, mirror: [{service: web, percent: 5%}], fault: {delay: {duration: 1s}}}]
+"""
+
+
+@pytest.fixture
+def traffic(tmp_path, monkeypatch, capsys):
+    mesh = resolved(tmp_path, TRAFFIC)
+    monkeypatch.chdir(tmp_path)
+
+    def ask(path):
+        assert run(["explain", path, "--format", "json"]) == 0
+        settings = json.loads(capsys.readouterr().out)["settings"]
+        return {
+            each["setting"]: (each["value"], each["origin"] and each["origin"]["line"]) for each in settings
+        }
+
+    ask.mesh = mesh  # type: ignore[attr-defined]
+    return ask
+
+
+def test_what_is_told_of_policies_is_what_is_resolved(traffic):
+    found, [cluster, _] = traffic("services.web.calls.api"), sidecar(traffic.mesh, "web").clusters
+    outlier, check = cluster.outlier_detection, cluster.health_check
+    assert found["outlierDetection.interval"] == (duration(outlier.interval), 7)
+    assert found["outlierDetection.consecutiveErrors"] == (str(outlier.consecutive_errors), None)
+    assert found["outlierDetection.baseEjectionTime"] == (duration(outlier.ejection_time), None)
+    assert found["outlierDetection.maxEjectionPercent"] == (f"{outlier.max_ejected * 100}%", None)
+    assert found["healthCheck.grpc"] == ("{}", 12)
+    assert "healthCheck.http" not in found
+    assert check.kind is ir.HealthCheckKind.GRPC
+    assert found["healthCheck.interval"] == (duration(check.interval), 4)
+    assert found["healthCheck.timeout"] == (duration(check.timeout), None)
+    assert found["healthCheck.unhealthyThreshold"] == (str(check.unhealthy_threshold), None)
+    assert found["healthCheck.healthyThreshold"] == (str(check.healthy_threshold), None)
+    assert found["locality.preferSameZone"] == ("true", 14)
+    assert found["locality.failover"] == ("none", None)
+
+
+def test_a_limit_is_told_as_a_whole(traffic):
+    limit = sidecar(traffic.mesh, "api").inbound.rate_limit
+    found = traffic("services.api.rateLimit")
+    assert found == {
+        "rateLimit.requests": ("7", 11),
+        "rateLimit.per": ("1s", 11),
+        "rateLimit.burst": ("as requests", None),
+        "rateLimit.key": ("all callers together", None),
+    }
+    assert (limit.requests, limit.burst, limit.by_caller) == (7, 7, False)
+    assert traffic("services.web.rateLimit.burst") == {"rateLimit.burst": ("2", 5)}
+
+
+def test_what_is_off_is_told_so(traffic):
+    assert traffic("services.web.outlierDetection") == {"outlierDetection": ("off", None)}
+    assert traffic("services.web.outlierDetection.interval") == {"outlierDetection": ("off", None)}
+    found = traffic("services.api.routes.x")
+    assert found["mirror"] == ("{service: web, percent: 5%}", 15)
+    assert (found["fault.delay"], found["fault.abort"]) == (("duration: 1s", 15), ("none", None))
