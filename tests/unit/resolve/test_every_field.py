@@ -58,7 +58,7 @@ IDLE = {
 }  # fmt: skip
 """What becomes of a field that makes no difference to the resolved mesh."""
 
-OTHERS = ["other", "7", "7s", "7%", "/other", "10.77.0.1", "/etc/other", "127.0.0.77:53", "500", "GET", "x.example", "1.2", "2027-02-02", "allow", "reset", "declared", "v2", "web", "21ms", "least-request", "endpoint", "tcp", "true"]  # fmt: skip
+OTHERS = ["other", "7", "7s", "7%", "/other", "10.77.0.1", "/etc/other", "127.0.0.77:53", "500", "GET", "x.example", "_x._tcp.example", "1.2", "2027-02-02", "allow", "reset", "declared", "v2", "web", "21ms", "least-request", "endpoint", "tcp", "true"]  # fmt: skip
 """Values to try where a field cannot be left out."""
 
 
