@@ -1,4 +1,4 @@
-"""The NGINX target: NGINX 1.22 with the Lua and stream modules, as in Debian 12."""
+"""The NGINX target: NGINX 1.22 with the Lua, stream and njs modules, as in Debian 12."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROXY = Proxy.NGINX
 VERSION = "1.22"
 COMMANDS = Commands(
     binary="nginx",
-    packages=("nginx", "libnginx-mod-http-lua", "libnginx-mod-stream"),
+    packages=("nginx", "libnginx-mod-http-lua", "libnginx-mod-stream", "libnginx-mod-stream-js"),
     check=("-t", "-q", "-p", ".", "-c", "check.conf", "-e", "stderr"),
     reload='kill -HUP "$(cat ../run/nginx.pid)"',
 )
@@ -32,7 +32,7 @@ def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     return (
         Artifact("nginx/nginx.conf", render(configuration)),
         Artifact("nginx/check.conf", check(configuration)),
-        *(Artifact(f"nginx/{name}.lua", program(name)) for name in ("mesh", *configuration.programs)),
+        *(Artifact(f"nginx/{name}", program(name)) for name in configuration.files),
         Artifact("nginx/run", run(configuration.sockets), executable=True),
         Artifact("run/.gitignore", _STATE),
     )

@@ -10,6 +10,7 @@ from meshctl.targets.nginx import (
     admin,
     authorization,
     health,
+    http2,
     mtls,
     outbound,
     path_gate,
@@ -39,11 +40,14 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         admin=admin.admin(sidecar),
         programs=tuple(_programs(outward, inward)),
         sockets=tuple(_sockets(outward)),
+        speaks_http2=outward.speaks_http2
+        or bool(inward and inward.multiplexed)
+        or bool(probed and probed.multiplexed),
         untrusted_headers=authorization.untrusted_headers() if reaches_application else (),
         outbound=outward,
         inbound=inward,
         health=probed,
-        stream=tcp.stream(sidecar),
+        stream=tcp.stream(sidecar, tuple(each.preread for each in outward.listeners if each.preread)),
     )
 
 
@@ -51,6 +55,10 @@ def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Inb
     return Inbound(
         listens=tuple(quoting.address(bind) for bind in listener.binds),
         application=quoting.address(listener.application),
+        multiplexed=listener.protocol.multiplexed,
+        grpc=listener.protocol is ir.Protocol.GRPC,
+        module=http2.module(listener.protocol),
+        scheme=http2.scheme(listener.protocol),
         subject=mtls.subject(identity),
         callers=authorization.callers(listener.authorization),
         decisions=authorization.decisions(
@@ -77,6 +85,7 @@ def _programs(outward: Outbound, inward: Inbound | None) -> list[Token]:
         "circuit_breaking": outward.policies.queues,
         "health_checks": outward.policies.checks,
         "mirroring": outward.policies.mirroring,
+        "grpc": (inward is not None and inward.grpc) or any(each.http2 for each in outward.listeners),
         "rate_limiting": inward is not None and inward.rate_limit,
     }
     return [quoting.word(name) for name, wanted in needed.items() if wanted]
@@ -88,3 +97,9 @@ def _sockets(outward: Outbound) -> Iterator[Token]:
         yield Token("../run/checks.sock")
     if outward.policies.mirroring:
         yield Token("../run/mirrors.sock")
+    if outward.tries_by_http2:
+        yield Token("../run/tries_http2.sock")
+    for each in outward.listeners:
+        if each.preread:
+            yield Token(each.preread.http1.removeprefix("unix:"))
+            yield Token(each.preread.http2.removeprefix("unix:"))

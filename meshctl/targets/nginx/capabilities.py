@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from meshctl.ir import Cluster, Feature, Protocol, RetryCondition, RetryPolicy, Route, Sidecar
-from meshctl.targets.base import NOT_YET, Capability, Conflict, Emulated, Native
+from meshctl.targets.base import NOT_YET, Capability, Conflict, Emulated, Native, Unsupported
 from meshctl.targets.nginx.retries import MOST_HOP_FAILURES, needs_hop
 
 
@@ -27,6 +27,20 @@ _STREAMS_BY_DNS = Emulated(
     "while DNS fails, new streams (`protocol: tcp`) are closed as soon as the last answer is older than `refresh`",
     applies=lambda sidecar: any(each.identity is not None for each in _looked_up_streams(sidecar)),
 )
+
+
+def _calls_http2(sidecar: Sidecar) -> bool:
+    return any(each.protocol.multiplexed for each in sidecar.clusters)
+
+
+def _rewrites_for_http2(sidecar: Sidecar) -> bool:
+    multiplexed = {each.name for each in sidecar.clusters if each.protocol.multiplexed}
+    return any(
+        route.rewrite is not None
+        and bool(route.rewrite.prefix or route.rewrite.path)
+        and any(each.cluster in multiplexed for each in route.backends)
+        for route in _routes(sidecar)
+    )
 
 
 def _removes_date(sidecar: Sidecar) -> bool:
@@ -55,7 +69,11 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.WEIGHTED_SPLITTING: Native(),
     Feature.REDIRECT: Native(),
     Feature.DIRECT_RESPONSE: Native(),
-    Feature.PATH_REWRITE: Native(),
+    Feature.PATH_REWRITE: Emulated(
+        "in a path that is rewritten on its way to an application of HTTP/2 or gRPC, escapes are written anew: "
+        "`%2B` becomes `+`",
+        applies=_rewrites_for_http2,
+    ),
     Feature.HOST_REWRITE: Native(),
     Feature.REQUEST_HEADERS: Native(),
     Feature.RESPONSE_HEADERS: Emulated(
@@ -63,8 +81,8 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     ),
     Feature.TIMEOUT: Emulated(
         "while a callee takes a large request body slowly, each gap may last as long as the timeout; where it "
-        "takes the body at once, the time is exact over all tries to the end of the response (but to clients of "
-        "a gateway that speak HTTP/2 a late body ends with its next piece)"
+        "takes the body at once, the time is exact over all tries to the end of the response (but to clients that "
+        "speak HTTP/2 a late body ends with its next piece)"
     ),
     Feature.PER_TRY_TIMEOUT: Emulated(
         "while a callee takes a large request body slowly, each gap may last as long as the timeout, and making "
@@ -77,7 +95,9 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.CONNECT_TIMEOUT: Native(),
     Feature.IDLE_TIMEOUT: Native(),
     Feature.RETRY_CONNECT_FAILURE: Native(),
-    Feature.RETRY_REFUSED_STREAM: Native(),
+    Feature.RETRY_REFUSED_STREAM: Emulated(
+        "a stream that a callee of HTTP/2 or gRPC refuses counts as `reset`", applies=_calls_http2
+    ),
     Feature.RETRY_RESET: Native(),
     Feature.RETRY_GATEWAY_ERROR: Native(),
     Feature.RETRY_SERVER_ERROR: Native(),
@@ -113,6 +133,12 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.GATEWAY: Native(),
     Feature.GATEWAY_TLS: Native(),
     Feature.HEALTH_LISTENER: Native(),
+    Feature.HTTP2: Native(),
+    Feature.GRPC: Native(),
+    Feature.RETRY_GRPC_STATUS: Unsupported(
+        "NGINX cannot see the trailers of an answer before it has been handed on",
+        "Retry on connect-failure or per-try-timeout, or let the gRPC client retry by its service config.",
+    ),
     Feature.DNS_DISCOVERY: _STREAMS_BY_DNS,
     Feature.DNS_SRV_DISCOVERY: Native(),
     Feature.CONSUL_DISCOVERY: _STREAMS_BY_DNS,

@@ -105,6 +105,7 @@ def _stream(stream: Stream, sockets: Iterator[Token]) -> Stream:
     inbound = stream.inbound
     return replace(
         stream,
+        prereads=tuple(replace(each, listens=_local(each.listens, sockets)) for each in stream.prereads),
         inbound=inbound and replace(inbound, listens=_local(inbound.listens, sockets)),
         listeners=tuple(
             replace(each, listens=_local(each.listens, sockets), origin_tls=_origin_tls(each.origin_tls))

@@ -12,6 +12,7 @@ from meshctl.targets.nginx import (
     discovery,
     egress,
     filters,
+    http2,
     load_balancing,
     quoting,
     retries,
@@ -33,6 +34,8 @@ class Destinations:
     """The destinations of one sidecar. Routes with the same backend and policy share one."""
 
     clusters: Mapping[str, ir.Cluster]
+    tells_grpc: bool
+    """Whether answers of our own may have to be ones of gRPC."""
     by_method: list[ByMethod] = field(default_factory=list)
     tries: dict[tuple[str, bool], Try] = field(default_factory=dict)
     _known: dict[_Key, Destination] = field(default_factory=dict)
@@ -90,7 +93,9 @@ class Destinations:
         if key not in self._known:
             number = len(self._known) + 1
             tried = self._try(cluster, route) if retries.needs_hop(route.retries, cluster) else None
-            self._known[key] = _destination(number, cluster, route, tried, after_gateway_error=careful)
+            self._known[key] = _destination(
+                number, cluster, route, tried, after_gateway_error=careful, tells_grpc=self.tells_grpc
+            )
         return self._known[key]
 
     def _try(self, cluster: ir.Cluster, route: ir.Route) -> Try:
@@ -106,7 +111,13 @@ def methods_of(methods: Iterable[str]) -> tuple[Token, ...]:
 
 
 def _destination(
-    number: int, cluster: ir.Cluster, route: ir.Route, tried: Try | None, *, after_gateway_error: bool
+    number: int,
+    cluster: ir.Cluster,
+    route: ir.Route,
+    tried: Try | None,
+    *,
+    after_gateway_error: bool,
+    tells_grpc: bool,
 ) -> Destination:
     total = timeouts.total(route.timeout, cluster)
     policy = route.retries
@@ -117,6 +128,8 @@ def _destination(
         location=quoting.location(number),
         again=quoting.location(number) if tries_again or tried else UNAVAILABLE,
         upstream=quoting.name(cluster.name),
+        multiplexed=cluster.protocol.multiplexed,
+        module=http2.module(cluster.protocol),
         pass_to=_pass_to(cluster, route, tried),
         server_name=None if tried else egress.server_name(cluster),
         origin_tls=None if tried else egress.origin_tls(cluster),
@@ -138,13 +151,15 @@ def _destination(
         intercepts=mesh_hop or tried is not None,
         waits=bool(cluster.circuit_breaker.max_pending),
         access=_access(cluster, route, tried),
-        header_filter=_header_filter(cluster, route, tried),
+        header_filter=_header_filter(cluster, route, tried, tells_grpc=tells_grpc),
         log=_log(cluster, route, tried),
         retries=retries.retries(policy, cluster, tried.location) if tried else None,
     )
 
 
 def _pass_to(cluster: ir.Cluster, route: ir.Route, tried: Try | None) -> Token:
+    if cluster.protocol.multiplexed:
+        return Token("grpc://tries_http2" if tried else f"grpcs://{quoting.name(cluster.name)}")
     base = "http://tries" if tried else f"{egress.scheme(cluster)}://{quoting.name(cluster.name)}"
     return Token(f"{base}$target" if filters.changes_path(route) else base)
 
@@ -153,14 +168,20 @@ def _access(cluster: ir.Cluster, route: ir.Route, tried: Try | None) -> Token | 
     calls = ["circuit_breaking.wait()"] if cluster.circuit_breaker.max_pending else []
     if route.mirrors:
         calls.append("mirroring.mirror()")
+    multiplexed = cluster.protocol.multiplexed
+    if multiplexed and filters.changes_path(route):
+        calls.append("filters.set_target()")
     if tried:
         calls.append("tries.begin()")
-    elif cluster.dns is not None:
-        calls.append("names.look_up()")
+    else:
+        if multiplexed and not route.streaming:
+            calls.append("ngx.req.read_body()")  # NGINX would hand it on in pieces, and only once
+        if cluster.dns is not None:
+            calls.append("names.look_up()")
     return Token(" ".join(calls)) if calls else None
 
 
-def _header_filter(cluster: ir.Cluster, route: ir.Route, tried: Try | None) -> Token:
+def _header_filter(cluster: ir.Cluster, route: ir.Route, tried: Try | None, *, tells_grpc: bool) -> Token:
     mesh_hop = cluster.origin is None
     calls = [] if tried else _observing(cluster)
     calls.append(
@@ -172,6 +193,8 @@ def _header_filter(cluster: ir.Cluster, route: ir.Route, tried: Try | None) -> T
         calls.append("mesh.announce_close()")
     if _cuts(route):
         calls.append("mesh.bound()")
+    if tells_grpc:
+        calls.append("grpc.answer()")
     return Token(" ".join(calls))
 
 
@@ -200,10 +223,13 @@ def _cuts(route: ir.Route) -> bool:
 
 def _one_try(number: int, cluster: ir.Cluster, *, streaming: bool) -> Try:
     upstream = Token(f"try_{number}")
+    multiplexed = cluster.protocol.multiplexed
     return Try(
         location=Token(f"@try_{number}"),
         upstream=upstream,
-        pass_to=Token(f"{egress.scheme(cluster)}://{upstream}"),
+        multiplexed=multiplexed,
+        module=http2.module(cluster.protocol),
+        pass_to=Token(f"{'grpcs' if multiplexed else egress.scheme(cluster)}://{upstream}"),
         server_name=egress.server_name(cluster),
         origin_tls=egress.origin_tls(cluster),
         connect_timeout=quoting.duration(cluster.connect_timeout),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from meshctl.targets.nginx.model_destinations import OriginTls
-from meshctl.targets.nginx.model_outbound import Conditions, Outbound
+from meshctl.targets.nginx.model_outbound import Conditions, Outbound, Preread
 from meshctl.targets.nginx.quoting import Token
 
 
@@ -62,6 +62,11 @@ class Inbound:
 
     listens: tuple[Token, ...]
     application: Token
+    multiplexed: bool
+    grpc: bool
+    module: Token
+    """What the directives begin with that send requests on."""
+    scheme: Token
     subject: Token
     callers: tuple[Caller, ...]
     decisions: Decisions | None
@@ -79,6 +84,9 @@ class Health:
     listens: tuple[Token, ...]
     path: Token | None
     application: Token | None
+    multiplexed: bool
+    module: Token
+    scheme: Token
     connect_timeout: Token
     idle_timeout: Token
 
@@ -153,6 +161,7 @@ class StreamInbound:
 class Stream:
     """All that is no HTTP."""
 
+    prereads: tuple[Preread, ...]
     clusters: tuple[StreamCluster, ...]
     listeners: tuple[StreamListener, ...]
     inbound: StreamInbound | None
@@ -189,8 +198,15 @@ class Configuration:
     """Modules of Lua that this sidecar needs, besides ``mesh``."""
     sockets: tuple[Token, ...]
     """Of inner servers."""
+    speaks_http2: bool
     untrusted_headers: tuple[Token, ...]
     outbound: Outbound
     inbound: Inbound | None
     health: Health | None
     stream: Stream | None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The programs that the file is not complete without."""
+        look = ("http2.js",) if self.stream and self.stream.prereads else ()
+        return ("mesh.lua", *(f"{name}.lua" for name in self.programs), *look)

@@ -118,6 +118,9 @@ class Destination:
     location: Token
     again: Token
     upstream: Token
+    multiplexed: bool
+    module: Token
+    """What the directives begin with that send a request on."""
     pass_to: Token
     server_name: Token | None
     origin_tls: OriginTls | None
@@ -147,6 +150,8 @@ class Try:
 
     location: Token
     upstream: Token
+    multiplexed: bool
+    module: Token
     pass_to: Token
     server_name: Token | None
     origin_tls: OriginTls | None

@@ -196,10 +196,24 @@ class ServerTls:
 
 
 @dataclass(frozen=True, slots=True)
+class Preread:
+    """Where a stream takes connections, and the sockets of the inner listeners that it leads them to."""
+
+    number: int
+    listens: tuple[Token, ...]
+    http1: Token
+    http2: Token
+    idle_timeout: Token
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """Where requests come in. Without ``fallback`` some virtual host takes every host."""
 
     listens: tuple[Token, ...]
+    """None with ``preread``, which has them."""
+    preread: Preread | None
+    http2: bool
     idle_timeout: Token
     tls: ServerTls | None
     fallback: bool
@@ -223,5 +237,7 @@ class Outbound:
     upstreams: tuple[Upstream, ...]
     destinations: tuple[Destination, ...]
     tries: tuple[Try, ...]
+    speaks_http2: bool
+    tries_by_http2: bool
     names: Names | None
     policies: Policies

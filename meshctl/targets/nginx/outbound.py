@@ -12,6 +12,7 @@ from meshctl.targets.nginx import (
     fault_injection,
     filters,
     gateways,
+    http2,
     matching,
     quoting,
     routing,
@@ -30,8 +31,9 @@ _EVERY_HOST = "*"
 def outbound(sidecar: ir.Sidecar) -> Outbound:
     """All of them, with one set of tables."""
     clusters = {each.name: each for each in sidecar.clusters if each.protocol is not ir.Protocol.TCP}
-    book = _RouteBook(clusters)
-    listeners = tuple(book.listener(each) for each in (sidecar.outbound, *sidecar.locals))
+    written = (sidecar.outbound, *sidecar.locals)
+    book = _RouteBook(clusters, tells_grpc=any(each.http2 for each in written))
+    listeners = tuple(book.listener(number, each) for number, each in enumerate(written, start=1))
     destinations = book.destinations
     used, balanced = {each.upstream for each in destinations.all()}, destinations.balanced()
     return Outbound(
@@ -53,6 +55,8 @@ def outbound(sidecar: ir.Sidecar) -> Outbound:
         ),
         destinations=destinations.all(),
         tries=tuple(destinations.tries.values()),
+        speaks_http2=any(each.multiplexed for each in destinations.all()),
+        tries_by_http2=any(each.multiplexed for each in destinations.tries.values()),
         names=egress.names(sidecar),
         policies=policies([each for name, each in clusters.items() if name in used], book.mirrors.all()),
     )
@@ -69,6 +73,7 @@ class _RouteBook:
     """Numbers the routes of a sidecar; matches of one route with the same fate share a number."""
 
     clusters: Mapping[str, ir.Cluster]
+    tells_grpc: bool
     destinations: Destinations = field(init=False)
     routes: list[Route] = field(default_factory=list)
     splits: list[Split] = field(default_factory=list)
@@ -80,10 +85,10 @@ class _RouteBook:
     _hosts: int = 0
 
     def __post_init__(self) -> None:
-        self.destinations = Destinations(self.clusters)
+        self.destinations = Destinations(self.clusters, self.tells_grpc)
         self.mirrors = Mirrors(self.destinations)
 
-    def listener(self, listener: ir.OutboundListener) -> Listener:
+    def listener(self, number: int, listener: ir.OutboundListener) -> Listener:
         hosts = [
             self._virtual_host(host.hostnames, host.routes, refuses_mesh_hosts=False)
             for host in listener.virtual_hosts
@@ -94,8 +99,11 @@ class _RouteBook:
                     (_EVERY_HOST,), (listener.egress,), refuses_mesh_hosts=bool(listener.domain)
                 )
             )
+        preread = http2.preread(number, listener)
         return Listener(
-            listens=tuple(quoting.address(bind) for bind in listener.binds),
+            listens=() if preread else tuple(quoting.address(bind) for bind in listener.binds),
+            preread=preread,
+            http2=listener.http2,
             idle_timeout=quoting.duration(listener.idle_timeout),
             tls=gateways.server_tls(listener.tls),
             fallback=not any(host.fallback for host in hosts),

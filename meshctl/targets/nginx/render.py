@@ -21,8 +21,8 @@ def render(configuration: Configuration) -> bytes:
 
 @cache
 def program(name: str) -> bytes:
-    """A module of Lua, the same in every bundle that has it."""
-    return (_folder() / f"{name}.lua").read_bytes()
+    """A program for a module of NGINX, the same in every bundle that has it."""
+    return (_folder() / name).read_bytes()
 
 
 @cache

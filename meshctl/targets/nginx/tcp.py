@@ -15,17 +15,19 @@ from meshctl.targets.nginx.model import (
     StreamListener,
     StreamName,
 )
+from meshctl.targets.nginx.model_outbound import Preread
 
 
-def stream(sidecar: ir.Sidecar) -> Stream | None:
-    """None where the sidecar only speaks HTTP."""
+def stream(sidecar: ir.Sidecar, prereads: tuple[Preread, ...]) -> Stream | None:
+    """None where the sidecar only speaks HTTP, and one version of it on each port."""
     clusters = {each.name: each for each in sidecar.clusters}
     wanted = dict.fromkeys(each.cluster for each in sidecar.tcp)
     inbound = sidecar.inbound
     takes_streams = inbound is not None and inbound.protocol is ir.Protocol.TCP
-    if not wanted and not takes_streams:
+    if not (wanted or takes_streams or prereads):
         return None
     return Stream(
+        prereads=prereads,
         clusters=tuple(_cluster(clusters[name]) for name in wanted),
         listeners=tuple(_listener(each, clusters[each.cluster], sidecar.resolvers) for each in sidecar.tcp),
         inbound=_inbound(inbound, sidecar.identity) if inbound is not None and takes_streams else None,
