@@ -160,6 +160,7 @@ def _outbound(sidecar: Sidecar, outbound: OutboundListener, name: str) -> Messag
     called = [clusters[name] for name in _called(outbound)]
     following = tuple(filter(egress.follows_the_request, sidecar.clusters))
     tls = outbound.tls
+    mixed = outbound.http2 or (tls is not None and any(each.protocol.multiplexed for each in called))
     manager = connection_manager(
         name,
         routes=routing.RouteTable(outbound, clusters, headers).configuration(name),
@@ -171,7 +172,7 @@ def _outbound(sidecar: Sidecar, outbound: OutboundListener, name: str) -> Messag
             *load_balancing.http_filters(called),
             *fault_injection.http_filters(outbound),
             *egress.http_filters(following, sidecar.resolvers),
-            *hop_status.bring_back(http2=outbound.http2),
+            *hop_status.bring_back(http2=mixed),
             *filters.redirect_filters(outbound),
         ],
         idle=outbound.idle_timeout,
