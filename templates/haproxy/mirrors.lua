@@ -1,7 +1,6 @@
 -- Copies of requests to a listener of our own. The answer is read to its end, for who hangs up gets the copy
 -- cancelled, and dropped.
 local MOST_UNDER_WAY = 256
-local BUFFER = 56000 -- what surely fits into HAProxy's buffer, so that a body of unknown length is whole
 
 local NOT_COPIED = {
     ["content-length"] = true,
@@ -20,9 +19,9 @@ local function send(socket, seconds, copy)
     connection:settimeout(seconds)
     if connection:connect(socket) then
         connection:send(copy)
-        local data, failure = connection:receive(8192)
+        local data, failure = connection:receive(32768)
         while data do
-            data, failure = connection:receive(8192)
+            data, failure = connection:receive(32768)
         end
     end
     connection:close()
@@ -44,20 +43,11 @@ end
 
 core.register_action("mirror", { "http-req" }, function(txn, backend, socket, seconds)
     local headers = txn.http:req_get_headers()
-    local body = txn.f:req_body() or ""
-    local whole = #body == txn.f:req_body_size()
-    local lines = head(txn, backend)
-    if headers["transfer-encoding"] then
-        local size = #body
-        for _, line in ipairs(lines) do
-            size = size + #line
-        end
-        whole = whole and size < BUFFER
-    end
-    if not whole or headers["upgrade"] or under_way >= MOST_UNDER_WAY then
+    if headers["upgrade"] or under_way >= MOST_UNDER_WAY then
         return
     end
-    if headers["content-length"] or headers["transfer-encoding"] then
+    local body, lines = txn.f:req_body() or "", head(txn, backend)
+    if #body > 0 or headers["content-length"] or headers["transfer-encoding"] then
         lines[#lines + 1] = "content-length: " .. #body
     end
     local copy = table.concat(lines, "\r\n") .. "\r\n\r\n" .. body
