@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 from meshctl import pipeline
@@ -39,4 +40,22 @@ def test_what_is_not_compiled_yet_has_the_right_shape(tmp_path):
     validated = pipeline.validate(str(tmp_path / "mesh.yaml"))
     assert validated.spec is not None, validated.findings
     pending = next(iter(yaml.safe_load(text)["services"].values()))
-    assert {"discovery", "locality", "healthCheck", "rateLimit", "pathPolicy"} <= pending.keys()
+    assert {"pathPolicy", "allow"} <= pending.keys()
+
+
+HEAD = """\
+apiVersion: meshctl.dev/v1
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example, resolvers: ["127.0.0.53:53"]}
+"""
+PARTS = re.findall(r"```yaml\n((?:services|externals):\n.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_is_a_spec(tmp_path, part):
+    (tmp_path / "mesh.yaml").write_text(HEAD + part, "utf-8")
+    findings = pipeline.validate(str(tmp_path / "mesh.yaml")).findings
+    assert [each for each in findings if each.is_error and not each.slug.startswith("unsupported")] == []
+
+
+def test_the_parts_are_found():
+    assert len(PARTS) == PAGE.count("```yaml\nservices:") + PAGE.count("```yaml\nexternals:") > 3
