@@ -42,14 +42,15 @@ function circuit_breaking.wait()
         return refuse(503)
     end
     var.queued = "waiting"
-    repeat
+    local deadline = since + destination.timeout - PAUSE
+    while ngx.now() < deadline do
         ngx.sleep(PAUSE)
         if take(cluster, bounds.connections) then
             state:incr("waiting " .. cluster, -1)
             var.queued = "held"
             return
         end
-    until ngx.now() >= since + destination.timeout
+    end
     return refuse(504)
 end
 
