@@ -139,7 +139,7 @@ def web():
         clusters=(
             tcp_cluster("ledger", LEDGER),
             tcp_cluster("public", PUBLIC),
-            tcp_cluster("gone", VAULT.replace(".11", ".99")),
+            tcp_cluster("gone", f"{NETWORK}.99"),
             tcp_cluster("none"),
         ),
     )
