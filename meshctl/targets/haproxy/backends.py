@@ -95,6 +95,7 @@ def _backend(
         limit=circuit_breaking.limit(cluster, siblings.values()),
         key=load_balancing.key(cluster.load_balancing),
         follows_source=load_balancing.follows_source(cluster.load_balancing),
+        is_watched=cluster.health_check is not None or outlier_detection.observes(cluster),
         check=health_checks.check(cluster) if cluster.dns else None,
         hops=hops,
         tries=_tries(sidecar, cluster, policy, siblings, heading, entry),
@@ -150,7 +151,9 @@ def _tries(
     name = siblings[policy]
     counted = _counted(sidecar, cluster, policy, siblings) if policy.counted else None
     if counted:
-        lines = discovery.lines(cluster, [each.bind for each in counted.attempts], policy.attempts)
+        spoken = " proto h2" if cluster.protocol.multiplexed else ""
+        sockets = [Token(f"{each.bind}{spoken}") for each in counted.attempts]
+        lines = discovery.lines(cluster, sockets, policy.attempts)
     else:
         lines = discovery.servers(cluster, policy.attempts)
     servers, levels = failover.split(cluster, lines, name, partial(socket, sidecar))

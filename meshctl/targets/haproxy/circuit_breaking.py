@@ -14,9 +14,11 @@ def limit(cluster: ir.Cluster, backends: Iterable[Token]) -> Limit:
     """The bound of one cluster, counted over all its backends.
 
     On HTTP/1.1 each request under way has a connection to itself, so the smaller bound is the bound, and
-    whatever may wait for a connection comes on top.
+    whatever may wait for a connection comes on top. Requests of HTTP/2 share their connections.
     """
     breaker = cluster.circuit_breaker
+    if cluster.protocol.multiplexed:
+        return Limit(tuple(backends), breaker.max_requests)
     waiting = breaker.max_pending or 0 if queues(cluster) else 0
     return Limit(tuple(backends), min(breaker.max_connections + waiting, breaker.max_requests))
 
@@ -24,7 +26,7 @@ def limit(cluster: ir.Cluster, backends: Iterable[Token]) -> Limit:
 def queues(cluster: ir.Cluster) -> bool:
     """Whether requests wait for a connection. Without a bound for those that wait, nobody does."""
     breaker = cluster.circuit_breaker
-    if cluster.protocol is ir.Protocol.TCP or not breaker.max_pending:
+    if cluster.protocol is not ir.Protocol.HTTP or not breaker.max_pending:
         return False
     return breaker.max_connections < breaker.max_requests
 

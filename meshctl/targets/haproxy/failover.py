@@ -23,6 +23,16 @@ def is_deep(cluster: ir.Cluster) -> bool:
     return levels(cluster) > _FLAT
 
 
+def flat(cluster: ir.Cluster, lines: Sequence[Token]) -> tuple[Token, ...]:
+    """All in one section, for streams: nothing ever finds an endpoint of theirs unhealthy."""
+    if levels(cluster) < _FLAT:
+        return tuple(lines)
+    return tuple(
+        Token(f"{line} backup") if endpoint.priority else line
+        for endpoint, line in zip(cluster.endpoints, lines, strict=True)
+    )
+
+
 def split(
     cluster: ir.Cluster, lines: Sequence[Token], name: Token, socket: Callable[[str], Token]
 ) -> tuple[tuple[Token, ...], tuple[Level, ...]]:
@@ -37,7 +47,8 @@ def split(
     for number, level_name in enumerate((None, *names)):
         backups: tuple[Token, ...]
         if number < len(names):
-            backups = (Token(f"server next {socket(names[number])} backup"),)
+            spoken = " proto h2" if cluster.protocol.multiplexed else ""
+            backups = (Token(f"server next {socket(names[number])}{spoken} backup"),)
         else:
             backups = tuple(Token(f"{line} backup") for line in by_level[number + 1])
         sections.append((level_name, (*by_level[number], *backups)))

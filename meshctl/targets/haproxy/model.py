@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from meshctl.targets.haproxy.quoting import Token
-from meshctl.targets.haproxy.sections import Backend, Checks, Limit, Queue
+from meshctl.targets.haproxy.sections import Backend, Check, Checks, Limit, Queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +171,9 @@ class TcpBackend:
     idle_timeout: Token
     algorithm: Token
     transport: Token
+    fails_over: bool
+    check: Check | None
+    is_watched: bool
     servers: tuple[Token, ...]
 
 

@@ -21,7 +21,9 @@ _SLACK = timedelta(milliseconds=20)
 def observes(cluster: ir.Cluster) -> bool:
     """Whether any endpoint can be ejected at all: the only one never is."""
     policy = cluster.outlier_detection
-    return policy is not None and (cluster.dns is not None or policy.limit(len(cluster.endpoints)) > 0)
+    if policy is None or cluster.protocol is ir.Protocol.TCP:
+        return False
+    return cluster.dns is not None or policy.limit(len(cluster.endpoints)) > 0
 
 
 def observation(cluster: ir.Cluster, sections: Iterable[Token]) -> Token | None:

@@ -195,6 +195,8 @@ class Backend:
     key: Token | None
     """What is hashed to find an endpoint."""
     follows_source: bool
+    is_watched: bool
+    """Whether servers change their state, which the section would tell about among the lines of requests."""
     check: Check | None
     """Only where the servers are not known beforehand; others have a section for it."""
     hops: tuple[Hop, ...]

@@ -11,6 +11,8 @@ from meshctl.targets.haproxy import (
     backends,
     circuit_breaking,
     discovery,
+    failover,
+    health_checks,
     load_balancing,
     quoting,
 )
@@ -50,7 +52,10 @@ def _backend(sidecar: ir.Sidecar, name: Token, cluster: ir.Cluster) -> TcpBacken
         idle_timeout=quoting.duration(cluster.idle_timeout),
         algorithm=load_balancing.algorithm(cluster.load_balancing),
         transport=backends.transport(cluster, sidecar),
-        servers=discovery.servers(cluster, attempts=0),
+        fails_over=failover.levels(cluster) > 1,
+        check=health_checks.check(cluster) if cluster.dns else None,
+        is_watched=cluster.health_check is not None,
+        servers=failover.flat(cluster, discovery.servers(cluster, attempts=0)),
     )
 
 
