@@ -78,19 +78,19 @@ class Assembly:
         )
         by_zone: dict[str, tuple[ir.Cluster, ...]] = {}
         for placement in placements(self._spec, service, zoned=name in self._zoned):
+            tcp = tuple(local_ports.tcp(self._spec, name, placement))
+            zone = placement.zone if name in self._zoned else ""
+            if zone not in by_zone:
+                by_zone[zone] = tuple(self._clusters(name, zone, virtual_hosts, tcp))
+            clusters = by_zone[zone]
             outbound = ir.OutboundListener(
                 binds=placement.outbound,
                 domain=mesh.domain,
                 virtual_hosts=virtual_hosts,
                 idle_timeout=timeouts.DEFAULT_IDLE_TIMEOUT,
                 egress=self._egress,
-                http2=self._multiplexed(service.calls or ()),
+                http2=any(each.protocol.multiplexed for each in clusters),
             )
-            tcp = tuple(local_ports.tcp(self._spec, name, placement))
-            zone = placement.zone if name in self._zoned else ""
-            if zone not in by_zone:
-                by_zone[zone] = tuple(self._clusters(name, zone, virtual_hosts, tcp))
-            clusters = by_zone[zone]
             yield ir.Sidecar(
                 mesh=mesh.name,
                 service=name,
@@ -131,7 +131,7 @@ class Assembly:
                     virtual_hosts=virtual_hosts,
                     idle_timeout=timeouts.DEFAULT_IDLE_TIMEOUT,
                     tls=gateways.server_tls(self._spec, name),
-                    http2=self._multiplexed(gateways.reached(gateway)),
+                    http2=any(each.protocol.multiplexed for each in clusters),
                 ),
                 admin=ir.AdminListener(placement.admin),
                 clusters=clusters,
@@ -140,11 +140,6 @@ class Assembly:
                 resolvers=self._resolvers if any(each.dns for each in clusters) else (),
                 asks=(*self._asks, *gateways.asks(self._spec, name)),
             )
-
-    def _multiplexed(self, callees: Iterable[str]) -> bool:
-        """Whether any of the callees is a service that speaks HTTP/2."""
-        called = (self._services[each] for each in callees if each in self._services)
-        return any(applications.protocol(each).multiplexed for each in called)
 
     def _service_asks(self, name: str) -> Iterator[ir.FeatureUse]:
         service, source = self._services[name], self._spec.source["services"][name]

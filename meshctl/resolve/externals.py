@@ -23,7 +23,7 @@ from meshctl.resolve import (
     routing,
     timeouts,
 )
-from meshctl.resolve.layers import Layers
+from meshctl.resolve.layers import Layers, call_layer, callee_layers, particular
 from meshctl.resolve.splitting import cluster_name
 from meshctl.spec import Source, Spec
 from meshctl.spec.externals import ExternalSpec
@@ -117,6 +117,8 @@ def cluster(spec: Spec, name: str, part: str, layers: Layers) -> ir.Cluster:
     (host, *_) = _parts(external)[part]
     speaks = protocol(external)
     followed = "" if host.startswith(routing.WILDCARD) else host
+    known = bool(followed) or not looked_up(external)
+    kinds = health_checks.kinds(speaks, outside=True)
     return ir.Cluster(
         name=cluster_name(name, part),
         identity=None,
@@ -128,8 +130,8 @@ def cluster(spec: Spec, name: str, part: str, layers: Layers) -> ir.Cluster:
         idle_timeout=timeouts.idle_timeout(layers),
         load_balancing=load_balancing.load_balancing(layers, stream=speaks is ir.Protocol.TCP),
         circuit_breaker=circuit_breaking.circuit_breaker(layers),
-        outlier_detection=outlier_detection.outlier_detection(layers),
-        health_check=health_checks.health_check(layers, host, health_checks.kinds(speaks, outside=True)),
+        outlier_detection=outlier_detection.outlier_detection(layers) if known else None,
+        health_check=health_checks.health_check(layers, _asked(external, part), kinds) if known else None,
         protocol=speaks,
         origin=ir.Origin(_tls(external, source, followed)),
         dns=ir.DnsName(followed, external.port, REFRESH) if looked_up(external) else None,
@@ -138,6 +140,14 @@ def cluster(spec: Spec, name: str, part: str, layers: Layers) -> ir.Cluster:
             *discovery.asked_ipv6([each.address for each in external.endpoints or ()], source),
         ),
     )
+
+
+def _asked(external: ExternalSpec, part: str) -> str:
+    """The Host of a health check: nobody is named by a wildcard."""
+    hosts = _parts(external)[part]
+    shown = external.tls.sni if external.tls is not None else None
+    exact = (each for each in hosts if not each.startswith(routing.WILDCARD))
+    return next(exact, shown or hosts[0].removeprefix(routing.WILDCARD))
 
 
 def _tls(external: ExternalSpec, source: Source, host: str) -> ir.OriginTls | None:
@@ -161,6 +171,7 @@ def check(spec: Spec) -> Iterator[Finding]:
         yield from discovery.check(external.endpoints, external.port, source)
         yield from _check_hosts(spec, name, external, source)
         yield from _check_tls(name, external, source)
+        yield from _check_followed(name, external, callee_layers(spec, name))
     yield from _check_calls(spec)
 
 
@@ -201,6 +212,20 @@ def _check_tls(name: str, external: ExternalSpec, source: Source) -> Iterator[Fi
         )
 
 
+def _check_followed(name: str, external: ExternalSpec, layers: Layers) -> Iterator[Finding]:
+    """What speaks of endpoints, where each host is looked up as it is asked for."""
+    wild = [host for host in external.hosts or () if host.startswith(routing.WILDCARD)]
+    if not looked_up(external) or len(wild) < len(external.hosts or ()):
+        return
+    for layer in particular(layers):
+        for field, key in (("health_check", "healthCheck"), ("outlier_detection", "outlierDetection")):
+            if getattr(layer.written, field, None) is not None:
+                message = (
+                    f"the hosts of `{name}` are looked up as they are asked for, so no endpoint is known"
+                )
+                yield finding("ineffective-setting", layer.source.at(key), message)
+
+
 def _check_passed(name: str, external: ExternalSpec, source: Source) -> Iterator[Finding]:
     """TLS that the application speaks itself."""
     if external.tls is not None:
@@ -226,6 +251,7 @@ def _check_calls(spec: Spec) -> Iterator[Finding]:
             if callee not in others:
                 continue
             source = spec.source["services"][caller]["calls"][callee]
+            yield from _check_followed(callee, others[callee], call_layer(spec, caller, callee))
             told = protocol(others[callee]) is ir.Protocol.TCP
             if call.local_port and not only_host(others[callee]) and not told:
                 yield finding(
