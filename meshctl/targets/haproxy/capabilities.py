@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from meshctl.ir import Cluster, Feature, Redirect, Sidecar
+from meshctl.ir import Cluster, Feature, LoadBalancingPolicy, Protocol, Redirect, Sidecar
 from meshctl.targets.base import NOT_YET, Capability, Conflict, Emulated, Native
 from meshctl.targets.haproxy.load_balancing import HEAVIEST
 
@@ -13,12 +13,42 @@ _HELD = Emulated(
     "again only while connecting fails"
 )
 
+_CHECKED = Emulated(
+    "connecting may take `timeout`, and the answer as long again; endpoints found by DNS are asked once for each "
+    "group of routes with the same times and retries"
+)
+
 
 def _keeps_ports_on_http2(sidecar: Sidecar) -> bool:
     listener = sidecar.outbound
     answers = (route.answer for host in listener.virtual_hosts for route in host.routes)
     keeps = any(isinstance(each, Redirect) and not each.port and not each.scheme for each in answers)
     return keeps and listener.tls is not None and listener.bind.port != 443
+
+
+def _bounds_no_queue(sidecar: Sidecar) -> bool:
+    return any(
+        each.circuit_breaker.max_pending and each.protocol is not Protocol.HTTP for each in sidecar.clusters
+    )
+
+
+def _rings_of_names(sidecar: Sidecar) -> bool:
+    return any(each.dns and each.load_balancing.hash_on for each in sidecar.clusters)
+
+
+def _balances_apart(sidecar: Sidecar) -> bool:
+    """Whether routes of different policies share a cluster of that balancing."""
+    groups: dict[str, set[object]] = {}
+    for listener in (sidecar.outbound, *sidecar.locals):
+        for route in (route for host in listener.virtual_hosts for route in host.routes):
+            of_route = (route.timeout, route.body_timeout, route.streaming, route.retries, route.mirrors)
+            for backend in route.backends:
+                groups.setdefault(backend.cluster, set()).add(of_route)
+    return any(
+        len(groups.get(each.name, ())) > 1
+        for each in sidecar.clusters
+        if each.load_balancing.policy is LoadBalancingPolicy.LEAST_REQUEST
+    )
 
 
 CAPABILITIES: Mapping[Feature, Capability] = {
@@ -87,8 +117,44 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         f"tries that fail in the same moment can go over the share by a few; {_HELD.how}"
     ),
     Feature.ROUND_ROBIN: Native(),
-    Feature.MAX_CONNECTIONS: Emulated("connections that are kept without a request do not count"),
+    Feature.MAX_CONNECTIONS: Emulated(
+        "connections that are kept without a request do not count, and to callees of HTTP/2, whose requests share "
+        "connections, nothing but `maxRequests` does"
+    ),
     Feature.MAX_REQUESTS: Native(),
+    Feature.MAX_PENDING: Emulated(
+        "connections of TCP and requests over HTTP/2 never wait for one another", applies=_bounds_no_queue
+    ),
+    Feature.MAX_RETRIES: Emulated(
+        f"tries that fail in the same moment can go over the bound by a few; {_HELD.how}"
+    ),
+    Feature.LEAST_REQUEST: Emulated(
+        "only the requests of routes with the same times, retries and copies are compared, for each such group "
+        "has a balancer of its own",
+        applies=_balances_apart,
+    ),
+    Feature.RANDOM: Native(),
+    Feature.RING_HASH: Emulated(
+        "addresses from DNS take their places on the ring in the order of their coming, so that a key may mean "
+        "another endpoint after a restart, and in another sidecar",
+        applies=_rings_of_names,
+    ),
+    Feature.HASH_ON_HEADER: Native(),
+    Feature.HASH_ON_COOKIE: Native(),
+    Feature.HASH_ON_SOURCE_ADDRESS: Native(),
+    Feature.LOCALITY: Native(),
+    Feature.OUTLIER_DETECTION: Emulated(
+        "with a timeout written, a try is given up, and seen to fail, up to 20 ms before it; a later try, or one that "
+        "is still connecting then, is cut off without counting"
+    ),
+    Feature.HEALTH_CHECK_HTTP: _CHECKED,
+    Feature.HEALTH_CHECK_GRPC: _CHECKED,
+    Feature.HEALTH_CHECK_TCP: Native(),
+    Feature.MIRRORING: Emulated(
+        "what is not whole within its first 60 KB is not copied: bigger bodies, and on a streaming or gRPC route "
+        "what has not come at once; nor are WebSockets, trailers, and what would be more than 256 copies under way; "
+        "the body of a request to be copied is held back until it is whole"
+    ),
     Feature.MTLS_STRICT: Native(),
     Feature.AUTHORIZATION_DECLARED: Native(),
     Feature.CIPHER_SUITES: Native(),
@@ -131,7 +197,19 @@ def _heavy_clusters(sidecar: Sidecar) -> Iterator[Cluster]:
             yield cluster
 
 
+def _ejecting_streams(sidecar: Sidecar) -> Iterator[object]:
+    for cluster in sidecar.clusters:
+        if cluster.protocol is Protocol.TCP and cluster.outlier_detection:
+            yield cluster.outlier_detection
+
+
 CONFLICTS: tuple[Conflict, ...] = (
+    Conflict(
+        features=(Feature.OUTLIER_DETECTION, Feature.TCP),
+        offenders=_ejecting_streams,
+        why="HAProxy's Lua, which ejects endpoints, sees answers, and a stream of bytes has none",
+        instead="Leave outlierDetection out of the TCP service.",
+    ),
     Conflict(
         features=(Feature.ENDPOINT_WEIGHTS,),
         offenders=_heavy_clusters,
