@@ -248,6 +248,14 @@ class Client:
         return self.receive(method)
 
 
+def wait_for(condition):
+    """Until ``condition`` holds, at most five seconds."""
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 class Kept:
     """A client that opens a new connection only when the other side has ended the last one."""
 
