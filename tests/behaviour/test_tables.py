@@ -17,7 +17,7 @@ from tests.behaviour import simulated
 from tests.behaviour.expectations import check_log_lines
 from tests.behaviour.steps import play
 from tests.behaviour.tables import TABLES, located
-from tests.behaviour.world import instances, running, specification
+from tests.behaviour.world import discovering, instances, running, specification
 
 PAIRS = [(caller, callee) for caller in Proxy for callee in Proxy]
 
@@ -47,7 +47,7 @@ def refused(table, caller, callee):
 def is_refused(table, caller, callee, folder):
     """Whether the spec does not compile for this pair, and for these reasons alone."""
     written = folder / "refused.yaml"
-    written.write_text(json.dumps(specification(table, caller, callee)))
+    written.write_text(json.dumps(discovering(table, specification(table, caller, callee))))
     errors = [each for each in pipeline.validate(str(written)).findings if each.severity is Severity.ERROR]
     assert {each.slug for each in errors} <= {"unsupported-on-target"}
     # A feature of the caller's side alone is no matter of a callee's proxy, but here it is on both sides.
