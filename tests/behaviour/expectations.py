@@ -11,13 +11,10 @@ from collections import Counter
 from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
 from tests.behaviour.binomial import bounds
 from tests.behaviour.client import Answer
-from tests.behaviour.crowds import belongs, instance_of
+from tests.behaviour.crowds import EARLY, belongs, instance_of
 
 WRITTEN_OUT = 1000
 """Bytes of the longest body that a row may write as a text; longer ones are made of x."""
-
-EARLY = 0.01
-"""Seconds by which a proxy's timer may fire early: they count in whole milliseconds."""
 
 LOG_LIMIT = 3.0
 """Seconds until a line of an access log has arrived; NGINX and Envoy write in batches."""
