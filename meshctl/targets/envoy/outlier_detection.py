@@ -14,7 +14,6 @@ def outlier_detection(cluster: Cluster) -> Message:
     its = cluster.outlier_detection
     if its is None:
         return {}
-    percent, always_one = _limit(its, cluster)
     return {
         "outlier_detection": {
             "consecutive_5xx": its.consecutive_errors,
@@ -24,8 +23,8 @@ def outlier_detection(cluster: Cluster) -> Message:
             # Envoy would double the time with every ejection.
             "max_ejection_time": duration(its.ejection_time),
             "max_ejection_time_jitter": "0s",
-            "max_ejection_percent": percent,
-            "always_eject_one_host": always_one,
+            "max_ejection_percent": _percent(its, cluster),
+            "always_eject_one_host": False,
             "split_external_local_origin_errors": False,
             "successful_active_health_check_uneject_host": False,
             "enforcing_consecutive_gateway_failure": 0,
@@ -35,16 +34,15 @@ def outlier_detection(cluster: Cluster) -> Message:
     }
 
 
-def _limit(its: OutlierDetection, cluster: Cluster) -> tuple[int, bool]:
-    """The percentage that may be out, and whether one may be however few there are.
+def _percent(its: OutlierDetection, cluster: Cluster) -> int:
+    """The least whole percentage that lets as many out as may be.
 
     Of names nobody knows here how many endpoints they will have; under 100 % the only one is never out.
     """
-    endpoints = len(cluster.endpoints)
     if cluster.dns is not None:
-        return min(99, int(its.max_ejected * 100)), False
-    limit = its.limit(endpoints)
-    return (ceil(100 * limit / endpoints), True) if limit else (0, False)
+        return min(99, int(its.max_ejected * 100))
+    endpoints = len(cluster.endpoints)
+    return ceil(100 * its.limit(endpoints) / endpoints) if endpoints else 0
 
 
 def errors(cluster: Cluster) -> Message:

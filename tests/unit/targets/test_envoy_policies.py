@@ -178,20 +178,20 @@ def test_a_budget_takes_the_place_of_max_retries_and_says_so():
 
 
 @pytest.mark.parametrize(
-    ("made", "percent", "always"),
+    ("made", "percent"),
     [
-        (ejecting(1, Fraction(1)), 0, False),
-        (ejecting(2, Fraction(1)), 100, True),
-        (ejecting(3, Fraction(1, 2)), 34, True),
-        (ejecting(3, Fraction(1, 100)), 34, True),
-        (ejecting(7, Fraction(1, 2)), 43, True),
-        (ejecting(0, Fraction(1), dns=ir.DnsName("a.b", 1, SECOND)), 99, False),
-        (ejecting(0, Fraction(1, 3), dns=ir.DnsName("a.b", 1, SECOND)), 33, False),
+        (ejecting(1, Fraction(1)), 0),
+        (ejecting(2, Fraction(1)), 100),
+        (ejecting(3, Fraction(1, 2)), 34),
+        (ejecting(3, Fraction(1, 100)), 34),
+        (ejecting(7, Fraction(1, 2)), 43),
+        (ejecting(0, Fraction(1), dns=ir.DnsName("a.b", 1, SECOND)), 99),
+        (ejecting(0, Fraction(1, 3), dns=ir.DnsName("a.b", 1, SECOND)), 33),
     ],
 )
-def test_ejection_limit(made, percent, always):
+def test_ejection_limit(made, percent):
     its = outlier_detection.outlier_detection(made)["outlier_detection"]
-    assert (its["max_ejection_percent"], its["always_eject_one_host"]) == (percent, always)
+    assert its["max_ejection_percent"] == percent
     assert its["max_ejection_time"] == its["base_ejection_time"]
 
 
