@@ -315,6 +315,15 @@ function mesh.unheard_answer()
     mesh.announce_close()
 end
 
+-- The hop status has no body where an application speaks HTTP/2: callers make a status of gRPC of it.
+function mesh.bare_hop_status()
+    if ngx.status == HOP_STATUS then
+        ngx.header["Content-Length"] = 0
+        ngx.header["Content-Type"] = ""
+        ngx.ctx.body = ""
+    end
+end
+
 -- What is no HTTP, NGINX takes for HTTP/0.9: it would hand it on without a head, and wait for more of it.
 local NO_HTTP = 0.9
 local BAD_GATEWAY = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"

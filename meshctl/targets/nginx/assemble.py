@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from meshctl import ir
 from meshctl.targets.nginx import (
@@ -18,6 +19,7 @@ from meshctl.targets.nginx import (
     rate_limiting,
     tcp,
     timeouts,
+    tls_passthrough,
 )
 from meshctl.targets.nginx.model import Configuration, Inbound
 from meshctl.targets.nginx.model_outbound import Outbound
@@ -39,7 +41,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         tls=mtls.tls(sidecar.tls),
         admin=admin.admin(sidecar),
         programs=tuple(_programs(outward, inward)),
-        sockets=tuple(_sockets(outward)),
+        sockets=tuple(_sockets(outward, sidecar.tcp)),
         speaks_http2=outward.speaks_http2
         or bool(inward and inward.multiplexed)
         or bool(probed and probed.multiplexed),
@@ -91,7 +93,7 @@ def _programs(outward: Outbound, inward: Inbound | None) -> list[Token]:
     return [quoting.word(name) for name, wanted in needed.items() if wanted]
 
 
-def _sockets(outward: Outbound) -> Iterator[Token]:
+def _sockets(outward: Outbound, streams: tuple[ir.TcpListener, ...]) -> Iterator[Token]:
     yield Token("../run/tries.sock")
     if outward.policies.checks:
         yield Token("../run/checks.sock")
@@ -99,7 +101,7 @@ def _sockets(outward: Outbound) -> Iterator[Token]:
         yield Token("../run/mirrors.sock")
     if outward.tries_by_http2:
         yield Token("../run/tries_http2.sock")
-    for each in outward.listeners:
-        if each.preread:
-            yield Token(each.preread.http1.removeprefix("unix:"))
-            yield Token(each.preread.http2.removeprefix("unix:"))
+    listened: list[Iterable[Token]] = [tls_passthrough.sockets(streams).values()]
+    listened += [(each.preread.http1, each.preread.http2) for each in outward.listeners if each.preread]
+    for each in chain.from_iterable(listened):
+        yield Token(each.removeprefix("unix:"))

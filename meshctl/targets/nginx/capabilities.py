@@ -133,6 +133,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.GATEWAY: Native(),
     Feature.GATEWAY_TLS: Native(),
     Feature.HEALTH_LISTENER: Native(),
+    Feature.TLS_PASSTHROUGH: Native(),
     Feature.HTTP2: Native(),
     Feature.GRPC: Native(),
     Feature.RETRY_GRPC_STATUS: Unsupported(

@@ -39,7 +39,7 @@ def _sockets() -> Iterator[Token]:
 
 
 def _local(listens: tuple[Token, ...], sockets: Iterator[Token]) -> tuple[Token, ...]:
-    return tuple(each if _everywhere(each) else next(sockets) for each in listens)
+    return tuple(each if each.startswith("unix:") or _everywhere(each) else next(sockets) for each in listens)
 
 
 def _everywhere(listen: Token) -> bool:
@@ -106,6 +106,7 @@ def _stream(stream: Stream, sockets: Iterator[Token]) -> Stream:
     return replace(
         stream,
         prereads=tuple(replace(each, listens=_local(each.listens, sockets)) for each in stream.prereads),
+        passed=tuple(replace(each, listens=_local(each.listens, sockets)) for each in stream.passed),
         inbound=inbound and replace(inbound, listens=_local(inbound.listens, sockets)),
         listeners=tuple(
             replace(each, listens=_local(each.listens, sockets), origin_tls=_origin_tls(each.origin_tls))

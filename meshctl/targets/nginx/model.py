@@ -122,6 +122,8 @@ class StreamListener:
     """A local port. Not ``reachable``: every connection is closed."""
 
     listens: tuple[Token, ...]
+    zone: Token
+    """What counts its connections."""
     cluster: Token
     name: StreamName | None
     reachable: bool
@@ -129,6 +131,25 @@ class StreamListener:
     origin_tls: OriginTls | None
     limit: int
     connect_timeout: Token
+    idle_timeout: Token
+
+
+@dataclass(frozen=True, slots=True)
+class PassedName:
+    """A server name, and the socket of the inner server that it leads to."""
+
+    name: Token
+    leads_to: Token
+
+
+@dataclass(frozen=True, slots=True)
+class SniListener:
+    """A local port for TLS that is passed through. ``unknown`` holds something where no name fits."""
+
+    listens: tuple[Token, ...]
+    variable: Token
+    unknown: Token
+    names: tuple[PassedName, ...]
     idle_timeout: Token
 
 
@@ -162,6 +183,7 @@ class Stream:
     """All that is no HTTP."""
 
     prereads: tuple[Preread, ...]
+    passed: tuple[SniListener, ...]
     clusters: tuple[StreamCluster, ...]
     listeners: tuple[StreamListener, ...]
     inbound: StreamInbound | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshctl import ir
-from meshctl.targets.nginx import circuit_breaking, egress, mtls, quoting, timeouts
+from meshctl.targets.nginx import circuit_breaking, egress, mtls, quoting, timeouts, tls_passthrough
 from meshctl.targets.nginx.model import (
     Stream,
     StreamCluster,
@@ -16,20 +16,45 @@ from meshctl.targets.nginx.model import (
     StreamName,
 )
 from meshctl.targets.nginx.model_outbound import Preread
+from meshctl.targets.nginx.quoting import Token
+
+_ON_PORTS, _ON_SOCKETS = quoting.word("streams"), quoting.word("passed")
+"""Zones: one counts connections by port, the other by socket."""
 
 
 def stream(sidecar: ir.Sidecar, prereads: tuple[Preread, ...]) -> Stream | None:
     """None where the sidecar only speaks HTTP, and one version of it on each port."""
     clusters = {each.name: each for each in sidecar.clusters}
-    wanted = dict.fromkeys(each.cluster for each in sidecar.tcp)
+    plain = [each for each in sidecar.tcp if not each.sni]
+    inner = tls_passthrough.sockets(sidecar.tcp)
+    wanted = dict.fromkeys((*(each.cluster for each in plain), *inner))
     inbound = sidecar.inbound
     takes_streams = inbound is not None and inbound.protocol is ir.Protocol.TCP
     if not (wanted or takes_streams or prereads):
         return None
     return Stream(
         prereads=prereads,
+        passed=tuple(
+            tls_passthrough.listener(number, each, clusters, inner)
+            for number, each in enumerate(sidecar.tcp, start=1)
+            if each.sni
+        ),
         clusters=tuple(_cluster(clusters[name]) for name in wanted),
-        listeners=tuple(_listener(each, clusters[each.cluster], sidecar.resolvers) for each in sidecar.tcp),
+        listeners=(
+            *(
+                _listener(
+                    tuple(quoting.address(bind) for bind in each.binds),
+                    _ON_PORTS,
+                    clusters[each.cluster],
+                    sidecar.resolvers,
+                )
+                for each in plain
+            ),
+            *(
+                _listener((socket,), _ON_SOCKETS, clusters[name], sidecar.resolvers)
+                for name, socket in inner.items()
+            ),
+        ),
         inbound=_inbound(inbound, sidecar.identity) if inbound is not None and takes_streams else None,
     )
 
@@ -56,11 +81,12 @@ def _name(cluster: ir.Cluster, resolvers: tuple[ir.SocketAddress, ...]) -> Strea
 
 
 def _listener(
-    listener: ir.TcpListener, cluster: ir.Cluster, resolvers: tuple[ir.SocketAddress, ...]
+    listens: tuple[Token, ...], zone: Token, cluster: ir.Cluster, resolvers: tuple[ir.SocketAddress, ...]
 ) -> StreamListener:
     tls = egress.scheme(cluster) == "https"
     return StreamListener(
-        listens=tuple(quoting.address(bind) for bind in listener.binds),
+        listens=listens,
+        zone=zone,
         cluster=quoting.name(cluster.name),
         name=_name(cluster, resolvers),
         reachable=bool(cluster.endpoints) or cluster.dns is not None,
