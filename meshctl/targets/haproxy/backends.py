@@ -95,7 +95,9 @@ def _backend(
         limit=circuit_breaking.limit(cluster, siblings.values()),
         key=load_balancing.key(cluster.load_balancing),
         follows_source=load_balancing.follows_source(cluster.load_balancing),
-        is_watched=cluster.health_check is not None or outlier_detection.observes(cluster),
+        is_watched=egress.looked_up(cluster)
+        or cluster.health_check is not None
+        or outlier_detection.observes(cluster),
         check=health_checks.check(cluster) if cluster.dns else None,
         hops=hops,
         tries=_tries(sidecar, cluster, policy, siblings, heading, entry),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from meshctl.ir import Cluster, Feature, LoadBalancingPolicy, Protocol, Redirect, Sidecar
-from meshctl.targets.base import NOT_YET, Capability, Conflict, Emulated, Native
+from meshctl.targets.base import NOT_YET, Capability, Conflict, Emulated, Native, Unsupported
+from meshctl.targets.haproxy.egress import MOST_ADDRESSES
 from meshctl.targets.haproxy.load_balancing import HEAVIEST
 
 _HELD = Emulated(
@@ -17,6 +18,15 @@ _CHECKED = Emulated(
     "connecting may take `timeout`, and the answer as long again; endpoints found by DNS are asked once for each "
     "group of routes with the same times and retries"
 )
+
+_LOOKED_UP = Emulated(
+    f"no more than {MOST_ADDRESSES} endpoints, those of IPv6 only where there are none of IPv4; an answer that names "
+    "none, but for NXDOMAIN, leaves the last known ones; and each client's connection has connections of its own to them"
+)
+
+
+def _speaks_http2(sidecar: Sidecar) -> bool:
+    return any(cluster.protocol.multiplexed for cluster in sidecar.clusters)
 
 
 def _keeps_ports_on_http2(sidecar: Sidecar) -> bool:
@@ -104,7 +114,9 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     ),
     Feature.IDLE_TIMEOUT: Native(),
     Feature.RETRY_CONNECT_FAILURE: _HELD,
-    Feature.RETRY_REFUSED_STREAM: Native(),
+    Feature.RETRY_REFUSED_STREAM: Emulated(
+        "a stream that a callee's sidecar refuses counts as a reset", applies=_speaks_http2
+    ),
     Feature.RETRY_GATEWAY_ERROR: _HELD,
     Feature.RETRY_RESET: _HELD,
     Feature.RETRY_SERVER_ERROR: Emulated(f"answers 505 to 599 are not tried again; {_HELD.how}"),
@@ -182,6 +194,28 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.EGRESS_ALLOW: Native(),
     Feature.GATEWAY: Native(),
     Feature.GATEWAY_TLS: Native(),
+    Feature.RATE_LIMITING: Native(),
+    Feature.RATE_LIMIT_PER_CALLER: Native(),
+    Feature.FAULT_ABORT: Native(),
+    Feature.FAULT_DELAY: Emulated("requests that are being delayed count as under way to the callee already"),
+    Feature.HTTP2: Native(),
+    Feature.GRPC: Emulated(
+        "a call goes on when the first piece of its first message has come, and is tried again only where that piece "
+        "is all of it; and a call that the application ends before its client has done sending may end as CANCELLED"
+    ),
+    Feature.RETRY_GRPC_STATUS: Unsupported(
+        "HAProxy tries again by HTTP status, and a gRPC status stands behind an HTTP status of 200",
+        "Let `retryOn` name connect-failure and reset, which any call may meet, and let the client retry by status.",
+    ),
+    Feature.WEBSOCKET: Native(),
+    Feature.TLS_PASSTHROUGH: Native(),
+    Feature.DNS_DISCOVERY: _LOOKED_UP,
+    Feature.DNS_SRV_DISCOVERY: Emulated(
+        "weights count in steps of 256, so that small ones are all the same; records of every priority take requests; "
+        f"of two records with one target but different ports one counts; {_LOOKED_UP.how}"
+    ),
+    Feature.CONSUL_DISCOVERY: _LOOKED_UP,
+    Feature.KUBERNETES_DISCOVERY: _LOOKED_UP,
     Feature.HEALTH_LISTENER: Native(),
     Feature.ACCESS_LOG: Emulated(
         "bytes_out counts the head too, bytes_in of a chunked body no more than its first 60 KB, and a request "

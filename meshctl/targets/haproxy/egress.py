@@ -9,8 +9,8 @@ from meshctl.targets.haproxy import mtls, quoting
 from meshctl.targets.haproxy.model import Resolvers
 from meshctl.targets.haproxy.quoting import Token
 
-MOST_ADDRESSES = 16
-"""HAProxy wants to know beforehand how many addresses a name may have."""
+MOST_ADDRESSES = 64
+"""HAProxy wants to know beforehand how many addresses a name may have. This many fit into an answer over UDP."""
 
 _ORIGIN = Token("var(txn.origin)")
 _ADDRESS = Token("{ var(txn.origin) -m ip 0.0.0.0/0 ::/0 }")
@@ -37,6 +37,11 @@ def transport(cluster: ir.Cluster) -> Token:
 def follows_host(cluster: ir.Cluster) -> bool:
     """Whether the request says where it goes."""
     return cluster.dns is not None and not cluster.dns.name
+
+
+def looked_up(cluster: ir.Cluster) -> bool:
+    """Whether a name of the spec says where it is."""
+    return cluster.dns is not None and bool(cluster.dns.name)
 
 
 def servers(dns: ir.DnsName) -> tuple[Token, ...]:

@@ -11,6 +11,7 @@ from meshctl.targets.haproxy import (
     backends,
     circuit_breaking,
     discovery,
+    egress,
     failover,
     health_checks,
     load_balancing,
@@ -54,7 +55,7 @@ def _backend(sidecar: ir.Sidecar, name: Token, cluster: ir.Cluster) -> TcpBacken
         transport=backends.transport(cluster, sidecar),
         fails_over=failover.levels(cluster) > 1,
         check=health_checks.check(cluster) if cluster.dns else None,
-        is_watched=cluster.health_check is not None,
+        is_watched=egress.looked_up(cluster) or cluster.health_check is not None,
         servers=failover.flat(cluster, discovery.servers(cluster, attempts=0)),
     )
 
