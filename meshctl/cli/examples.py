@@ -93,6 +93,96 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
         "services:\n  catalog: {retries: {attempts: 2}}\n",
         "services:\n  catalog: {retries: {attempts: 2, retryOn: [connect-failure]}}\n",
     ),
+    "failover-unnoticed": (
+        (
+            "services:\n"
+            "  catalog:\n"
+            "    port: 8080\n"
+            "    endpoints: [{address: 10.0.0.1, zone: a}, {address: 10.0.0.2, zone: b}]\n"
+            "    locality: {preferSameZone: true}\n"
+        ),
+        (
+            "services:\n"
+            "  catalog:\n"
+            "    port: 8080\n"
+            "    endpoints: [{address: 10.0.0.1, zone: a}, {address: 10.0.0.2, zone: b}]\n"
+            "    locality: {preferSameZone: true}\n"
+            "    outlierDetection: {consecutiveErrors: 5}\n"
+        ),
+    ),
+    "zone-unknown": (
+        (
+            "services:\n"
+            "  catalog:\n"
+            "    port: 8080\n"
+            "    endpoints: [{address: 10.0.0.1, zone: a}, {address: 10.0.0.2, zone: b}]\n"
+            "    locality: {preferSameZone: true}\n"
+            "    outlierDetection: {consecutiveErrors: 5}\n"
+            "  web: {port: 8081, endpoints: [{address: 10.0.0.3}], calls: {catalog: {}}}\n"
+        ),
+        (
+            "services:\n"
+            "  catalog:\n"
+            "    port: 8080\n"
+            "    endpoints: [{address: 10.0.0.1, zone: a}, {address: 10.0.0.2, zone: b}]\n"
+            "    locality: {preferSameZone: true}\n"
+            "    outlierDetection: {consecutiveErrors: 5}\n"
+            "  web: {port: 8081, zone: a, endpoints: [{address: 10.0.0.3}], calls: {catalog: {}}}\n"
+        ),
+    ),
+    "health-check-impossible": (
+        (
+            "services:\n"
+            "  catalog:\n"
+            "    port: 8080\n"
+            "    endpoints: [{address: 10.0.0.1, zone: a}, {address: 10.0.0.2, zone: b}]\n"
+            "    healthCheck: {tcp: {}}\n"
+        ),
+        (
+            "services:\n"
+            "  catalog:\n"
+            "    port: 8080\n"
+            "    endpoints: [{address: 10.0.0.1, zone: a}, {address: 10.0.0.2, zone: b}]\n"
+            "    healthCheck: {http: {path: /healthz}}\n"
+        ),
+    ),
+    "health-check-not-exempt": (
+        (
+            "services:\n"
+            "  catalog:\n"
+            "    port: 8080\n"
+            "    endpoints: [{address: 10.0.0.1, zone: a}, {address: 10.0.0.2, zone: b}]\n"
+            "    healthCheck: {http: {path: /healthz}}\n"
+            "    rateLimit: {requests: 100, per: 1s}\n"
+            "  web: {port: 8081, endpoints: [{address: 10.0.0.3}], calls: {catalog: {}}}\n"
+        ),
+        (
+            "services:\n"
+            "  catalog:\n"
+            "    port: 8080\n"
+            "    endpoints: [{address: 10.0.0.1, zone: a}, {address: 10.0.0.2, zone: b}]\n"
+            "    healthPath: /healthz\n"
+            "    healthCheck: {http: {path: /healthz}}\n"
+            "    rateLimit: {requests: 100, per: 1s}\n"
+            "  web: {port: 8081, endpoints: [{address: 10.0.0.3}], calls: {catalog: {}}}\n"
+        ),
+    ),
+    "rate-limit-too-slow": (
+        (
+            "services:\n"
+            "  catalog:\n"
+            "    port: 8080\n"
+            "    endpoints: [{address: 10.0.0.1, zone: a}, {address: 10.0.0.2, zone: b}]\n"
+            "    rateLimit: {requests: 10, per: 1d}\n"
+        ),
+        (
+            "services:\n"
+            "  catalog:\n"
+            "    port: 8080\n"
+            "    endpoints: [{address: 10.0.0.1, zone: a}, {address: 10.0.0.2, zone: b}]\n"
+            "    rateLimit: {requests: 10, per: 1m}\n"
+        ),
+    ),
     "renewal-window-too-long": (
         "mesh: {certificates: {lifetime: 24h, renewBefore: 48h}}\n",
         "mesh: {certificates: {lifetime: 24h, renewBefore: 8h}}\n",

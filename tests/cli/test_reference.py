@@ -163,4 +163,4 @@ def test_what_no_proxy_has_yet_is_told_once(capsys):
         if each["slug"] == "not-yet-supported"
     ]
     assert sorted(pending) == sorted(set(pending))
-    assert {"mirroring", "rate limit", "outlier detection", "spans to OTLP"} <= set(pending)
+    assert set(pending) == {"spans to OTLP"}
