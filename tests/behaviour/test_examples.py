@@ -23,7 +23,7 @@ from meshctl.live.processes import ProcessGroup, Program
 from meshctl.live.programs import find
 from meshctl.live.sidecars import Bundle, await_open, await_ready, require_free
 from meshctl.pipeline.rehearsal import applications
-from tests.behaviour.expectations import check_answer, check_shares
+from tests.behaviour.steps import play
 from tests.behaviour.tables import parse_table
 from tests.behaviour.world import World
 from tests.turns import turn
@@ -33,7 +33,7 @@ NOBODY = 65534
 
 CASES = [
     *(pytest.param("shop", proxy, id=f"shop[{proxy}]") for proxy in ("envoy", "haproxy", "nginx")),
-    pytest.param("mixed", None, id="mixed"),
+    *(pytest.param(each, None, id=each) for each in ("mixed", "finance", "gaming")),
 ]
 
 
@@ -98,7 +98,13 @@ def test_an_example_runs_as_its_readme_says(example, proxy, folder):
     with ProcessGroup(lambda *line: world.lines.append(line)) as group:
         start(world, group, folder)
         with ThreadPoolExecutor(4) as pool:
-            found = [fault for listed in pool.map(lambda row: faults(world, row), rows) for fault in listed]
+            found = [
+                f"{row.name}: {fault}"
+                for row, faults in zip(
+                    rows, pool.map(lambda row: list(play(world, row, "", "")), rows), strict=True
+                )
+                for fault in faults
+            ]
     assert not found, "\n".join(found)
 
 
@@ -130,14 +136,3 @@ def start(world, group, folder):
     deadline = time.monotonic() + 20
     for bundle, process in started:
         await_ready(bundle, process, deadline)
-
-
-def faults(world, row):
-    with world.connection(row) as connection:
-        answers = [connection.ask(row) for _ in range(row.times)]
-    check = (
-        check_shares(row.expect, answers, world)
-        if row.times > 1
-        else check_answer(row.expect, answers[0], world)
-    )
-    return [f"{row.name}: {fault}" for fault in check]
