@@ -1,6 +1,8 @@
 -- Requests that wait for one of a cluster's connections. One that goes on holds its place until it ends, over all its
 -- tries. $queued says what it does, "waiting" or "held", and is empty before. nginx.conf fills the table.
 
+local max, min = math.max, math.min
+
 local circuit_breaking = {clusters = {}}
 
 local PAUSE = 0.005 -- seconds between looks for a free place
@@ -42,10 +44,11 @@ function circuit_breaking.wait()
         return refuse(503)
     end
     var.queued = "waiting"
-    local deadline = since + destination.timeout - PAUSE
-    while ngx.now() < deadline do
-        ngx.sleep(PAUSE)
-        if take(cluster, bounds.connections) then
+    local left = destination.timeout
+    while left > 0 do
+        ngx.sleep(max(min(PAUSE, left), 0.001)) -- of 0 the clock would stand still
+        left = since + destination.timeout - ngx.now()
+        if left > PAUSE and take(cluster, bounds.connections) then
             state:incr("waiting " .. cluster, -1)
             var.queued = "held"
             return

@@ -89,6 +89,9 @@ CLUSTERS = (
     outside("ejecting-slow", ONE, TWO, outlier_detection=ejection(1, 60_000)),
     dataclasses.replace(cluster("catalog", (HOP, 15006, 1), (NOBODY, 15006, 1)), outlier_detection=ejection(1, 60_000)),
     outside("bounded", ONE, circuit_breaker=BREAKER),
+    outside("waiting", ONE, circuit_breaker=ir.CircuitBreaker(1, 1024, max_pending=2)),
+    outside("waiting-hop", ONE, circuit_breaker=ir.CircuitBreaker(1, 1024, max_pending=2)),
+    outside("waiting-less", ONE, circuit_breaker=ir.CircuitBreaker(1, 1024, max_pending=5)),
 )  # fmt: skip
 RETRIED = {
     "least-retried": SERVER,
@@ -97,8 +100,12 @@ RETRIED = {
     "ejecting-retried": GATEWAY,
     "ejecting-hop": SERVER,
     "bounded": SERVER,
+    "waiting-hop": SERVER,
 }
-TIMEOUTS = {"ejecting-slow": ir.Timeout(ms(300), at=WRITTEN)}
+TIMEOUTS = {
+    "ejecting-slow": ir.Timeout(ms(300), at=WRITTEN),
+    "waiting-less": ir.Timeout(ms(600), at=WRITTEN),
+}
 
 
 def host(name: str) -> ir.VirtualHost:
@@ -363,3 +370,51 @@ def test_no_more_retries_than_the_bound_are_under_way(world):
     now.clear()
     assert ask("bounded").status == 500
     assert now["tries"] == 3
+
+
+@pytest.mark.parametrize("name", ["waiting", "waiting-hop"])
+def test_so_many_wait_for_a_connection_and_the_others_are_refused_at_once(world, name):
+    world.apps[0].answer = lambda handler: handler.reply(200, b"0", after=0.4)
+    found: list[tuple[int, float]] = []
+
+    def one(_: int) -> None:
+        answer = ask(name)
+        found.append((answer.status, answer.seconds))
+
+    at_once(7, one)
+    assert Counter(status for status, _ in found) == {200: 3, 503: 4}
+    assert max(seconds for status, seconds in found if status == 503) < 0.35
+    # One after the other, and the place is free again.
+    assert 1.15 < max(seconds for _, seconds in found) < 2
+    assert ask(name).seconds < 0.6
+
+
+def test_who_waits_has_no_more_time(world):
+    world.apps[0].answer = lambda handler: handler.reply(200, b"0", after=0.4)
+    found: list[tuple[int, float]] = []
+
+    def one(_: int) -> None:
+        answer = ask("waiting-less")
+        found.append((answer.status, answer.seconds))
+
+    at_once(3, one)
+    assert Counter(status for status, _ in found) == {200: 1, 504: 2}
+    assert 0.59 < min(seconds for status, seconds in found if status == 504)
+    assert max(seconds for _, seconds in found) < 0.9
+
+
+def test_who_goes_away_waits_no_longer(world):
+    world.apps[0].answer = lambda handler: handler.reply(200, b"0", after=0.6)
+
+    def gives_up(number: int) -> None:
+        if number == 0:
+            assert ask("waiting").status == 200
+            return
+        time.sleep(0.1)
+        with pytest.raises(TimeoutError):
+            ask("waiting", timeout=0.2)
+
+    at_once(3, gives_up)
+    time.sleep(0.3)
+    assert len(world.apps[0].seen) == 1
+    assert ask("waiting").seconds < 0.9
