@@ -64,8 +64,29 @@ def rehearse(mesh: ir.Mesh, out: Path, sink: Sink, *, with_applications: bool) -
     with ProcessGroup(sink) as group:
         if chosen:
             _start_applications(chosen, group, out)
-        start([Bundle(each, out / folder(each)) for each in mesh.sidecars], group)
+        for wave in waves(mesh):
+            start([Bundle(each, out / folder(each)) for each in wave], group)
         yield Rehearsal(mesh, chosen, group)
+
+
+def waves(mesh: ir.Mesh) -> Iterator[list[ir.Sidecar]]:
+    """The sidecars in the order of their start: whom somebody checks comes before those who check.
+
+    A check that finds nobody at the start takes an endpoint out until several have passed. What goes round in
+    circles starts together.
+    """
+    left = list(mesh.sidecars)
+    while left:
+        waiting = {each.service for each in left}
+        ready = [each for each in left if not (_checked(each) - {each.service}) & waiting] or left
+        yield ready
+        started = {id(each) for each in ready}
+        left = [each for each in left if id(each) not in started]
+
+
+def _checked(sidecar: ir.Sidecar) -> set[str]:
+    """The services whose health it asks for."""
+    return {each.identity.service for each in sidecar.clusters if each.health_check and each.identity}
 
 
 def _local_ports(sidecar: ir.Sidecar) -> Iterator[tuple[str, ir.SocketAddress]]:
