@@ -33,6 +33,14 @@ def _calls_http2(sidecar: Sidecar) -> bool:
     return any(each.protocol.multiplexed for each in sidecar.clusters)
 
 
+def _waits_for_calls(sidecar: Sidecar) -> bool:
+    calls = {each.name for each in sidecar.clusters if each.protocol is Protocol.GRPC}
+    return any(
+        not route.streaming and any(each.cluster in calls for each in route.backends)
+        for route in _routes(sidecar)
+    )
+
+
 def _rewrites_for_http2(sidecar: Sidecar) -> bool:
     multiplexed = {each.name for each in sidecar.clusters if each.protocol.multiplexed}
     return any(
@@ -135,7 +143,10 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.HEALTH_LISTENER: Native(),
     Feature.TLS_PASSTHROUGH: Native(),
     Feature.HTTP2: Native(),
-    Feature.GRPC: Native(),
+    Feature.GRPC: Emulated(
+        "a call whose answer begins before the request has ended waits for it: write `streaming: true`",
+        applies=_waits_for_calls,
+    ),
     Feature.RETRY_GRPC_STATUS: Unsupported(
         "NGINX cannot see the trailers of an answer before it has been handed on",
         "Retry on connect-failure or per-try-timeout, or let the gRPC client retry by its service config.",
