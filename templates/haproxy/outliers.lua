@@ -45,7 +45,8 @@ local function eject(cluster, name, milliseconds)
 end
 
 core.register_fetches("outlier", function(txn, sections, errors, milliseconds, numerator, denominator)
-    local cluster, name = known(sections), txn.f:srv_name()
+    local cluster, endpoint = known(sections), txn:get_var("txn.endpoint")
+    local name = endpoint and "e" .. endpoint or txn.f:srv_name()
     if cluster.servers[name] == nil or cluster.out[name] then
         return ""
     end

@@ -9,6 +9,7 @@ from meshctl.targets.haproxy import (
     access_logs,
     authorization,
     backends,
+    circuit_breaking,
     egress,
     fault_injection,
     gateways,
@@ -59,7 +60,8 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         checks=tuple(backends.checks(sidecar)),
         queues=tuple(backends.queues(sidecar, asked)),
         mirrors=asked.mirrors if any(each.copies for each in asked.policies()) else None,
-        counts=any(each.paced for each in asked.policies()),
+        counts=any(each.tries.counted.named for each in made if each.tries.counted),
+        notes=any(hop.late for each in made for hop in each.hops),
         scripts=tuple(scripts(sidecar)),
         inbound=None if streams else inbound,
         inbound_streams=inbound if streams else None,
@@ -75,6 +77,8 @@ def scripts(sidecar: ir.Sidecar) -> Iterator[Token]:
         yield Token(retries.SCRIPT)
     if any(fault_injection.delays(route) for route in routes):
         yield Token(fault_injection.SCRIPT)
+    if circuit_breaking.bounds_retries(sidecar):
+        yield Token(circuit_breaking.SCRIPT)
     if any(route.mirrors for route in routes):
         yield Token(mirroring.SCRIPT)
     if any(outlier_detection.observes(cluster) for cluster in sidecar.clusters):

@@ -85,7 +85,7 @@ def _backend(
     sidecar: ir.Sidecar, cluster: ir.Cluster, policy: Policy, name: Token, siblings: Mapping[Policy, Token]
 ) -> Backend:
     idle = quoting.duration(cluster.idle_timeout)
-    hops, heading, entry = _hops(sidecar, cluster, policy, name)
+    hops, heading, entry = _hops(sidecar, cluster, policy, siblings)
     return Backend(
         name=name,
         in_mesh=cluster.identity is not None,
@@ -95,6 +95,7 @@ def _backend(
         limit=circuit_breaking.limit(cluster, siblings.values()),
         key=load_balancing.key(cluster.load_balancing),
         follows_source=load_balancing.follows_source(cluster.load_balancing),
+        answer_within=quoting.duration(policy.timeout.duration) if _is_short_copy(policy) else None,
         is_watched=egress.looked_up(cluster)
         or cluster.health_check is not None
         or outlier_detection.observes(cluster),
@@ -112,11 +113,11 @@ def _backend(
 
 
 def _hops(
-    sidecar: ir.Sidecar, cluster: ir.Cluster, policy: Policy, name: Token
+    sidecar: ir.Sidecar, cluster: ir.Cluster, policy: Policy, siblings: Mapping[Policy, Token]
 ) -> tuple[tuple[Hop, ...], Token, Entry | None]:
     """The sections before the one that tries, and how that begins."""
     idle = quoting.duration(cluster.idle_timeout)
-    layers = timeouts.layers(policy)
+    layers, name = timeouts.layers(policy), siblings[policy]
     hops, heading, entry = [], Token(f"backend {name}"), None
     for number, layer in enumerate(layers, start=1):
         last = number == len(layers)
@@ -135,6 +136,7 @@ def _hops(
                 leads_to,
                 beyond=its_name if queued else None,
                 copies=policy.copies if layer.holds_body else (),
+                late=_late(cluster, siblings) if layer.timeout else None,
             )
         )
         heading = Token(f"{'backend' if queued else 'listen'} {its_name}")
@@ -186,13 +188,16 @@ def _counted(
     in_mesh = cluster.identity is not None
     outcomes = retries.outcomes(policy.counted, in_mesh=in_mesh)
     own = set() if in_mesh else {HOP_STATUS}
+    keeps_time = any(layer.timeout for layer in timeouts.layers(policy))
+    named_before = keeps_time and _late(cluster, siblings) is not None
     return Counted(
         attempts=tuple(_attempts(sidecar, cluster, siblings[policy])),
         any_method=policy.counted.non_idempotent,
         idempotent=quoting.word_lists(policy.counted.idempotent_methods),
         outcomes=outcomes,
         statuses=tuple(sorted(own | {outcome.status for outcome in outcomes})),
-        told_apart=policy.paced,
+        named=policy.paced or named_before,
+        named_before=named_before,
         pauses=retries.pauses(policy.counted),
         bound=retries.bound(policy.counted, cluster),
         observed=outlier_detection.observation(cluster, _choosing(cluster, siblings)),
@@ -203,7 +208,15 @@ def _attempts(sidecar: ir.Sidecar, cluster: ir.Cluster, name: Token) -> Iterator
     """A section for each endpoint; a name's addresses are not known, and share one."""
     for number, line in enumerate(discovery.alone(cluster), start=1):
         its_name = quoting.name(f"{name}:e{number}")
-        yield Attempt(its_name, socket(sidecar, its_name), (line,))
+        yield Attempt(number, its_name, socket(sidecar, its_name), (line,))
+
+
+def _is_short_copy(policy: Policy) -> bool:
+    return policy.is_copy and bool(policy.timeout.duration)
+
+
+def _late(cluster: ir.Cluster, siblings: Mapping[Policy, Token]) -> Token | None:
+    return outlier_detection.late(cluster, _choosing(cluster, siblings))
 
 
 def _choosing(cluster: ir.Cluster, siblings: Mapping[Policy, Token]) -> Iterator[Token]:

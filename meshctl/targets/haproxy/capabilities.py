@@ -42,6 +42,10 @@ def _bounds_no_queue(sidecar: Sidecar) -> bool:
     )
 
 
+def _ejects_names(sidecar: Sidecar) -> bool:
+    return any(each.dns and each.outlier_detection for each in sidecar.clusters)
+
+
 def _rings_of_names(sidecar: Sidecar) -> bool:
     return any(each.dns and each.load_balancing.hash_on for each in sidecar.clusters)
 
@@ -137,9 +141,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.MAX_PENDING: Emulated(
         "connections of TCP and requests over HTTP/2 never wait for one another", applies=_bounds_no_queue
     ),
-    Feature.MAX_RETRIES: Emulated(
-        f"tries that fail in the same moment can go over the bound by a few; {_HELD.how}"
-    ),
+    Feature.MAX_RETRIES: Native(),
     Feature.LEAST_REQUEST: Emulated(
         "only the requests of routes with the same times, retries and copies are compared, for each such group "
         "has a balancer of its own",
@@ -156,8 +158,9 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.HASH_ON_SOURCE_ADDRESS: Native(),
     Feature.LOCALITY: Native(),
     Feature.OUTLIER_DETECTION: Emulated(
-        "with a timeout written, a try is given up, and seen to fail, up to 20 ms before it; a later try, or one that "
-        "is still connecting then, is cut off without counting"
+        "of endpoints that are looked up, a try is given up, and seen to fail, up to 20 ms before a timeout that is "
+        "written; one that was a retry, or was still connecting then, does not count",
+        applies=_ejects_names,
     ),
     Feature.HEALTH_CHECK_HTTP: _CHECKED,
     Feature.HEALTH_CHECK_GRPC: _CHECKED,
@@ -165,7 +168,8 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.MIRRORING: Emulated(
         "what is not whole within its first 60 KB is not copied: bigger bodies, and on a streaming or gRPC route "
         "what has not come at once; nor are WebSockets, trailers, and what would be more than 256 copies under way; "
-        "the body of a request to be copied is held back until it is whole"
+        "the body of a request to be copied is held back until it is whole, and a copy's answer of more than 60 KB is "
+        "read for as long as it keeps coming"
     ),
     Feature.MTLS_STRICT: Native(),
     Feature.AUTHORIZATION_DECLARED: Native(),

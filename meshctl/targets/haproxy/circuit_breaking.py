@@ -9,6 +9,13 @@ from meshctl.targets.haproxy import quoting
 from meshctl.targets.haproxy.quoting import Token
 from meshctl.targets.haproxy.sections import Limit, Queue
 
+SCRIPT = "retries.lua"
+
+
+def bounds_retries(sidecar: ir.Sidecar) -> bool:
+    """Whether a cluster says how many retries may be under way."""
+    return any(cluster.circuit_breaker.max_retries is not None for cluster in sidecar.clusters)
+
 
 def limit(cluster: ir.Cluster, backends: Iterable[Token]) -> Limit:
     """The bound of one cluster, counted over all its backends.

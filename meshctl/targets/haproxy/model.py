@@ -262,6 +262,8 @@ class Configuration:
     queues: tuple[Queue, ...]
     mirrors: Token | None
     counts: bool
+    notes: bool
+    """Whether tries are counted, and whether it is noted to which endpoint the last one went."""
     multiplexes: bool
     scripts: tuple[Token, ...]
     """In Lua, by name: what HAProxy itself cannot do."""

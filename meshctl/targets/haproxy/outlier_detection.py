@@ -16,6 +16,7 @@ from meshctl.targets.haproxy.quoting import Token
 SCRIPT = "outliers.lua"
 
 _SLACK = timedelta(milliseconds=20)
+_AFTER = timedelta(seconds=1)
 
 
 def observes(cluster: ir.Cluster) -> bool:
@@ -37,6 +38,14 @@ def observation(cluster: ir.Cluster, sections: Iterable[Token]) -> Token | None:
     return Token(f"lua.outlier({names},{policy.consecutive_errors},{milliseconds},{share})")
 
 
-def within(timeout: timedelta) -> timedelta:
-    """The time of a try that ends a moment before the section which cuts it off, and so is seen to fail."""
-    return timeout - min(_SLACK, timeout / 10)
+def late(cluster: ir.Cluster, sections: Iterable[Token]) -> Token | None:
+    """The same of a try that the section before it has cut off; it knows only the numbers of endpoints of ours."""
+    return None if cluster.dns else observation(cluster, sections)
+
+
+def response_timeout(cluster: ir.Cluster, deadline: timedelta) -> timedelta:
+    """The time of a try which ends after that of the section before it, so that it is counted there and only there.
+
+    Where that section cannot tell the endpoint it is the other way round.
+    """
+    return deadline - min(_SLACK, deadline / 10) if cluster.dns else deadline + _AFTER

@@ -149,8 +149,10 @@ def bound(policy: ir.RetryPolicy, cluster: ir.Cluster) -> Bound | None:
     share = policy.budget.share if policy.budget else None
     return Bound(
         quoting.string(cluster.name),
+        quoting.name(cluster.name),
         Budget(share.numerator, share.denominator) if share else None,
         None if most is None else Token(str(most)),
+        policy.attempts,
     )
 
 

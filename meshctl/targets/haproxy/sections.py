@@ -59,6 +59,8 @@ class Hop:
     leads_to: Token
     beyond: Token | None
     copies: tuple[Copy, ...]
+    late: Token | None
+    """What Lua is told of the endpoint whose try is cut off here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,12 @@ class Bound:
     """How many retries of ``key`` may be under way, one or both."""
 
     key: Token
+    key_word: Token
+    """The same as a sample, and as an argument."""
     budget: Budget | None
     most: Token | None
+    retries: int
+    """Of one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +109,9 @@ class Counted:
     idempotent: tuple[Token, ...]
     outcomes: tuple[Outcome, ...]
     statuses: tuple[int, ...]
-    told_apart: bool
-    """Whether a try must be known from the one before it."""
+    named: bool
+    named_before: bool
+    """Whether the tries of a request bear a name by which they are counted, and whether an earlier section gave it."""
     pauses: tuple[Pause, ...]
     bound: Bound | None
     observed: Token | None
@@ -115,6 +122,7 @@ class Counted:
 class Attempt:
     """One endpoint."""
 
+    number: int
     name: Token
     bind: Token
     servers: tuple[Token, ...]
@@ -195,6 +203,8 @@ class Backend:
     key: Token | None
     """What is hashed to find an endpoint."""
     follows_source: bool
+    answer_within: Token | None
+    """How long the whole answer to a copy may take."""
     is_watched: bool
     """Whether servers change their state, which the section would tell about among the lines of requests."""
     check: Check | None

@@ -39,6 +39,7 @@ class Policy:
     paced: bool
     queued: bool
     copies: tuple[Copy, ...]
+    is_copy: bool
     delayed: ir.Fault | None
     marks_answers: bool
 
@@ -95,7 +96,7 @@ def _copies(route: ir.Route, backends: Backends) -> Iterator[Copy]:
     made = mirroring.of_copies(route)
     for mirror in route.mirrors:
         cluster = backends.clusters[mirror.cluster]
-        (policy,) = (policy for _, policy in _policies(made, cluster, ()))
+        policy = replace(_policy(made, cluster, (), idempotent=False), is_copy=True)
         backend = backends.name(mirror.cluster, policy)
         yield mirroring.copy(
             mirror, backend, backends.mirrors, route.timeout.duration or cluster.idle_timeout
@@ -127,6 +128,7 @@ def _policy(route: ir.Route, cluster: ir.Cluster, copies: tuple[Copy, ...], *, i
         paced=retries.needs_counting(route.retries, cluster),
         queued=circuit_breaking.queues(cluster),
         copies=copies,
+        is_copy=False,
         delayed=route.fault if fault_injection.delays(route) else None,
         marks_answers=filters.changes_answers(route),
     )

@@ -53,7 +53,7 @@ def response_timeout(policy: Policy, cluster: ir.Cluster) -> Token:
     """Silence of a callee that ends a try; switched off, what is left is the idle timeout."""
     whole = policy.timeout.duration
     if _needs_deadline(policy) and outlier_detection.observes(cluster):
-        whole = outlier_detection.within(whole)
+        whole = outlier_detection.response_timeout(cluster, whole)
     return quoting.duration(policy.per_try_timeout or whole or cluster.idle_timeout)
 
 
