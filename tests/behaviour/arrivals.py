@@ -9,9 +9,6 @@ from tests.behaviour.binomial import bounds
 from tests.behaviour.crowds import belongs
 from tests.behaviour.expectations import check_seen
 
-SETTLED = 0.3
-"""Seconds after which a copy that should not be has come."""
-
 LIMIT = 4.0
 """Seconds until a copy that should be has come, body and all."""
 
@@ -23,7 +20,7 @@ def check_effects(expect, answers, world):
     if expect.over is not None:
         yield from _check_over(expect.over, answers, world)
     if expect.arrived or expect.saw or expect.copied:
-        time.sleep(SETTLED)
+        time.sleep(expect.settled)
         deadline = time.monotonic() + LIMIT
         faults = list(_check_seen(expect, answers, world))
         while faults and time.monotonic() < deadline:

@@ -173,6 +173,25 @@ def check_logs(expect, row, world):
                 yield f"{direction} log: {key} is {line.get(key)!r}, not {value!r}"
 
 
+def check_lines(expect, row, world):
+    """How many lines there are about the row's path, as soon as there are so many, and a moment later still."""
+    if not expect.lines:
+        return
+    deadline = time.monotonic() + LOG_LIMIT
+    while _line_counts(row, world) != expect.lines and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(expect.settled)
+    counts = _line_counts(row, world)
+    if counts != expect.lines:
+        yield f"the path has {counts} access-log lines, not {expect.lines}"
+
+
+def _line_counts(row, world):
+    path = row.target.partition("?")[0]
+    written = [json.loads(line) for _, line in list(world.lines) if path in line and line.startswith("{")]
+    return dict(Counter(each["direction"] for each in written if each.get("path") == path))
+
+
 def _check_stream_logs(expect, row, world):
     """A stream has no path: one line of that sidecar must fit, the only one where `bytes_in` tells it apart."""
     for direction, fields in expect.logs.items():

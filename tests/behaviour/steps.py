@@ -10,7 +10,7 @@ from typing import Any
 from tests.behaviour.arrivals import check_effects
 from tests.behaviour.asking import ask_all
 from tests.behaviour.crowds import check_crowd, placement
-from tests.behaviour.expectations import check_answer, check_logs, check_shares
+from tests.behaviour.expectations import check_answer, check_lines, check_logs, check_shares
 
 GLANCE = 0.05
 """Seconds between two looks whether it is so far."""
@@ -84,6 +84,7 @@ class Story:
         yield from check_crowd(expect, answers, self.placements)
         yield from check_effects(expect, answers, self.world)
         yield from check_logs(expect, step, self.world)
+        yield from check_lines(expect, step, self.world)
         if step.vary:
             self.placements.append(placement(answers))
 

@@ -55,6 +55,10 @@ class Expect:
     line of this stream, which `bytes_in` should tell apart."""
     over: float | None = None
     """Seconds after the answer, or after the client has left, until no application works on it any longer."""
+    lines: dict[str, int] = field(default_factory=dict)
+    """`outbound` and `inbound` to the number of access-log lines for this path, in all sidecars."""
+    settled: float = 0.3
+    """Seconds after which what should not arrive would have."""
     arrived: dict[str, Any] = field(default_factory=dict)
     """Instance to its arrivals from all the `times` requests, copies too."""
     saw: dict[str, Document] = field(default_factory=dict)
