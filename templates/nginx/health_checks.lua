@@ -21,7 +21,7 @@ local function head(check, endpoint, deadline)
         "Host: " .. check.host,
         "Connection: close",
         "x-mesh-check: " .. table.concat({check.number, endpoint.address, endpoint.port, deadline}, " "),
-        check.grpc and "Content-Type: application/grpc\r\nContent-Length: " .. #NO_MESSAGE .. "\r\n" or "",
+        check.grpc and "Content-Type: application/grpc\r\nTE: trailers\r\nContent-Length: " .. #NO_MESSAGE .. "\r\n" or "",
     }, "\r\n") .. "\r\n" .. (check.grpc and NO_MESSAGE or "")
 end
 

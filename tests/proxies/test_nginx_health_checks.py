@@ -8,15 +8,18 @@ import socket
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
+from typing import Any
 
+import grpc
 import pytest
 
 from meshctl import ir
 from meshctl.ir import HealthCheckKind
 from tests.proxies.nginx_fixtures import App, Handler, new_authority, request, running, wait_ready
-from tests.sidecars import NO_RETRIES, WRITTEN, cluster, route, sidecar, virtual_host
+from tests.sidecars import NO_RETRIES, WRITTEN, cluster, identity, route, sidecar, virtual_host
 
 pytestmark = pytest.mark.xdist_group("nginx-health-checks")
 
@@ -58,7 +61,51 @@ STREAMS = dataclasses.replace(
     origin=ir.Origin(None),
     health_check=check(HealthCheckKind.TCP),
 )
-CLUSTERS = (CATALOG, LEVELS, PLAIN, STREAMS)
+RPC = dataclasses.replace(
+    cluster("rpc", (ONE, 15007, 1), (TWO, 15007, 1)),
+    identity=identity("catalog"),
+    protocol=ir.Protocol.GRPC,
+    health_check=check(HealthCheckKind.GRPC, host="rpc"),
+)
+CLUSTERS = (CATALOG, LEVELS, PLAIN, STREAMS, RPC)
+
+
+class Rpc:
+    """A gRPC server on ``address:8090`` that answers every call with ``status`` of grpc.health.v1."""
+
+    def __init__(self, address: str) -> None:
+        self.status = b"\x08\x01"
+        self.asked: list[str] = []
+        self._server = grpc.server(ThreadPoolExecutor(8))
+        self._server.add_generic_rpc_handlers((self,))
+        self._server.add_insecure_port(f"{address}:8090")
+        self._server.start()
+
+    def service(self, details: Any) -> Any:
+        self.asked.append(details.method)
+        return grpc.unary_unary_rpc_method_handler(self.answer)
+
+    def answer(self, _: bytes, context: Any) -> bytes:
+        if not self.status:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
+        return self.status
+
+    def stop(self) -> None:
+        self._server.stop(None).wait()
+
+
+def rpc_sidecar(address: str) -> ir.Sidecar:
+    """A second sidecar on the same address, of a service that speaks gRPC."""
+    made = sidecar("catalog", ir.Proxy.NGINX, address=address, app_port=8090, callers=("web",))
+    assert made.inbound
+    return dataclasses.replace(
+        made,
+        inbound=dataclasses.replace(
+            made.inbound, binds=(ir.SocketAddress(address, 15007),), protocol=ir.Protocol.GRPC
+        ),
+        outbound=dataclasses.replace(made.outbound, binds=(ir.SocketAddress(address, 15002),)),
+        admin=ir.AdminListener(ir.SocketAddress(address, 15010)),
+    )
 
 
 class World:
@@ -82,6 +129,11 @@ class World:
         for address in (ONE, TWO, SPARE):
             callee = sidecar("catalog", ir.Proxy.NGINX, address=address, callers=("web",))
             self.callees[address] = stack.enter_context(running(callee, folder / address, self.signer))
+        self.rpc = {address: Rpc(address) for address in (ONE, TWO)}
+        for address in (ONE, TWO):
+            stack.callback(self.rpc[address].stop)
+            made_rpc = rpc_sidecar(address)
+            stack.enter_context(running(made_rpc, folder / f"{address}-rpc", self.signer))
         self.web = stack.enter_context(running(made, folder / "web", self.signer))
 
     def healthy(self, handler: Handler) -> None:
@@ -201,6 +253,7 @@ def test_nobody_left_is_503_at_once_and_the_next_level_takes_over(world):
 
 
 def test_no_line_is_written_for_a_question(world):
+    time.sleep(0.2)
     before = len(world.web.log())
     time.sleep(0.6)
     assert len(world.web.log()) == before
@@ -215,6 +268,32 @@ def test_an_external_is_asked_in_plain(world):
     assert not [name for name, _ in app.seen[0].headers if name.lower().startswith("x-mesh")]
     app.answer = lambda handler: handler.reply(404)
     until("plain", {"503"})
+
+
+def test_a_grpc_server_says_that_it_is_serving(world):
+    one, two = world.rpc[ONE], world.rpc[TWO]
+    time.sleep(0.5)
+    assert set(one.asked) == {"/grpc.health.v1.Health/Check"}
+    reached("rpc", one, two)
+    for status in (b"\x08\x02", b"", b"\x08\x00"):
+        one.status = status
+        time.sleep(4 * INTERVAL)
+        reached("rpc", two)
+        one.status = b"\x08\x01"
+        time.sleep(6 * INTERVAL)
+        reached("rpc", one, two)
+
+
+def reached(name: str, *wanted: Rpc) -> None:
+    """Who gets requests for a path that no check asks for, by HTTP/1.1 as an application may."""
+    for each in wanted:
+        each.asked.clear()
+    for _ in range(6):
+        headers = [("content-type", "application/grpc"), ("te", "trailers")]
+        request(WEB, "/x.Y/Z", method="POST", host=name, headers=headers, body=b"\0\0\0\0\0")
+    found = [each for each in wanted if "/x.Y/Z" in each.asked]
+    assert found == list(wanted)
+    assert sum(each.asked.count("/x.Y/Z") for each in wanted) == 6
 
 
 def test_an_external_that_takes_no_connection_is_left_alone(world):
