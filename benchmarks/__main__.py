@@ -1,4 +1,4 @@
-"""Measure meshctl against its targets: make bench, or python -m benchmarks [--large] [--json FILE].
+"""Measure meshctl against its targets, and what features cost a request: make bench, or python -m benchmarks.
 
 Every target is a multiple of work measured in the same run (see yardstick.py), so that the table means the same on
 a slow machine and on a busy one. Figures are seconds of processor time; the wall clock stands beside them.
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import generate
+from benchmarks import generate, traffic
 from benchmarks.children import ROOT, cost
 from benchmarks.table import Row, render, seconds
 from benchmarks.yardstick import Yardstick, measure, start
@@ -23,6 +23,9 @@ from benchmarks.yardstick import Yardstick, measure, start
 SMALL = (10, 100)
 MIDDLE = 1_000
 LARGE = 10_000
+
+QUICK, THOROUGH = (100, 3), (400, 7)
+"""Requests a round, and rounds, behind each figure about traffic."""
 
 
 def meshctl(*arguments: str | Path) -> list[str]:
@@ -174,15 +177,39 @@ def _growth(rows: list[Row], smaller: int, larger: int) -> Iterator[Row]:
 
 
 def main() -> int:
-    """Print the table; 0 whatever the verdicts, for a busy machine is no failure."""
+    """Print the tables; 0 whatever the verdicts, for a busy machine is no failure."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure meshctl against its targets."
     )
     parser.add_argument("--large", action="store_true", help="10,000 services too (minutes)")
-    parser.add_argument("--quick", action="store_true", help="10 and 100 services only")
+    parser.add_argument("--quick", action="store_true", help="10 and 100 services only, and few requests")
+    parser.add_argument("--only", choices=("compiler", "traffic"), help="one of the two tables")
     parser.add_argument("--runs", type=int, default=3, help="runs behind each median (default: 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     arguments = parser.parse_args()
+    told: list[dict[str, object]] = []
+    if arguments.only != "traffic":
+        told += _compiler(arguments)
+    if arguments.only != "compiler":
+        told += _traffic(*(QUICK if arguments.quick else THOROUGH))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _traffic(requests: int, rounds: int) -> list[dict[str, object]]:
+    """What features cost a request."""
+    figures = []
+    with tempfile.TemporaryDirectory(prefix="meshctl-bench-") as folder:
+        for each in traffic.measure(Path(folder), traffic.installed(), requests, rounds):
+            print(f"measured {each.feature} on {each.proxy}", file=sys.stderr)
+            figures.append(each)
+    print(traffic.render(figures))
+    return [asdict(each) for each in figures]
+
+
+def _compiler(arguments: argparse.Namespace) -> list[dict[str, object]]:
+    """What commands cost, against their targets."""
     sizes = (*SMALL, *(() if arguments.quick else (MIDDLE,)), *((LARGE,) if arguments.large else ()))
     rows: list[Row] = []
     measured = _sources()
@@ -198,10 +225,7 @@ def main() -> int:
     print(render(rows))
     if _sources() != measured:
         print("meshctl was edited meanwhile: the rows compare different programs", file=sys.stderr)
-    if arguments.json:
-        told = [{**asdict(row), "verdict": row.verdict} for row in rows]
-        arguments.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    return 0
+    return [{**asdict(row), "verdict": row.verdict} for row in rows]
 
 
 if __name__ == "__main__":
