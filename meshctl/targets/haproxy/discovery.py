@@ -60,6 +60,9 @@ def _options(cluster: ir.Cluster) -> list[str]:
 def reuse(cluster: ir.Cluster) -> Token:
     """Whose connections a request may take over.
 
-    A server whose name gets another address keeps its connections to the old one, and uses them.
+    A server whose name gets another address keeps its connections to the old one, and uses them. And one of HTTP/2
+    that is still connecting is shared only by "always": when it fails, all but one take that for a broken answer.
     """
-    return Token("never" if cluster.dns and cluster.dns.name else "always")
+    if cluster.dns and cluster.dns.name:
+        return Token("never")
+    return Token("aggressive" if cluster.protocol.multiplexed else "always")

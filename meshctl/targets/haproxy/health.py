@@ -17,4 +17,5 @@ def health(sidecar: ir.Sidecar) -> Health | None:
         binds=quoting.binds(listener.binds),
         path=quoting.word(listener.path) if asks else None,
         application=quoting.address(asks) if asks else None,
+        multiplexed=bool(sidecar.inbound and sidecar.inbound.protocol.multiplexed),
     )

@@ -238,6 +238,7 @@ class Health:
     binds: tuple[Token, ...]
     path: Token | None
     application: Token | None
+    multiplexed: bool
 
 
 @dataclass(frozen=True, slots=True)
