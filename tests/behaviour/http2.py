@@ -86,7 +86,12 @@ class Http2Connection:
                 return Answer(
                     identifier, time.monotonic() - started, status, headers, body, bool(status), failure
                 )
-            for event in self._connection.receive_data(received):
+            try:
+                events = self._connection.receive_data(received)
+            except h2.exceptions.InvalidBodyLengthError as error:
+                took = time.monotonic() - started
+                return Answer(identifier, took, status, headers, body, bool(status), repr(error))
+            for event in events:
                 match event:
                     case h2.events.ResponseReceived():
                         # Text, for the connection was told an encoding.
