@@ -55,6 +55,18 @@ def _removes_date(sidecar: Sidecar) -> bool:
     return any("date" in route.response_headers.remove for route in _routes(sidecar))
 
 
+def _streams(sidecar: Sidecar) -> Iterator[Cluster]:
+    return (each for each in sidecar.clusters if each.protocol is Protocol.TCP)
+
+
+def _ejects_streams(sidecar: Sidecar) -> bool:
+    return any(each.outlier_detection for each in _streams(sidecar))
+
+
+def _has_levels_of_streams(sidecar: Sidecar) -> bool:
+    return any(endpoint.priority > 1 for each in _streams(sidecar) for endpoint in each.endpoints)
+
+
 CAPABILITIES: Mapping[Feature, Capability] = {
     **NOT_YET,
     Feature.STATIC_DISCOVERY: Native(),
@@ -161,12 +173,18 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.HASH_ON_HEADER: Native(),
     Feature.HASH_ON_COOKIE: Native(),
     Feature.HASH_ON_SOURCE_ADDRESS: Native(),
-    Feature.LOCALITY: Native(),
+    Feature.LOCALITY: Emulated(
+        "the endpoints of a TCP service behind the first level are one level", applies=_has_levels_of_streams
+    ),
     Feature.MAX_PENDING: Emulated(
         "requests that wait go on in no order, up to 5 ms after a connection is free"
     ),
     Feature.MAX_RETRIES: Native(),
-    Feature.OUTLIER_DETECTION: Native(),
+    Feature.OUTLIER_DETECTION: Emulated(
+        "of a TCP service only connections that do not stand count as errors, those within the ejection time instead "
+        "of those in a row; the time is in whole seconds, and maxEjectionPercent does not hold",
+        applies=_ejects_streams,
+    ),
     Feature.HEALTH_CHECK_HTTP: Native(),
     Feature.HEALTH_CHECK_GRPC: Native(),
     Feature.HEALTH_CHECK_TCP: Native(),
@@ -202,12 +220,8 @@ def _mirrored_streams(sidecar: Sidecar) -> Iterator[Route]:
     return (each for each in _routes(sidecar) if each.streaming and each.mirrors)
 
 
-def _streams(sidecar: Sidecar) -> Iterator[Cluster]:
-    return (each for each in sidecar.clusters if each.protocol is Protocol.TCP)
-
-
 def _ejecting_streams(sidecar: Sidecar) -> Iterator[object]:
-    return (each.outlier_detection for each in _streams(sidecar) if each.outlier_detection)
+    return (each.outlier_detection for each in _streams(sidecar) if each.outlier_detection and each.dns)
 
 
 def _checked_streams(sidecar: Sidecar) -> Iterator[object]:
@@ -230,8 +244,8 @@ CONFLICTS: tuple[Conflict, ...] = (
     Conflict(
         features=(Feature.OUTLIER_DETECTION, Feature.TCP),
         offenders=_ejecting_streams,
-        why="NGINX shares nothing between the streams of bytes and the Lua that ejects endpoints",
-        instead="Leave outlierDetection out of the TCP service.",
+        why="NGINX ejects no endpoint of a TCP service that it finds by DNS",
+        instead="List the endpoints, or leave outlierDetection out of the TCP service.",
     ),
     Conflict(
         features=(Feature.HEALTH_CHECK_TCP, Feature.TCP),

@@ -66,13 +66,16 @@ def _key(hash_on: ir.HashOn | None) -> Token:
             assert_never(never)
 
 
-def stream_method(load_balancing: ir.LoadBalancing) -> Token | None:
-    """The directive for streams; None where endpoints take turns. There is no ring: a stream has no key."""
+def stream_method(load_balancing: ir.LoadBalancing, *, levels: bool) -> Token | None:
+    """The directive for streams; None where endpoints take turns.
+
+    There is no ring, for a stream has no key. NGINX draws nothing where there are levels.
+    """
     match load_balancing.policy:
         case LoadBalancingPolicy.LEAST_REQUEST:
             return word("least_conn")
         case LoadBalancingPolicy.RANDOM:
-            return word("random")
+            return None if levels else word("random")
         case LoadBalancingPolicy.ROUND_ROBIN | LoadBalancingPolicy.RING_HASH:
             return None
         case _ as never:

@@ -97,6 +97,9 @@ class StreamEndpoint:
 
     address: Token
     weight: int
+    max_fails: int
+    fail_timeout: Token | None
+    backup: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class StreamCluster:
     """The endpoints of one TCP callee."""
 
     name: Token
+    method: Token | None
     endpoints: tuple[StreamEndpoint, ...]
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshctl import ir
-from meshctl.targets.nginx import circuit_breaking, egress, mtls, quoting, timeouts, tls_passthrough
+from meshctl.targets.nginx import (
+    circuit_breaking,
+    egress,
+    load_balancing,
+    mtls,
+    quoting,
+    timeouts,
+    tls_passthrough,
+)
 from meshctl.targets.nginx.model import (
     Stream,
     StreamCluster,
@@ -60,10 +68,22 @@ def stream(sidecar: ir.Sidecar, prereads: tuple[Preread, ...]) -> Stream | None:
 
 
 def _cluster(cluster: ir.Cluster) -> StreamCluster:
+    detection = cluster.outlier_detection
+    # Nobody of a later level is asked as long as nothing says that the first one is out.
+    usable = [each for each in cluster.endpoints if detection or not each.priority]
+    levels = any(each.priority for each in usable)
     return StreamCluster(
         name=quoting.name(cluster.name),
+        method=load_balancing.stream_method(cluster.load_balancing, levels=levels),
         endpoints=tuple(
-            StreamEndpoint(quoting.address(each.socket), each.weight) for each in cluster.endpoints
+            StreamEndpoint(
+                address=quoting.address(each.socket),
+                weight=each.weight,
+                max_fails=detection.consecutive_errors if detection else 0,
+                fail_timeout=quoting.whole_seconds(detection.ejection_time) if detection else None,
+                backup=bool(each.priority),
+            )
+            for each in usable
         ),
     )
 
