@@ -1,4 +1,4 @@
--- Addresses of names outside the mesh. NGINX's own resolver would forget what it knew as soon as DNS fails, and
+-- Addresses of names, outside the mesh and in it. NGINX's own resolver would forget what it knew as soon as DNS fails, and
 -- knows no upstream with retries; so the question is asked here, and the balancer takes the answer.
 
 local lrucache = require "resty.lrucache"
@@ -10,8 +10,8 @@ local names = {}
 local MOST_NAMES = 4096
 local TIMEOUT = 2 -- seconds that one resolver has
 local AGAIN = 1 -- seconds until a name that was never found is asked for again
-local A, AAAA, IN = 1, 28, 1
-local TRUNCATED = 0x02
+local A, AAAA, SRV, IN = 1, 28, 33, 1
+local TRUNCATED, NXDOMAIN = 0x02, 3
 local known = assert(lrucache.new(MOST_NAMES))
 local resolvers, own = {}, {}
 
@@ -53,6 +53,23 @@ local function behind_name(message, at)
     end
 end
 
+-- The name that stands in a message, compressed or not.
+local function name_at(message, at)
+    local labels = {}
+    for _ = 1, 255 do
+        local length = byte(message, at)
+        if length >= 192 then
+            at = number(message, at) % 16384 + 1
+        elseif length == 0 then
+            break
+        else
+            labels[#labels + 1] = sub(message, at + 1, at + length)
+            at = at + 1 + length
+        end
+    end
+    return lower(table.concat(labels, "."))
+end
+
 local function address_of(kind, data)
     if kind == A and #data == 4 then
         return table.concat({byte(data, 1, 4)}, ".")
@@ -65,12 +82,23 @@ local function address_of(kind, data)
     end
 end
 
+local function target_of(message, at)
+    local priority, weight, port = number(message, at), number(message, at + 2), number(message, at + 4)
+    local target = name_at(message, at + 6)
+    -- A target without a name says that the service is decidedly not there (RFC 2782).
+    return target ~= "" and {priority = priority, weight = weight, port = port, target = target} or nil
+end
+
 local function read_answers(message, asked)
     local found, at = {}, 13 + #asked
     for _ = 1, number(message, 7) do
         at = behind_name(message, at)
         local kind, length = number(message, at), number(message, at + 8)
-        found[#found + 1] = address_of(kind, sub(message, at + 10, at + 9 + length))
+        if kind == SRV then
+            found[#found + 1] = target_of(message, at + 10)
+        else
+            found[#found + 1] = address_of(kind, sub(message, at + 10, at + 9 + length))
+        end
         at = at + 10 + length
     end
     return found
@@ -109,7 +137,7 @@ local function over_udp(server, query, id, asked)
     return message
 end
 
--- The addresses of one kind, or nil when this server has no answer.
+-- The records of one kind, maybe none; nil when this server has no answer.
 local function ask_server(server, name, kind)
     local asked, id = question(name, kind), math.random(0, 65535)
     if not asked then
@@ -120,27 +148,42 @@ local function ask_server(server, name, kind)
     if message and bit.band(byte(message, 3), TRUNCATED) ~= 0 then
         message = over_tcp(server, query)
     end
-    if not is_answer(message, id, asked) or byte(message, 4) % 16 ~= 0 then
+    if not is_answer(message, id, asked) then
         return nil
+    end
+    local code = byte(message, 4) % 16
+    if code ~= 0 then
+        return code == NXDOMAIN and {} or nil
     end
     local understood, found = pcall(read_answers, message, asked)
     return understood and found or nil
 end
 
--- Both kinds at once, so that a name costs one round trip.
+-- Both kinds at once, so that a name costs one round trip. That there is nothing, both have to say.
 local function ask_both(server, name)
     local four = ngx.thread.spawn(ask_server, server, name, A)
     local six = ngx.thread.spawn(ask_server, server, name, AAAA)
     local _, found = ngx.thread.wait(four)
     local _, more = ngx.thread.wait(six)
-    if not found and not more then
-        return nil
-    end
+    local known_both = found and more
     found = found or {}
     for _, each in ipairs(more or {}) do
         found[#found + 1] = each
     end
-    return found
+    return (known_both or #found > 0) and found or nil
+end
+
+-- What the first server finds that finds anything; nothing where one says so; nil where all are silent.
+local function ask(question_of, ...)
+    local nothing
+    for _, server in ipairs(resolvers) do
+        local found = question_of(server, ...)
+        if found and #found > 0 then
+            return found
+        end
+        nothing = nothing or found
+    end
+    return nothing
 end
 
 local function is_ipv4(name)
@@ -157,52 +200,107 @@ local function addresses(name)
     if is_ipv4(name) or match(name, "^%[[%x:.]+%]$") then
         return {name}
     end
-    for _, server in ipairs(resolvers) do
-        local found = ask_both(server, name)
-        if found and #found > 0 then
-            return found
-        end
-    end
+    return ask(ask_both, name)
+end
+
+local function endpoint(address, port, weight)
+    return {address = address, port = port, weight = weight, current = 0, name = address .. ":" .. port}
 end
 
 local function look_up(name, port)
-    local found = {}
-    for _, address in ipairs(addresses(name) or {}) do
-        local full = address .. ":" .. port
+    local there = addresses(name)
+    local found = there and {}
+    for _, address in ipairs(there or {}) do
         -- A host that leads back here would never end.
-        if not own[full] then
-            found[#found + 1] = {address = address, port = port, weight = 1, current = 0, name = full}
+        if not own[address .. ":" .. port] then
+            found[#found + 1] = endpoint(address, port, 1)
         end
     end
-    return #found > 0 and found or nil
+    return found
 end
 
--- The name that this request's cluster stands for is known, or looked up now; nil when it has no address.
+-- Of the records with the lowest priority. A weight of 0, which takes hardly anything, is the smallest here.
+local function look_up_services(name)
+    local records = ask(ask_server, name, SRV)
+    if not records then
+        return nil
+    end
+    table.sort(records, function(one, other) return one.priority < other.priority end)
+    local found, silent, asking = {}, false, {}
+    for index, record in ipairs(records) do
+        if record.priority == records[1].priority then
+            asking[index] = ngx.thread.spawn(addresses, record.target)
+        end
+    end
+    for index, thread in ipairs(asking) do
+        local _, there = ngx.thread.wait(thread)
+        silent = silent or not there
+        for _, address in ipairs(there or {}) do
+            found[#found + 1] = endpoint(address, records[index].port, math.max(records[index].weight, 1))
+        end
+    end
+    return (#found > 0 or not silent) and found or nil
+end
+
+-- Whose turn it is does not change with an answer.
+local function keep_turns(endpoints, before)
+    local turns = {}
+    for _, each in ipairs(before or {}) do
+        turns[each.name] = each.current
+    end
+    for _, each in ipairs(endpoints) do
+        each.current = turns[each.name] or 0
+    end
+end
+
+-- What is known stays while DNS is silent; an answer that there is nothing holds.
+local function refresh(_, key, dns, name, port)
+    local found = known:get(key)
+    local before = found and found.endpoints
+    local endpoints
+    if dns.srv then
+        endpoints = look_up_services(name)
+    else
+        endpoints = look_up(name, port)
+    end
+    if endpoints then
+        keep_turns(endpoints, before)
+    else
+        endpoints = before or {}
+    end
+    known:set(key, {endpoints = endpoints, expires = ngx.now() + (#endpoints > 0 and dns.refresh or AGAIN)})
+    return endpoints
+end
+
+local function any(endpoints)
+    return #endpoints > 0 and endpoints or nil
+end
+
+-- The name that this request's cluster stands for is known, or looked up now; nil when it has no address. Nobody
+-- waits for an answer that takes the place of one that is hardly too old.
 function names.ask(var)
     local dns = mesh.clusters[var.cluster].dns
     local name, port = dns.name, dns.port
     if name == "" then
         name = var.host
     end
-    if port == 0 then
+    if port == 0 and not dns.srv then
         port = mesh.port_of_host(var) or 80
     end
     local key, now = name .. " " .. port, ngx.now()
     var.asked_name = key
     local found = known:get(key)
     if found and now < found.expires then
-        return found.endpoints
+        return any(found.endpoints)
     end
     if found then
-        found.expires = now + dns.refresh -- the others take what is known; and it stays while DNS fails
+        local good_enough = #found.endpoints > 0 and now < found.expires + dns.refresh
+        found.expires = now + dns.refresh -- the others take what is known
+        if good_enough and ngx.timer.at(0, refresh, key, dns, name, port) then
+            return found.endpoints
+        end
     end
-    local endpoints = look_up(name, port)
-    if endpoints then
-        known:set(key, {endpoints = endpoints, expires = now + dns.refresh})
-    elseif not (found and found.endpoints) then
-        known:set(key, {expires = now + AGAIN})
-    end
-    return endpoints or (found and found.endpoints)
+    return any(refresh(false, key, dns, name, port))
 end
 
 function names.look_up()

@@ -58,6 +58,12 @@ function filters.change_request()
     return route.rewrite and changed(route.rewrite) or var.request_uri
 end
 
+-- Where NGINX takes no target by a variable: the path that it writes anew, from what its escapes stand for.
+function filters.set_target()
+    local path = match(ngx.var.target, "^[^?]*")
+    ngx.req.set_uri(string.gsub(path, "%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end), false, true)
+end
+
 local function change_response_headers(changes)
     for _, each in ipairs(changes or {}) do
         if each.append then
@@ -83,7 +89,8 @@ local function port_of(redirect, var)
     elseif redirect.scheme ~= "" then
         return nil
     end
-    return mesh.port_of_host(var) or (filters.faces_the_world and tonumber(var.server_port)) or nil
+    local own = var.proxy_protocol_server_port or var.server_port
+    return mesh.port_of_host(var) or (filters.faces_the_world and tonumber(own)) or nil
 end
 
 local function location(redirect)

@@ -13,18 +13,32 @@ local ALWAYS = 3 -- retries under way that a budget never refuses
 local EARLY = 0.002 -- seconds that a timer of NGINX may be early
 local budgets = ngx.shared.budgets
 
--- Requests ("a") and retries ("r") under way to a callee. A retry that was granted and never made, because the
--- client had gone, is forgotten with the next request that ends.
+-- What bounds the retries of a policy: a share of the requests under way to a callee, a number for a cluster.
+local function bounds_of(policy)
+    if not policy.bounds then
+        local bounds = {}
+        bounds[#bounds + 1] = policy.share and {name = policy.callee, share = policy.share} or nil
+        bounds[#bounds + 1] = policy.most and {name = policy.cluster .. " ", most = policy.most} or nil
+        policy.bounds = bounds
+    end
+    return policy.bounds
+end
+
+-- Requests ("a") and retries ("r") under way. A retry that was granted and never made, because the client had
+-- gone, is forgotten with the next request that ends.
 local function has_budget(policy)
-    if not policy.share then
-        return true
+    local granted = {}
+    for _, bound in ipairs(bounds_of(policy)) do
+        local most = bound.most or max(ALWAYS, bound.share * (budgets:get("a" .. bound.name) or 0))
+        granted[#granted + 1] = bound
+        if budgets:incr("r" .. bound.name, 1, 0) > most then
+            for _, each in ipairs(granted) do
+                budgets:incr("r" .. each.name, -1, 0)
+            end
+            return false
+        end
     end
-    local active = budgets:get("a" .. policy.callee) or 0
-    if budgets:incr("r" .. policy.callee, 1, 0) <= max(ALWAYS, policy.share * active) then
-        return true
-    end
-    budgets:incr("r" .. policy.callee, -1, 0)
-    return false
+    return true
 end
 
 function tries.ended()
@@ -33,20 +47,23 @@ function tries.ended()
     if not policy or count == 0 then
         return
     end
-    local active = budgets:incr("a" .. policy.callee, -1, 0)
-    local retries = count > 1 and budgets:incr("r" .. policy.callee, -1, 0) or budgets:get("r" .. policy.callee) or 0
-    if retries > active then
-        budgets:set("r" .. policy.callee, max(active, 0))
+    for _, bound in ipairs(bounds_of(policy)) do
+        local under_way = "r" .. bound.name
+        local active = budgets:incr("a" .. bound.name, -1, 0)
+        local retries = count > 1 and budgets:incr(under_way, -1, 0) or budgets:get(under_way) or 0
+        if retries > active then
+            budgets:set(under_way, max(active, 0))
+        end
     end
 end
 
 local function count_try(policy, count)
-    if not policy.share then
-        return
-    elseif count == 0 then
-        budgets:incr("a" .. policy.callee, 1, 0)
-    elseif count > 1 then
-        budgets:incr("r" .. policy.callee, -1, 0)
+    for _, bound in ipairs(bounds_of(policy)) do
+        if count == 0 then
+            budgets:incr("a" .. bound.name, 1, 0)
+        elseif count > 1 then
+            budgets:incr("r" .. bound.name, -1, 0)
+        end
     end
 end
 
@@ -75,7 +92,7 @@ function tries.begin()
         if mesh.clusters[var.cluster].dns and not names.ask(var) then
             return give_up(503)
         end
-        deadline = ngx.now() + destination.timeout
+        deadline = (ngx.ctx.since or ngx.now()) + destination.timeout
         var.deadline = deadline
     else
         deadline = tonumber(var.deadline)
@@ -91,6 +108,7 @@ function tries.begin()
     end
     local ends = policy.per_try_timeout > 0 and min(deadline, ngx.now() + policy.per_try_timeout) or deadline
     local again = count < destination.attempts and not (destination.streaming and mesh.has_body(var))
+    mesh.is_handshake(var, deadline)
     var.tries = count + 1
     var.upstream = endpoint.name
     var.try_ends = policy.per_try_timeout > 0 and ends or ""
@@ -123,7 +141,9 @@ function tries.balance()
     if this.destination.streaming then
         left = this.destination.timeout
     end
-    balancer.set_timeouts(min(this.destination.connect_timeout, left), left, left)
+    if ngx.var.upgrade == "" then
+        balancer.set_timeouts(min(this.destination.connect_timeout, left), left, left)
+    end
     assert(balancer.set_current_peer(this.address, this.port))
 end
 

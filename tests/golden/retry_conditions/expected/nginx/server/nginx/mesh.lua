@@ -5,6 +5,7 @@
 
 local balancer = require "ngx.balancer"
 local process = require "ngx.process"
+local get_request = require("resty.core.base").get_request
 
 local find, match, min = string.find, string.match, math.min
 
@@ -13,7 +14,7 @@ local ffi = require "ffi"
 local mesh = {clusters = {}, destinations = {}, untrusted_headers = {}}
 
 local HOP_STATUS, CARRIED_STATUS, STATUS_HEADER = 425, 470, "x-mesh-status"
-local SWITCHING_PROTOCOLS = 101
+local SWITCHING_PROTOCOLS, WEBSOCKET = 101, "websocket"
 local MOST_JUMPS = 8 -- NGINX allows ten; one led to the location, one will lead to the answer
 local EARLY = 0.002 -- seconds that a timer of NGINX may be early, which counts whole milliseconds
 local NO_PEER = -3 -- NGX_BUSY: end the request, there is nothing to connect to
@@ -43,43 +44,48 @@ function mesh.round_robin(endpoints, tried)
     return best
 end
 
--- Responses that have begun and must end in time. No timer of NGINX counts from the beginning, so a sweep,
--- which runs only while there are any, resets the client's connection when a response is late.
+-- Answers that must come or end in time where no timer of NGINX counts from the beginning. A sweep, which runs only
+-- while there are any, ends the client's connection when one is late.
 ffi.cdef [[
-    int getpeername(int fd, void *address, unsigned int *length);
-    int getsockname(int fd, void *address, unsigned int *length);
+    int getsockopt(int fd, int level, int option, void *value, unsigned int *length);
     int setsockopt(int fd, int level, int option, const void *value, unsigned int length);
+    long send(int fd, const void *bytes, unsigned long length, int flags);
     int shutdown(int fd, int how);
     int prctl(int option, unsigned long value, unsigned long, unsigned long, unsigned long);
     int getppid(void);
     int raise(int signal);
 ]]
 local SWEEP = 0.02 -- seconds
-local MOST_FILES = 16384 -- worker_rlimit_nofile
-local SOL_SOCKET, SO_LINGER, SHUT_RD = 1, 13, 0
+local SOL_SOCKET, SO_LINGER, SO_COOKIE, SHUT_RD, MSG_NOSIGNAL = 1, 13, 57, 0, 0x4000
+local IS_REQUEST = 0x50545448 -- what a request of NGINX begins with: "HTTP"
 local deadlines, watched, sweeping = {}, {}, false
 
--- Family, port and address as the kernel writes them, which is how NGINX has them too.
-local address, length = ffi.new "char[128]", ffi.new "unsigned int[1]"
-
-local function is_at(ask, fd, port, ip)
-    length[0] = 128
-    if ffi.C[ask](fd, address, length) ~= 0 then
-        return false
-    end
-    local is_port = address[2] % 256 * 256 + address[3] % 256 == port
-    return is_port and (not ip or ffi.string(address + (#ip == 4 and 4 or 8), #ip) == ip)
+-- The client's socket. NGINX names it nowhere; a request points to its connection, which has it behind three pointers.
+local function socket_of_client()
+    local request = get_request()
+    assert(ffi.cast("unsigned int *", request)[0] == IS_REQUEST)
+    return ffi.cast("int *", ffi.cast("char **", request)[1] + 3 * ffi.sizeof("void *"))[0]
 end
 
-local function reset(client)
-    for fd = 3, MOST_FILES do
-        if is_at("getpeername", fd, client.port, client.ip) and is_at("getsockname", fd, client.server_port) then
-            -- NGINX sees the end of the connection and closes it; no linger makes that a reset.
-            ffi.C.setsockopt(fd, SOL_SOCKET, SO_LINGER, ffi.new("int[2]", 1, 0), 8)
-            ffi.C.shutdown(fd, SHUT_RD)
-            return
-        end
+-- The kernel's own number of a socket, which no other ever has; nil when there is none.
+local cookie, length = ffi.new "unsigned long long[1]", ffi.new "unsigned int[1]"
+
+local function cookie_of(fd)
+    length[0] = 8
+    return ffi.C.getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie, length) == 0 and tostring(cookie[0]) or nil
+end
+
+local function cut(client)
+    if cookie_of(client.fd) ~= client.cookie then
+        return
     end
+    if client.answer then
+        ffi.C.send(client.fd, client.answer, #client.answer, MSG_NOSIGNAL)
+    else
+        -- NGINX sees the end of the connection and closes it; no linger makes that a reset.
+        ffi.C.setsockopt(client.fd, SOL_SOCKET, SO_LINGER, ffi.new("int[2]", 1, 0), 8)
+    end
+    ffi.C.shutdown(client.fd, SHUT_RD)
 end
 
 local function sweep()
@@ -87,28 +93,24 @@ local function sweep()
     for _, client in pairs(watched) do
         if not client.late and now >= client.deadline then
             client.late = true
-            reset(client)
+            cut(client)
         end
         waiting = waiting or not client.late
     end
     sweeping = waiting and ngx.timer.at(SWEEP, sweep)
 end
 
-function deadlines.watch(context, deadline)
-    local var = ngx.var
-    watched[context] = {
-        deadline = deadline,
-        ip = var.binary_remote_addr,
-        port = tonumber(var.remote_port),
-        server_port = tonumber(var.server_port),
-    }
+-- `answer`: the bytes of one, to be given first.
+function deadlines.watch(key, deadline, answer)
+    local fd = socket_of_client()
+    watched[key] = {deadline = deadline, fd = fd, cookie = cookie_of(fd), answer = answer}
     sweeping = sweeping or ngx.timer.at(SWEEP, sweep)
 end
 
 -- Whether it was cut.
-function deadlines.forget(context)
-    local client = watched[context]
-    watched[context] = nil
+function deadlines.forget(key)
+    local client = watched[key]
+    watched[key] = nil
     return client and client.late
 end
 
@@ -120,6 +122,19 @@ function mesh.start_worker()
         ffi.C.raise(SIGTERM) -- it was killed before we asked
     end
     math.randomseed(ngx.now() * 1000 + ngx.worker.pid())
+end
+
+local TOO_LATE = "HTTP/1.1 504 Gateway Time-out\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n"
+    .. "Connection: close\r\n\r\nno answer\n"
+
+-- Whether the request asks for a WebSocket. NGINX has one timer for the answer and for all that comes after it, so
+-- that is the location's idle timeout, and the sweep has an eye on the answer.
+function mesh.is_handshake(var, deadline)
+    if var.upgrade ~= WEBSOCKET then
+        return false
+    end
+    deadlines.watch(var.connection, deadline, var.https ~= "on" and TOO_LATE or nil)
+    return true
 end
 
 -- Whether a request brings a body. HTTP/2 need not say so before it comes.
@@ -185,7 +200,7 @@ function mesh.balance(cluster_name)
     local destination, cluster = mesh.destinations[var.destination], mesh.clusters[cluster_name]
     local tries, deadline = tonumber(var.tries), nil
     if tries == 0 then
-        deadline = now + destination.timeout
+        deadline = (ngx.ctx.since or now) + destination.timeout
         var.deadline = deadline
     else
         deadline = tonumber(var.deadline)
@@ -212,17 +227,21 @@ function mesh.balance(cluster_name)
     if destination.streaming then
         left = destination.timeout -- a bound of silence, not of the whole
     end
-    balancer.set_timeouts(min(destination.connect_timeout, left), left, left)
+    if not mesh.is_handshake(var, deadline) then
+        balancer.set_timeouts(min(destination.connect_timeout, left), left, left)
+    end
     assert(balancer.set_current_peer(endpoint.address, endpoint.port))
 end
 
 -- Answers that NGINX makes by itself.
 function mesh.own_answer()
+    deadlines.forget(ngx.var.connection)
     ngx.header["Server"] = nil
 end
 
 -- Headers that the Connection header names are for this hop only (RFC 9110, 7.6.1).
-local KEPT = {["host"] = true, ["content-length"] = true, ["transfer-encoding"] = true}
+-- Upgrade goes no further anyhow, unless a WebSocket is asked for.
+local KEPT = {["host"] = true, ["content-length"] = true, ["transfer-encoding"] = true, ["upgrade"] = true}
 
 function mesh.drop_hop_headers()
     local lines = ngx.req.get_headers(0)["connection"]
@@ -248,11 +267,19 @@ function mesh.drop_untrusted_headers()
     return ""
 end
 
--- NGINX adds its own name to an answer that has none; emptied, it does not. An answer that changes the protocol
--- ends here: nobody was asked to, and NGINX would hand bytes on that no rule has seen.
+-- NGINX adds its own name to an answer that has none; emptied, it does not. An answer that changes the protocol to
+-- what nobody asked for ends here: NGINX would hand bytes on that no rule has seen.
 local function without_own_name(header)
+    local var = ngx.var
+    local wanted = var.upgrade == WEBSOCKET
+    if wanted then
+        deadlines.forget(var.connection)
+    end
     if ngx.status == SWITCHING_PROTOCOLS then
-        return ngx.exit(ngx.ERROR)
+        if not wanted or string.lower(var.upstream_http_upgrade or "") ~= WEBSOCKET then
+            return ngx.exit(ngx.ERROR)
+        end
+        header["Upgrade"] = WEBSOCKET
     end
     if not header["Server"] then
         header["Server"] = nil
@@ -262,6 +289,9 @@ mesh.without_own_name = without_own_name
 
 -- What somebody answers who is no part of the mesh's path of a request.
 function mesh.plain_answer()
+    if ngx.status == SWITCHING_PROTOCOLS then
+        return ngx.exit(ngx.ERROR)
+    end
     without_own_name(ngx.header)
 end
 
@@ -283,6 +313,15 @@ end
 function mesh.unheard_answer()
     mesh.own_answer()
     mesh.announce_close()
+end
+
+-- The hop status has no body where an application speaks HTTP/2: callers make a status of gRPC of it.
+function mesh.bare_hop_status()
+    if ngx.status == HOP_STATUS then
+        ngx.header["Content-Length"] = 0
+        ngx.header["Content-Type"] = ""
+        ngx.ctx.body = ""
+    end
 end
 
 -- What is no HTTP, NGINX takes for HTTP/0.9: it would hand it on without a head, and wait for more of it.
@@ -374,8 +413,8 @@ end
 function mesh.bound()
     local var = ngx.var
     local deadline, end_of_try = tonumber(var.deadline), tonumber(var.try_ends)
-    if not deadline then
-        return -- nobody was asked
+    if not deadline or ngx.status == SWITCHING_PROTOCOLS then
+        return -- nobody was asked, or only idleness ends this
     elseif not mesh.destinations[var.destination].bounded then
         deadline = end_of_try
     elseif end_of_try then
