@@ -87,6 +87,10 @@ HOSTS = tuple(
 )
 
 
+def saying(name):
+    return lambda handler: handler.reply(200, name.encode())
+
+
 class World:
     def __init__(self, stack, folder):
         authority = Authority()
@@ -107,7 +111,7 @@ class World:
         for name, app in self.apps.items():
             if app.stopped:
                 app.start()
-            app.answer = lambda handler, name=name: handler.reply(200, name.encode())
+            app.answer = saying(name)
         time.sleep(1.6)
         for app in self.apps.values():
             app.seen.clear()
@@ -153,7 +157,7 @@ def test_tries_that_are_made_again_count_and_all_routes_know(world):
 def test_an_ejection_ends_and_an_answer_starts_the_count_anew(world):
     world.apps["one"].answer = fail
     world.ask("ejecting", times=4)
-    world.apps["one"].answer = lambda handler: handler.reply(200, b"one")
+    world.apps["one"].answer = saying("one")
     world.ask("ejecting", times=4)
     assert len(world.saw("one")) == 4, "two failures were enough"
     world.apps["one"].answer = fail
@@ -179,7 +183,7 @@ def test_a_client_that_goes_away_counts_for_nothing(world):
             time.sleep(0.05)
     time.sleep(1.1)
     for name in ("one", "two"):
-        world.apps[name].answer = lambda handler, name=name: handler.reply(200, name.encode())
+        world.apps[name].answer = saying(name)
     assert world.ask("ejecting", times=4) == {(200, "one"): 2, (200, "two"): 2}
 
 
