@@ -24,7 +24,7 @@ SMALL = (10, 100)
 MIDDLE = 1_000
 LARGE = 10_000
 
-QUICK, THOROUGH = (100, 3), (400, 7)
+QUICK, THOROUGH = (100, 4), (400, 9)
 """Requests a round, and rounds, behind each figure about traffic."""
 
 
