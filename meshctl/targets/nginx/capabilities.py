@@ -188,7 +188,10 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.HEALTH_CHECK_HTTP: Native(),
     Feature.HEALTH_CHECK_GRPC: Native(),
     Feature.HEALTH_CHECK_TCP: Native(),
-    Feature.MIRRORING: Emulated("copies that are under way when the sidecar reloads or stops may be cut off"),
+    Feature.MIRRORING: Emulated(
+        "copies that are under way when the sidecar reloads or stops may be cut off, and a request that becomes a "
+        "WebSocket is not copied"
+    ),
     Feature.WEBSOCKET: Emulated(
         "`perTryTimeout` does not bound the handshake of a WebSocket; at a gateway with TLS one that takes longer "
         "than `timeout` is cut off, not answered 504"
