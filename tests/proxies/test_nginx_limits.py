@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import socket
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -12,18 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import timedelta
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
 from meshctl import ir
-from tests.proxies.nginx_fixtures import App, new_authority, request, running
+from tests.proxies import nginx_fixtures
+from tests.proxies.nginx_fixtures import App, new_authority, request, running, start
 from tests.sidecars import WRITTEN, cluster, identity, route, sidecar, virtual_host
 from tests.turns import turn
 
 pytestmark = pytest.mark.xdist_group("nginx-limits")
 
 WEB, SHOP, ALL, EACH, FAST = "127.36.2.1", "127.36.2.2", "127.36.2.3", "127.36.2.4", "127.36.2.5"
-FREE = "127.36.2.6"
+FREE, SLOW = "127.36.2.6", "127.36.2.7"
 HEALTH = ir.PathMatch(ir.PathMatchKind.EXACT, "/healthz")
 SHORT = ir.Timeout(timedelta(milliseconds=200), at=WRITTEN)
 PAUSE = timedelta(milliseconds=400)
@@ -61,7 +64,7 @@ def limited(service: str, address: str, limit: ir.RateLimit) -> ir.Sidecar:
 
 
 def calling(service: str, address: str) -> ir.Sidecar:
-    callees = {"all": ALL, "each": EACH, "fast": FAST, "free": FREE}
+    callees = {"all": ALL, "each": EACH, "fast": FAST, "slow": SLOW, "free": FREE}
     faults = tuple(
         virtual_host(name, route(name, ("free", 1), fault=fault, timeout=SHORT))
         for name, fault in FAULTS.items()
@@ -81,8 +84,19 @@ def calling(service: str, address: str) -> ir.Sidecar:
 LIMITS = {
     "all": (ALL, ir.RateLimit(3, timedelta(seconds=6), burst=5, by_caller=False, at=WRITTEN)),
     "each": (EACH, ir.RateLimit(1, timedelta(hours=1), burst=4, by_caller=True, at=WRITTEN)),
+    "slow": (SLOW, ir.RateLimit(1, timedelta(hours=1), burst=10, by_caller=True, at=WRITTEN)),
     "fast": (FAST, ir.RateLimit(50, timedelta(seconds=1), burst=10, by_caller=False, at=WRITTEN)),
 }
+
+
+def start_slowly(made: ir.Sidecar, bundle: Path) -> subprocess.Popen[bytes]:
+    """With time between reading a bucket and writing it, so that two workers would meet there."""
+    program = bundle / "nginx" / "rate_limiting.lua"
+    text = program.read_text()
+    changed = text.replace("    if full > now", "    for _ = 1, 3e6 do end\n    if full > now")
+    assert changed != text
+    program.write_text(changed)
+    return start(made, bundle)
 
 
 class World:
@@ -94,10 +108,14 @@ class World:
         stack.enter_context(running(calling("shop", SHOP), folder / "shop", signer))
         free = sidecar("free", ir.Proxy.NGINX, address=FREE, callers=("web",))
         stack.enter_context(running(free, folder / "free", signer))
-        self.sidecars = [
-            stack.enter_context(running(limited(name, address, limit), folder / name, signer))
-            for name, (address, limit) in LIMITS.items()
-        ]
+        self.sidecars = []
+        for name, (address, limit) in LIMITS.items():
+            monkeypatch = stack.enter_context(pytest.MonkeyPatch.context())
+            if name == "slow":
+                monkeypatch.setattr(nginx_fixtures, "start", start_slowly)
+            made = running(limited(name, address, limit), folder / name, signer)
+            self.sidecars.append(stack.enter_context(made))
+            monkeypatch.undo()
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +125,7 @@ def world(tmp_path_factory):
         yield live
         for app in live.apps.values():
             app.stop()
-        assert [each.errors() for each in (live.web, *live.sidecars)] == [""] * 4
+        assert [each.errors() for each in (live.web, *live.sidecars)] == [""] * 5
 
 
 def statuses(address: str, name: str, count: int, target: str = "/") -> Counter[int]:
@@ -137,6 +155,10 @@ def test_each_caller_has_a_bucket_and_what_is_exempt_takes_nothing(world):
 
 
 def test_two_workers_give_no_token_twice(world):
+    assert statuses(WEB, "slow", 60) == {200: 10, 429: 50}
+
+
+def test_a_rate_is_kept(world):
     started = time.monotonic()
     stop = started + 3
     found: Counter[int] = Counter()
