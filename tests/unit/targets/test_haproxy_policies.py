@@ -81,7 +81,8 @@ def test_a_check_of_grpc_is_a_call_that_any_server_reads(host):
     settings, headers, data = found
     assert settings == (4, 0, 0, b"")
     assert headers[:3] == (1, 4, 1)
-    assert [tuple(each) for each in Decoder().decode(headers[3])] == [
+    decoded: list[object] = [tuple(each) for each in Decoder().decode(headers[3])]
+    assert decoded == [
         (":method", "POST"),
         (":scheme", "https"),
         (":path", "/grpc.health.v1.Health/Check"),
