@@ -350,7 +350,7 @@ def test_hops_differ_between_bundles_and_between_builds():
 
 def test_nothing_else_listens_anywhere():
     binds = {line[1] for line in lines(rich()) if line[0] == "bind"} - hops(rich())
-    assert binds == {"127.0.0.1:15000", "127.0.0.1:15001", "127.0.0.1:15006"}
+    assert binds == {"127.0.0.1:15000", "127.0.0.1:15001", "127.0.0.1:15006", "unix@../run/lines.sock"}
 
 
 def test_no_line_has_more_words_than_haproxy_reads():
