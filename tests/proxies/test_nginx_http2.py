@@ -58,6 +58,8 @@ HOSTS = (
     leads("nobody", "nobody"),
     leads("shut", "shut"),
     leads("dead", "dead"),
+    leads("half-dead", "half-dead"),
+    leads("half-dead-hop", "half-dead", retries=HOP),
     leads("dead-hop", "dead", retries=HOP),
     leads("http", "http"),
     leads("late", "http", timeout=SECOND),
@@ -84,7 +86,8 @@ def web() -> ir.Sidecar:
             calls_at("half", (NOBODY, 15006, 1), (CALLS, 15006, 1)),
             calls_at("nobody", (NOBODY, 15006, 1)),
             calls_at("shut", (SHUT, 15006, 1), service="shut"),
-            calls_at("dead", (DEAD, 15006, 1), service="dead"),
+            calls_at("dead", (DEAD, 15006, 1)),
+            calls_at("half-dead", (DEAD, 15006, 1), (CALLS, 15006, 1)),
             cluster("http", (PLAIN, 15006, 1)),
         ),
     )
@@ -147,12 +150,12 @@ class World:
         self.server.start()
         self.app = App(PLAIN)
         self.sidecars = [
-            stack.enter_context(running(each, folder / each.service, signer))
+            stack.enter_context(running(each, folder / each.admin.bind.address, signer))
             for each in (
                 web(),
                 speaking("calls", CALLS, "web"),
                 speaking("shut", SHUT),
-                speaking("dead", DEAD, "web"),
+                speaking("calls", DEAD, "web"),
                 sidecar("http", ir.Proxy.NGINX, address=PLAIN, callers=("web",)),
             )
         ]
@@ -199,7 +202,10 @@ def failure(host: str, **others) -> tuple[grpc.StatusCode, str]:
     return found.value.code(), found.value.details()
 
 
-@pytest.mark.parametrize("host", ["plain", "hop", "stream", "stream-hop", "half", "moved", "moved-hop"])
+@pytest.mark.parametrize(
+    "host",
+    ["plain", "hop", "stream", "stream-hop", "half", "half-dead", "half-dead-hop", "moved", "moved-hop"],
+)
 @pytest.mark.parametrize("message", [b"", b"hello", BIG], ids=["empty", "short", "big"])
 def test_unary(world, host, message):
     answer, trailers = call(host, message, mine="1")
