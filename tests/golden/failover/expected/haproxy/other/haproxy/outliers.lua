@@ -1,5 +1,6 @@
 -- Ejects endpoints that fail in a row: their servers are drained for a while, in every section that leads to them.
 local clusters = {}
+local failing = 0 -- endpoints whose last answer was a failure; as long as there is none nobody asks here
 
 local function known(sections)
     local cluster = clusters[sections]
@@ -28,8 +29,15 @@ local function limit(cluster, numerator, denominator)
     return count > 1 and math.max(1, count * numerator // denominator) or 0
 end
 
+local function count(txn, cluster, name, errors)
+    local change = (errors and 1 or 0) - (cluster.errors[name] and 1 or 0)
+    cluster.errors[name] = errors
+    failing = failing + change
+    txn:set_var("proc.failing", failing > 0)
+end
+
 local function eject(cluster, name, milliseconds)
-    cluster.out[name], cluster.errors[name] = true, nil
+    cluster.out[name] = true
     cluster.ejected = cluster.ejected + 1
     for _, server in ipairs(cluster.servers[name]) do
         server:set_drain()
@@ -51,14 +59,15 @@ core.register_fetches("outlier", function(txn, sections, errors, milliseconds, n
         return ""
     end
     if not txn:get_var("txn.failed") then
-        cluster.errors[name] = nil
+        count(txn, cluster, name, nil)
         return ""
     end
-    cluster.errors[name] = (cluster.errors[name] or 0) + 1
+    count(txn, cluster, name, (cluster.errors[name] or 0) + 1)
     if
         cluster.errors[name] >= tonumber(errors)
         and cluster.ejected < limit(cluster, tonumber(numerator), tonumber(denominator))
     then
+        count(txn, cluster, name, nil)
         eject(cluster, name, tonumber(milliseconds))
     end
     return ""
