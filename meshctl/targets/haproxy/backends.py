@@ -106,6 +106,7 @@ def _backend(
         transport=transport(cluster, sidecar),
         idle_timeout=idle,
         multiplexed=cluster.protocol.multiplexed,
+        renews=cluster.identity is not None and egress.looked_up(cluster),
         whole_body=whole_body(cluster),
         pool_timeout=timeouts.pool_timeout(cluster.idle_timeout),
         marks_answers=policy.marks_answers,

@@ -21,7 +21,12 @@ _CHECKED = Emulated(
 
 _LOOKED_UP = Emulated(
     f"no more than {MOST_ADDRESSES} endpoints, those of IPv6 only where there are none of IPv4; an answer that names "
-    "none, but for NXDOMAIN, leaves the last known ones; and each client's connection has connections of its own to them"
+    "none, but for NXDOMAIN, leaves the last known ones; and each request has a connection of its own, with a TLS handshake"
+)
+
+_MULTIPLEXED = Emulated(
+    "an answer that the application breaks off looks whole but for its Content-Length, or the trailers of gRPC; the "
+    "port 80 in a Host is left out; and a client of HTTP/1.1 has its connection closed after each answer"
 )
 
 
@@ -202,10 +207,11 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.RATE_LIMIT_PER_CALLER: Native(),
     Feature.FAULT_ABORT: Native(),
     Feature.FAULT_DELAY: Emulated("requests that are being delayed count as under way to the callee already"),
-    Feature.HTTP2: Native(),
+    Feature.HTTP2: _MULTIPLEXED,
     Feature.GRPC: Emulated(
         "a call goes on when the first piece of its first message has come, and is tried again only where that piece "
-        "is all of it; and a call that the application ends before its client has done sending may end as CANCELLED"
+        "is all of it; a call that the application ends before its client has done sending may end as CANCELLED; "
+        f"{_MULTIPLEXED.how}"
     ),
     Feature.RETRY_GRPC_STATUS: Unsupported(
         "HAProxy tries again by HTTP status, and a gRPC status stands behind an HTTP status of 200",

@@ -33,6 +33,8 @@ def transport(cluster: ir.Cluster, context: ir.TlsContext) -> Token:
         Token(f"ssl-min-ver {both.minimum} ssl-max-ver {both.maximum}"),
         *((Token(f"ciphers {both.ciphers}"),) if both.ciphers else ()),
         Token("no-ssl-reuse no-tls-tickets"),
+        # What `http-server-close` is to HTTP/1.1.
+        *((Token("max-reuse 0"),) if cluster.dns and cluster.protocol.multiplexed else ()),
     )
 
 

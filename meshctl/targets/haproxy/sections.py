@@ -217,5 +217,7 @@ class Backend:
     pool_timeout: Token
     marks_answers: bool
     multiplexed: bool
+    renews: bool
+    """Whether each request opens a connection of its own."""
     whole_body: Token
     """What is waited for before a request goes on that may be sent again."""
