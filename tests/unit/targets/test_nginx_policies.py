@@ -38,7 +38,7 @@ def levels() -> dict[str, Any]:
     return {"endpoints": (first, dataclasses.replace(second, priority=1))}
 
 
-def breaking(**bounds: int) -> dict[str, Any]:
+def breaking(**bounds: Any) -> dict[str, Any]:
     return {"circuit_breaker": ir.CircuitBreaker(10, 100, **bounds)}
 
 
