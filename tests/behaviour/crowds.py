@@ -78,11 +78,17 @@ def _check_times(expect, answers):
         times = [answer.duration for answer in answers if answer.status == status]
         if times and not (shortest - EARLY <= min(times) and max(times) <= longest):
             yield f"answers {status} took {min(times):.3f} to {max(times):.3f} s, not {shortest} to {longest}"
-    for seconds, share in expect.slow.items():
-        count = sum(answer.duration >= seconds - EARLY for answer in answers)
-        low, high = bounds(len(answers), share)
+    yield from _check_slow(expect.slow, [answer.duration for answer in answers])
+    for status, shares in expect.slow_among.items():
+        yield from _check_slow(shares, [answer.duration for answer in answers if answer.status == status])
+
+
+def _check_slow(shares, durations):
+    for seconds, share in shares.items():
+        count = sum(each >= seconds - EARLY for each in durations)
+        low, high = bounds(len(durations), share)
         if not low <= count <= high:
-            yield f"{count} of {len(answers)} took {seconds} s, which is not {share:.1%}: {low} to {high}"
+            yield f"{count} of {len(durations)} took {seconds} s, which is not {share:.1%}: {low} to {high}"
 
 
 def _check_admitted(bucket, answers):

@@ -79,6 +79,8 @@ class Expect:
     """Status to the [shortest, longest] of all its answers, in seconds."""
     slow: dict[float, float] = field(default_factory=dict)
     """Seconds to the share of answers that take that long, within the binomial's bounds."""
+    slow_among: dict[int, dict[float, float]] = field(default_factory=dict)
+    """Status to the same, of the answers with it."""
     admitted: dict[str, float] = field(default_factory=dict)
     """`burst` and `per_second`: as many answers 200 as such a bucket has tokens for, and all others 429."""
     keys: Document = field(default_factory=dict)

@@ -41,6 +41,7 @@ MIXED = [answer(status=200, duration=0.3), answer(status=503, duration=0.1), ans
         (MIXED, {"durations": {503: [0, 0.1]}}, {"durations": {503: [0, 0.05]}}),
         (MIXED, {"durations": {200: [0.3, 1]}}, {"durations": {200: [0.35, 1]}}),
         (MIXED, {"slow": {0.5: 0.0}}, {"slow": {0.2: 0.0}}),
+        (MIXED, {"slow_among": {503: {0.2: 0.0}}}, {"slow_among": {503: {0.2: 1.0}}}),
     ],
 )
 def test_what_a_crowd_shows(answers, good, bad):
