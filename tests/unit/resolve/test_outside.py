@@ -252,14 +252,14 @@ gateways:
 def test_on_one_machine_nothing_is_looked_up(tmp_path):
     text = """services:
   web: {port: 80, endpoints: [{address: 10.0.0.1}], calls: {api: {}}}
-  api: {port: 80, discovery: {dnsSrv: {name: api.internal}}}
+  api: {port: 80, discovery: {dnsSrv: {name: _api._tcp.internal}}}
 """
     mesh = resolve(loopback(read(tmp_path, text, RESOLVERS))).mesh
     assert mesh is not None
     (api,) = sidecar(mesh, "web").clusters
     assert ([str(each.socket) for each in api.endpoints], api.dns) == (["127.80.1.1:15006"], None)
     (looked_up,) = sidecar(resolved(tmp_path, text, RESOLVERS), "web").clusters
-    assert looked_up.dns == ir.DnsName("api.internal", 0, timedelta(seconds=30), srv=True)
+    assert looked_up.dns == ir.DnsName("_api._tcp.internal", 0, timedelta(seconds=30), srv=True)
 
 
 SHARED = """services:
