@@ -66,11 +66,11 @@ local function send(premature, copy)
     end
 end
 
--- Once a request, before its first try.
+-- Once a request, before its first try. What becomes a WebSocket is no request that could be copied.
 function mirroring.mirror()
     local var = ngx.var
     local route = mirroring.routes[var.route]
-    if not route or var.tries ~= "0" then
+    if not route or var.tries ~= "0" or var.upgrade ~= "" then
         return
     end
     ngx.req.read_body()
