@@ -14,6 +14,8 @@ from datetime import timedelta
 from fractions import Fraction
 
 import grpc
+import h2.connection
+import h2.events
 import pytest
 
 from meshctl import ir
@@ -23,7 +25,8 @@ from tests.turns import turn
 
 pytestmark = pytest.mark.xdist_group("nginx-http2")
 
-WEB, CALLS, PLAIN, NOBODY, SHUT, DEAD = (f"127.36.5.{last}" for last in (1, 2, 3, 9, 4, 5))
+WEB, CALLS, PLAIN, NOBODY, SHUT, DEAD, EDGE = (f"127.36.5.{last}" for last in (1, 2, 3, 9, 4, 5, 6))
+ENDS = (h2.events.StreamEnded, h2.events.StreamReset, h2.events.ConnectionTerminated)
 SECOND = ir.Timeout(timedelta(seconds=1), at=WRITTEN)
 LONG = ir.Timeout(timedelta(seconds=8), at=WRITTEN)
 STREAM = {"streaming": True, "timeout": ir.Timeout(timedelta(0))}
@@ -61,6 +64,7 @@ HOSTS = (
     leads("half-dead", "half-dead"),
     leads("half-dead-hop", "half-dead", retries=HOP),
     leads("dead-hop", "dead", retries=HOP),
+    leads("body", "calls", body_timeout=ir.BodyTimeout(timedelta(milliseconds=500), at=WRITTEN)),
     leads("http", "http"),
     leads("late", "http", timeout=SECOND),
     leads("moved", "calls", rewrite=ir.Rewrite(path="/echo.Echo/Unary")),
@@ -351,3 +355,41 @@ def test_a_late_body_is_cut_behind_the_look_at_its_first_bytes(world):
         assert 0.8 < time.monotonic() - started < 1.6
     finally:
         world.app.answer = lambda handler: handler.reply(200, b"hello")
+
+
+def test_an_upload_that_stands_still_reaches_nobody(world):
+    connection = h2.connection.H2Connection()
+    with socket.create_connection((WEB, 15001), 5) as sock:
+        connection.initiate_connection()
+        fields = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", "/echo.Echo/Unary"),
+            (":authority", "body"),
+        ]
+        connection.send_headers(1, [*fields, ("content-type", "application/grpc"), ("te", "trailers")])
+        connection.send_data(1, b"\0\0\0")
+        sock.sendall(connection.data_to_send())
+        started, ended = time.monotonic(), False
+        while not ended:
+            data = sock.recv(4096)
+            events = connection.receive_data(data) if data else []
+            ended = not data or any(isinstance(each, ENDS) for each in events)
+        assert 0.4 < time.monotonic() - started < 2
+    time.sleep(0.2)
+    assert not world.echo.seen
+
+
+def test_a_plain_gateway_of_both_protocols_knows_its_port(tmp_path):
+    redirect = dataclasses.replace(route("r"), answer=ir.Redirect(302, "", "", 0, "", "/new"))
+    made = sidecar(
+        "edge",
+        ir.Proxy.NGINX,
+        address=EDGE,
+        inbound=False,
+        virtual_hosts=(ir.VirtualHost("edge", ("*",), (redirect,)),),
+    )
+    outbound = dataclasses.replace(made.outbound, domain="", http2=True)
+    with running(dataclasses.replace(made, outbound=outbound), tmp_path / "edge", new_authority()):
+        answer = request(EDGE, "/old", host="shop.example")
+        assert answer.header("location") == ["http://shop.example:15001/new"]
