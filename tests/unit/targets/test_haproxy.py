@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from datetime import timedelta
+from fractions import Fraction
 from typing import cast
 
 import jinja2
@@ -425,11 +426,25 @@ def test_the_build_document():
     }
 
 
+def conflicts(sidecar):
+    return [conflict.features for conflict in haproxy.CONFLICTS if conflict.applies(sidecar)]
+
+
 @pytest.mark.parametrize("weight", [256, 257])
 def test_a_weight_that_haproxy_does_not_know_is_a_conflict(weight):
-    (conflict,) = haproxy.CONFLICTS
     heavy = calling(clusters=(cluster("catalog", ("10.0.0.1", 15006, 1), ("10.0.0.2", 15006, weight)),))
-    assert conflict.applies(heavy) is (weight > 256)
+    assert conflicts(heavy) == ([(ir.Feature.ENDPOINT_WEIGHTS,)] if weight > 256 else [])
+
+
+@pytest.mark.parametrize("protocol", ir.Protocol)
+def test_streams_that_eject_are_a_conflict(protocol):
+    second = timedelta(seconds=1)
+    ejection = ir.OutlierDetection(3, second, second, max_ejected=Fraction(1), at=WRITTEN)
+    callee = dataclasses.replace(
+        cluster("catalog", ("10.0.0.1", 15006, 1)), protocol=protocol, outlier_detection=ejection
+    )
+    expected = [(ir.Feature.OUTLIER_DETECTION, ir.Feature.TCP)] if protocol is ir.Protocol.TCP else []
+    assert conflicts(calling(clusters=(callee,))) == expected
 
 
 def test_no_expression_repeats_a_group():
