@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from meshctl.ir import Feature, HashKey, Protocol, RetryCondition, RetryPolicy, Sidecar
 from meshctl.targets.base import NOT_YET, Capability, Emulated, Native, Unsupported
@@ -84,6 +85,14 @@ def _bounds_retries_twice(sidecar: Sidecar) -> bool:
     return any(
         route.retries.budget and not bounded.isdisjoint(backend.cluster for backend in route.backends)
         for route in routes(sidecar)
+    )
+
+
+def _delays_uploads(sidecar: Sidecar) -> bool:
+    delayed = ((route, route.fault.delay) for route in routes(sidecar) if route.fault)
+    return any(
+        delay is not None and timedelta(0) < route.body_timeout.duration < delay.duration
+        for route, delay in delayed
     )
 
 
@@ -184,7 +193,10 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.ADMIN: Native(),
     Feature.MIRRORING: Native(),
     Feature.FAULT_ABORT: Native(),
-    Feature.FAULT_DELAY: Native(),
+    Feature.FAULT_DELAY: Emulated(
+        "an upload over 1 MiB that the delay holds up for longer than its `bodyTimeout` is answered 408",
+        applies=_delays_uploads,
+    ),
     Feature.LEAST_REQUEST: Native(),
     Feature.RANDOM: Native(),
     Feature.RING_HASH: Native(),

@@ -195,6 +195,15 @@ def test_ejection_limit(made, percent):
     assert its["max_ejection_time"] == its["base_ejection_time"]
 
 
+@pytest.mark.parametrize(("upload", "delay", "told"), [(0, 2, False), (2, 1, False), (1, 2, True)])
+def test_a_delay_longer_than_an_upload_may_pause_is_told(upload, delay, told):
+    fault = ir.Fault(ir.Delay(delay * SECOND, Fraction(1), WRITTEN))
+    made = web(route("all", ONE, fault=fault, body_timeout=ir.BodyTimeout(upload * SECOND, WRITTEN)))
+    capability = envoy.CAPABILITIES[ir.Feature.FAULT_DELAY]
+    assert isinstance(capability, Emulated)
+    assert capability.applies(made) is told
+
+
 def test_the_hop_status_is_an_error_of_the_mesh_alone():
     outside = dataclasses.replace(ejecting(2, Fraction(1)), identity=None, origin=ir.Origin(None))
     assert "425" in json.dumps(outlier_detection.errors(ejecting(2, Fraction(1))))
