@@ -11,8 +11,8 @@ from meshctl.ir.features import FeatureUse
 class CircuitBreaker:
     """Bounds for one cluster; what goes over is answered 503 at once.
 
-    ``max_pending`` requests may wait for a connection while all ``max_connections`` are in use; None: as many as
-    ``max_requests`` lets in. ``max_retries`` retries may be under way at once; with more, the last answer is
+    ``max_pending`` requests may wait for a connection while all ``max_connections`` are in use; None: nobody
+    waits. ``max_retries`` retries may be under way at once; with more, the last answer is
     handed on. None: as many as ``max_requests``, or as the route's retry budget says.
     """
 
