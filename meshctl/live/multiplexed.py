@@ -19,16 +19,16 @@ from meshctl.live.orders import BODILESS, Close, Orders, Trickle
 _GRPC = "application/grpc"
 _PREFIX = struct.Struct("!BI")
 _HEALTH = "/grpc.health.v1.Health/Check"
-_SERVING = b"\x08\x01"
-"""A HealthCheckResponse that says so, see https://github.com/grpc/grpc/blob/master/doc/health-checking.md."""
+_SERVING, _NOT_SERVING = b"\x08\x01", b"\x08\x02"
+"""HealthCheckResponses, see https://github.com/grpc/grpc/blob/master/doc/health-checking.md."""
 
 
 async def answer(stream: Stream, document: dict[str, Any], orders: Orders) -> None:
     """One request; ``document`` is what the journal knows of it, and learns more here."""
     document["protocol"] = stream.head.version
     try:
-        if stream.head.target == _HEALTH:
-            await _say_healthy(stream)
+        if stream.head.target == _HEALTH and not orders.grpc_status:
+            await _say_health(stream, orders)
         elif stream.head.get("content-type").startswith(_GRPC):
             await _answer_grpc(stream, document, orders)
         else:
@@ -104,9 +104,11 @@ async def _repeat(stream: Stream, headers: Headers, trailers: Headers) -> None:
     await stream.end(trailers)
 
 
-async def _say_healthy(stream: Stream) -> None:
+async def _say_health(stream: Stream, orders: Orders) -> None:
     while await stream.read():
         pass
+    await asyncio.sleep(orders.delay.total_seconds())
+    message = _SERVING if orders.serving else _NOT_SERVING
     await stream.send_head(200, [("content-type", _GRPC)])
-    await stream.send(_PREFIX.pack(0, len(_SERVING)) + _SERVING)
+    await stream.send(_PREFIX.pack(0, len(message)) + message)
     await stream.end([("grpc-status", "0")])

@@ -12,6 +12,7 @@ x-echo-chunked       ``true``: the answer is chunked
 x-echo-headers       more headers of the answer, as a JSON object or a list of pairs
 x-echo-trailers      trailers of the answer, written likewise (HTTP/2 only)
 x-echo-grpc-status   ``14``: the status that a gRPC client is told; also one a hit
+x-echo-health        ``NOT_SERVING``: what gRPC's health service says
 x-echo-only          ``v1``: only this instance obeys, the others answer 200 at once
 ===================  =====================================================================
 """
@@ -63,6 +64,7 @@ class Orders:
     headers: tuple[tuple[str, str], ...] = ()
     trailers: tuple[tuple[str, str], ...] = ()
     grpc_status: int = 0
+    serving: bool = True
 
 
 def parse_duration(text: str) -> timedelta:
@@ -87,6 +89,7 @@ def parse_orders(head: Head, instance: str, hit: int) -> Orders:
             chunked=head.get("x-echo-chunked") == "true",
             headers=_headers(head.get("x-echo-headers", "{}")),
             trailers=_headers(head.get("x-echo-trailers", "{}")),
+            serving=head.get("x-echo-health") != "NOT_SERVING",
             grpc_status=int(_at(head.get("x-echo-grpc-status", "0"), hit)),
         )
     except ValueError as error:
