@@ -128,7 +128,9 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.RETRY_BACKOFF: Native(),
     Feature.RETRY_BUDGET: Emulated("requests count whose route has a budget too"),
     Feature.ROUND_ROBIN: Native(),
-    Feature.MAX_CONNECTIONS: Emulated("connections that are kept without a request do not count"),
+    Feature.MAX_CONNECTIONS: Emulated(
+        "connections that are kept without a request do not count, and to callees of HTTP/2 each request has one to itself"
+    ),
     Feature.MAX_REQUESTS: Native(),
     Feature.MTLS_STRICT: Native(),
     Feature.CIPHER_SUITES: Native(),
