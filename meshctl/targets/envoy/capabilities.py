@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from meshctl.ir import Feature, HashKey, Protocol, RetryCondition, RetryPolicy, Sidecar
+from meshctl.ir import Feature, HashKey, HealthCheckKind, Protocol, RetryCondition, RetryPolicy, Sidecar
 from meshctl.targets.base import NOT_YET, Capability, Emulated, Native, Unsupported
 from meshctl.targets.envoy.joined_headers import is_joined
 from meshctl.targets.envoy.routes import routes
@@ -85,6 +85,13 @@ def _bounds_retries_twice(sidecar: Sidecar) -> bool:
     return any(
         route.retries.budget and not bounded.isdisjoint(backend.cluster for backend in route.backends)
         for route in routes(sidecar)
+    )
+
+
+def _counts_grpc_checks(sidecar: Sidecar) -> bool:
+    checks = (each.health_check for each in sidecar.clusters)
+    return any(
+        check and check.kind is HealthCheckKind.GRPC and check.unhealthy_threshold > 1 for check in checks
     )
 
 
@@ -216,7 +223,11 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         applies=_ejects_names,
     ),
     Feature.HEALTH_CHECK_HTTP: Native(),
-    Feature.HEALTH_CHECK_GRPC: Native(),
+    Feature.HEALTH_CHECK_GRPC: Emulated(
+        "an answer that is not SERVING takes an endpoint out at once; `unhealthyThreshold` counts connections that fail "
+        "and answers that do not come",
+        applies=_counts_grpc_checks,
+    ),
     Feature.HEALTH_CHECK_TCP: Native(),
     Feature.RATE_LIMITING: Native(),
     Feature.RATE_LIMIT_PER_CALLER: Native(),

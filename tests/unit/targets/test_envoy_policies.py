@@ -204,6 +204,23 @@ def test_a_delay_longer_than_an_upload_may_pause_is_told(upload, delay, told):
     assert capability.applies(made) is told
 
 
+@pytest.mark.parametrize(
+    ("kind", "threshold", "told"),
+    [
+        (ir.HealthCheckKind.GRPC, 3, True),
+        (ir.HealthCheckKind.GRPC, 1, False),
+        (ir.HealthCheckKind.HTTP, 3, False),
+    ],
+)
+def test_that_checks_by_grpc_count_to_one_is_told(kind, threshold, told):
+    its = checked(kind)
+    assert its.health_check is not None
+    check = dataclasses.replace(its.health_check, unhealthy_threshold=threshold)
+    capability = envoy.CAPABILITIES[ir.Feature.HEALTH_CHECK_GRPC]
+    assert isinstance(capability, Emulated)
+    assert capability.applies(web(clusters=(dataclasses.replace(its, health_check=check),))) is told
+
+
 def test_the_hop_status_is_an_error_of_the_mesh_alone():
     outside = dataclasses.replace(ejecting(2, Fraction(1)), identity=None, origin=ir.Origin(None))
     assert "425" in json.dumps(outlier_detection.errors(ejecting(2, Fraction(1))))
