@@ -28,7 +28,13 @@ def test_every_capability_is_exercised_by_a_table(proxy):
 
 
 def differences():
-    return [(table, row, each) for table in TABLES for row in table.requests for each in row.differs]
+    return [
+        (table, row, each)
+        for table in TABLES
+        for written in table.requests
+        for row in (written, *written.steps)
+        for each in row.differs
+    ]
 
 
 def test_a_difference_is_a_declared_emulation():
