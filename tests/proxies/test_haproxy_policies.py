@@ -25,6 +25,7 @@ NETWORK = f"127.33.{os.getpid() % 250 + 1}"
 WEB = f"{NETWORK}.1"
 CALLEES = ("one", "two", "three", "four")
 ADDRESSES = {name: f"{NETWORK}.{number}" for number, name in enumerate((*CALLEES, "copy"), start=11)}
+NOBODY = (f"{NETWORK}.99", 15006, 1)
 GATEWAY = ir.RetryPolicy(
     2, (ir.RetryCondition.CONNECT_FAILURE, ir.RetryCondition.GATEWAY_ERROR), sidecars.IDEMPOTENT, at=WRITTEN
 )
@@ -65,6 +66,19 @@ CLUSTERS = (
     callee("levels", 0, 1, 2, 3, outlier_detection=EJECTION),
     callee("checked", 0, 1, health_check=check(0.25), load_balancing=BY_USER),
     callee("ring", 0, 0, 0, load_balancing=BY_USER),
+    dataclasses.replace(
+        cluster("gone", (ADDRESSES["one"], 15006, 1), NOBODY),
+        identity=sidecars.identity("catalog"),
+        load_balancing=BY_USER,
+    ),
+    dataclasses.replace(
+        cluster("first", NOBODY),
+        identity=sidecars.identity("catalog"),
+        endpoints=(
+            ir.Endpoint(ir.SocketAddress(*NOBODY[:2]), 1, 0),
+            ir.Endpoint(ir.SocketAddress(ADDRESSES["one"], 15006), 1, 1),
+        ),
+    ),
     callee("queue", 0, circuit_breaker=ir.CircuitBreaker(1, 100, max_pending=2)),
     callee("copied", 0),
     dataclasses.replace(cluster("copy", (ADDRESSES["copy"], 15006, 1))),
@@ -223,6 +237,19 @@ def test_a_dead_endpoint_moves_its_own_keys_alone_and_none_waits(world):
         old for old in before if old != "one"
     ]
     assert "one" not in after
+
+
+def test_a_ring_connects_again_at_once_where_nobody_listens(world):
+    keys = [[("x-user", str(key))] for key in range(20)]
+    slowest = max(request(WEB, "/again", host="gone", headers=key).seconds for key in keys)
+    assert slowest < 0.5, "HAProxy paused"
+    assert sum((world.ask("gone", "/again", headers=key) for key in keys), Counter()) == {(200, "one"): 20}
+
+
+def test_a_level_of_one_is_tried_again_at_once(world):
+    answer = request(WEB, "/again", host="first")
+    assert answer.status == 503, "nothing has found it unhealthy"
+    assert answer.seconds < 0.5, "HAProxy paused"
 
 
 def test_routes_share_one_queue_and_what_does_not_fit_is_refused_at_once(world):

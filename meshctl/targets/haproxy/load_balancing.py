@@ -23,7 +23,7 @@ def algorithm(load_balancing: ir.LoadBalancing) -> Token:
         case ir.LoadBalancingPolicy.ROUND_ROBIN:
             return Token("roundrobin")
         case ir.LoadBalancingPolicy.LEAST_REQUEST:
-            # leastconn would pause for a second before it connects again, also to another server.
+            # As long as all are idle, leastconn takes no notice of weights.
             return Token("random(2)")
         case ir.LoadBalancingPolicy.RANDOM:
             return Token("random(1)")

@@ -13,7 +13,7 @@ from typing import assert_never
 from meshctl import ir
 from meshctl.ir.mesh import HOP_STATUS
 from meshctl.ir.retries import BEFORE_THE_APPLICATION, GATEWAY_ERROR_STATUSES
-from meshctl.targets.haproxy import failover, load_balancing, outlier_detection, quoting
+from meshctl.targets.haproxy import failover, outlier_detection, quoting
 from meshctl.targets.haproxy.quoting import Token
 from meshctl.targets.haproxy.sections import Bound, Budget, Outcome, Pause
 
@@ -38,13 +38,12 @@ def needs_counting(policy: ir.RetryPolicy, cluster: ir.Cluster) -> bool:
 def needs_sections(policy: ir.RetryPolicy, cluster: ir.Cluster) -> bool:
     """Whether tries go through a section for each endpoint.
 
-    That sees every answer, also those that are tried again. And with a ring, or one endpoint in a level, HAProxy
-    would pause for a second before it connects again; to a section of its own it always connects.
+    That sees every answer, also those that are tried again. And with one endpoint in a level HAProxy would pause
+    for a second before it connects again; to a section of its own it always connects.
     """
     if needs_counting(policy, cluster) or outlier_detection.observes(cluster) or failover.is_deep(cluster):
         return True
-    pausing = load_balancing.is_ring(cluster.load_balancing) or failover.levels(cluster) > 1
-    return bool(policy.attempts and pausing)
+    return bool(policy.attempts and failover.levels(cluster) > 1)
 
 
 def needs_method_split(policy: ir.RetryPolicy, cluster: ir.Cluster) -> bool:
