@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the Debian packages of the proxies that the tests run. Envoy is no package: its binary is
+# Install the Debian packages of the proxies that the tests run, and of a name server. Envoy is no package: its binary is
 # in the development environment. `--list` prints the packages.
 set -eu
 cd "$(dirname "$0")/.."
