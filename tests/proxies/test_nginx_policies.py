@@ -87,7 +87,12 @@ CLUSTERS = (
     outside("ejecting-retried", ONE, TWO, outlier_detection=ejection(2, 60_000)),
     outside("ejecting-hop", ONE, TWO, outlier_detection=ejection(2, 60_000)),
     outside("ejecting-slow", ONE, TWO, outlier_detection=ejection(1, 60_000)),
-    dataclasses.replace(cluster("catalog", (HOP, 15006, 1), (NOBODY, 15006, 1)), outlier_detection=ejection(1, 60_000)),
+    *(
+        dataclasses.replace(
+            cluster("catalog", (HOP, 15006, 1), (NOBODY, 15006, 1)), name=name, outlier_detection=ejection(1, 60_000)
+        )
+        for name in ("catalog", "catalog.again", "catalog.hop")
+    ),
     outside("bounded", ONE, circuit_breaker=BREAKER),
     outside("waiting", ONE, circuit_breaker=ir.CircuitBreaker(1, 1024, max_pending=2)),
     outside("waiting-hop", ONE, circuit_breaker=ir.CircuitBreaker(1, 1024, max_pending=2)),
@@ -99,6 +104,8 @@ RETRIED = {
     "three-levels": CONNECT,
     "ejecting-retried": GATEWAY,
     "ejecting-hop": SERVER,
+    "catalog.again": CONNECT,
+    "catalog.hop": policy(1, RetryCondition.CONNECT_FAILURE, RetryCondition.SERVER_ERROR),
     "bounded": SERVER,
     "waiting-hop": SERVER,
 }
@@ -343,10 +350,20 @@ def test_a_try_that_ran_out_of_time_counts(world):
     assert found["200 1"] == 9
 
 
-def test_an_application_that_is_dead_behind_its_sidecar_counts(world):
-    # Half of the endpoints are nobody, the other is ejected by the hop status.
-    asked("catalog", 4)
-    assert asked("catalog", 4) == {"200 behind": 4}
+@pytest.mark.parametrize("name", ["catalog", "catalog.again", "catalog.hop"])
+def test_an_application_that_is_dead_behind_its_sidecar_counts(world, name):
+    asked(name, 4)
+    assert asked(name, 4) == {"200 behind": 4}
+    world.behind.stop()
+    try:
+        assert ask(name).status == 503
+        time.sleep(0.2)
+        before = len(world.catalog.log())
+        assert {ask(name).status for _ in range(4)} == {503}
+        time.sleep(0.2)
+        assert len(world.catalog.log()) == before
+    finally:
+        world.behind = App(HOP)
 
 
 def test_no_more_retries_than_the_bound_are_under_way(world):
