@@ -37,7 +37,9 @@ options = [("grpc.default_authority", "matchmaking")]
 with grpc.insecure_channel(outbound("lobby"), options) as channel:
     join = channel.stream_stream("/game.Matches/Join", bytes, bytes)
     answers = list(join(iter([b"player-1", b"player-2"]), timeout=5))
-    print(f"lobby        matchmaking  {len(answers)} answers over gRPC: {', '.join(each.decode() for each in answers)}")
+    print(
+        f"lobby        matchmaking  {len(answers)} answers over gRPC: {', '.join(each.decode() for each in answers)}"
+    )
 
 host, _, port = outbound("lobby").partition(":")
 with connect("ws://leaderboard/live", sock=socket.create_connection((host, int(port)))) as board:
