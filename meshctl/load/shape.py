@@ -70,7 +70,9 @@ class _Faults:
             case "literal_error" if path == ["apiVersion"]:
                 return self._other_version(detail)
             case "empty":
-                return finding("empty-value", at, f"{shown} is written, but has no value")
+                known = language.annotation_at(path) if path and self._affordable() else None
+                fix = suggestions.for_empty(known)
+                return finding("empty-value", at, f"{shown} is written, but has no value", fix=fix)
             case _:
                 place = at if is_key or not path else self._part(path[:-1]).value_at(path[-1])
                 return self._wrong_value(detail, path, place or at, is_key=is_key)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from itertools import islice
+from itertools import islice, takewhile
 
 from meshctl.load import foreign, language
 from meshctl.spec.source import Node
@@ -32,6 +32,7 @@ _GLUED = re.compile(r"([A-Za-z][A-Za-z0-9]*):(\S+)")
 
 def for_key(word: str, path: Iterable[str | int]) -> str:
     """What to do about ``word``, which is no key of the mapping at ``path``."""
+    path = tuple(path)
     known = sorted(language.keys(language.annotation_at(path)))
     inside = foreign.INSIDE.get(foreign.plain(word), "")
     if inside and {"path", "query"} <= set(known):
@@ -39,14 +40,33 @@ def for_key(word: str, path: Iterable[str | int]) -> str:
     meant = meant_key(word, known)
     if meant:
         return f"Did you mean `{meant}`?"
-    homes = [home for home in language.homes(word) if home.count(".") <= _NEAR_HOME]
+    homes = _nearest(language.homes(word), path)
     if homes:
-        shown = (f"`{home}`" if home else "the top of the file" for home in homes[:_ALTERNATIVES])
+        shown = (f"`{home}`" if home else "the top of the file" for home in homes)
         return f"It belongs to {' or '.join(shown)}."
     similar = _closest(word, known, _SIMILAR)
     if similar:
         return f"Did you mean `{similar}`?"
     return f"Known here: {', '.join(known)}." if known else ""
+
+
+def _nearest(homes: Sequence[str], path: Sequence[str | int]) -> list[str]:
+    """Of places where a key belongs those to tell somebody who wrote it at ``path``: below that, else around it."""
+    shared = {home: _shared(home, path) for home in homes}
+    below = [home for home in homes if path and shared[home] == len(path)]
+    near = below or [home for home in homes if home.count(".") <= _NEAR_HOME]
+    chosen = sorted(near, key=lambda home: -shared[home])[:_ALTERNATIVES]
+    return [home for home in near if home in chosen]
+
+
+def _shared(home: str, path: Sequence[str | int]) -> int:
+    """How many steps ``home``, such as ``services.<name>.routes[]``, and ``path`` have in common."""
+    steps = home.replace("[]", ".[]").split(".")
+    meet = (
+        step == "[]" if isinstance(at, int) else step in ("<name>", at)
+        for step, at in zip(steps, path, strict=False)
+    )
+    return len(list(takewhile(bool, meet)))
 
 
 def meant_key(word: str, known: Iterable[str]) -> str:
@@ -61,6 +81,13 @@ def for_nothing(annotation: language.Annotation) -> str:
     if language.accepts(annotation, {}):
         return "Indent what belongs to it, or write `{}` if there is nothing to say."
     return "Indent what belongs to it." if language.keys(annotation) else ""
+
+
+def for_empty(annotation: language.Annotation) -> str:
+    """What to do about a mapping without keys, where some are needed."""
+    known = sorted(language.keys(annotation))
+    few = 0 < len(known) <= _FEW_KEYS
+    return f"Write some of its keys ({', '.join(known)}), or remove it." if few else ""
 
 
 def for_value(node: Node, annotation: language.Annotation) -> str:

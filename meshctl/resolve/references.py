@@ -49,9 +49,7 @@ class _Names:
 def check(spec: Spec) -> Iterator[Finding]:
     """Every name that is used and nowhere defined, and callees that nothing can answer for."""
     written = spec.written
-    names = _Names(
-        written.services or {}, written.externals or {}, written.gateways or {}, frozenset(_zones(spec))
-    )
+    names = _Names(written.services or {}, written.externals or {}, written.gateways or {}, zones(spec))
     yield from _check_reserved(names, spec.source)
     yield from _check_policy(written.defaults, names, spec.source["defaults"])
     for name, service in names.services.items():
@@ -71,11 +69,12 @@ def check(spec: Spec) -> Iterator[Finding]:
         yield from _check_policy(external, names, spec.source["externals"][name])
 
 
-def _zones(spec: Spec) -> Iterator[str]:
+def zones(spec: Spec) -> frozenset[str]:
+    """All that an endpoint, a service or a gateway is in."""
     owners: list[ServiceSpec | GatewaySpec] = [*(spec.written.services or {}).values()]
     owners += (spec.written.gateways or {}).values()
-    for each in owners:
-        yield from (zone for zone in (each.zone, *(one.zone for one in each.endpoints or ())) if zone)
+    named = ((each.zone, *(one.zone for one in each.endpoints or ())) for each in owners)
+    return frozenset(zone for each in named for zone in each if zone)
 
 
 def _check_reserved(names: _Names, source: Source) -> Iterator[Finding]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding
-from meshctl.resolve import discovery, failover, placements
+from meshctl.resolve import discovery, failover, placements, references
 from meshctl.resolve.calls import declared_calls, place
 from meshctl.resolve.layers import Layers, call_layer, callee_layers, particular, says
 from meshctl.spec import Spec
@@ -19,8 +19,9 @@ _DETECTION = ("outlier_detection", "health_check")
 def check(spec: Spec) -> Iterator[Finding]:
     """Every `locality`, at each callee and each call that narrows it."""
     services = spec.written.services or {}
+    known = references.zones(spec)
     for name in services:
-        yield from _check_callee(name, services[name], callee_layers(spec, name))
+        yield from _check_callee(name, services[name], callee_layers(spec, name), known)
     for name in spec.written.externals or {}:
         yield from _check_outside(name, callee_layers(spec, name))
     for callers in (services, spec.written.gateways or {}):
@@ -31,7 +32,7 @@ def check(spec: Spec) -> Iterator[Finding]:
                     (*callee_layers(spec, callee), *narrowed) if narrowed and _known(spec, callee) else ()
                 )
                 if callee in services and layers and says(narrowed, "locality", *_DETECTION):
-                    yield from _check_callee(callee, services[callee], layers)
+                    yield from _check_callee(callee, services[callee], layers, known)
                 elif layers:
                     yield from _check_outside(callee, layers)
     yield from _check_callers(spec)
@@ -41,7 +42,9 @@ def _known(spec: Spec, callee: str) -> bool:
     return callee in (spec.written.services or {}) or callee in (spec.written.externals or {})
 
 
-def _check_callee(name: str, service: ServiceSpec, layers: Layers) -> Iterator[Finding]:
+def _check_callee(
+    name: str, service: ServiceSpec, layers: Layers, known: Collection[str]
+) -> Iterator[Finding]:
     wanted = failover.locality(layers)
     if wanted is None:
         return
@@ -55,7 +58,7 @@ def _check_callee(name: str, service: ServiceSpec, layers: Layers) -> Iterator[F
     for layer in particular(layers):
         written: LocalitySpec | None = getattr(layer.written, "locality", None)
         for index, zone in enumerate((written and written.failover) or ()):
-            if zone not in zones:
+            if zone in known and zone not in zones:
                 at = layer.source["locality"]["failover"].at(index)
                 yield finding("ineffective-setting", at, f"`{name}` has no endpoint in the zone `{zone}`")
 
