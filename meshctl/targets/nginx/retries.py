@@ -7,7 +7,8 @@ across.
 
 What NGINX knows no word for (other statuses, a pause, a budget, the time of one try) needs a hop inside the
 sidecar: each try is a request to a server of our own (``tries.lua``), which knows the policy and says by the hop
-status that there is to be another one.
+status that there is to be another one. So do answers over HTTP/2 that are tried again: NGINX's module numbers the
+streams of a request once, and a second try on a new connection goes by the number that the first had on a kept one.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ def needs_hop(policy: ir.RetryPolicy, cluster: ir.Cluster) -> bool:
         return True
     if not policy.attempts:
         return False
+    if cluster.protocol.multiplexed and policy.retries_on(RetryCondition.GATEWAY_ERROR):
+        return True
     others = set(policy.conditions) - set(_BY_NGINX)
     return bool(others or policy.statuses or policy.backoff or is_bounded(policy, cluster))
 

@@ -51,6 +51,12 @@ def plain() -> ir.Route:
     return route("r", ("c", 1))
 
 
+def after_gateway_errors() -> ir.Route:
+    return dataclasses.replace(
+        plain(), retries=ir.RetryPolicy(1, (ir.RetryCondition.GATEWAY_ERROR,), ("GET",))
+    )
+
+
 def web(its: ir.Route | None = None, **changes: Any) -> ir.Sidecar:
     callee = dataclasses.replace(cluster("c", ("10.0.0.1", 1, 1), ("10.0.0.2", 1, 1)), **changes)
     return sidecar(
@@ -90,6 +96,8 @@ CASES = {
         web(dataclasses.replace(plain(), retries=NO_RETRIES), **breaking(max_retries=3)),
         set(),
     ),
+    "answers that are tried again": (web(after_gateway_errors()), set()),
+    "the same over HTTP/2": (web(after_gateway_errors(), protocol=ir.Protocol.HTTP2), {"tries"}),
     "max pending": (web(**breaking(max_pending=3)), {"circuit_breaking"}),
     "all": (
         web(
