@@ -41,6 +41,15 @@ def _keeps_ports_on_http2(sidecar: Sidecar) -> bool:
     return keeps and listener.tls is not None and listener.bind.port != 443
 
 
+def _sends_without_deadline(sidecar: Sidecar) -> bool:
+    """Whether a route sends on with no section before it that could answer for a connection (``timeouts.py``)."""
+    listeners = (sidecar.outbound, *sidecar.locals)
+    routes = [route for each in listeners for host in each.virtual_hosts for route in host.routes]
+    routes += [each.egress for each in listeners if each.egress]
+    keeps_no_time = (not (each.timeout.written and each.timeout.duration) for each in routes if each.backends)
+    return any(keeps_no_time)
+
+
 def _bounds_no_queue(sidecar: Sidecar) -> bool:
     return any(
         each.circuit_breaker.max_pending and each.protocol is not Protocol.HTTP for each in sidecar.clusters
@@ -118,8 +127,9 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         "and as a callee's sidecar it holds the first 60 KB of a body back that has a Content-Length"
     ),
     Feature.CONNECT_TIMEOUT: Emulated(
-        "on a route without a timeout of its own, a connection that times out is answered 503 only to the "
-        "first request on an application's connection; later ones see that connection closed"
+        "on a route for which no `timeout` is written, a connection that times out is answered 503 only to the "
+        "first request on an application's connection; later ones see that connection closed",
+        applies=_sends_without_deadline,
     ),
     Feature.IDLE_TIMEOUT: Native(),
     Feature.RETRY_CONNECT_FAILURE: _HELD,
