@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,9 @@ LIMIT = timedelta(seconds=30)
 
 # HAProxy and NGINX end with 0 when they only warn; a warning is a guess of theirs about what was meant.
 _WARNING = re.compile(r"\[(?:warn|warning|alert|emerg|crit|critical|error)\]", re.IGNORECASE)
+
+# What Envoy writes of its own stack as it breaks down; the reason stands before it.
+_STACK = re.compile(r"\[(?:envoy_bug|backtrace)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +55,13 @@ def verify(check: Check, limit: timedelta = LIMIT) -> Verdict:
         status, output = run((program, *check.arguments), check.folder, limit)
     except ToolError as error:
         return Verdict(check.bundle, ok=False, output=str(error))
+    if status < 0:
+        output = _broke_down(check.binary, -status, output)
     return Verdict(check.bundle, ok=status == 0 and not _WARNING.search(output), output=output)
+
+
+def _broke_down(binary: str, number: int, output: str) -> str:
+    """What to tell of a validator that ended by a signal: machines do that too, with no memory or no inotify left."""
+    said = [line for line in output.splitlines() if not _STACK.search(line)]
+    ended = f"{binary} broke down ({signal.strsignal(number)}), which the machine may be the reason for"
+    return "\n".join((ended, *said))

@@ -68,7 +68,7 @@ def verify(
             refused = [each for each in pool.map(live.verify, checks) if not each.ok]
     if refused:
         told = "\n".join(f"{each.bundle}:\n{each.output.strip()}" for each in refused)
-        raise ToolError(f"a proxy refuses what meshctl made for it; nothing was written. {told}")
+        raise ToolError(f"a proxy does not take what meshctl made for it; nothing was written. {told}")
     return Verification(tuple(folder(each) for each in present), tuple(missing))
 
 
