@@ -1,4 +1,4 @@
-"""`meshctl explain`: codes and settings.
+"""`meshctl explain`: codes, settings and requests.
 
 A code or a slug holds no dot and no space, by which it is told from a path in the spec (which may also be the name
 of a section alone) and from whatever else may be explained.
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from meshctl.pipeline import Rule
 
 SCHEMA_VERSION = 1
+REQUEST = "request"
+"""The word that is neither a code nor a path."""
 SECTIONS = ("mesh", "defaults", "services", "externals", "gateways")
 
 
@@ -32,6 +34,7 @@ class ExplainFormat(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    MERMAID = "mermaid"
 
 
 def register(app: typer.Typer, text: str) -> None:
@@ -40,27 +43,55 @@ def register(app: typer.Typer, text: str) -> None:
 
 
 def explain(
-    what: Annotated[
-        str | None,
+    *,
+    words: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="[CODE|PATH]",
-            help="A code or its slug, or a path in the spec such as services.web.timeout; all codes if left out.",
+            metavar="[CODE|PATH|request URL]",
+            help="A code or its slug, a path in the spec such as services.web.timeout, or `request` and a URL; "
+            "all codes if left out.",
             show_default=False,
         ),
     ] = None,
+    caller: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="SVC",
+            help="The service that asks, or a gateway that is asked by its clients.",
+            show_default=False,
+        ),
+    ] = None,
+    method: Annotated[str, typer.Option("-X", metavar="METHOD", help="The request's method.")] = "GET",
+    headers: Annotated[
+        list[str] | None,
+        typer.Option("-H", metavar="'NAME: VALUE'", help="A header of the request.", show_default=False),
+    ] = None,
     spec: Annotated[
-        str | None, typer.Option("--spec", help="The spec that PATH is in.", show_default=False)
+        str | None,
+        typer.Option("--spec", help="The spec that PATH is in, or the request is for.", show_default=False),
     ] = None,
     env: options.Environment = None,
     policies: Annotated[
         Path | None,
         typer.Option("--policies", help="A folder with policies of your own.", show_default=False),
     ] = None,
-    form: Annotated[ExplainFormat, typer.Option("--format", help="How it is printed.")] = ExplainFormat.TEXT,
+    form: Annotated[
+        ExplainFormat, typer.Option("--format", help="How it is printed; mermaid: requests only.")
+    ] = ExplainFormat.TEXT,
 ) -> int:
-    """What a finding means and how to mend it; or which value a setting has, and which line says so."""
+    """What a finding means; which value a setting has and which line says so; or what one request would do."""
     from meshctl import pipeline
 
+    if what is not None and what.strip() == REQUEST:
+        from meshctl.cli.request import RequestFormat, explain_request
+
+        place, form_of = options.location(spec), RequestFormat(form)
+        return explain_request(url, caller, method, headers or (), place, env, form_of)
+    if url is not None or caller is not None or headers or form is ExplainFormat.MERMAID:
+        raise UsageError(
+            "only a request has a URL, `--from`, `-H` and a diagram: `meshctl explain request URL`"
+        )
     if what is not None and ("." in what or what.strip() in SECTIONS):
         _print_settings(what.strip(), options.location(spec), env, form)
         return 0

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from meshctl.ir import RetryCondition, RetryPolicy
+from collections.abc import Iterator
+from datetime import timedelta
+
+from meshctl.ir import Backoff, RetryCondition, RetryPolicy, duration_text
 from meshctl.ir.retries import BEFORE_THE_APPLICATION, GATEWAY_ERROR_STATUSES
 from meshctl.simulate.outcome import Outcome
+from meshctl.simulate.steps import Step, Topic, percent
 
 
 def conditions(policy: RetryPolicy, method: str) -> tuple[RetryCondition, ...]:
@@ -45,3 +49,37 @@ def tries_again(outcome: Outcome, status: int) -> bool:
 
 def _is_safe(policy: RetryPolicy, method: str) -> bool:
     return policy.non_idempotent or method in policy.idempotent_methods
+
+
+def longest_pauses(backoff: Backoff, attempts: int) -> list[timedelta]:
+    """The longest pause before each retry: ``base``, doubled each time, up to ``maximum``."""
+    pauses: list[timedelta] = []
+    for _ in range(attempts):
+        pauses.append(min(pauses[-1] * 2 if pauses else backoff.base, backoff.maximum))
+    return pauses
+
+
+def told(policy: RetryPolicy, method: str) -> Iterator[Step]:
+    """How many tries ``method`` gets, on what, and after which pauses."""
+    again = attempts(policy, method)
+    if again == 0:
+        idle = policy.attempts and not _is_safe(policy, method)
+        why = f", for `{method}` is not idempotent" if idle else ""
+        yield Step(Topic.TRIES, f"one, and no retry{why}", policy.at)
+    else:
+        reasons = [*conditions(policy, method), *statuses(policy, method), *grpc_statuses(policy, method)]
+        text = f"{again + 1}: again on {', '.join(map(str, reasons))}"
+        late = [each for each in policy.conditions if each not in reasons]
+        if late or (policy.statuses and not statuses(policy, method)):
+            text += (
+                f"; not on {', '.join(map(str, [*late, *policy.statuses]))}, for `{method}` is not idempotent"
+            )
+        yield Step(Topic.TRIES, text, policy.at)
+    if (budget := policy.budget) is not None and again:
+        yield Step(
+            Topic.TRIES, f"retries are at most {percent(budget.share)} of what is under way", budget.at
+        )
+    if (backoff := policy.backoff) is not None and again:
+        base, most = duration_text(backoff.base), duration_text(backoff.maximum)
+        text = f"a pause of up to {base} before a retry, doubled each time, at most {most}"
+        yield Step(Topic.TRIES, text, backoff.at)
