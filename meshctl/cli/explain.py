@@ -83,15 +83,16 @@ def explain(
     """What a finding means; which value a setting has and which line says so; or what one request would do."""
     from meshctl import pipeline
 
-    if what is not None and what.strip() == REQUEST:
-        from meshctl.cli.request import RequestFormat, explain_request
+    what, *more = words or (None,)
+    if len(more) > (what == REQUEST):
+        raise UsageError(f"one thing at a time: `{one_line(more[-1] or '')}` is too much")
+    if what == REQUEST:
+        from meshctl.cli.request import Asked, RequestFormat, show
 
-        place, form_of = options.location(spec), RequestFormat(form)
-        return explain_request(url, caller, method, headers or (), place, env, form_of)
-    if url is not None or caller is not None or headers or form is ExplainFormat.MERMAID:
-        raise UsageError(
-            "only a request has a URL, `--from`, `-H` and a diagram: `meshctl explain request URL`"
-        )
+        asked = Asked(more[0] if more else None, caller, method, tuple(headers or ()))
+        return show(asked, options.location(spec), env, RequestFormat(form))
+    if caller is not None or headers or form is ExplainFormat.MERMAID:
+        raise UsageError("`--from`, `-H` and mermaid are for requests: `meshctl explain request URL`")
     if what is not None and ("." in what or what.strip() in SECTIONS):
         _print_settings(what.strip(), options.location(spec), env, form)
         return 0
