@@ -93,15 +93,12 @@ def answered(outcome: Outcome) -> str:
     """Who answers the request, in words."""
     if outcome.status is not None:
         return f"{outcome.status}: {outcome.reason}"
-    own = {
-        each.callee.service if each.callee else each.cluster for each in outcome.backends if not each.status
-    }
-    refused = [
-        f"{each.status} of `{each.cluster}` ({each.reason})" for each in outcome.backends if each.status
-    ]
-    return f"what {' or '.join(f'`{each}`' for each in sorted(own))} answers" + "".join(
-        f", or {each}" for each in refused
-    )
+    backends = outcome.backends
+    own = {each.callee.service if each.callee else each.cluster for each in backends if not each.status}
+    others = [f"{each.status} of `{each.cluster}` ({each.reason})" for each in backends if each.status]
+    if outcome.abort is not None:
+        others.append(f"{outcome.abort.status} by the fault")
+    return ", or ".join([f"what {' or '.join(f'`{each}`' for each in sorted(own))} answers", *others])
 
 
 def _drawn(found: Explanation) -> Iterator[str]:
@@ -110,7 +107,9 @@ def _drawn(found: Explanation) -> Iterator[str]:
     yield from ("", client, f"  | to {found.listener.bind}", "  v")
     yield f"{sidecar} ({found.sidecar.proxy})"
     yield from _told(found.steps)
-    for way in ways(found.hops):
+    for number, way in enumerate(ways(found.hops)):
+        if number:
+            yield from ("", f"{sidecar}, {'the copy' if way[0].copy else 'with another draw'}")
         yield from _way(way)
     if found.back:
         yield from ("", f"{sidecar}, on the way back")

@@ -42,7 +42,7 @@ def escaped(text: str) -> str:
     return "".join(
         each if (each.isascii() and each.isalnum()) or each in _PLAIN else f"#{ord(each)};"
         for each in one_line(text)
-    )
+    ).replace("%%", "#37;#37;")
 
 
 def _participants(client: str, sidecar: str, listed: Sequence[Sequence[Hop]]) -> Iterator[str]:

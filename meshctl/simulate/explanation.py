@@ -253,11 +253,12 @@ class _Way:
             steps += health_checks.told(cluster)
             steps += circuit_breaking.told(cluster)
             steps += mtls.told(self.sidecar, cluster)
-        arrival = tuple(self._arrival(cluster, backend, sent, path))
+        led_by = (*path, "mirror" if copy else "backends")
+        arrival = tuple(self._arrival(cluster, backend, sent, led_by))
         return Hop(backend, copy, tuple(steps), arrival, tuple(_received(backend)))
 
     def _arrival(
-        self, cluster: Cluster, backend: Backend, sent: Request, path: tuple[str, ...]
+        self, cluster: Cluster, backend: Backend, sent: Request, led_by: tuple[str, ...]
     ) -> Iterator[Step]:
         """At the callee's sidecar: the gate again, authorization, the rate limit."""
         callee = cluster.identity
@@ -269,10 +270,9 @@ class _Way:
             yield Step(Topic.GATE, f"{refused}: 400", from_spec=False)
             return
         own = self.sidecar.service
-        declared = (*_section(self.mesh, own), "calls", callee.service)
         # A callee's route may lead on to a service that the caller does not list itself.
         led = self.outcome.virtual_host not in ("", own, callee.service)
-        call = (*path, "backends") if led else declared
+        call = led_by if led else (*_section(self.mesh, own), "calls", callee.service)
         yield from authorization.told(callee.service, listener, self.sidecar.identity, sent, call)
         yield from rate_limiting.told(backend.limit)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from meshctl.diagnostics import Position
 from meshctl.ir import BodyTimeout, Feature, PerTryTimeout, Route, Timeout, duration_text
 from meshctl.simulate import retries
 from meshctl.simulate.steps import Step, Topic, place_of
@@ -25,6 +26,8 @@ class WorstCase:
 
     limit: timedelta | None
     arithmetic: str
+    at: Position | None = None
+    """What bounds it."""
 
 
 def worst_case(route: Route, method: str) -> WorstCase:
@@ -33,35 +36,34 @@ def worst_case(route: Route, method: str) -> WorstCase:
     if tried.limit is not None and (whole is None or tried.limit < whole):
         found = tried
     elif whole is None:
-        found = tried if tried.arithmetic else WorstCase(None, "no limit but idleTimeout")
+        found = tried if tried.arithmetic else WorstCase(None, "no limit but idleTimeout", route.timeout.at)
     else:
         alone = f" (the tries alone: {tried.arithmetic})" if tried.arithmetic else ""
-        found = WorstCase(whole, f"the timeout of {duration_text(whole)}{alone}")
+        found = WorstCase(whole, f"the timeout of {duration_text(whole)}{alone}", route.timeout.at)
     delay = route.fault.delay if route.fault is not None else None
     if delay is None or delay.share == 0 or found.limit is None:
         return found
     text = f"a delay of {duration_text(delay.duration)} + {found.arithmetic}"
-    return WorstCase(found.limit + delay.duration, text)
+    return WorstCase(found.limit + delay.duration, text, found.at)
 
 
 def _tries(route: Route, method: str) -> WorstCase:
     """What the tries may take by themselves; no arithmetic where one alone may take for ever."""
-    per_try = limit(route.retries.per_try_timeout)
+    per_try, at = limit(route.retries.per_try_timeout), route.retries.per_try_timeout.at
     if per_try is None:
         return WorstCase(None, "")
     again = retries.attempts(route.retries, method)
-    each = duration_text(per_try)
+    each, backoff = duration_text(per_try), route.retries.backoff
     if again == 0:
-        return WorstCase(per_try, f"one try of {each}")
-    text = f"{again + 1} tries x {each}"
-    if route.retries.backoff is None:
-        return WorstCase(None, f"{text} = {duration_text(per_try * (again + 1))} and the proxy's own pauses")
-    pauses = retries.longest_pauses(route.retries.backoff, again)
-    total = sum(pauses, per_try * (again + 1))
-    shown = (
-        " + ".join(map(duration_text, pauses)) if again <= _SHOWN else duration_text(sum(pauses, timedelta()))
-    )
-    return WorstCase(total, f"{text} + pauses {shown} = {duration_text(total)}")
+        return WorstCase(per_try, f"one try of {each}", at)
+    text, total = f"{again + 1} tries x {each}", per_try * (again + 1)
+    if backoff is None:
+        return WorstCase(None, f"{text} = {duration_text(total)} and the proxy's own pauses", at)
+    pauses = retries.longest_pauses(backoff, again)
+    shown = pauses if again <= _SHOWN else [sum(pauses, timedelta())]
+    total = sum(pauses, total)
+    added = " + ".join(map(duration_text, shown))
+    return WorstCase(total, f"{text} + pauses {added} = {duration_text(total)}", at)
 
 
 _SHOWN = 4
@@ -82,4 +84,4 @@ def told(route: Route, method: str) -> Iterator[Step]:
         yield Step(Topic.TIME, text, route.retries.per_try_timeout.at)
     worst = worst_case(route, method)
     most = f"at most {duration_text(worst.limit)}: " if worst.limit is not None else ""
-    yield Step(Topic.TIME, f"{most}{worst.arithmetic}", route.timeout.at)
+    yield Step(Topic.TIME, f"{most}{worst.arithmetic}", worst.at)
