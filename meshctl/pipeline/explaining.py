@@ -11,7 +11,7 @@ from meshctl.pipeline.checking import check, load
 
 if TYPE_CHECKING:
     from meshctl.simulate import Explanation, Step
-    from meshctl.spec import Source
+    from meshctl.spec import Source, Spec
 
 
 def explain_request(
@@ -30,25 +30,38 @@ def explain_request(
 
     validated = check(load(location, environment), builds=False)
     found = explain(validated.require(), caller, method, url, headers)
-    source = validated.source
+    if validated.spec is None:  # there is no mesh then
+        return found
+    spec = validated.spec
     return dataclasses.replace(
         found,
-        steps=_placed(found.steps, source),
-        back=_placed(found.back, source),
+        steps=_placed(found.steps, spec),
+        back=_placed(found.back, spec),
         hops=tuple(
-            dataclasses.replace(
-                each, steps=_placed(each.steps, source), arrival=_placed(each.arrival, source)
-            )
+            dataclasses.replace(each, steps=_placed(each.steps, spec), arrival=_placed(each.arrival, spec))
             for each in found.hops
         ),
     )
 
 
-def _placed(steps: Iterable[Step], source: Source) -> tuple[Step, ...]:
-    return tuple(
-        dataclasses.replace(each, at=_place(source, each.path) or each.at) if each.path else each
-        for each in steps
-    )
+def _placed(steps: Iterable[Step], spec: Spec) -> tuple[Step, ...]:
+    """The steps with the places of the parts and settings that decided them."""
+    placed = []
+    for each in steps:
+        if each.setting:
+            placed.append(dataclasses.replace(each, at=_said(spec, each.setting)))
+        elif each.path:
+            placed.append(dataclasses.replace(each, at=_place(spec.source, each.path) or each.at))
+        else:
+            placed.append(each)
+    return tuple(placed)
+
+
+def _said(spec: Spec, setting: Sequence[str]) -> Position | None:
+    """Where the layer that holds wrote a setting."""
+    from meshctl.resolve import settings
+
+    return settings.settings(spec, ".".join(setting))[0].at
 
 
 def _place(source: Source, path: Sequence[str]) -> Position | None:

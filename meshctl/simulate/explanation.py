@@ -227,7 +227,7 @@ class _Way:
             *filters.told(route, self.request, sent),
             *splitting.told(route, path),
             *mirroring.told(route),
-            *retries.told(route.retries, method),
+            *retries.told(route.retries, method, self._scope(route)),
             *timeouts.told(route, method),
         )
         drawn = [(each, False) for each in self.outcome.backends]
@@ -244,6 +244,16 @@ class _Way:
             tuple(filters.answer_told(route)),
             timeouts.worst_case(route, method) if hops else None,
         )
+
+    def _scope(self, route: Route) -> tuple[str, ...]:
+        """What the settings of a route are settings of, as `meshctl explain PATH` knows it."""
+        own, host = _section(self.mesh, self.sidecar.service), self.outcome.virtual_host
+        if not host:
+            return ("defaults",)
+        if host == self.sidecar.service:
+            callee = route.backends[0].cluster.partition(".")[0] if route.backends else ""
+            return (*own, "routes", route.name) if route.at else (*own, "calls", callee)
+        return (*own, "calls", host, *(("routes", route.name) if route.at else ()))
 
     def _hop(self, backend: Backend, sent: Request, path: tuple[str, ...], *, copy: bool) -> Hop:
         cluster = next(each for each in self.sidecar.clusters if each.name == backend.cluster)

@@ -59,27 +59,35 @@ def longest_pauses(backoff: Backoff, attempts: int) -> list[timedelta]:
     return pauses
 
 
-def told(policy: RetryPolicy, method: str) -> Iterator[Step]:
-    """How many tries ``method`` gets, on what, and after which pauses."""
+def told(policy: RetryPolicy, method: str, scope: tuple[str, ...]) -> Iterator[Step]:
+    """How many tries ``method`` gets, on what, and after which pauses; ``scope`` is what the settings are of."""
+    attempted = (*scope, "retries", "attempts") if scope else ()
     again = attempts(policy, method)
+    if policy.attempts == 0:
+        yield Step(Topic.TRIES, "one, and no retry", policy.at, setting=attempted)
+        return
     if again == 0:
-        idle = policy.attempts and not _is_safe(policy, method)
-        why = f", for `{method}` is not idempotent" if idle else ""
-        yield Step(Topic.TRIES, f"one, and no retry{why}", policy.at)
-    else:
-        reasons = [*conditions(policy, method), *statuses(policy, method), *grpc_statuses(policy, method)]
-        text = f"{again + 1}: again on {', '.join(map(str, reasons))}"
-        late = [each for each in policy.conditions if each not in reasons]
-        if late or (policy.statuses and not statuses(policy, method)):
-            text += (
-                f"; not on {', '.join(map(str, [*late, *policy.statuses]))}, for `{method}` is not idempotent"
-            )
+        text = f"one: {_conditions(policy, method)}"
         yield Step(Topic.TRIES, text, policy.at)
-    if (budget := policy.budget) is not None and again:
+        return
+    yield Step(Topic.TRIES, f"{again + 1} at most", policy.at, setting=attempted)
+    yield Step(Topic.TRIES, _conditions(policy, method), policy.at)
+    if (budget := policy.budget) is not None:
         yield Step(
             Topic.TRIES, f"retries are at most {percent(budget.share)} of what is under way", budget.at
         )
-    if (backoff := policy.backoff) is not None and again:
+    if (backoff := policy.backoff) is not None:
         base, most = duration_text(backoff.base), duration_text(backoff.maximum)
         text = f"a pause of up to {base} before a retry, doubled each time, at most {most}"
         yield Step(Topic.TRIES, text, backoff.at)
+
+
+def _conditions(policy: RetryPolicy, method: str) -> str:
+    """The reasons for a retry, and those that do not count for ``method``."""
+    every = (*policy.conditions, *policy.statuses, *policy.grpc_statuses)
+    counting = (*conditions(policy, method), *statuses(policy, method), *grpc_statuses(policy, method))
+    idle = [str(each) for each in every if each not in counting]
+    parts = [f"again on {', '.join(map(str, counting))}"] if counting else []
+    if idle:
+        parts.append(f"not again on {', '.join(idle)}, for `{method}` is not idempotent")
+    return "; ".join(parts)

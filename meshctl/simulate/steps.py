@@ -46,6 +46,8 @@ class Step:
     at: Position | None = None
     path: tuple[str, ...] = ()
     """The part of the spec that decided, by keys and names, where the model does not know its place."""
+    setting: tuple[str, ...] = ()
+    """The same of a setting that may be inherited: as `meshctl explain PATH` knows it."""
     from_spec: bool = True
     """Whether the spec, or its default where there is no place, decided; else the wire contract does."""
     passed_over: bool = False

@@ -64,6 +64,7 @@ services:
         fault: {delay: {duration: 1s, percent: 10%}, abort: {status: 503, percent: 1%}}
       - {name: dead, matches: [{path: {exact: /dead}}], fault: {abort: {status: 500}}}
       - {name: slow, matches: [{path: {exact: /slow}}], timeout: 1s}
+      - {name: once, matches: [{path: {exact: /once}}], retries: {attempts: 0}}
       - {name: tunnel, matches: [{path: {exact: /tunnel}}], streaming: true}
       - {name: rest, matches: [{path: {prefix: /}, methods: [GET, POST]}]}
     allow:
@@ -132,7 +133,10 @@ TABLE = [
     ("http://catalog/x", "route: not split: the path is not `/split` and not below it", "prefix: /split"),
     ("http://catalog/x", "route: rest: matches any path, GET or POST", "name: rest"),
     ("http://catalog/x", "backends: all to `catalog`", "name: rest"),
-    ("http://catalog/x", "tries: 3: again on connect-failure, gateway-error", "retries:"),
+    ("http://catalog/x", "tries: again on connect-failure, gateway-error", "retries:"),
+    ("http://catalog/x", "tries: 3 at most", "attempts: 2"),
+    ("http://catalog/once", "tries: one, and no retry", "attempts: 0"),
+    ("http://api.stripe.com/", "tries: 2 at most", "default"),
     (
         "http://catalog/x",
         "tries: a pause of up to 25ms before a retry, doubled each time, at most 250ms",
@@ -243,7 +247,7 @@ MORE = [
     (("web", "http://catalog/x", "-X", "POST"), "access: no: the method is not GET or HEAD", "from: [web]"),
     (
         ("web", "http://catalog/x", "-X", "POST"),
-        "tries: 3: again on connect-failure; not on gateway-error, for `POST` is not idempotent",
+        "tries: again on connect-failure; not again on gateway-error, for `POST` is not idempotent",
         "retries:",
     ),
     (("web", "http://catalog/x", "-X", "get"), "gate: the method is not in capitals: 400", ""),
@@ -273,6 +277,7 @@ MORE = [
     ),
     (("edge", "https://shop.example/"), "host: gateway `edge` answers to `shop.example`", "hostnames"),
     (("edge", "https://shop.example/"), "access: `edge` is let in, for its call is declared", "calls: {web"),
+    (("edge", "https://shop.example/"), "tries: 2 at most", "default"),
     (("edge", "https://evil/"), "host: gateway `edge` does not answer to `evil`: 404", "hostnames"),
 ]
 
@@ -421,10 +426,10 @@ def test_of_many_routes_the_last_that_do_not_match_are_told(tmp_path, explain):
     many = "".join(f"      - {{name: r{n}, matches: [{{path: {{exact: /r{n}}}}}]}}\n" for n in range(50))
     (tmp_path / "mesh.yaml").write_text(SPEC.replace("    routes:\n", f"    routes:\n{many}"))
     text = explain("text", "http://catalog/x")
-    assert "50 that do not match, and:" in text
+    assert "51 that do not match, and:" in text
     assert text.count("not r") == 0
     document = json.loads(explain("json", "http://catalog/x"))
-    assert sum(each["passedOver"] for each in document["steps"]) == 58
+    assert sum(each["passedOver"] for each in document["steps"]) == 59
 
 
 def test_the_words_of_an_answer_by_several(explain):
