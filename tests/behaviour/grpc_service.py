@@ -15,7 +15,7 @@ from meshctl.ir import SocketAddress
 
 NAME = "test.Echo"
 DETAILS = "no such user: Zoë, 100%"
-PAUSE = 0.3
+PAUSE = 0.5
 """Seconds between the messages of `Slowly`."""
 
 

@@ -78,19 +78,23 @@ class Http2Connection:
         status, body = None, b""
         headers: list[tuple[str, str]] = []
         trailers: list[tuple[str, str]] = []
+
+        def answer(failure=None):
+            """So far; cut off, or without any head, where there is a failure."""
+            cut = failure is not None and status is not None
+            took = time.monotonic() - started
+            why = failure if failure and not cut else ""
+            return Answer(identifier, took, status, headers, body, cut, why, trailers=trailers)
+
         while True:
             left = self._send(stream, left)
             received = self._socket.recv(65536)
             if not received:
-                failure = "" if status else "closed"
-                return Answer(
-                    identifier, time.monotonic() - started, status, headers, body, bool(status), failure
-                )
+                return answer("closed")
             try:
                 events = self._connection.receive_data(received)
             except h2.exceptions.InvalidBodyLengthError as error:
-                took = time.monotonic() - started
-                return Answer(identifier, took, status, headers, body, bool(status), repr(error))
+                return answer(repr(error))
             for event in events:
                 match event:
                     case h2.events.ResponseReceived():
@@ -105,20 +109,9 @@ class Http2Connection:
                         trailers = cast("list[tuple[str, str]]", event.headers)
                     case h2.events.StreamEnded():
                         self._flush()
-                        return Answer(
-                            identifier, time.monotonic() - started, status, headers, body, trailers=trailers
-                        )
+                        return answer()
                     case h2.events.StreamReset() | h2.events.ConnectionTerminated():
-                        failure = "" if status else repr(event)
-                        return Answer(
-                            identifier,
-                            time.monotonic() - started,
-                            status,
-                            headers,
-                            body,
-                            bool(status),
-                            failure,
-                        )
+                        return answer(repr(event))
                     case _:
                         pass
             self._flush()

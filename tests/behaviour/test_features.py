@@ -27,6 +27,17 @@ def test_every_capability_is_exercised_by_a_table(proxy):
     assert {str(each) for each in claimed} <= exercised
 
 
+MOST_SIDECARS = 14
+"""Envoy keeps four inotify instances, Linux gives a user 128 (fs.inotify.max_user_instances), and two workers run tests."""
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_two_worlds_have_room_on_one_machine(table):
+    written = {**table.spec["services"], **table.spec.get("gateways", {})}
+    places = {each["address"] for service in written.values() for each in service.get("endpoints", [])}
+    assert len(places) - len({*table.absent, *table.silent, *table.resetting}) <= MOST_SIDECARS
+
+
 def differences():
     return [
         (table, row, each)
