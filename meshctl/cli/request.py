@@ -105,7 +105,8 @@ def _drawn(found: Explanation) -> Iterator[str]:
     client, sidecar = names(found)
     yield f"{one_line(found.request.method)} {one_line(found.url)}"
     yield from ("", client, f"  | to {found.listener.bind}", "  v")
-    yield f"{sidecar} ({found.sidecar.proxy})"
+    first = f"; {found.sidecar.instance}, the first of {found.bundles}" if found.bundles > 1 else ""
+    yield f"{sidecar} ({found.sidecar.proxy}{one_line(first)})"
     yield from _told(found.steps)
     for number, way in enumerate(ways(found.hops)):
         if number:
@@ -191,6 +192,7 @@ def _document(found: Explanation) -> dict[str, object]:
         "schemaVersion": SCHEMA_VERSION,
         "caller": found.sidecar.service,
         "gateway": found.sidecar.is_gateway,
+        "instance": found.sidecar.instance,
         "proxy": found.sidecar.proxy.value,
         "listener": str(found.listener.bind),
         "url": found.url,

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from ipaddress import ip_address
 
-from meshctl.diagnostics import UsageError
 from meshctl.ir import Cluster, Mesh, OutboundListener, Protocol, Route, Sidecar, VirtualHost
 from meshctl.simulate import (
     authorization,
     circuit_breaking,
     egress,
+    entrance,
     fault_injection,
     filters,
     health_checks,
@@ -72,6 +70,8 @@ class Explanation:
     """What becomes of the application's answer at the caller's sidecar."""
     worst_case: WorstCase | None = None
     """None where a sidecar answers by itself."""
+    bundles: int = 1
+    """How many the caller has: they differ in addresses, and in levels of endpoints where zones count."""
 
 
 def explain(
@@ -82,66 +82,15 @@ def explain(
     A ``Host`` among ``headers`` takes the place of the URL's; a URL of one of the caller's local ports is asked there.
     Raises UsageError for an unknown caller and for a URL that the caller's sidecar does not serve.
     """
-    sidecar = _caller(mesh, caller)
-    authority = _authority(sidecar, url)
-    listener = _listener(sidecar, authority)
+    sidecar = entrance.caller(mesh, caller)
+    authority = entrance.authority(sidecar, url)
+    listener = entrance.listener(sidecar, authority)
     asked = Request(method, url, ()).in_origin_form()
     own_host = any(name.lower() == "host" for name, _ in headers)
     request = Request(method, asked.target, (*(() if own_host else asked.headers), *headers))
     port = listener.virtual_hosts[0].service if listener is not sidecar.outbound else ""
     outcome = answer(mesh, caller, request, port)
     return _Way(mesh, sidecar, listener, request, url, outcome).told()
-
-
-def _caller(mesh: Mesh, name: str) -> Sidecar:
-    services = {each.service: each for each in reversed(mesh.sidecars)}
-    if name not in services:
-        close = get_close_matches(name, services, n=1)
-        hint = f"; did you mean `{close[0]}`?" if close else ""
-        raise UsageError(f"there is no service or gateway `{name}` in the mesh{hint}")
-    return services[name]
-
-
-def _authority(sidecar: Sidecar, url: str) -> str:
-    """The host and port of a URL that the caller's sidecar takes."""
-    wanted = "https" if sidecar.outbound.tls is not None else "http"
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme.lower() not in ("http", "https"):
-        raise UsageError(f"`{url}` is not a URL of the form {wanted}://host/path")
-    if scheme.lower() != wanted:
-        who = f"gateway `{sidecar.service}` serves {wanted.upper()}" if sidecar.is_gateway else ""
-        why = who or "an application asks its own sidecar in plain HTTP, and that speaks TLS"
-        raise UsageError(f"`{url}`: {why}; write {wanted}://…")
-    authority = rest[: min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))]
-    if not authority or authority.startswith(":"):
-        raise UsageError(f"`{url}` names no host")
-    if "@" in authority:
-        raise UsageError(f"`{url}` has a user name, which no proxy takes; write a header instead")
-    return authority
-
-
-def _listener(sidecar: Sidecar, authority: str) -> OutboundListener:
-    """The local port that a URL on loopback names; else the listener for every host."""
-    host, _, port = authority.rpartition(":")
-    if not port.isdigit() or not _is_loopback(host):
-        return sidecar.outbound
-    for each in sidecar.locals:
-        if int(port) in (bind.port for bind in each.binds):
-            return each
-    for stream in sidecar.tcp:
-        if int(port) in (bind.port for bind in stream.binds):
-            callees = " and ".join(f"`{each}`" for each in stream.services)
-            raise UsageError(f"port {port} of `{sidecar.service}` is a stream to {callees}, without requests")
-    return sidecar.outbound
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +124,13 @@ class _Way:
         return self._followed(route, steps, (*_section(self.mesh, host.service), "routes", route.name))
 
     def _ended(self, *steps: Step) -> Explanation:
-        return Explanation(self.sidecar, self.listener, self.request, self.url, self.outcome, steps)
+        return Explanation(
+            self.sidecar, self.listener, self.request, self.url, self.outcome, steps, bundles=self._bundles
+        )
+
+    @property
+    def _bundles(self) -> int:
+        return sum(each.service == self.sidecar.service for each in self.mesh.sidecars)
 
     def _unknown(self, name: str, status: int) -> Step:
         own, domain = self.sidecar.service, self.mesh.domain
@@ -243,6 +198,7 @@ class _Way:
             hops,
             tuple(filters.answer_told(route)),
             timeouts.worst_case(route, method) if hops else None,
+            self._bundles,
         )
 
     def _scope(self, route: Route) -> tuple[str, ...]:
