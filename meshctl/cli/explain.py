@@ -29,6 +29,31 @@ REQUEST = "request"
 SECTIONS = ("mesh", "defaults", "services", "externals", "gateways")
 
 
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[CODE|PATH|request URL]",
+        help="A code or its slug, a path in the spec such as services.web.timeout, or `request` and a URL; "
+        "all codes if left out.",
+        show_default=False,
+    ),
+]
+Caller = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="SVC",
+        help="The service that asks, or a gateway that is asked by its clients.",
+        show_default=False,
+    ),
+]
+Method = Annotated[str, typer.Option("-X", metavar="METHOD", help="The request's method.")]
+Headers = Annotated[
+    list[str] | None,
+    typer.Option("-H", metavar="'NAME: VALUE'", help="A header of the request.", show_default=False),
+]
+
+
 class ExplainFormat(StrEnum):
     """What `--format` takes here."""
 
@@ -44,29 +69,10 @@ def register(app: typer.Typer, text: str) -> None:
 
 def explain(
     *,
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[CODE|PATH|request URL]",
-            help="A code or its slug, a path in the spec such as services.web.timeout, or `request` and a URL; "
-            "all codes if left out.",
-            show_default=False,
-        ),
-    ] = None,
-    caller: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="SVC",
-            help="The service that asks, or a gateway that is asked by its clients.",
-            show_default=False,
-        ),
-    ] = None,
-    method: Annotated[str, typer.Option("-X", metavar="METHOD", help="The request's method.")] = "GET",
-    headers: Annotated[
-        list[str] | None,
-        typer.Option("-H", metavar="'NAME: VALUE'", help="A header of the request.", show_default=False),
-    ] = None,
+    words: Words = None,
+    caller: Caller = None,
+    method: Method = "GET",
+    headers: Headers = None,
     spec: Annotated[
         str | None,
         typer.Option("--spec", help="The spec that PATH is in, or the request is for.", show_default=False),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from ipaddress import ip_address
 
 from meshctl.diagnostics import UsageError
 from meshctl.ir import Mesh, OutboundListener, Sidecar
+
+_AUTHORITY = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]+)(?::([0-9]{0,5}))?")
+_LAST_PORT = 65535
 
 
 def caller(mesh: Mesh, name: str) -> Sidecar:
@@ -34,6 +38,9 @@ def authority(sidecar: Sidecar, url: str) -> str:
         raise UsageError(f"`{url}` names no host")
     if "@" in authority:
         raise UsageError(f"`{url}` has a user name, which no proxy takes; write a header instead")
+    found = _AUTHORITY.fullmatch(authority)
+    if found is None or int(found[2] or 0) > _LAST_PORT:
+        raise UsageError(f"`{authority}` is not a host, with or without a port")
     return authority
 
 
@@ -43,7 +50,7 @@ def listener(sidecar: Sidecar, authority: str) -> OutboundListener:
     Raises UsageError where that port is a stream's.
     """
     host, _, port = authority.rpartition(":")
-    if not port.isdigit() or not _is_loopback(host):
+    if not port or not _is_loopback(host):
         return sidecar.outbound
     for each in sidecar.locals:
         if int(port) in (bind.port for bind in each.binds):

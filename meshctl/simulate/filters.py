@@ -12,6 +12,7 @@ from meshctl.simulate.message import Request
 from meshctl.simulate.steps import Step, Topic
 
 _PORT = re.compile(r":([0-9]*)\Z")
+_PORT_DIGITS = 5
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Lines = tuple[tuple[str, str], ...]
@@ -70,7 +71,7 @@ def _location(route: Route, redirect: Redirect, request: Request, entrance: Entr
     host = request.values("host")[0]
     scheme = redirect.scheme or entrance.scheme
     found = _PORT.search(host)
-    came_by = int(found[1]) if found and found[1] else entrance.port
+    came_by = int(found[1]) if found and 0 < len(found[1]) <= _PORT_DIGITS else entrance.port
     port = redirect.port or (_DEFAULT_PORTS[scheme] if redirect.scheme else came_by)
     shown = f":{port}" if port and port != _DEFAULT_PORTS[scheme] else ""
     path = _path(route, request.path, redirect.prefix, redirect.path)

@@ -126,6 +126,7 @@ def told(explain):
     return ask
 
 
+OUT = "tls: out of the mesh over TLS 1.2 or newer: shows no certificate, verifies api.stripe.com by /etc/"
 TABLE = [
     ("http://catalog/x", "gate: the request is canonical", ""),
     ("http://catalog/x", "host: `catalog` is the service `catalog`, which `web` calls", "catalog: {timeout"),
@@ -252,6 +253,8 @@ MORE = [
     ),
     (("web", "http://catalog/x", "-X", "get"), "gate: the method is not in capitals: 400", ""),
     (("web", "http://a/", "-H", "host: catalog"), "host: `catalog` is the service `catalog`", "catalog"),
+    (("web", "http://a/old", "-H", f"host: catalog:{'9' * 5000}"), "answer: the sidecar answers 301", "old"),
+    (("web", "http://catalog:/x"), "host: `catalog` is the service `catalog`", "catalog"),
     (("web", "http://a/", "-H", "Host: a", "-H", "host: b"), "gate: there is not exactly one Host", ""),
     (
         ("web", "http://catalog/chaos?q=2", "-H", "x-b: aa"),
@@ -304,6 +307,10 @@ def test_a_step_of_another_request(told, asked, step, line):
         (["http://:80/x", "--from", "web"], "names no host"),
         (["http://me@catalog/", "--from", "web"], "has a user name"),
         (["https://catalog/", "--from", "web"], "write http://"),
+        (["http://catalog:²/", "--from", "web"], "is not a host"),
+        (["http://catalog:65536/", "--from", "web"], "is not a host"),
+        (["http://localhost:/", "--from", "nobody"], "there is no service or gateway `nobody`"),
+        (["http://[::1:15081/", "--from", "web"], "is not a host"),
         (["http://shop.example/", "--from", "edge"], "gateway `edge` serves HTTPS; write https://"),
         (["http://127.0.0.1:15432/", "--from", "web"], "is a stream to `ledger`"),
         (["http://catalog/"], "say who asks"),
