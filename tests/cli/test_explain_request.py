@@ -221,7 +221,7 @@ TABLE = [
     ),
     (
         "http://api.stripe.com/",
-        "tls: out of the mesh over TLS 1.2 or newer: shows no certificate, verifies",
+        OUT,
         "tls: {}",
     ),
     ("http://api.stripe.com/", "time: at most 5s: the timeout of 5s", "defaults"),
