@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "diff": "what a change means: two revisions, or the work tree and one",
     "up": "run the whole mesh on this machine with real proxies",
     "certs": "the mesh's CA and the certificates of its sidecars",
-    "explain": "what a finding means, or which value a setting has and why",
+    "explain": "what a finding means, which value a setting has, or what a request would do",
     "capabilities": "what each proxy can do, and what this mesh uses",
 }
 """Name and what `--help` says of it. Each is a module of this package with a ``register`` function."""

@@ -1,4 +1,4 @@
-"""`meshctl explain`: codes and settings.
+"""`meshctl explain`: codes, settings and requests.
 
 A code or a slug holds no dot and no space, by which it is told from a path in the spec (which may also be the name
 of a section alone) and from whatever else may be explained.
@@ -24,7 +24,34 @@ if TYPE_CHECKING:
     from meshctl.pipeline import Rule
 
 SCHEMA_VERSION = 1
+REQUEST = "request"
+"""The word that is neither a code nor a path."""
 SECTIONS = ("mesh", "defaults", "services", "externals", "gateways")
+
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[CODE|PATH|request URL]",
+        help="A code or its slug, a path in the spec such as services.web.timeout, or `request` and a URL; "
+        "all codes if left out.",
+        show_default=False,
+    ),
+]
+Caller = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="SVC",
+        help="The service that asks, or a gateway that is asked by its clients.",
+        show_default=False,
+    ),
+]
+Method = Annotated[str, typer.Option("-X", metavar="METHOD", help="The request's method.")]
+Headers = Annotated[
+    list[str] | None,
+    typer.Option("-H", metavar="'NAME: VALUE'", help="A header of the request.", show_default=False),
+]
 
 
 class ExplainFormat(StrEnum):
@@ -32,6 +59,7 @@ class ExplainFormat(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    MERMAID = "mermaid"
 
 
 def register(app: typer.Typer, text: str) -> None:
@@ -40,27 +68,37 @@ def register(app: typer.Typer, text: str) -> None:
 
 
 def explain(
-    what: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[CODE|PATH]",
-            help="A code or its slug, or a path in the spec such as services.web.timeout; all codes if left out.",
-            show_default=False,
-        ),
-    ] = None,
+    *,
+    words: Words = None,
+    caller: Caller = None,
+    method: Method = "GET",
+    headers: Headers = None,
     spec: Annotated[
-        str | None, typer.Option("--spec", help="The spec that PATH is in.", show_default=False)
+        str | None,
+        typer.Option("--spec", help="The spec that PATH is in, or the request is for.", show_default=False),
     ] = None,
     env: options.Environment = None,
     policies: Annotated[
         Path | None,
         typer.Option("--policies", help="A folder with policies of your own.", show_default=False),
     ] = None,
-    form: Annotated[ExplainFormat, typer.Option("--format", help="How it is printed.")] = ExplainFormat.TEXT,
+    form: Annotated[
+        ExplainFormat, typer.Option("--format", help="How it is printed; mermaid: requests only.")
+    ] = ExplainFormat.TEXT,
 ) -> int:
-    """What a finding means and how to mend it; or which value a setting has, and which line says so."""
+    """What a finding means; which value a setting has and which line says so; or what one request would do."""
     from meshctl import pipeline
 
+    what, *more = words or (None,)
+    if len(more) > (what == REQUEST):
+        raise UsageError(f"one thing at a time: `{one_line(more[-1] or '')}` is too much")
+    if what == REQUEST:
+        from meshctl.cli.request import Asked, RequestFormat, show
+
+        asked = Asked(more[0] if more else None, caller, method, tuple(headers or ()))
+        return show(asked, options.location(spec), env, RequestFormat(form))
+    if caller is not None or headers or form is ExplainFormat.MERMAID:
+        raise UsageError("`--from`, `-H` and mermaid are for requests: `meshctl explain request URL`")
     if what is not None and ("." in what or what.strip() in SECTIONS):
         _print_settings(what.strip(), options.location(spec), env, form)
         return 0

@@ -22,6 +22,7 @@ from meshctl.pipeline.checking import (
     validate,
 )
 from meshctl.pipeline.comparing import diff, rendered_diff
+from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.linting import lint
 from meshctl.pipeline.rules import Rule, rules, service_of
 from meshctl.pipeline.running import up
@@ -41,6 +42,7 @@ __all__ = [
     "create_authority",
     "diff",
     "emit",
+    "explain_request",
     "issue_certificates",
     "lint",
     "load",

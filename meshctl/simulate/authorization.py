@@ -1,34 +1,106 @@
-"""Whether a callee lets a caller in."""
+"""Whether a callee lets a caller in, and which rule says so."""
 
 from __future__ import annotations
 
-from meshctl.ir import AuthorizationRule, InboundListener, WorkloadIdentity
-from meshctl.simulate.matching import takes_headers, takes_path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from meshctl.ir import AuthorizationMode, AuthorizationRule, InboundListener, WorkloadIdentity
+from meshctl.simulate.matching import headers_unmet, path_words, takes_headers, takes_path, value_words
 from meshctl.simulate.message import Request
+from meshctl.simulate.steps import Step, Topic
+
+
+class Verdict(StrEnum):
+    """How authorization ends. NO_RULE refuses."""
+
+    EXEMPT = "exempt"
+    DENIED = "denied"
+    ALLOWED = "allowed"
+    NO_RULE = "no rule"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict and the rule behind it."""
+
+    verdict: Verdict
+    rule: AuthorizationRule | None = None
+
+
+def decide(inbound: InboundListener, caller: WorkloadIdentity, request: Request | None) -> Decision:
+    """Exempt, deny, allow, and else refused. A TCP connection has no ``request``."""
+    its = inbound.authorization
+    for verdict, rules in (
+        (Verdict.EXEMPT, its.exempt),
+        (Verdict.DENIED, its.deny),
+        (Verdict.ALLOWED, its.rules),
+    ):
+        for rule in rules:
+            if not _unmet(rule, caller, request):
+                return Decision(verdict, rule)
+    return Decision(Verdict.NO_RULE)
 
 
 def exempts(inbound: InboundListener, caller: WorkloadIdentity, request: Request | None) -> bool:
     """Whether it is a health check, which rules and limits let through."""
-    return any(_holds(rule, caller, request) for rule in inbound.authorization.exempt)
+    return decide(inbound, caller, request).verdict is Verdict.EXEMPT
 
 
 def refuses(inbound: InboundListener, caller: WorkloadIdentity, request: Request | None) -> bool:
-    """Exempt, deny, allow, and else refused. A TCP connection has no ``request``."""
+    """Whether nothing lets it in, or a rule keeps it out."""
+    return decide(inbound, caller, request).verdict in (Verdict.DENIED, Verdict.NO_RULE)
+
+
+def told(
+    callee: str, inbound: InboundListener, caller: WorkloadIdentity, request: Request, call: tuple[str, ...]
+) -> Iterator[Step]:
+    """Who decided and how; ``call`` is the part of the spec that declares the call."""
     its = inbound.authorization
-    if exempts(inbound, caller, request):
-        return False
-    if any(_holds(rule, caller, request) for rule in its.deny):
-        return True
-    return not any(_holds(rule, caller, request) for rule in its.rules)
+    decision = decide(inbound, caller, request)
+    rule = decision.rule
+    noted = ", but `audit` lets it pass and notes it" if its.audit else ": 403"
+    if decision.verdict is Verdict.NO_RULE:
+        for each in its.rules:
+            why = f"no: {_unmet(each, caller, request)}"
+            yield Step(Topic.AUTHORIZATION, why, each.at, passed_over=True)
+        text = f"nothing lets `{caller.service}` do this to `{callee}`{noted}"
+        yield Step(Topic.AUTHORIZATION, text, its.at)
+    elif rule is None or decision.verdict is Verdict.EXEMPT:
+        text = f"`{caller.service}` may always ask for the health of `{callee}`"
+        yield Step(Topic.AUTHORIZATION, text, path=("services", callee, "healthPath"))
+    elif decision.verdict is Verdict.DENIED:
+        yield Step(Topic.AUTHORIZATION, f"a deny rule refuses ({_words(rule)}){noted}", rule.at)
+    elif rule.at is not None:
+        yield Step(Topic.AUTHORIZATION, f"an allow rule lets `{caller.service}` in ({_words(rule)})", rule.at)
+    elif its.mode is AuthorizationMode.DECLARED:
+        text = f"`{caller.service}` is let in, for its call is declared"
+        yield Step(Topic.AUTHORIZATION, text, path=call)
+    else:
+        yield Step(Topic.AUTHORIZATION, "everybody in the mesh is let in", its.at)
 
 
-def _holds(rule: AuthorizationRule, caller: WorkloadIdentity, request: Request | None) -> bool:
+def _words(rule: AuthorizationRule) -> str:
+    callers = ", ".join(f"`{each.service}`" for each in rule.principals)
+    parts = [
+        "from everybody" if rule.anyone else f"from {callers}",
+        ", ".join(rule.methods),
+        " or ".join(map(path_words, rule.paths)),
+        " and ".join(f"header {value_words(each)}" for each in rule.headers),
+    ]
+    return "; ".join(each for each in parts if each)
+
+
+def _unmet(rule: AuthorizationRule, caller: WorkloadIdentity, request: Request | None) -> str:
+    """The first part of a rule that does not hold, in words; empty where all do."""
     if not rule.anyone and caller not in rule.principals:
-        return False
+        return f"the rule is not about `{caller.service}`"
     if request is None:
-        return True
-    return (
-        (not rule.methods or request.method in rule.methods)
-        and (not rule.paths or any(takes_path(each, request.path) for each in rule.paths))
-        and all(takes_headers(each, request.headers) for each in rule.headers)
-    )
+        return ""
+    if rule.methods and request.method not in rule.methods:
+        return f"the method is not {' or '.join(rule.methods)}"
+    if rule.paths and not any(takes_path(each, request.path) for each in rule.paths):
+        return f"the path is not one of: {', '.join(map(path_words, rule.paths))}"
+    failing = (each for each in rule.headers if not takes_headers(each, request.headers))
+    return next((headers_unmet(each, request.headers) for each in failing), "")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import assert_never
 
 from meshctl.ir import DirectResponse, HeaderChanges, Redirect, Rewrite, Route
 from meshctl.simulate.message import Request
+from meshctl.simulate.steps import Step, Topic
 
 _PORT = re.compile(r":([0-9]*)\Z")
+_PORT_DIGITS = 5
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Lines = tuple[tuple[str, str], ...]
@@ -68,7 +71,7 @@ def _location(route: Route, redirect: Redirect, request: Request, entrance: Entr
     host = request.values("host")[0]
     scheme = redirect.scheme or entrance.scheme
     found = _PORT.search(host)
-    came_by = int(found[1]) if found and found[1] else entrance.port
+    came_by = int(found[1]) if found and 0 < len(found[1]) <= _PORT_DIGITS else entrance.port
     port = redirect.port or (_DEFAULT_PORTS[scheme] if redirect.scheme else came_by)
     shown = f":{port}" if port and port != _DEFAULT_PORTS[scheme] else ""
     path = _path(route, request.path, redirect.prefix, redirect.path)
@@ -83,3 +86,28 @@ def _path(route: Route, path: str, prefix: str, full: str) -> str:
         return path
     rest = path[len(route.match.path.value.rstrip("/")) :]
     return prefix.rstrip("/") + rest or "/"
+
+
+def told(route: Route, request: Request, sent: Request) -> Iterator[Step]:
+    """What path, host and headers become; ``sent`` is the request as it leaves."""
+    at = route.rewrite.at if route.rewrite is not None else None
+    if sent.target != request.target:
+        yield Step(Topic.FILTER, f"the target `{request.target}` becomes `{sent.target}`", at)
+    if route.rewrite is not None and route.rewrite.hostname:
+        yield Step(Topic.FILTER, f"the host becomes `{route.rewrite.hostname}`", at)
+    yield from _changes_told(Topic.FILTER, route, route.request_headers, "")
+
+
+def answer_told(route: Route) -> Iterator[Step]:
+    """What becomes of the headers of the answer, on the way back."""
+    yield from _changes_told(Topic.RESPONSE, route, route.response_headers, "of the answer ")
+
+
+def _changes_told(topic: Topic, route: Route, changes: HeaderChanges, whose: str) -> Iterator[Step]:
+    at = next((each.at for each in changes.asks), route.at)
+    for name in changes.remove:
+        yield Step(topic, f"header `{name}` {whose}is removed", at)
+    for name, value in changes.set:
+        yield Step(topic, f"header `{name}` {whose}becomes `{value}`", at)
+    for name, value in changes.add:
+        yield Step(topic, f"header {whose}is added: `{name}: {value}`", at)

@@ -38,6 +38,70 @@ def takes_query(match: QueryMatch, query: str) -> bool:
     return False
 
 
+def path_unmet(match: PathMatch, path: str) -> str:
+    """Why ``match`` does not mean this path, in words; empty where it does."""
+    if takes_path(match, path):
+        return ""
+    match match.kind:
+        case PathMatchKind.EXACT:
+            return f"the path is not `{match.value}`"
+        case PathMatchKind.PREFIX:
+            return f"the path is not `{match.value}` and not below it"
+        case PathMatchKind.REGEX:
+            return f"the path does not fit `{match.value}`"
+    assert_never(match.kind)
+
+
+def headers_unmet(match: HeaderMatch, headers: Headers) -> str:
+    """Why no line of the header satisfies ``match``, in words; empty where one does."""
+    if takes_headers(match, headers):
+        return ""
+    values = [value for name, value in headers if name.lower() == match.name]
+    return _value_unmet(match, f"header `{match.name}`", values)
+
+
+def query_unmet(match: QueryMatch, query: str) -> str:
+    """Why the parameter does not satisfy ``match``, in words; empty where it does."""
+    if takes_query(match, query):
+        return ""
+    pairs = [part.partition("=") for part in query.split("&")]
+    values = [value for name, _, value in pairs if name == match.name][:1]
+    return _value_unmet(match, f"query parameter `{match.name}`", values)
+
+
+def _value_unmet(match: HeaderMatch | QueryMatch, what: str, values: Sequence[str]) -> str:
+    if not values:
+        return f"there is no {what}"
+    wanted = "does not fit" if match.kind is ValueMatchKind.REGEX else "is not"
+    return f"{what} {wanted} `{match.value}`"
+
+
+def path_words(match: PathMatch) -> str:
+    """Which paths ``match`` means."""
+    if match.takes_everything:
+        return "any path"
+    match match.kind:
+        case PathMatchKind.EXACT:
+            return f"path `{match.value}`"
+        case PathMatchKind.PREFIX:
+            return f"path `{match.value}` and below"
+        case PathMatchKind.REGEX:
+            return f"paths that fit `{match.value}`"
+    assert_never(match.kind)
+
+
+def value_words(match: HeaderMatch | QueryMatch) -> str:
+    """What ``match`` asks of a value."""
+    match match.kind:
+        case ValueMatchKind.EXACT:
+            return f"`{match.name}: {match.value}`"
+        case ValueMatchKind.REGEX:
+            return f"`{match.name}` that fits `{match.value}`"
+        case ValueMatchKind.PRESENT:
+            return f"any `{match.name}`"
+    assert_never(match.kind)
+
+
 def _takes_value(match: HeaderMatch | QueryMatch, value: str) -> bool:
     match match.kind:
         case ValueMatchKind.EXACT:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from meshctl.ir import Mesh, Route, Sidecar
 from meshctl.simulate import splitting
 from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Backend
+from meshctl.simulate.steps import Step, Topic, percent
 
 
 def copies(mesh: Mesh, caller: Sidecar, route: Route, sent: Request) -> tuple[Backend, ...]:
@@ -14,3 +17,12 @@ def copies(mesh: Mesh, caller: Sidecar, route: Route, sent: Request) -> tuple[Ba
     return tuple(
         splitting.backend(mesh, caller, clusters[each.cluster], each.share, sent) for each in route.mirrors
     )
+
+
+def told(route: Route) -> Iterator[Step]:
+    """Who gets copies."""
+    for each in route.mirrors:
+        text = (
+            f"{percent(each.share)} of the requests are copied to `{each.cluster}`; its answers are dropped"
+        )
+        yield Step(Topic.MIRROR, text, each.at)

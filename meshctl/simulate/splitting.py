@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 from meshctl.ir import Cluster, Mesh, Protocol, Route, Sidecar
 from meshctl.simulate import inbound
 from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Backend
+from meshctl.simulate.steps import Step, Topic, percent
 
 
 def backends(mesh: Mesh, caller: Sidecar, route: Route, sent: Request) -> tuple[Backend, ...]:
@@ -43,3 +45,16 @@ def backend(mesh: Mesh, caller: Sidecar, cluster: Cluster, share: Fraction, sent
         audited=taken.audited,
         limit=taken.limit,
     )
+
+
+def told(route: Route, path: tuple[str, ...]) -> Iterator[Step]:
+    """The draw; ``path`` is the route's part of the spec."""
+    total = sum(each.weight for each in route.backends)
+    shares = [f"{percent(Fraction(each.weight, total))} `{each.cluster}`" for each in route.backends]
+    if not shares:
+        yield Step(Topic.BACKENDS, "none: 503", route.at)
+    else:
+        text = (
+            f"one draw for all tries: {', '.join(shares)}" if len(shares) > 1 else f"all to {shares[0][5:]}"
+        )
+        yield Step(Topic.BACKENDS, text, route.at, (*path, "backends") if path else ())

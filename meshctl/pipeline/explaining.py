@@ -1,0 +1,81 @@
+"""What one request would do, with the lines of the spec that decide it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from meshctl.diagnostics import Position
+from meshctl.pipeline.checking import check, load
+
+if TYPE_CHECKING:
+    from meshctl.simulate import Explanation, Step
+    from meshctl.spec import Source, Spec
+
+
+def explain_request(
+    location: str,
+    caller: str,
+    method: str,
+    url: str,
+    headers: Sequence[tuple[str, str]] = (),
+    environment: str | None = None,
+) -> Explanation:
+    """The way of ``method url`` from ``caller``, by the spec alone.
+
+    Raises FindingsError for a spec with errors, UsageError for an unknown caller and for a URL that is none.
+    """
+    from meshctl.simulate import explain
+
+    validated = check(load(location, environment), builds=False)
+    found = explain(validated.require(), caller, method, url, headers)
+    if validated.spec is None:  # there is no mesh then
+        return found
+    spec = validated.spec
+    return dataclasses.replace(
+        found,
+        steps=_placed(found.steps, spec),
+        back=_placed(found.back, spec),
+        hops=tuple(
+            dataclasses.replace(each, steps=_placed(each.steps, spec), arrival=_placed(each.arrival, spec))
+            for each in found.hops
+        ),
+    )
+
+
+def _placed(steps: Iterable[Step], spec: Spec) -> tuple[Step, ...]:
+    """The steps with the places of the parts and settings that decided them."""
+    placed = []
+    for each in steps:
+        if each.setting:
+            placed.append(dataclasses.replace(each, at=_said(spec, each.setting)))
+        elif each.path:
+            placed.append(dataclasses.replace(each, at=_place(spec.source, each.path) or each.at))
+        else:
+            placed.append(each)
+    return tuple(placed)
+
+
+def _said(spec: Spec, setting: Sequence[str]) -> Position | None:
+    """Where the layer that holds wrote a setting."""
+    from meshctl.resolve import settings
+
+    return settings.settings(spec, ".".join(setting))[0].at
+
+
+def _place(source: Source, path: Sequence[str]) -> Position | None:
+    """Where exactly that was written; items of a list by their name."""
+    for key in path:
+        node = source.node
+        if isinstance(node, list):
+            named = (at for at, each in enumerate(node) if isinstance(each, dict) and each.get("name") == key)
+            index = next(named, None)
+            if index is None:
+                return None
+            source = source[index]
+        elif key in source:
+            source = source[key]
+        else:
+            return None
+    return source.here
