@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 from meshctl.diagnostics import Position
 from meshctl.ir import Mesh, Route, duration_text
@@ -151,10 +152,15 @@ def _host(expected: Expectation, outcome: Outcome) -> Differing:
 
 def _headers(expected: Expectation, outcome: Outcome) -> Differing:
     for name, lines in expected.headers.items():
-        wanted = f"{name}: {lines_text(lines)}"
-        yield from _seen(
-            wanted, outcome, lambda request, name=name: f"{name}: {lines_text(request.values(name))}"
-        )
+        yield from _seen(_line_text(name, lines), outcome, partial(_header, name))
+
+
+def _header(name: str, request: Request) -> str:
+    return _line_text(name, request.values(name))
+
+
+def _line_text(name: str, lines: Iterable[str]) -> str:
+    return f"{name}: {lines_text(lines)}"
 
 
 def lines_text(lines: Iterable[str]) -> str:
@@ -204,7 +210,8 @@ def _decider(key: str, outcome: Outcome, decision: Decision) -> tuple[str, Posit
         return refused[0].reason, _refusal(decision) or route.at
     if outcome.reason and not refused:
         return outcome.reason, route.match.at or route.at
-    return f"route `{route.name}`", _of_route(key, route)
+    decided = _of_route(key, route)
+    return f"route `{route.name}`" if decided else f"route `{route.name}` has meshctl's default", decided
 
 
 def _refusal(decision: Decision) -> Position | None:

@@ -16,6 +16,7 @@ from meshctl.spec.types import (
     Model,
     Name,
     Percent,
+    given,
     refuse,
     text,
     whole_field,
@@ -99,10 +100,10 @@ class RouteTestSpec(Model):
 
     name: FreeText
     request: TestedRequestSpec
-    expect: Annotated[ExpectationSpec, Field(json_schema_extra={"minProperties": 1})]
+    expect: Annotated[ExpectationSpec, BeforeValidator(given), Field(json_schema_extra={"minProperties": 1})]
 
 
 class RouteTestsSpec(Model):
     """A file of tests."""
 
-    tests: Annotated[list[RouteTestSpec], Field(min_length=1)]
+    tests: Annotated[list[RouteTestSpec], BeforeValidator(given), Field(json_schema_extra={"minItems": 1})]
