@@ -215,11 +215,11 @@ def _decider(key: str, outcome: Outcome, decision: Decision) -> tuple[str, Posit
 
 
 def _refusal(decision: Decision) -> Position | None:
-    """The rule that refuses, or what says that there must be one that lets in."""
+    """The rule that refuses; else the first of those that let others in, or what says that there must be one."""
     for inbound, rule in decision.rules:
         its = inbound.authorization
         if rule is None:
-            return its.at
+            return next((each.at for each in its.rules if each.at), its.at)
         if rule in its.deny:
             return rule.at
     return None
