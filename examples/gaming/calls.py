@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import socket
+import time
 from urllib.parse import urlsplit
 
 import grpc
@@ -36,7 +37,15 @@ for caller in ("lobby", "matchmaking", "leaderboard"):
 options = [("grpc.default_authority", "matchmaking")]
 with grpc.insecure_channel(outbound("lobby"), options) as channel:
     join = channel.stream_stream("/game.Matches/Join", bytes, bytes)
-    answers = list(join(iter([b"player-1", b"player-2"]), timeout=5))
+    answers: list[bytes] = []
+    deadline = time.monotonic() + 10
+    while not answers:
+        try:
+            answers = list(join(iter([b"player-1", b"player-2"]), timeout=5))
+        except grpc.RpcError:  # the first health checks came while everything was starting
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
     print(
         f"lobby        matchmaking  {len(answers)} answers over gRPC: {', '.join(each.decode() for each in answers)}"
     )

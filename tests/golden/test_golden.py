@@ -23,6 +23,7 @@ LONGEST_SHOWN = 60
 # What every sidecar has and nobody can ask for, so that any case exercises it.
 ALWAYS = {
     Feature.STATIC_DISCOVERY,
+    Feature.WEBSOCKET,
     Feature.ENDPOINT_WEIGHTS,
     Feature.HOST_ROUTING,
     Feature.PATH_GATE,
