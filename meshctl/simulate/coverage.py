@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from meshctl.diagnostics import Position
-from meshctl.ir import Mesh, Route
+from meshctl.ir import Mesh, Protocol, Route
 from meshctl.simulate.decisions import Decision
 
 
@@ -49,8 +49,12 @@ def _parts(mesh: Mesh) -> Iterator[Part]:
                 at = _place(route)
                 if at is not None:
                     yield Part("route", host.service, route.name, at)
-        its = sidecar.inbound.authorization if sidecar.inbound is not None else None
-        for kind, rules in (("allow", its.rules), ("deny", its.deny)) if its is not None else ():
+        inbound = sidecar.inbound
+        # Route tests are requests, and a TCP stream has none.
+        if inbound is None or inbound.protocol is Protocol.TCP:
+            continue
+        its = inbound.authorization
+        for kind, rules in (("allow", its.rules), ("deny", its.deny)):
             for rule in rules:
                 if rule.at is not None:
                     yield Part(kind, sidecar.service, "", rule.at)

@@ -22,7 +22,7 @@ from meshctl.spec.types import (
     whole_field,
 )
 
-_URL = re.compile(r"https?://[^/?#]+(?:[/?][!-~]*)?")
+_URL = re.compile(r"https?://(?:(?![/?#])[!-~])+(?:[/?][!-~]*)?")
 _LONGEST_URL = 4096
 _MOST_TRIES = 11
 
