@@ -26,6 +26,7 @@ class Decision:
 class Places:
     """The sidecars of a mesh by service, one for each, for all of them route and authorize alike."""
 
+    mesh: Mesh
     by_service: Mapping[str, Sidecar]
 
     @classmethod
@@ -34,7 +35,14 @@ class Places:
         found: dict[str, Sidecar] = {}
         for each in mesh.sidecars:
             found.setdefault(each.service, each)
-        return cls(found)
+        return cls(mesh, found)
+
+    def around(self, caller: str) -> Mesh:
+        """The mesh as far as a request of ``caller`` can see it, for thousands of requests to be quick in."""
+        own = self.by_service[caller]
+        callees = dict.fromkeys(each.identity.service for each in own.clusters if each.identity is not None)
+        near = (self.by_service[name] for name in callees if name != caller)
+        return replace(self.mesh, sidecars=(own, *near))
 
     def decision(self, caller: str, request: Request, outcome: Outcome) -> Decision:
         """Who decided on ``request``, of which ``outcome`` came."""

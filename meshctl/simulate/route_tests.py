@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 
 from meshctl.diagnostics import Position
 from meshctl.ir import Mesh, Route, duration_text
@@ -49,7 +49,8 @@ class Verdict:
 def run(mesh: Mesh, tests: Iterable[RouteTest]) -> tuple[Verdict, ...]:
     """The verdicts in the order of the tests, whose callers are all in ``mesh``."""
     places = Places.of(mesh)
-    return tuple(_verdict(mesh, places, each) for each in tests)
+    around = cache(places.around)
+    return tuple(_verdict(around(each.caller), places, each) for each in tests)
 
 
 def called(cluster: str, service: str) -> str:
