@@ -190,7 +190,7 @@ class Table:
     discovered: dict[str, Document] = field(default_factory=dict)
     """Services that callers know by this `discovery`, and not by their endpoints."""
     callers_alone: bool = False
-    """True: only the caller's proxy does anything here, so each has one callee, of another proxy."""
+    """True: only the caller's proxy does anything here, so each has one callee, of another proxy; `make soak` has all."""
     site: list[str] = field(default_factory=lambda: ["www.example", "*.shop.example"])
     """Names in the certificate /files/site.pem (and /files/site.key), whose CA is /files/public-ca.pem, and not
     /files/other-ca.pem, which has the same name."""

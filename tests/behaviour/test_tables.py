@@ -1,4 +1,7 @@
-"""Every request table, in all nine pairs of caller and callee, with real sidecars and real mTLS."""
+"""Every request table with real sidecars and real mTLS, in nine pairs of caller and callee.
+
+Where the callee's proxy does nothing, three of them come with every run, and the others with the long ones.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,11 @@ DIFFERENT = list(zip(Proxy, (*list(Proxy)[1:], *list(Proxy)[:1]), strict=True))
 
 CLIENTS = 6
 """Rows under way at a time; most of them wait."""
+
+
+def marks(table, pair):
+    """A long run only, for the pairs that tell no more than the three."""
+    return [pytest.mark.soak] if table.callers_alone and pair not in DIFFERENT else []
 
 
 def tried(table, caller, callee):
@@ -59,9 +67,9 @@ def is_refused(table, caller, callee, folder):
 @pytest.mark.parametrize(
     ("table", "caller", "callee"),
     [
-        pytest.param(table, *pair, id=f"{table.name}[{pair[0]}->{pair[1]}]")
+        pytest.param(table, *pair, id=f"{table.name}[{pair[0]}->{pair[1]}]", marks=marks(table, pair))
         for table in TABLES
-        for pair in (DIFFERENT if table.callers_alone else PAIRS)
+        for pair in PAIRS
         if tried(table, *pair)
     ],
 )
