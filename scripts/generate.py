@@ -55,6 +55,12 @@ def mesh_schema() -> str:
     return json.dumps(json_schema(), indent=2) + "\n"
 
 
+def route_tests_schema() -> str:
+    from meshctl.spec.json_schema import route_tests_schema
+
+    return json.dumps(route_tests_schema(), indent=2) + "\n"
+
+
 def capabilities_page() -> str:
     from meshctl.ir import Proxy
     from meshctl.targets import target
@@ -151,6 +157,7 @@ HELP = """\\
 # (path below the repository's root, function that returns its text)
 GENERATORS: list[tuple[str, Callable[[], str]]] = [
     ("schemas/mesh.schema.json", mesh_schema),
+    ("schemas/route-tests.schema.json", route_tests_schema),
     ("docs/capabilities.md", capabilities_page),
     ("docs/rules.md", rules_page),
     ("docs/findings.md", findings_page),

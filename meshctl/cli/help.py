@@ -15,6 +15,7 @@ Options:
 Commands:
   validate      Validate: is the spec meaningful, and can the chosen proxies do it?
   lint          Lint: is the mesh wise? built-in policies and your own
+  test          Test: does it do what its own tests say, request by request?
   build         Build: compile the spec to sidecar bundles
   diff          Diff: what a change means: two revisions, or the work tree and one
   up            Up: run the whole mesh on this machine with real proxies

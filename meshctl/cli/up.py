@@ -6,7 +6,6 @@ import contextlib
 import gc
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -92,7 +91,7 @@ def up(
     lines = Log(console, validated.mesh)
     lines.muted = not (log if log is not None else not command)
     with (
-        _stopped_by_signals(),
+        options.stopped_by_signals(),
         _folder(keep) as out,
         pipeline.up(
             validated,
@@ -157,22 +156,6 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         raise UsageError(f"{keep} is not empty; --keep wants a folder of its own")
     keep.mkdir(parents=True, exist_ok=True)
     yield keep
-
-
-@contextlib.contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal end it as Ctrl-C does, so that nothing is left behind."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _console(width: int | None = None) -> Console:

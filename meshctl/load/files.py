@@ -57,6 +57,12 @@ def is_spec_folder(parts: Iterable[str]) -> bool:
     return not any(part.startswith(".") for part in parts) and not (parts and parts[0] in _NOT_SPEC)
 
 
+def is_test_file(path: str) -> bool:
+    """Whether the file with this path below the spec's folder holds route tests."""
+    *folders, name = path.split("/")
+    return name.endswith(_TESTS) and not name.startswith(".") and is_spec_folder(folders)
+
+
 def is_spec_file(path: str) -> bool:
     """Whether the file with this path below the spec's folder is part of the spec."""
     *folders, name = path.split("/")

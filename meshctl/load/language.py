@@ -16,9 +16,9 @@ from meshctl.spec.source import Node
 Annotation = Any
 
 
-def annotation_at(path: Iterable[str | int], *, key: bool = False) -> Annotation:
+def annotation_at(path: Iterable[str | int], *, key: bool = False, root: Annotation = MeshSpec) -> Annotation:
     """What the models say of the value at ``path``, or with ``key`` of its last key; None where they say nothing."""
-    annotation: Annotation = MeshSpec
+    annotation = root
     steps = list(path)
     for step in steps[:-1] if key else steps:
         annotation = _below(_bare(annotation), step)
@@ -55,9 +55,9 @@ def words(annotation: Annotation) -> tuple[str, ...]:
 
 
 @cache
-def homes(key: str) -> tuple[str, ...]:
+def homes(key: str, root: Annotation = MeshSpec) -> tuple[str, ...]:
     """Where in the language ``key`` belongs, such as ``services.<name>``; the shortest first."""
-    found = {path for path, model in _mappings(MeshSpec, ()) if key in keys(model)}
+    found = {path for path, model in _mappings(root, ()) if key in keys(model)}
     return tuple(
         ".".join(path).replace(".[", "[") for path in sorted(found, key=lambda path: (len(path), path))
     )

@@ -21,6 +21,16 @@ def read_files(location: str) -> SpecFiles:
     raise UsageError(f"{shown(location)}: no such file or folder")
 
 
+def read_tests(location: str) -> SpecFiles:
+    """The bytes of the route tests beside the spec at ``location``.
+
+    Raises UsageError for a spec that is not in the work tree.
+    """
+    if os.path.lexists(location):
+        return worktree.read_tests(location)
+    raise UsageError(f"{shown(location)}: route tests are run from the work tree; check the revision out")
+
+
 def read_environments(location: str, folder: str) -> SpecFiles:
     """The bytes of all files in ``environments/`` below ``folder``, which the spec at ``location`` is in.
 

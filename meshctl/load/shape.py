@@ -31,16 +31,25 @@ def shape(source: Source) -> tuple[MeshSpec | None, tuple[Finding, ...]]:
     try:
         written = MeshSpec.model_validate(source.node)
     except ValidationError as error:
-        faults = _Faults(source).told(error.errors(include_url=False))
-        return None, (version, *faults) if version else faults
+        told = faults(source, error)
+        return None, (version, *told) if version else told
     return (None, (version,)) if version else (written, ())
+
+
+def faults(
+    source: Source, error: ValidationError, root: language.Annotation = MeshSpec, whole: str = "the spec"
+) -> tuple[Finding, ...]:
+    """What ``error`` says of ``source``, which is to be a ``root`` and is called ``whole``."""
+    return _Faults(source, root, whole).told(error.errors(include_url=False))
 
 
 class _Faults:
     """The walk over pydantic's errors. Only so many are worth a suggestion: each costs some comparisons."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, root: language.Annotation, whole: str) -> None:
         self._source = source
+        self._root = root
+        self._whole = whole
         self._suggested = 0
 
     def told(self, details: Sequence[ErrorDetails]) -> tuple[Finding, ...]:
@@ -58,14 +67,14 @@ class _Faults:
             path.pop()
         if path and isinstance(self._part(path[:-1]).node, str):
             path.pop()  # a text that stands for a mapping, such as `{exact: text}`
-        at, shown = self._source.at(*path), _shown(path)
+        at, shown = self._source.at(*path), self._shown(path)
         match detail["type"]:
             case "extra_forbidden":
-                message = f"`{brief(str(path[-1]))}` is not a key of {_shown(path[:-1])}"
-                fix = suggestions.for_key(str(path[-1]), path[:-1]) if self._affordable() else ""
+                message = f"`{brief(str(path[-1]))}` is not a key of {self._shown(path[:-1])}"
+                fix = suggestions.for_key(str(path[-1]), path[:-1], self._root) if self._affordable() else ""
                 return finding("unknown-key", at, message, fix=fix)
             case "missing":
-                message = f"`{path[-1]}` is missing from {_shown(path[:-1])}"
+                message = f"`{path[-1]}` is missing from {self._shown(path[:-1])}"
                 return finding("missing-key", self._source.at(*path[:-1]), message)
             case "literal_error" if path == ["apiVersion"]:
                 return self._other_version(detail)
@@ -97,8 +106,8 @@ class _Faults:
     def _wrong_value(
         self, detail: ErrorDetails, path: Sequence[str | int], at: Position | None, *, is_key: bool
     ) -> Finding:
-        shown, expected = _shown(path), _expected(detail)
-        annotation = language.annotation_at(path, key=is_key) if self._affordable() else None
+        shown, expected = self._shown(path), _expected(detail)
+        annotation = language.annotation_at(path, key=is_key, root=self._root) if self._affordable() else None
         if detail["input"] is None:
             message = f"{shown} is written, but has no value; it must be {expected}"
             fix = suggestions.for_nothing(annotation)
@@ -110,6 +119,12 @@ class _Faults:
         return finding(
             "invalid-value", at, f"{shown} must be {expected}, not {_echo(detail['input'])}", fix=fix
         )
+
+    def _shown(self, path: Iterable[str | int]) -> str:
+        text = ""
+        for key in path:
+            text += f"[{key}]" if isinstance(key, int) else f".{brief(key)}"
+        return f"`{text.lstrip('.')}`" if text else self._whole
 
     def _affordable(self) -> bool:
         self._suggested += 1
@@ -147,10 +162,3 @@ def _echo(value: object) -> str:
     if "-----BEGIN" in text:
         return "a PEM block (not shown)"
     return f"`{brief(text)}`"
-
-
-def _shown(path: Iterable[str | int]) -> str:
-    text = ""
-    for key in path:
-        text += f"[{key}]" if isinstance(key, int) else f".{brief(key)}"
-    return f"`{text.lstrip('.')}`" if text else "the spec"

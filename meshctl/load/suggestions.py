@@ -30,17 +30,17 @@ _REGEX = re.compile(r"[()\\|^$]|\.[*+?]")
 _GLUED = re.compile(r"([A-Za-z][A-Za-z0-9]*):(\S+)")
 
 
-def for_key(word: str, path: Iterable[str | int]) -> str:
-    """What to do about ``word``, which is no key of the mapping at ``path``."""
+def for_key(word: str, path: Iterable[str | int], root: language.Annotation) -> str:
+    """What to do about ``word``, which is no key of the mapping at ``path`` of ``root``."""
     path = tuple(path)
-    known = sorted(language.keys(language.annotation_at(path)))
+    known = sorted(language.keys(language.annotation_at(path, root=root)))
     inside = foreign.INSIDE.get(foreign.plain(word), "")
     if inside and {"path", "query"} <= set(known):
         return f"Did you mean `{inside}`?"
     meant = meant_key(word, known)
     if meant:
         return f"Did you mean `{meant}`?"
-    homes = _nearest(language.homes(word), path)
+    homes = _nearest(language.homes(word, root), path)
     if homes:
         shown = (f"`{home}`" if home else "the top of the file" for home in homes)
         return f"It belongs to {' or '.join(shown)}."

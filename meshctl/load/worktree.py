@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from meshctl.catalogue import finding
@@ -15,6 +16,7 @@ from meshctl.load.files import (
     SpecFiles,
     is_spec_file,
     is_spec_folder,
+    is_test_file,
     shown,
     source_file,
 )
@@ -51,6 +53,14 @@ def read_environments(folder: str) -> SpecFiles:
     return _Folder(location, each_once=False).read()
 
 
+def read_tests(location: str) -> SpecFiles:
+    """The files of route tests below the folder at ``location``, or in the same folder as the file there."""
+    if Path(location).is_dir():
+        return _Folder(location, wanted=is_test_file).read()
+    beside = str(Path(location).parent)
+    return _Folder(beside, wanted=is_test_file, deep=False).read()
+
+
 def read_regular(name: str, path: str) -> SourceFile | Finding:
     """The regular file at ``path``, called ``name``; raises OSError when it cannot be opened."""
     # O_NONBLOCK: opening a FIFO must not wait for its writer.
@@ -81,11 +91,23 @@ def _unreadable(name: str, message: str) -> Finding:
 
 
 class _Folder:
-    """The walk over one folder. With ``each_once`` a file that links name, too, is read under one name."""
+    """The walk over one folder, and with ``deep`` those below it.
 
-    def __init__(self, location: str, *, each_once: bool = True) -> None:
+    With ``each_once`` a file that links name, too, is read under one name.
+    """
+
+    def __init__(
+        self,
+        location: str,
+        *,
+        each_once: bool = True,
+        wanted: Callable[[str], bool] = is_spec_file,
+        deep: bool = True,
+    ) -> None:
         self._location = location
         self._each_once = each_once
+        self._wanted = wanted
+        self._deep = deep
         self._prefix = "" if location == "." else location.rstrip("/") + "/"
         self._root = os.path.realpath(location)
         self._findings: list[Finding] = []
@@ -127,15 +149,15 @@ class _Folder:
                             folders.append(path)
                         elif entry.is_symlink() and Path(entry.path).is_dir():
                             self._refuse_folder_link(path)
-                        elif is_spec_file(path):
+                        elif self._wanted(path):
                             found.append(path)
             except OSError as error:
                 self._findings.append(_unreadable(self._name(folder), f"{error.strerror}"))
-            folders = [each for each in folders if is_spec_folder(each.split("/"))]
+            folders = [each for each in folders if self._deep and is_spec_folder(each.split("/"))]
         return found
 
     def _refuse_folder_link(self, path: str) -> None:
-        if is_spec_folder(path.split("/")):
+        if self._deep and is_spec_folder(path.split("/")):
             self._findings.append(_unreadable(self._name(path), _FOLDER_LINK))
 
     def _inside(self, path: str) -> str | None:

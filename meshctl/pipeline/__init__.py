@@ -24,6 +24,7 @@ from meshctl.pipeline.checking import (
 from meshctl.pipeline.comparing import diff, rendered_diff
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.linting import lint
+from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
 from meshctl.pipeline.rules import Rule, rules, service_of
 from meshctl.pipeline.running import up
 from meshctl.pipeline.settings import settings
@@ -34,6 +35,7 @@ __all__ = [
     "Built",
     "Loaded",
     "Rule",
+    "Tested",
     "Validated",
     "build",
     "capabilities",
@@ -49,6 +51,8 @@ __all__ = [
     "rendered_diff",
     "resolved_json",
     "rules",
+    "run_route_tests",
+    "run_route_tests_live",
     "service_of",
     "settings",
     "up",

@@ -13,10 +13,12 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from meshctl.spec.mesh import MeshSpec
-from meshctl.spec.types import given
+from meshctl.spec.route_tests import RouteTestsSpec
+from meshctl.spec.types import Model, given
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "A meshctl mesh"
+TESTS_TITLE = "Route tests of a meshctl mesh"
 
 
 class _Generator(GenerateJsonSchema):
@@ -50,7 +52,16 @@ class _Generator(GenerateJsonSchema):
 
 def json_schema() -> dict[str, Any]:
     """The schema of a spec in one file; parts of a spec in a folder lack what stands in the others."""
-    made = MeshSpec.model_json_schema(by_alias=True, schema_generator=_Generator)
+    return _schema(MeshSpec, TITLE)
+
+
+def route_tests_schema() -> dict[str, Any]:
+    """The schema of a file of route tests."""
+    return _schema(RouteTestsSpec, TESTS_TITLE)
+
+
+def _schema(model: type[Model], title: str) -> dict[str, Any]:
+    made = model.model_json_schema(by_alias=True, schema_generator=_Generator)
     for definition in made["$defs"].values():
         definition.pop("title", None)
-    return {"$schema": DIALECT, **made, "title": TITLE}
+    return {"$schema": DIALECT, **made, "title": title}

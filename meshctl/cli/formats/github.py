@@ -24,12 +24,13 @@ def _command(finding: Finding) -> str:
             "line": str(finding.at.line),
             "col": str(finding.at.column),
         }
-    listed = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in properties.items())
+    listed = ",".join(f"{key}={escaped(value, ':,')}" for key, value in properties.items())
     waived = f" (waived: {finding.waived})" if finding.waived else ""
-    return f"::{level} {listed}::{_escaped(f'{finding.message}{waived}. {finding.fix}')}\n"
+    return f"::{level} {listed}::{escaped(f'{finding.message}{waived}. {finding.fix}')}\n"
 
 
-def _escaped(text: str, more: str = "") -> str:
+def escaped(text: str, more: str = "") -> str:
+    """``text`` as data of a workflow command; as a property with ``:,`` escaped, too."""
     for character in "%\r\n" + more:
         text = text.replace(character, f"%{ord(character):02X}")
     return printable(text)

@@ -30,14 +30,15 @@ def _entry(finding: Finding) -> dict[str, object]:
         "slug": finding.slug,
         "severity": finding.severity.value,
         "message": finding.message,
-        "at": _place(finding.at),
+        "at": place(finding.at),
         "why": finding.why,
         "fix": finding.fix,
         "docs": docs_link(finding.code),
-        "related": [{"at": _place(each.at), "message": each.message} for each in finding.related],
+        "related": [{"at": place(each.at), "message": each.message} for each in finding.related],
         "waived": finding.waived,
     }
 
 
-def _place(at: Position | None) -> dict[str, object] | None:
+def place(at: Position | None) -> dict[str, object] | None:
+    """A place as every document has it; null where nobody wrote the thing."""
     return {"file": at.file, "line": at.line, "column": at.column} if at else None

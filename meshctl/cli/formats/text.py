@@ -29,7 +29,7 @@ def _block(finding: Finding, context: Context, told: set[str]) -> str:
     if finding.waived:
         lines.append(f"    waived: {one_line(finding.waived)}")
         return "\n".join(lines) + "\n"
-    lines += _excerpt(finding.at, context.texts)
+    lines += excerpt(finding.at, context.texts)
     lines += [f"    {one_line(str(each.at))}: {one_line(each.message)}" for each in finding.related]
     for label, text in (("why", finding.why), ("fix", finding.fix), ("docs", docs_link(finding.code))):
         if text and text not in told:
@@ -38,7 +38,8 @@ def _block(finding: Finding, context: Context, told: set[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _excerpt(at: Position | None, texts: Mapping[str, str]) -> list[str]:
+def excerpt(at: Position | None, texts: Mapping[str, str]) -> list[str]:
+    """The line at a place with a caret under it; nothing where the file is not at hand."""
     text = texts.get(at.file) if at else None
     if at is None or text is None:
         return []
