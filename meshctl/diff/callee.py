@@ -234,7 +234,7 @@ _POLICIES: tuple[tuple[str, Callable[[ir.Cluster], str]], ...] = (
     ("health check", lambda each: health_check(each.health_check)),
     ("max connections", lambda each: str(each.circuit_breaker.max_connections)),
     ("max requests", lambda each: str(each.circuit_breaker.max_requests)),
-    ("max pending requests", lambda each: bound(each.circuit_breaker.max_pending, "as max requests")),
+    ("max pending requests", lambda each: bound(each.circuit_breaker.max_pending, "nobody waits")),
     ("max retries", lambda each: bound(each.circuit_breaker.max_retries, "as max requests")),
 )
 

@@ -52,7 +52,7 @@ _OF_CLUSTERS = {
     "loadBalancing": "policy: round-robin",
     "circuitBreaker.maxConnections": str(circuit_breaking.DEFAULT_MAX_CONNECTIONS),
     "circuitBreaker.maxRequests": str(circuit_breaking.DEFAULT_MAX_REQUESTS),
-    "circuitBreaker.maxPendingRequests": "as maxRequests",
+    "circuitBreaker.maxPendingRequests": "nobody waits",
     "circuitBreaker.maxRetries": "as maxRequests",
     "locality": _OFF,
     "locality.preferSameZone": "false",

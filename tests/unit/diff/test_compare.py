@@ -70,7 +70,7 @@ def in_catalog(*expected):
                             "off -> 5 errors in a row eject for 30s, 50% at most, looked at every 5s",
                         ),
                         ("health check", "off -> GET /h every 10s for at most 1s, out after 3, back after 2"),
-                        ("max pending requests", "as max requests -> 5"),
+                        ("max pending requests", "nobody waits -> 5"),
                         ("max retries", "as max requests -> 6"),
                     )
                 ),
