@@ -121,7 +121,8 @@ def test_addresses_come_and_go_and_stay_while_dns_is_silent(world):
     settle()
     found = asked("plain", 40)
     assert set(found) == {ONE.encode(), TWO.encode()}
-    assert found[ONE.encode()] == found[TWO.encode()] == 20
+    # Each of the two workers takes turns for itself.
+    assert abs(found[ONE.encode()] - found[TWO.encode()]) <= 4
     world.dns.tell({"catalog.internal": [TWO]})
     settle()
     assert asked("plain") == {TWO.encode(): 20}
@@ -154,7 +155,9 @@ def test_services_have_ports_weights_and_priorities(world):
         },
     )
     settle()
-    assert asked("srv", 80) == {ONE.encode(): 60, TWO.encode(): 20}
+    found = asked("srv", 80)
+    assert set(found) == {ONE.encode(), TWO.encode()}
+    assert abs(found[TWO.encode()] - 20) <= 4
 
 
 def stream() -> bytes:
