@@ -9,6 +9,7 @@ import pytest
 from hpack import Decoder
 
 from meshctl import ir
+from meshctl.resources import folder
 from meshctl.targets.haproxy import failover, health_checks, load_balancing
 from meshctl.targets.haproxy.quoting import Token
 from tests.sidecars import WRITTEN, cluster
@@ -107,3 +108,9 @@ def test_a_check_says_whom_it_expects():
     assert made is not None
     assert made.words == "check inter 1000ms fall 3 rise 2 check-sni catalog.shop.mesh check-alpn http/1.1"
     assert re.search(r"uri '/it'\\''s %\[env\(HOME\)\]' ver", made.lines[1])
+
+
+def test_copies_hand_no_function_of_their_own_to_haproxy():
+    """HAProxy 2.6 keeps each function that a task was made of, and with it a copy's body, for ever."""
+    program = (folder("templates") / "haproxy" / "mirrors.lua").read_text("utf-8")
+    assert re.findall(r"register_task\(([^)]*)\)", program) == ["send_next"]

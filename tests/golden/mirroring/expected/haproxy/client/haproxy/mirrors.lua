@@ -13,6 +13,7 @@ local NOT_COPIED = {
 }
 
 local under_way = 0
+local waiting = {}
 
 local function send(socket, seconds, copy)
     local connection = core.tcp()
@@ -25,6 +26,13 @@ local function send(socket, seconds, copy)
         end
     end
     connection:close()
+end
+
+-- One function for all tasks: HAProxy 2.6 never forgets a function that it was given for one, nor what it holds.
+local function send_next()
+    local copy = table.remove(waiting, 1)
+    pcall(send, copy.socket, copy.seconds, copy.text)
+    under_way = under_way - 1
 end
 
 local function head(txn, backend)
@@ -50,10 +58,11 @@ core.register_action("mirror", { "http-req" }, function(txn, backend, socket, se
     if #body > 0 or headers["content-length"] or headers["transfer-encoding"] then
         lines[#lines + 1] = "content-length: " .. #body
     end
-    local copy = table.concat(lines, "\r\n") .. "\r\n\r\n" .. body
     under_way = under_way + 1
-    core.register_task(function()
-        pcall(send, socket, tonumber(seconds), copy)
-        under_way = under_way - 1
-    end)
+    waiting[#waiting + 1] = {
+        socket = socket,
+        seconds = tonumber(seconds),
+        text = table.concat(lines, "\r\n") .. "\r\n\r\n" .. body,
+    }
+    core.register_task(send_next)
 end, 3)
