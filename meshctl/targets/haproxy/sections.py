@@ -221,3 +221,8 @@ class Backend:
     """Whether each request opens a connection of its own."""
     whole_body: Token
     """What is waited for before a request goes on that may be sent again."""
+
+    @property
+    def holds_body(self) -> bool:
+        """Whether any of the sections waits for the body."""
+        return self.tries.holds_body or any(hop.deadline for hop in self.hops)

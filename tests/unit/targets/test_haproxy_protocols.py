@@ -82,7 +82,7 @@ def test_an_abort_draws_in_its_exact_share_and_a_delay_stands_behind_the_listene
     both = sections(caller(fault=ir.Fault(ir.Delay(timedelta(seconds=2), Fraction(1)), abort)))
     assert not [line for line in both["frontend outbound"] if "418" in line or "lua.delay" in line]
     first = [line[1] for line in both["backend catalog:1"]]
-    assert first[:4] == ["log", "lua.delay", "reject", "return"]
+    assert first[:5] == ["log", "wait-for-body", "lua.delay", "reject", "return"]
 
 
 def test_what_nobody_asks_for_is_not_there():
