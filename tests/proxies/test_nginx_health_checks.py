@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import signal
 import socket
 import threading
@@ -23,7 +24,8 @@ from tests.sidecars import NO_RETRIES, WRITTEN, cluster, identity, route, sideca
 
 pytestmark = pytest.mark.xdist_group("nginx-health-checks")
 
-WEB, ONE, TWO, SPARE, OUTSIDE, BARE = (f"127.35.3.{number}" for number in (1, 2, 3, 4, 5, 6))
+NETWORK = f"127.73.{os.getpid() % 250 + 1}"
+WEB, ONE, TWO, SPARE, OUTSIDE, BARE = (f"{NETWORK}.{number}" for number in (1, 2, 3, 4, 5, 6))
 INTERVAL = 0.2
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import http.client
+import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -21,7 +22,8 @@ from tests.sidecars import IDEMPOTENT, NO_RETRIES, WRITTEN, cluster, route, side
 
 pytestmark = pytest.mark.xdist_group("nginx-mirroring")
 
-WEB, MAIN, COPY, PLAIN, NOBODY = (f"127.35.2.{number}" for number in (1, 2, 3, 4, 9))
+NETWORK = f"127.72.{os.getpid() % 250 + 1}"
+WEB, MAIN, COPY, PLAIN, NOBODY = (f"{NETWORK}.{number}" for number in (1, 2, 3, 4, 9))
 MEGABYTE = 1_000_000
 
 

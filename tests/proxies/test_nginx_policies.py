@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 import time
 from collections import Counter
@@ -21,8 +22,9 @@ from tests.sidecars import IDEMPOTENT, NO_RETRIES, WRITTEN, cluster, route, side
 
 pytestmark = pytest.mark.xdist_group("nginx-policies")
 
-WEB, HOP, NOBODY = "127.35.1.1", "127.35.1.2", "127.35.1.9"
-APPS = tuple(f"127.35.1.1{number}" for number in range(5))
+NETWORK = f"127.71.{os.getpid() % 250 + 1}"
+WEB, HOP, NOBODY = f"{NETWORK}.1", f"{NETWORK}.2", f"{NETWORK}.9"
+APPS = tuple(f"{NETWORK}.1{number}" for number in range(5))
 ONE, TWO, THREE, FOUR, FIVE = APPS
 
 
@@ -191,10 +193,11 @@ def fails(status: int = 503) -> Callable[[Handler], None]:
 @pytest.mark.parametrize("name", ["least", "least-retried"])
 def test_requests_go_where_few_are_under_way(world, name):
     world.apps[0].answer = lambda handler: handler.reply(200, b"slow", after=1.5)
-    at_once(1, lambda _: None)
-    slow = threading.Thread(target=lambda: asked(name, 2))
+    world.apps[0].seen.clear()
+    slow = threading.Thread(target=lambda: until_told(name, "200 slow", 1))
     slow.start()
-    time.sleep(0.3)
+    while not world.apps[0].seen:
+        time.sleep(0.01)
     found = asked(name, 20)
     slow.join()
     assert found == {"200 1": 20}

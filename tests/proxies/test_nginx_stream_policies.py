@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import socket
 import threading
 import time
@@ -21,7 +22,8 @@ from tests.sidecars import WRITTEN, cluster, sidecar
 
 pytestmark = pytest.mark.xdist_group("nginx-stream-policies")
 
-WEB, ONE, TWO, THREE = (f"127.35.4.{number}" for number in (1, 2, 3, 4))
+NETWORK = f"127.74.{os.getpid() % 250 + 1}"
+WEB, ONE, TWO, THREE = (f"{NETWORK}.{number}" for number in (1, 2, 3, 4))
 LEAST = ir.LoadBalancing(LoadBalancingPolicy.LEAST_REQUEST, at=WRITTEN)
 RANDOM = ir.LoadBalancing(LoadBalancingPolicy.RANDOM, at=WRITTEN)
 EJECTION = ir.OutlierDetection(1, timedelta(seconds=1), timedelta(seconds=2), Fraction(1), at=WRITTEN)
