@@ -33,6 +33,18 @@ CODES = (
         "Remove it; `unauthenticated` is for `mtls: {mode: permissive}`.",
     ),
     Code(
+        "MSH5020",
+        "unknowable-caller",
+        "With `mtls: {mode: disabled}` nobody shows a certificate: a rule for one caller would hold for none, or for all.",
+        "Leave `from` out, or give the service `mtls: {mode: permissive, until: …}`.",
+    ),
+    Code(
+        "MSH5021",
+        "permissive-ended",
+        "What was let in until everybody has a sidecar is a door that nobody watches afterwards.",
+        "Write `mtls: {mode: strict}`, or another date if somebody still comes in plaintext.",
+    ),
+    Code(
         "MSH5005",
         "path-rule-with-path-policy",
         "Where paths that are not canonical get through, one and the same resource has many paths, and a rule sees only one.",

@@ -36,7 +36,14 @@ from meshctl.ir.mesh import (
     TcpListener,
 )
 from meshctl.ir.mirroring import Mirror
-from meshctl.ir.mtls import CertificatePolicy, ServerTls, TlsContext, TlsVersion, WorkloadIdentity
+from meshctl.ir.mtls import (
+    CertificatePolicy,
+    MtlsMode,
+    ServerTls,
+    TlsContext,
+    TlsVersion,
+    WorkloadIdentity,
+)
 from meshctl.ir.outlier_detection import OutlierDetection
 from meshctl.ir.rate_limiting import RateLimit
 from meshctl.ir.retries import Backoff, PerTryTimeout, RetryBudget, RetryCondition, RetryPolicy
@@ -75,6 +82,7 @@ __all__ = [
     "LoadBalancingPolicy",
     "Mesh",
     "Mirror",
+    "MtlsMode",
     "Origin",
     "OriginTls",
     "OutboundListener",

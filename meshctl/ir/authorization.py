@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -36,12 +36,13 @@ class AuthorizationRule:
     """All parts must hold; an empty part holds for every request, but no principal means nobody.
 
     ``principals`` are known by their whole identity; ``anyone`` is every identity of the mesh's trust domain
-    instead of them. Of ``methods`` and of ``paths`` any one, of ``headers`` all. Paths are as the callee's
+    instead of them. ``unauthenticated`` adds callers without a certificate. Of ``methods`` and of ``paths`` any one, of ``headers`` all. Paths are as the callee's
     sidecar gets them, after rewriting. On a TCP listener there are principals only.
     """
 
     principals: tuple[WorkloadIdentity, ...] = ()
     anyone: bool = False
+    unauthenticated: bool = False
     methods: tuple[str, ...] = ()
     paths: tuple[PathMatch, ...] = ()
     headers: tuple[HeaderMatch, ...] = ()
@@ -70,3 +71,11 @@ class Authorization:
     audit: Annotated[bool, needs(Feature.AUTHORIZATION_AUDIT)] = False
     asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
     at: Position | None = field(default=None, compare=False)
+
+    def of_plaintext(self) -> Authorization:
+        """What of it is about callers without a certificate, where nobody else comes in; ``anyone`` is all of them."""
+        exempt, deny, rules = (
+            tuple(replace(each, principals=(), anyone=True) for each in group if each.unauthenticated)
+            for group in (self.exempt, self.deny, self.rules)
+        )
+        return replace(self, rules=rules, deny=deny, exempt=exempt)

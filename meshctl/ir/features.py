@@ -59,6 +59,8 @@ class Feature(StrEnum):
     MAX_CONNECTIONS = "max connections"
     MAX_REQUESTS = "max requests"
     MTLS_STRICT = "strict mTLS"
+    MTLS_PERMISSIVE = "permissive mTLS"
+    MTLS_DISABLED = "disabled mTLS"
     CIPHER_SUITES = "cipher suites"
     AUTHORIZATION_DECLARED = "authorization by declared calls"
     AUTHORIZATION_EXPLICIT = "authorization by the callee"
@@ -110,8 +112,6 @@ class Feature(StrEnum):
     PATH_POLICY = "path policy"
     SEVERAL_PORTS = "several ports"
     TRACING = "spans to OTLP"
-    MTLS_PERMISSIVE = "permissive mTLS"
-    MTLS_DISABLED = "disabled mTLS"
     JWT = "JWT"
 
 

@@ -16,7 +16,7 @@ from meshctl.ir.egress import DnsName, Origin
 from meshctl.ir.features import Feature, FeatureUse, needs
 from meshctl.ir.health_checks import HealthCheck
 from meshctl.ir.load_balancing import LoadBalancing
-from meshctl.ir.mtls import CertificatePolicy, ServerTls, TlsContext, WorkloadIdentity
+from meshctl.ir.mtls import CertificatePolicy, MtlsMode, ServerTls, TlsContext, WorkloadIdentity
 from meshctl.ir.outlier_detection import OutlierDetection
 from meshctl.ir.rate_limiting import RateLimit
 from meshctl.ir.routing import Route, VirtualHost
@@ -69,7 +69,7 @@ class Cluster:
     """The endpoints of a callee, or of one of its subsets, or of an external, and how to speak to them.
 
     A callee in the mesh has an ``identity``: the hop is HTTP/1.1 or HTTP/2 (or, with TCP, the bare stream) over mutual
-    TLS, see Protocol.
+    TLS, see Protocol; with ``plaintext`` it is the same without TLS, and nobody is known on it.
     Otherwise ``origin`` says how the external is spoken to, and nothing of the mesh's own goes there: no client
     certificate, no hop status, no header of ours. Endpoints come from ``endpoints``, or from asking ``dns`` again
     and again; of a callee in the mesh it names the sidecars. Neither: the answer is 503, or a closed connection.
@@ -87,6 +87,7 @@ class Cluster:
     protocol: Protocol = Protocol.HTTP
     origin: Origin | None = None
     dns: DnsName | None = None
+    plaintext: bool = False
     asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
     """What the user wrote about plain values above, which have no place of their own."""
 
@@ -161,7 +162,9 @@ class TcpListener:
 class InboundListener:
     """Where other sidecars reach this one, over mutual TLS, and the application behind it.
 
-    Only certificates of the mesh's CA with a name in its trust domain get through the handshake. The
+    Only certificates of the mesh's CA with a name in its trust domain get through the handshake. How ``mtls`` is done says
+    whether plaintext is taken too, or alone; rules say what who comes so may do, no identity is told of him, and for
+    ``rate_limit`` all of them together are one caller, with a bucket of their own in any case. The
     application never gets a time limit here, but ``idle_timeout``: its caller's sidecar keeps the time. With
     TCP the stream inside the TLS goes to the application byte for byte, for callers whose identity is allowed.
     """
@@ -173,6 +176,7 @@ class InboundListener:
     idle_timeout: timedelta
     protocol: Protocol = Protocol.HTTP
     rate_limit: RateLimit | None = None
+    mtls: MtlsMode = MtlsMode.STRICT
     asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
 
     @property

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from meshctl.diagnostics import Position
-from meshctl.ir.features import Feature, FeatureUse, needs
+from meshctl.ir.features import Feature, needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,18 @@ class TlsVersion(StrEnum):
     V1_3 = "1.3"
 
 
+class MtlsMode(StrEnum):
+    """What a sidecar takes from those who call its service.
+
+    STRICT: mutual TLS alone. PERMISSIVE: that, and plaintext on the same port from callers whom nobody knows; the mesh's
+    own callers speak mutual TLS. DISABLED: plaintext alone, from the mesh's own callers too.
+    """
+
+    STRICT = "strict"
+    PERMISSIVE = "permissive"
+    DISABLED = "disabled"
+
+
 @dataclass(frozen=True, slots=True)
 class TlsContext:
     """Both directions of a hop: certificates of the mesh's CA are shown and demanded, names verified.
@@ -53,7 +65,6 @@ class TlsContext:
     maximum_version: TlsVersion = TlsVersion.V1_3
     cipher_suites: Annotated[tuple[str, ...], needs(Feature.CIPHER_SUITES)] = ()
     """OpenSSL's names, for TLS 1.2 only; empty: the safe ones that every proxy has (see docs/wire-contract.md)."""
-    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
     at: Position | None = field(default=None, compare=False)
 
 

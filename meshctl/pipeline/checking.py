@@ -111,7 +111,7 @@ def validate(
     """Shape, references, meaning, and what the chosen proxies can do; all findings at once.
 
     ``environment`` is merged over the spec, ``proxy`` takes the place of every sidecar's, ``on_loopback``
-    moves all of it onto one machine. With ``today`` expired waivers and environments that share a trust
+    moves all of it onto one machine. With ``today`` expired waivers, permissive mTLS after its end and environments that share a trust
     domain are findings too, and the mesh has no build ids: dates and other environments never keep a spec
     from being built, and who asks about them does not build.
     """
@@ -122,10 +122,11 @@ def validate(
     if today is None or validated.spec is None:
         return validated
     compared = loaded.read.compare_environments()
+    outlived = (*resolve.expired(validated.spec, today), *resolve.ended(validated.spec, today))
     between = resolve.waive(compared.findings, validated.spec, errors={"shared-trust-domain"})
     return dataclasses.replace(
         validated,
-        findings=in_order((*validated.findings, *between, *resolve.expired(validated.spec, today))),
+        findings=in_order((*validated.findings, *between, *outlived)),
         texts={**compared.texts, **validated.texts},
         unreadable=any(each.slug in UNREADABLE for each in between),
     )

@@ -30,6 +30,7 @@ from meshctl.resolve import (
 from meshctl.resolve.assemble import Assembly
 from meshctl.resolve.digest import with_builds
 from meshctl.resolve.loopback import loopback
+from meshctl.resolve.mtls import ended
 from meshctl.resolve.proxies import with_proxy
 from meshctl.resolve.waivers import Owners, expired, idle, waive
 from meshctl.spec import Spec
@@ -89,4 +90,4 @@ def resolve(spec: Spec, *, builds: bool = True) -> Resolution:
     return Resolution(with_builds(mesh) if builds else mesh, findings)
 
 
-__all__ = ["PASSES", "Owners", "Resolution", "expired", "idle", "loopback", "resolve", "waive", "with_proxy"]
+__all__ = ["PASSES", "Owners", "Resolution", "ended", "expired", "idle", "loopback", "resolve", "waive", "with_proxy"]

@@ -161,7 +161,12 @@ class Assembly:
             idle_timeout=timeouts.idle_timeout(layers),
             protocol=speaks,
             rate_limit=rate_limiting.rate_limit(layers) if speaks is not ir.Protocol.TCP else None,
-            asks=(*applications.asks(service, source), *pending.of_service(service, layers, source)),
+            mtls=mtls.mode(self._spec, name),
+            asks=(
+                *applications.asks(service, source),
+                *pending.of_service(service, layers, source),
+                *mtls.asks(self._spec, name),
+            ),
         )
 
     def _clusters(

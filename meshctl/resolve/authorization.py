@@ -7,11 +7,10 @@ from dataclasses import replace
 
 from meshctl import ir
 from meshctl.diagnostics import Position
-from meshctl.resolve import applications, health_checks, matching, rate_limiting
+from meshctl.resolve import applications, health_checks, matching, mtls, rate_limiting
 from meshctl.resolve.layers import callee_layers
-from meshctl.resolve.mtls import identity
 from meshctl.spec import Source, Spec
-from meshctl.spec.authorization import ANYONE, AuthorizationRuleSpec
+from meshctl.spec.authorization import ANYONE, UNAUTHENTICATED, AuthorizationRuleSpec
 
 READING = ("GET", "HEAD")
 """What declared callers may always do to the health path."""
@@ -34,7 +33,11 @@ def authorization(spec: Spec, name: str, callers: Collection[str]) -> ir.Authori
     written = spec.written.mesh.authorization
     service = (spec.written.services or {})[name]
     source = spec.source["services"][name]
-    deny = (_rule(spec, each, source["deny"][index]) for index, each in enumerate(service.deny or ()))
+    plaintext = mtls.mode(spec, name) is not ir.MtlsMode.STRICT
+    deny = (
+        _rule(spec, each, source["deny"][index], all_plaintext=plaintext)
+        for index, each in enumerate(service.deny or ())
+    )
     exempt = tuple(_exempt(spec, name, callers))
     audit = bool(written and written.audit)
     return ir.Authorization(
@@ -73,6 +76,7 @@ def _allow(spec: Spec, name: str, callers: Collection[str]) -> Iterator[ir.Autho
     written = (spec.written.services or {})[name].allow
     source = spec.source["services"][name]["allow"]
     everybody = ir.AuthorizationRule(_principals(spec, callers))
+    unknown = mtls.mode(spec, name) is ir.MtlsMode.DISABLED
     match mode(spec):
         case ir.AuthorizationMode.DECLARED:
             if written is None:
@@ -80,22 +84,28 @@ def _allow(spec: Spec, name: str, callers: Collection[str]) -> Iterator[ir.Autho
             for index, each in enumerate(written or ()):
                 chosen = {ANYONE} if each.callers is None else set(each.callers)
                 let_in = callers if ANYONE in chosen else chosen & set(callers)
-                rule = _rule(spec, each, source[index])
+                rule = _rule(spec, each, source[index], all_plaintext=unknown)
                 yield replace(rule, anyone=False, principals=_principals(spec, let_in))
         case ir.AuthorizationMode.EXPLICIT:
-            yield from (_rule(spec, each, source[index]) for index, each in enumerate(written or ()))
+            for index, each in enumerate(written or ()):
+                yield _rule(spec, each, source[index], all_plaintext=unknown)
         case ir.AuthorizationMode.OPEN:
             if written is None:
-                yield ir.AuthorizationRule(anyone=True)
-            yield from (_rule(spec, each, source[index]) for index, each in enumerate(written or ()))
+                yield ir.AuthorizationRule(anyone=True, unauthenticated=unknown)
+            for index, each in enumerate(written or ()):
+                yield _rule(spec, each, source[index], all_plaintext=unknown)
 
 
-def _rule(spec: Spec, written: AuthorizationRuleSpec, source: Source) -> ir.AuthorizationRule:
-    """A rule by itself: without `from` it is for everybody in the mesh."""
-    anyone = written.callers is None or ANYONE in written.callers
+def _rule(
+    spec: Spec, written: AuthorizationRuleSpec, source: Source, *, all_plaintext: bool
+) -> ir.AuthorizationRule:
+    """A rule by itself: without `from` it is for everybody in the mesh, and maybe for ``all_plaintext`` callers."""
+    chosen = {ANYONE} if written.callers is None else set(written.callers)
+    anyone = ANYONE in chosen
     return ir.AuthorizationRule(
-        principals=() if anyone else _principals(spec, written.callers or ()),
+        principals=() if anyone else _principals(spec, chosen - {UNAUTHENTICATED}),
         anyone=anyone,
+        unauthenticated=UNAUTHENTICATED in chosen or (anyone and all_plaintext),
         methods=tuple(sorted(set(written.methods or ()))),
         paths=tuple(
             dict.fromkeys(
@@ -127,6 +137,7 @@ def _exempt(spec: Spec, name: str, callers: Collection[str]) -> Iterator[ir.Auth
         yield ir.AuthorizationRule(
             principals=() if anyone else _principals(spec, callers),
             anyone=anyone,
+            unauthenticated=mtls.mode(spec, name) is ir.MtlsMode.DISABLED,
             methods=methods,
             paths=(ir.PathMatch(ir.PathMatchKind.EXACT, path),),
         )
@@ -150,7 +161,7 @@ def asked_by_grpc(spec: Spec, name: str) -> bool:
 
 
 def _principals(spec: Spec, names: Iterable[str]) -> tuple[ir.WorkloadIdentity, ...]:
-    return tuple(identity(spec, each) for each in sorted(set(names)))
+    return tuple(mtls.identity(spec, each) for each in sorted(set(names)))
 
 
 def _merged(rules: Iterable[ir.AuthorizationRule]) -> tuple[ir.AuthorizationRule, ...]:
@@ -161,7 +172,8 @@ def _merged(rules: Iterable[ir.AuthorizationRule]) -> tuple[ir.AuthorizationRule
         first = merged.setdefault(key, each)
         if first is not each:
             anyone = first.anyone or each.anyone
+            unknown = first.unauthenticated or each.unauthenticated
             both = {one.service: one for one in (*first.principals, *each.principals)}
             principals = () if anyone else tuple(both[name] for name in sorted(both))
-            merged[key] = replace(first, anyone=anyone, principals=principals)
-    return tuple(each for each in merged.values() if each.anyone or each.principals)
+            merged[key] = replace(first, anyone=anyone, unauthenticated=unknown, principals=principals)
+    return tuple(each for each in merged.values() if each.anyone or each.unauthenticated or each.principals)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from meshctl import ir
 from meshctl.resolve import applications, discovery, externals, failover, mtls, placements, routing
 from meshctl.resolve.layers import Layers, call_layer, callee_layers, says
@@ -100,6 +102,8 @@ class Callees:
                 zone,
                 self._spec.source["services"][target],
             )
+            if mtls.mode(self._spec, target) is ir.MtlsMode.DISABLED:
+                made = replace(made, plaintext=True, asks=(*made.asks, *mtls.asks(self._spec, target)))
         if not narrowed:
             self._clusters[key] = made
         return made

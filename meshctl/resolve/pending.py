@@ -13,20 +13,11 @@ from meshctl.spec import Source, Spec
 from meshctl.spec.service import ServiceSpec
 
 _OF_SERVICES = (("path_policy", "pathPolicy", ir.Feature.PATH_POLICY),)
-_MTLS = {"permissive": ir.Feature.MTLS_PERMISSIVE, "disabled": ir.Feature.MTLS_DISABLED}
 
 
 def of_service(service: ServiceSpec, layers: Layers, source: Source) -> tuple[ir.FeatureUse, ...]:
     """What acts in the service's own sidecar."""
     return (*_asked(layers, _OF_SERVICES), *_several_ports(service, source))
-
-
-def of_tls(spec: Spec) -> tuple[ir.FeatureUse, ...]:
-    """Another mode of mutual TLS than the strict one."""
-    written = spec.written.mesh.mtls
-    feature = _MTLS.get(written.mode or "") if written is not None else None
-    at = spec.source["mesh"].at("mtls", "mode")
-    return (ir.FeatureUse(feature, at),) if feature is not None and at is not None else ()
 
 
 def of_mesh(spec: Spec) -> tuple[ir.FeatureUse, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding
-from meshctl.resolve import authorization, health_checks, matching
+from meshctl.resolve import authorization, health_checks, matching, mtls
 from meshctl.resolve.calls import declared_calls, place
 from meshctl.resolve.layers import call_layer, callee_layers
 from meshctl.spec import Source, Spec
@@ -25,6 +25,7 @@ def check(spec: Spec) -> Iterator[Finding]:
         for key, rules in (("allow", service.allow), ("deny", service.deny)):
             for index, rule in enumerate(rules or ()):
                 yield from _check_rule(spec, service, rule, source[key][index])
+                yield from _check_callers(mtls.mode(spec, name), rule, source[key][index]["from"])
         if authorization.mode(spec) is ir.AuthorizationMode.DECLARED:
             yield from _check_without_call(spec, name, service, callers.get(name, set()))
     yield from _check_without_grant(spec, callers)
@@ -36,9 +37,6 @@ def _check_rule(
 ) -> Iterator[Finding]:
     if not rule.model_fields_set:
         yield finding("empty-value", source.here, "a rule that says nothing", fix="Write at least a `from`.")
-    if UNAUTHENTICATED in (rule.callers or ()) and UNAUTHENTICATED not in (spec.written.services or {}):
-        at = source["from"].at((rule.callers or []).index(UNAUTHENTICATED))
-        yield finding("unauthenticated-caller", at, "nobody without a certificate gets in")
     if rule.paths and service.path_policy is not None:
         message = "a rule by path, where `pathPolicy` lets paths through that are not canonical"
         yield finding("path-rule-with-path-policy", source.at("paths"), message)
@@ -46,6 +44,15 @@ def _check_rule(
         yield from matching.check_path(path, source["paths"][index])
     yield from matching.check_values(rule.headers, "header", source["headers"])
     yield from _check_token(spec, rule, source)
+
+
+def _check_callers(mode: ir.MtlsMode, rule: AuthorizationRuleSpec, source: Source) -> Iterator[Finding]:
+    for index, caller in enumerate(rule.callers or ()):
+        if caller == UNAUTHENTICATED and mode is ir.MtlsMode.STRICT:
+            yield finding("unauthenticated-caller", source.at(index), "nobody without a certificate gets in")
+        elif caller not in (UNAUTHENTICATED, ANYONE) and mode is ir.MtlsMode.DISABLED:
+            message = f"nobody shows a certificate here, so `{caller}` is not known from others"
+            yield finding("unknowable-caller", source.at(index), message)
 
 
 def _check_token(spec: Spec, rule: AuthorizationRuleSpec, source: Source) -> Iterator[Finding]:
@@ -76,7 +83,10 @@ def _check_without_grant(spec: Spec, callers: dict[str, set[str]]) -> Iterator[F
         rules = services[callee].allow
         if rules is None and not explicit:
             continue
-        if not any(each.callers is None or {ANYONE, caller} & set(each.callers) for each in rules or ()):
+        granted = {ANYONE, caller}
+        if mtls.mode(spec, callee) is ir.MtlsMode.DISABLED:
+            granted.add(UNAUTHENTICATED)
+        if not any(each.callers is None or granted & set(each.callers) for each in rules or ()):
             message = f"`{caller}` calls `{callee}`, and no `allow` of `{callee}` lets it in"
             yield finding("call-without-grant", place(spec, caller, listed), message)
 

@@ -12,6 +12,10 @@ from meshctl.simulate.message import Request
 from meshctl.simulate.steps import Step, Topic
 
 
+Caller = WorkloadIdentity | None
+"""None: somebody without a certificate."""
+
+
 class Verdict(StrEnum):
     """How authorization ends. NO_RULE refuses."""
 
@@ -29,7 +33,7 @@ class Decision:
     rule: AuthorizationRule | None = None
 
 
-def decide(inbound: InboundListener, caller: WorkloadIdentity, request: Request | None) -> Decision:
+def decide(inbound: InboundListener, caller: Caller, request: Request | None) -> Decision:
     """Exempt, deny, allow, and else refused. A TCP connection has no ``request``."""
     its = inbound.authorization
     for verdict, rules in (
@@ -43,18 +47,18 @@ def decide(inbound: InboundListener, caller: WorkloadIdentity, request: Request 
     return Decision(Verdict.NO_RULE)
 
 
-def exempts(inbound: InboundListener, caller: WorkloadIdentity, request: Request | None) -> bool:
+def exempts(inbound: InboundListener, caller: Caller, request: Request | None) -> bool:
     """Whether it is a health check, which rules and limits let through."""
     return decide(inbound, caller, request).verdict is Verdict.EXEMPT
 
 
-def refuses(inbound: InboundListener, caller: WorkloadIdentity, request: Request | None) -> bool:
+def refuses(inbound: InboundListener, caller: Caller, request: Request | None) -> bool:
     """Whether nothing lets it in, or a rule keeps it out."""
     return decide(inbound, caller, request).verdict in (Verdict.DENIED, Verdict.NO_RULE)
 
 
 def told(
-    callee: str, inbound: InboundListener, caller: WorkloadIdentity, request: Request, call: tuple[str, ...]
+    callee: str, inbound: InboundListener, caller: Caller, request: Request, call: tuple[str, ...]
 ) -> Iterator[Step]:
     """Who decided and how; ``call`` is the part of the spec that declares the call."""
     its = inbound.authorization
@@ -65,26 +69,34 @@ def told(
         for each in its.rules:
             why = f"no: {_unmet(each, caller, request)}"
             yield Step(Topic.AUTHORIZATION, why, each.at, passed_over=True)
-        text = f"nothing lets `{caller.service}` do this to `{callee}`{noted}"
+        text = f"nothing lets {named(caller)} do this to `{callee}`{noted}"
         yield Step(Topic.AUTHORIZATION, text, its.at)
     elif rule is None or decision.verdict is Verdict.EXEMPT:
-        text = f"`{caller.service}` may always ask for the health of `{callee}`"
+        text = f"{named(caller)} may always ask for the health of `{callee}`"
         yield Step(Topic.AUTHORIZATION, text, path=("services", callee, "healthPath"))
     elif decision.verdict is Verdict.DENIED:
         yield Step(Topic.AUTHORIZATION, f"a deny rule refuses ({_words(rule)}){noted}", rule.at)
     elif rule.at is not None:
-        yield Step(Topic.AUTHORIZATION, f"an allow rule lets `{caller.service}` in ({_words(rule)})", rule.at)
+        yield Step(Topic.AUTHORIZATION, f"an allow rule lets {named(caller)} in ({_words(rule)})", rule.at)
     elif its.mode is AuthorizationMode.DECLARED:
-        text = f"`{caller.service}` is let in, for its call is declared"
+        text = f"{named(caller)} is let in, for its call is declared"
         yield Step(Topic.AUTHORIZATION, text, path=call)
     else:
-        yield Step(Topic.AUTHORIZATION, "everybody in the mesh is let in", its.at)
+        who = "everybody who reaches it" if rule.unauthenticated else "everybody in the mesh"
+        yield Step(Topic.AUTHORIZATION, f"{who} is let in", its.at)
+
+
+def named(caller: Caller) -> str:
+    """A caller in a sentence."""
+    return f"`{caller.service}`" if caller is not None else "a caller without a certificate"
 
 
 def _words(rule: AuthorizationRule) -> str:
-    callers = ", ".join(f"`{each.service}`" for each in rule.principals)
+    callers = [f"`{each.service}`" for each in rule.principals]
+    if rule.unauthenticated and not rule.anyone:
+        callers.append("callers without a certificate")
     parts = [
-        "from everybody" if rule.anyone else f"from {callers}",
+        "from everybody" if rule.anyone else f"from {', '.join(callers)}",
         ", ".join(rule.methods),
         " or ".join(map(path_words, rule.paths)),
         " and ".join(f"header {value_words(each)}" for each in rule.headers),
@@ -92,10 +104,11 @@ def _words(rule: AuthorizationRule) -> str:
     return "; ".join(each for each in parts if each)
 
 
-def _unmet(rule: AuthorizationRule, caller: WorkloadIdentity, request: Request | None) -> str:
+def _unmet(rule: AuthorizationRule, caller: Caller, request: Request | None) -> str:
     """The first part of a rule that does not hold, in words; empty where all do."""
-    if not rule.anyone and caller not in rule.principals:
-        return f"the rule is not about `{caller.service}`"
+    meant = rule.unauthenticated if caller is None else rule.anyone or caller in rule.principals
+    if not meant:
+        return f"the rule is not about {named(caller)}"
     if request is None:
         return ""
     if rule.methods and request.method not in rule.methods:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from meshctl.ir import AuthorizationRule, InboundListener, Mesh, Route, Sidecar, WorkloadIdentity
+from meshctl.ir import AuthorizationRule, InboundListener, Mesh, MtlsMode, Route, Sidecar, WorkloadIdentity
 from meshctl.simulate import authorization, filters, routing
 from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Outcome
@@ -59,12 +59,13 @@ class Places:
         for callee in dict.fromkeys(each.callee for each in outcome.backends):
             inbound = self.by_service[callee.service].inbound if callee is not None else None
             if inbound is not None:
-                rules.append((inbound, _decisive(inbound, sidecar.identity, sent)))
+                known = None if inbound.mtls is MtlsMode.DISABLED else sidecar.identity
+                rules.append((inbound, _decisive(inbound, known, sent)))
         return Decision(route, tuple(rules))
 
 
 def _decisive(
-    inbound: InboundListener, caller: WorkloadIdentity, request: Request
+    inbound: InboundListener, caller: WorkloadIdentity | None, request: Request
 ) -> AuthorizationRule | None:
     """The first rule that holds, in the order in which they are asked."""
     its = inbound.authorization

@@ -239,7 +239,9 @@ class _Way:
         # A callee's route may lead on to a service that the caller does not list itself.
         led = self.outcome.virtual_host not in ("", own, callee.service)
         call = led_by if led else (*_section(self.mesh, own), "calls", callee.service)
-        yield from authorization.told(callee.service, listener, self.sidecar.identity, sent, call)
+        yield from authorization.told(
+            callee.service, listener, splitting.known(self.sidecar, cluster), sent, call
+        )
         yield from rate_limiting.told(backend.limit)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from meshctl.ir import InboundListener, Protocol, RateLimit, WorkloadIdentity, canonical
+from meshctl.ir import InboundListener, MtlsMode, Protocol, RateLimit, WorkloadIdentity, canonical
 from meshctl.ir.mesh import IDENTITY_HEADER
 from meshctl.simulate import authorization
 from meshctl.simulate.message import Request
@@ -25,18 +25,26 @@ class Taken:
     """What it uses up a part of; with nothing left the answer is 429."""
 
 
-def take(service: str, listener: InboundListener, caller: WorkloadIdentity, request: Request) -> Taken:
-    """The gate, authorization, and the caller's name told to the application."""
+def take(service: str, listener: InboundListener, caller: WorkloadIdentity | None, request: Request) -> Taken:
+    """The gate, authorization, and the caller's name told to the application; None has no certificate, and no name."""
     reason = gate(request)
     if reason:
         return Taken(400, reason)
     refused = authorization.refuses(listener, caller, request)
     if refused and not listener.authorization.audit:
-        return Taken(403, f"`{service}` does not let `{caller.service}` in")
+        return Taken(403, f"`{service}` does not let {authorization.named(caller)} in")
     kept = request.next_hop(upgrade=listener.protocol is Protocol.HTTP)
-    received = kept.without_claims().with_header(IDENTITY_HEADER, caller.spiffe_id)
+    received = kept.without_claims()
+    if caller is not None:
+        received = received.with_header(IDENTITY_HEADER, caller.spiffe_id)
     exempt = authorization.exempts(listener, caller, request)
     return Taken(received=received, audited=refused, limit=None if exempt else listener.rate_limit)
+
+
+def hears(listener: InboundListener, caller: WorkloadIdentity | None) -> bool:
+    """Whether anything is read of a connection, with a certificate or (None) in plaintext."""
+    unheard = MtlsMode.STRICT if caller is None else MtlsMode.DISABLED
+    return listener.mtls is not unheard
 
 
 def gate(request: Request) -> str:

@@ -10,6 +10,11 @@ from meshctl.simulate.steps import Step, Topic
 
 def told(caller: Sidecar, cluster: Cluster) -> Iterator[Step]:
     """The hop from the caller's sidecar to the callee's, or out of the mesh."""
+    if cluster.plaintext:
+        over = "HTTP/2" if cluster.protocol.multiplexed else "HTTP/1.1"
+        text = f"plain {over}: nobody shows a certificate, and anybody on the way can read and change it"
+        yield Step(Topic.TLS, text, path=("services", cluster.workload.service, "mtls"))
+        return
     if cluster.identity is not None:
         least, most = caller.tls.minimum_version, caller.tls.maximum_version
         version = f"TLS {least}" if least is most else f"TLS {least} or {most}"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from meshctl.diagnostics import UsageError
-from meshctl.ir import Mesh, OutboundListener, Route, Sidecar
+from meshctl.ir import Mesh, OutboundListener, Protocol, Route, Sidecar
 from meshctl.simulate import (
     egress,
     fault_injection,
@@ -73,11 +73,17 @@ def answer(mesh: Mesh, caller: str, request: Request, local_port: str = "") -> O
 
 
 def receive(mesh: Mesh, caller: str, callee: str, request: Request) -> Outcome:
-    """What the callee's sidecar makes of a request straight from the caller's certificate."""
+    """What the callee's sidecar makes of a request straight from the caller's certificate; no caller: in plaintext."""
     own = _sidecar(mesh, callee)
     if own.inbound is None:
         raise UsageError(f"nothing listens for `{callee}`")
-    taken = inbound.take(callee, own.inbound, _sidecar(mesh, caller).identity, request.in_origin_form())
+    known = _sidecar(mesh, caller).identity if caller else None
+    if not inbound.hears(own.inbound, known):
+        why = f"`{callee}` takes mutual TLS only" if known is None else f"`{callee}` takes plaintext only"
+        return Outcome(closed=True, reason=why)
+    if own.inbound.protocol is Protocol.TCP:
+        return tcp.receive(own, own.inbound, known)
+    taken = inbound.take(callee, own.inbound, known, request.in_origin_form())
     backend = Backend(
         callee,
         Fraction(1),

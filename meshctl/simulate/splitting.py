@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from meshctl.ir import Cluster, Mesh, Protocol, Route, Sidecar
+from meshctl.ir import Cluster, Mesh, Protocol, Route, Sidecar, WorkloadIdentity
 from meshctl.simulate import inbound
 from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Backend
@@ -34,7 +34,7 @@ def backend(mesh: Mesh, caller: Sidecar, cluster: Cluster, share: Fraction, sent
     listener = next((each.inbound for each in mesh.sidecars if each.identity == callee), None)
     if listener is None:
         return Backend(cluster.name, share, callee, 503, f"`{callee.service}` has no inbound listener")
-    taken = inbound.take(callee.service, listener, caller.identity, sent)
+    taken = inbound.take(callee.service, listener, known(caller, cluster), sent)
     return Backend(
         cluster.name,
         share,
@@ -45,6 +45,11 @@ def backend(mesh: Mesh, caller: Sidecar, cluster: Cluster, share: Fraction, sent
         audited=taken.audited,
         limit=taken.limit,
     )
+
+
+def known(caller: Sidecar, cluster: Cluster) -> WorkloadIdentity | None:
+    """Whom the callee's sidecar takes the caller for: nobody in plaintext."""
+    return None if cluster.plaintext else caller.identity
 
 
 def told(route: Route, path: tuple[str, ...]) -> Iterator[Step]:

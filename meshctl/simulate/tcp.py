@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from meshctl.diagnostics import UsageError
-from meshctl.ir import Cluster, Mesh, Sidecar, SniRoute, TcpListener
-from meshctl.simulate import authorization
+from meshctl.ir import Cluster, InboundListener, Mesh, Sidecar, SniRoute, TcpListener, WorkloadIdentity
+from meshctl.simulate import authorization, splitting
 from meshctl.simulate.outcome import Backend, Outcome
 
 
@@ -27,6 +27,15 @@ def connect(mesh: Mesh, caller: Sidecar, callee: str, server_name: str = "") -> 
         return Outcome(closed=True, reason=reason, virtual_host=callee)
     backend = Backend(cluster.name, Fraction(1), cluster.identity, None, audited=audited)
     return Outcome(virtual_host=callee, backends=(backend,))
+
+
+def receive(own: Sidecar, inbound: InboundListener, caller: WorkloadIdentity | None) -> Outcome:
+    """What the callee's sidecar makes of a connection straight from a caller; None has no certificate."""
+    refused = authorization.refuses(inbound, caller, None)
+    if refused and not inbound.authorization.audit:
+        return Outcome(closed=True, reason=f"`{own.service}` does not let {authorization.named(caller)} in")
+    backend = Backend(own.service, Fraction(1), own.identity, None, audited=refused)
+    return Outcome(virtual_host=own.service, backends=(backend,))
 
 
 def _leads_to(listener: TcpListener, callee: str) -> bool:
@@ -50,7 +59,8 @@ def _refusal(mesh: Mesh, caller: Sidecar, cluster: Cluster) -> tuple[str, bool]:
     inbound = next((each.inbound for each in mesh.sidecars if each.identity == cluster.identity), None)
     if inbound is None:
         return f"`{cluster.name}` has no inbound listener", False
-    refused = authorization.refuses(inbound, caller.identity, None)
+    known = splitting.known(caller, cluster)
+    refused = authorization.refuses(inbound, known, None)
     if refused and not inbound.authorization.audit:
-        return f"`{cluster.workload.service}` does not let `{caller.service}` in", False
+        return f"`{cluster.workload.service}` does not let {authorization.named(known)} in", False
     return "", refused

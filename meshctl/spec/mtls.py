@@ -12,11 +12,16 @@ CipherSuite = Literal[
 ]
 
 
-class MtlsSpec(Model):
-    """Between sidecars. `minVersion` is that of TLS, `cipherSuites` those of TLS 1.2, `until` permissive's end."""
+class ModeSpec(Model):
+    """What is taken from callers, at a service or for all of them. `until` is permissive's end."""
 
     mode: Given[Literal["strict", "permissive", "disabled"]] = None
     until: Given[Date] = None
+
+
+class MtlsSpec(ModeSpec):
+    """Between sidecars. `minVersion` is that of TLS, `cipherSuites` those of TLS 1.2."""
+
     min_version: Given[TlsVersion] = None
     cipher_suites: Given[list[CipherSuite]] = None
 

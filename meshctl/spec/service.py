@@ -7,6 +7,7 @@ from typing import Literal
 from meshctl.spec.authorization import AuthorizationRuleSpec
 from meshctl.spec.discovery import DiscoverySpec, EndpointSpec
 from meshctl.spec.http_types import Path
+from meshctl.spec.mtls import ModeSpec
 from meshctl.spec.network_types import IpAddress, Port
 from meshctl.spec.policy import CallSpec, ServicePolicySpec
 from meshctl.spec.routing import RouteOrder, RouteSpec
@@ -42,6 +43,7 @@ class ServiceSpec(ServicePolicySpec):
     port: Given[Port] = None
     ports: Given[dict[ProtocolName, Port]] = None
     health_path: Given[Path] = None
+    mtls: Given[ModeSpec] = None
     endpoints: Given[list[EndpointSpec]] = None
     discovery: Given[DiscoverySpec] = None
     calls: Listed[dict[Name, CallSpec]] = None
