@@ -90,4 +90,15 @@ def resolve(spec: Spec, *, builds: bool = True) -> Resolution:
     return Resolution(with_builds(mesh) if builds else mesh, findings)
 
 
-__all__ = ["PASSES", "Owners", "Resolution", "ended", "expired", "idle", "loopback", "resolve", "waive", "with_proxy"]
+__all__ = [
+    "PASSES",
+    "Owners",
+    "Resolution",
+    "ended",
+    "expired",
+    "idle",
+    "loopback",
+    "resolve",
+    "waive",
+    "with_proxy",
+]

@@ -11,7 +11,6 @@ from meshctl.simulate.matching import headers_unmet, path_words, takes_headers, 
 from meshctl.simulate.message import Request
 from meshctl.simulate.steps import Step, Topic
 
-
 Caller = WorkloadIdentity | None
 """None: somebody without a certificate."""
 

@@ -35,13 +35,16 @@ _TAKEN = "upstream.request_attempt_count > 0u"
 _REFUSED = "connection.transport_failure_reason.contains('verify cert failed: SAN matcher')"
 """The handshake failed at a certificate of the mesh's CA whose name is not let in."""
 
+_NO_CHAIN: Message = {"filter": {"response_flag_filter": {"flags": ["NR"]}}}
+"""No filter chain of the listener takes the connection."""
+
 _HOST = ("REQ", ":AUTHORITY")
 _PATH = ("PATH", "NQ:PATH")
 
 
-def inbound_logs(sidecar: Sidecar, authorization: Authorization) -> list[Message]:
+def inbound_logs(sidecar: Sidecar, authorization: Authorization, *, plaintext: bool = False) -> list[Message]:
     """``envoy.config.accesslog.v3.AccessLog`` of the inbound listener."""
-    fields = _fields(sidecar, "inbound", caller=_or_empty(_caller(authorization)))
+    fields = _fields(sidecar, "inbound", caller="" if plaintext else _or_empty(_caller(authorization)))
     keys = rules.audited_keys(authorization)
     if not keys:
         return _logs(sidecar, [(fields, {})])
@@ -73,8 +76,7 @@ def local_port_logs(sidecar: Sidecar) -> list[Message]:
 def refused_stream_logs(sidecar: Sidecar) -> list[Message]:
     """The same of connections that no filter chain of a listener takes."""
     fields = _fields(sidecar, "outbound", caller=format_literal(sidecar.service))
-    no_chain = {"filter": {"response_flag_filter": {"flags": ["NR"]}}}
-    return _logs(sidecar, [(fields | _STREAM, no_chain)])
+    return _logs(sidecar, [(fields | _STREAM, _NO_CHAIN)])
 
 
 def inbound_stream_logs(sidecar: Sidecar, authorization: Authorization) -> list[Message]:
@@ -87,6 +89,17 @@ def inbound_stream_logs(sidecar: Sidecar, authorization: Authorization) -> list[
     lines.append((fields | {"audit": "denied"}, _where(f"{_TAKEN} && !({allowed})")))
     lines.append((fields, _where(f"{_TAKEN} && ({allowed})")))
     return _logs(sidecar, lines)
+
+
+def plaintext_stream_logs(sidecar: Sidecar, *, audited: bool) -> list[Message]:
+    """The same of streams without TLS, all of which are let in, be it for the audit."""
+    fields = _fields(sidecar, "inbound", caller="") | _STREAM
+    return _logs(sidecar, [(fields | ({"audit": "denied"} if audited else {}), {})])
+
+
+def refused_plaintext_logs(sidecar: Sidecar) -> list[Message]:
+    """The same where none of them is."""
+    return _logs(sidecar, [(_fields(sidecar, "inbound", caller="") | _STREAM, _NO_CHAIN)])
 
 
 def _where(expression: str) -> Message:

@@ -11,7 +11,6 @@ from meshctl.artifacts import Artifact
 from meshctl.ir import (
     Cluster,
     HealthListener,
-    InboundListener,
     OutboundListener,
     Protocol,
     Sidecar,
@@ -26,16 +25,15 @@ from meshctl.targets.envoy import (
     fault_injection,
     filters,
     gateways,
-    grpc,
     health,
     hop_status,
     http2,
+    inbound,
     load_balancing,
     matching,
     mtls,
     path_gate,
     process,
-    rate_limiting,
     routing,
     tcp,
     timeouts,
@@ -100,7 +98,7 @@ def bootstrap(sidecar: Sidecar) -> Message:
 def _listeners(sidecar: Sidecar) -> Iterator[Message]:
     clusters = {cluster.name: cluster for cluster in sidecar.clusters}
     if sidecar.inbound:
-        yield _inbound(sidecar, sidecar.inbound)
+        yield inbound.listener(sidecar, sidecar.inbound)
     yield _outbound(sidecar, sidecar.outbound, "outbound")
     for each in sidecar.locals:
         (host,) = each.virtual_hosts
@@ -117,37 +115,6 @@ def _stream(sidecar: Sidecar, stream: TcpListener, clusters: Mapping[str, Cluste
     if stream.sni:
         return tcp.pass_through(stream, clusters, logs, access_logs.refused_stream_logs(sidecar))
     return tcp.local_port(stream, clusters[stream.cluster], logs)
-
-
-def _inbound(sidecar: Sidecar, inbound: InboundListener) -> Message:
-    its, trust_domain = inbound.authorization, sidecar.identity.trust_domain
-    if inbound.protocol is Protocol.TCP:
-        names = authorization.tcp_names(its, trust_domain)
-        logs = access_logs.inbound_stream_logs(sidecar, its)
-        return tcp.inbound(inbound, mtls.downstream(names, sidecar.tls), logs)
-    headers = matching.HeaderTable(authorization.header_conditions(its))
-    multiplexed = inbound.protocol.multiplexed
-    manager = connection_manager(
-        "inbound",
-        routes=routing.to_application(inbound),
-        http_filters=[
-            path_gate.http_filter(),
-            *headers.http_filters(),
-            *authorization.http_filters(its, trust_domain, headers),
-            authorization.identity_headers(),
-            *rate_limiting.http_filters(inbound.rate_limit, its, trust_domain, headers),
-            *([grpc.plain_hop_status()] if multiplexed else []),
-        ],
-        idle=inbound.idle_timeout,
-        access_logs=access_logs.inbound_logs(sidecar, its),
-        local_replies=[path_gate.local_reply(), hop_status.dead_application(multiplexed=multiplexed)],
-        protocols={
-            **(http2.downstream() if multiplexed else http2.offered()),
-            **(websocket.accepted() if inbound.protocol is Protocol.HTTP else {}),
-        },
-    )
-    tls = mtls.downstream(mtls.anyone(trust_domain), sidecar.tls, PROTOCOLS)
-    return http_listener("inbound", inbound.binds, manager, transport_socket=tls)
 
 
 def _outbound(sidecar: Sidecar, outbound: OutboundListener, name: str) -> Message:

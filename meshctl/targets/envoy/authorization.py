@@ -42,27 +42,30 @@ def header_conditions(authorization: Authorization) -> Iterable[HeaderMatch]:
     return (header for rule in rules for header in rule.headers)
 
 
-def http_filters(authorization: Authorization, trust_domain: str, headers: HeaderTable) -> list[Message]:
-    """What is denied and not exempt goes first; then what no rule allows. Refused is 403."""
+def http_filters(authorization: Authorization, anyone: Message, headers: HeaderTable) -> list[Message]:
+    """What is denied and not exempt goes first; then what no rule allows. Refused is 403.
+
+    ``anyone`` is the principal of rules about anyone: everybody whom the listener hears.
+    """
     filters = []
     if authorization.deny:
-        denied = _either([_principal(rule, trust_domain, headers) for rule in authorization.deny])
+        denied = _either([_principal(rule, anyone, headers) for rule in authorization.deny])
         if authorization.exempt:
-            exempt = _either([_principal(rule, trust_domain, headers) for rule in authorization.exempt])
+            exempt = _either([_principal(rule, anyone, headers) for rule in authorization.exempt])
             denied = {"and_ids": {"ids": [denied, {"not_id": exempt}]}}
         policies = {"denied": _policy([denied])}
         filters.append(_rbac("denial", "DENY", policies, _DENYING, audit=authorization.audit))
-    policies = _allowed(authorization, trust_domain, headers)
+    policies = _allowed(authorization, anyone, headers)
     return [*filters, _rbac("authorization", "ALLOW", policies, _ALLOWING, audit=authorization.audit)]
 
 
 def exemption(
-    authorization: Authorization, trust_domain: str, headers: HeaderTable
+    authorization: Authorization, anyone: Message, headers: HeaderTable
 ) -> tuple[list[Message], str]:
     """A filter that only tells of what is exempt, under this key: ``allowed``. Nothing where nothing is."""
     if not authorization.exempt:
         return [], ""
-    exempt = _either([_principal(rule, trust_domain, headers) for rule in authorization.exempt])
+    exempt = _either([_principal(rule, anyone, headers) for rule in authorization.exempt])
     policies = {"exempt": _policy([exempt])}
     filters = [_rbac("exemption", "ALLOW", policies, _EXEMPTING, audit=True)]
     return filters, f"{_EXEMPTING}shadow_engine_result"
@@ -72,14 +75,14 @@ def _allowing(authorization: Authorization) -> tuple[AuthorizationRule, ...]:
     return (*authorization.exempt, *authorization.rules)
 
 
-def _allowed(authorization: Authorization, trust_domain: str, headers: HeaderTable) -> Message:
+def _allowed(authorization: Authorization, anyone: Message, headers: HeaderTable) -> Message:
     """Without a policy RBAC denies everybody.
 
     Each service has a policy of its name, so that the access log need not take the name out of the id.
     """
     policies: dict[str, Message] = {}
     for rule in _allowing(authorization):
-        everyone = [(_ANYONE, _anyone(trust_domain))] if rule.anyone else []
+        everyone = [(_ANYONE, anyone)] if rule.anyone else []
         for name, who in everyone or [(each.service, _is(each)) for each in rule.principals]:
             policy = policies.setdefault(name, _policy([]))
             policy["principals"].append(_all([who, *_conditions(rule, headers)]))
@@ -104,9 +107,9 @@ def _policy(principals: list[Message]) -> Message:
     return {"permissions": [{"any": True}], "principals": principals}
 
 
-def _principal(rule: AuthorizationRule, trust_domain: str, headers: HeaderTable) -> Message:
+def _principal(rule: AuthorizationRule, anyone: Message, headers: HeaderTable) -> Message:
     """Everything that a rule says: Envoy's principals know of requests as much as its permissions do."""
-    who = _anyone(trust_domain) if rule.anyone else _either([_is(each) for each in rule.principals])
+    who = anyone if rule.anyone else _either([_is(each) for each in rule.principals])
     return _all([who, *_conditions(rule, headers)])
 
 
@@ -129,8 +132,13 @@ def _is(identity: WorkloadIdentity) -> Message:
     return {"authenticated": {"principal_name": {"exact": identity.spiffe_id}}}
 
 
-def _anyone(trust_domain: str) -> Message:
+def anyone(trust_domain: str) -> Message:
+    """The principal of every name in the trust domain."""
     return {"authenticated": {"principal_name": mtls.anyone(trust_domain)[0]}}
+
+
+ANYBODY: Message = {"any": True}
+"""The principal of everybody, with a certificate or without."""
 
 
 def _all(principals: list[Message]) -> Message:

@@ -174,6 +174,8 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.MAX_CONNECTIONS: Emulated("connections that are kept without a request do not count"),
     Feature.MAX_REQUESTS: Native(),
     Feature.MTLS_STRICT: Native(),
+    Feature.MTLS_PERMISSIVE: Native(),
+    Feature.MTLS_DISABLED: Native(),
     Feature.CIPHER_SUITES: Native(),
     Feature.AUTHORIZATION_DECLARED: Native(),
     Feature.AUTHORIZATION_EXPLICIT: Native(),

@@ -90,6 +90,8 @@ def _endpoints(cluster: Cluster, around: Surroundings) -> Message:
 
 
 def _transport_socket(cluster: Cluster, tls: TlsContext) -> Message:
+    if cluster.plaintext:
+        return {}
     if cluster.origin is None:
         return {"transport_socket": mtls.upstream(cluster.workload, tls, _alpn(cluster))}
     return (

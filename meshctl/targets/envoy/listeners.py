@@ -20,15 +20,28 @@ PROTOCOLS = ("h2", "http/1.1")
 """What a TLS listener offers by ALPN, the better one first."""
 
 
-def http_listener(name: str, binds: tuple[SocketAddress, ...], manager: Message, **chain: Message) -> Message:
-    """``envoy.config.listener.v3.Listener`` with one HTTP filter chain; ``chain`` may add its TLS."""
-    return listener(name, binds, "envoy.filters.network.http_connection_manager", manager, **chain)
+def http_listener(name: str, binds: tuple[SocketAddress, ...], manager: Message, **its: Message) -> Message:
+    """``envoy.config.listener.v3.Listener`` with one HTTP filter chain; ``its`` may add its TLS."""
+    return listener(name, binds, HTTP, manager, **its)
 
 
 def listener(
-    name: str, binds: tuple[SocketAddress, ...], network_filter: str, config: Message, **chain: Message
+    name: str, binds: tuple[SocketAddress, ...], network_filter: str, config: Message, **its: Message
 ) -> Message:
     """``envoy.config.listener.v3.Listener`` on all of ``binds``, with one filter."""
+    return listener_of(name, binds, [chain(network_filter, config, **its)])
+
+
+HTTP = "envoy.filters.network.http_connection_manager"
+
+
+def chain(network_filter: str, config: Message, **its: Message) -> Message:
+    """``FilterChain`` of one filter; ``its`` may add its TLS."""
+    return {**its, "filters": [{"name": network_filter, "typed_config": config}]}
+
+
+def listener_of(name: str, binds: tuple[SocketAddress, ...], chains: list[Message]) -> Message:
+    """``envoy.config.listener.v3.Listener`` on all of ``binds``."""
     first, *others = map(socket_address, binds)
     message = {
         "name": name,
@@ -36,11 +49,21 @@ def listener(
         # A shared port would let two sidecars answer for each other.
         "enable_reuse_port": False,
         "per_connection_buffer_limit_bytes": BODY_BUFFER_BYTES,
-        "filter_chains": [{**chain, "filters": [{"name": network_filter, "typed_config": config}]}],
+        "filter_chains": chains,
     }
     if others:
         message["additional_addresses"] = [{"address": each} for each in others]
     return message
+
+
+def inspects_tls(wait: timedelta, *, then_plaintext: bool) -> Message:
+    """Fields of a Listener: the first bytes tell TLS from others. Who says nothing for so long is closed, or plaintext."""
+    inspector = typed("filters.listener.tls_inspector.v3.TlsInspector")
+    return {
+        "listener_filters": [{"name": "tls-inspector", "typed_config": inspector}],
+        "listener_filters_timeout": duration(wait),
+        "continue_on_listener_filters_timeout": then_plaintext,
+    }
 
 
 def connection_manager(

@@ -17,19 +17,27 @@ _MOST_CALLERS = 100_000
 
 
 def http_filters(
-    limit: RateLimit | None, authorization: Authorization, trust_domain: str, headers: HeaderTable
+    limit: RateLimit | None,
+    authorization: Authorization,
+    anyone: Message,
+    headers: HeaderTable,
+    *,
+    told: bool,
 ) -> list[Message]:
-    """They stand behind the authorization, and where the identity header is already the sidecar's own."""
+    """They stand behind the authorization, and where the identity header is already the sidecar's own.
+
+    Where no identity is ``told`` all callers have one bucket together.
+    """
     if limit is None:
         return []
-    name, config = "rate-limit", _config(limit)
-    exemption, key = rules.exemption(authorization, trust_domain, headers)
+    name, config = "rate-limit", _config(limit, by_caller=limit.by_caller and told)
+    exemption, key = rules.exemption(authorization, anyone, headers)
     if not exemption:
         return [{"name": name, "typed_config": config}]
     return [*exemption, status_match.skipping(name, _said(key), config)]
 
 
-def _config(limit: RateLimit) -> Message:
+def _config(limit: RateLimit, *, by_caller: bool) -> Message:
     retry_after = {"key": "retry-after", "value": str(limit.retry_after)}
     everything = {"default_value": fraction(Fraction(1))}
     config = typed(
@@ -46,7 +54,7 @@ def _config(limit: RateLimit) -> Message:
         enable_x_ratelimit_headers="OFF",
         rate_limited_as_resource_exhausted=False,
     )
-    if not limit.by_caller:
+    if not by_caller:
         return config | {"token_bucket": _bucket(limit)}
     identity = {"header_name": IDENTITY_HEADER, "descriptor_key": _CALLER}
     return config | {

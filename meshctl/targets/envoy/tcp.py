@@ -40,21 +40,25 @@ def pass_through(
         }
         for route in tcp.sni
     ]
-    inspector = typed("filters.listener.tls_inspector.v3.TlsInspector")
-    message["listener_filters"] = [{"name": "tls-inspector", "typed_config": inspector}]
-    message["listener_filters_timeout"] = duration(_HELLO)
-    message["continue_on_listener_filters_timeout"] = False
+    message |= listeners.inspects_tls(_HELLO, then_plaintext=False)
     if refused:
         message["access_log"] = refused
     return message
 
 
-def inbound(listener: InboundListener, tls: Message, access_logs: list[Message]) -> Message:
-    """The stream inside the TLS; whom the handshake lets through may have it."""
+def from_tls(listener: InboundListener, tls: Message, access_logs: list[Message]) -> Message:
+    """A filter chain: the stream inside the TLS; whom the handshake lets through may have it."""
     proxy = _proxy("inbound", discovery.APPLICATION, listener.idle_timeout, access_logs)
     # By default the application would see a connection of everybody who can reach the port.
     proxy |= {"upstream_connect_mode": "ON_DOWNSTREAM_TLS_HANDSHAKE", "max_early_data_bytes": _EARLY}
-    return listeners.listener("inbound", listener.binds, _FILTER, proxy, transport_socket=tls)
+    return listeners.chain(_FILTER, proxy, transport_socket=tls)
+
+
+def from_plaintext(listener: InboundListener, access_logs: list[Message]) -> Message:
+    """A filter chain: the stream as it comes."""
+    return listeners.chain(
+        _FILTER, _proxy("inbound", discovery.APPLICATION, listener.idle_timeout, access_logs)
+    )
 
 
 _HELLO = timedelta(seconds=10)

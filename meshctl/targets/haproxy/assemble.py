@@ -41,6 +41,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
     listeners = tuple(_listeners(sidecar, asked, files))
     made = backends.backends(sidecar, asked)
     inbound = _inbound(sidecar, sidecar.inbound) if sidecar.inbound else None
+    doorway = mtls.doorway(sidecar.inbound) if sidecar.inbound else None
     streams = sidecar.inbound is not None and sidecar.inbound.protocol is ir.Protocol.TCP
     return Configuration(
         node=quoting.word(sidecar.service),
@@ -65,7 +66,9 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         scripts=tuple(scripts(sidecar)),
         inbound=None if streams else inbound,
         inbound_streams=inbound if streams else None,
-        has_streams=bool(sidecar.tcp or streams),
+        takes_plaintext=bool(inbound and inbound.plain_binds),
+        doorway=doorway,
+        has_streams=bool(sidecar.tcp or streams or doorway),
     )
 
 
@@ -118,14 +121,20 @@ def _listeners(sidecar: ir.Sidecar, asked: splitting.Backends, files: dict[str, 
 
 
 def _inbound(sidecar: ir.Sidecar, inbound: ir.InboundListener) -> Inbound:
+    tls_binds, plain_binds = mtls.binds(inbound)
+    takes_plaintext = inbound.mtls is not ir.MtlsMode.STRICT
+    limit = inbound.rate_limit
     return Inbound(
-        binds=quoting.binds(inbound.binds),
+        binds=tls_binds,
+        plain_binds=plain_binds,
         application=quoting.address(inbound.application),
         multiplexed=inbound.protocol.multiplexed,
         grpc=inbound.protocol is ir.Protocol.GRPC,
         upstream=quoting.string(str(inbound.application)),
-        access=authorization.access(inbound.authorization, limited=bool(inbound.rate_limit)),
-        rate_limit=rate_limiting.rate_limit(inbound.rate_limit) if inbound.rate_limit else None,
+        access=authorization.access(
+            inbound.authorization, limited=bool(limit), takes_plaintext=takes_plaintext
+        ),
+        rate_limit=rate_limiting.rate_limit(limit, takes_plaintext=takes_plaintext) if limit else None,
         identity_prefix=authorization.identity_prefix(sidecar.identity),
         connect_timeout=quoting.duration(inbound.connect_timeout),
         idle_timeout=quoting.duration(inbound.idle_timeout),

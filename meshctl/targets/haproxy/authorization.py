@@ -9,20 +9,30 @@ from meshctl.targets.haproxy import matching, quoting
 from meshctl.targets.haproxy.model import Access, AccessRule, Criterion
 from meshctl.targets.haproxy.quoting import Token
 
+NOBODY = "unauthenticated"
+"""In the place of a subject, which begins with CN=: the caller has no certificate."""
 
-def access(authorization: ir.Authorization, *, limited: bool = False) -> Access:
+
+def access(
+    authorization: ir.Authorization, *, limited: bool = False, takes_plaintext: bool = False
+) -> Access:
     """The rules in the order of asking; the first that holds decides. None: everybody is refused.
 
     Where calls are ``limited`` the verdict tells who is exempt from that.
     """
     plain = not authorization.exempt and not authorization.deny and not authorization.audit
     if plain and all(_names_callers_only(rule) for rule in authorization.rules):
-        callers = tuple(each.distinguished_name for rule in authorization.rules for each in rule.principals)
+        callers = tuple(each for rule in authorization.rules for each in _subjects(rule))
         return Access(by_rules=False, callers=quoting.word_lists(callers), rules=(), audit=False)
-    rules = (
-        *_rules("exempt", Token("exempt" if limited else "allowed"), authorization.exempt),
-        *_rules("deny", Token("denied"), authorization.deny),
-        *_rules("allow", Token("allowed"), authorization.rules),
+    exempted = Token("exempt" if limited else "allowed")
+    rules = tuple(
+        rule
+        for kind, verdict, written in (
+            ("exempt", exempted, authorization.exempt),
+            ("deny", Token("denied"), authorization.deny),
+            ("allow", Token("allowed"), authorization.rules),
+        )
+        for rule in _rules(kind, verdict, written, takes_plaintext=takes_plaintext)
     )
     return Access(by_rules=True, callers=(), rules=rules, audit=authorization.audit)
 
@@ -36,19 +46,33 @@ def _names_callers_only(rule: ir.AuthorizationRule) -> bool:
     return not (rule.anyone or rule.methods or rule.paths or rule.headers)
 
 
-def _rules(kind: str, verdict: Token, rules: tuple[ir.AuthorizationRule, ...]) -> Iterator[AccessRule]:
+def _subjects(rule: ir.AuthorizationRule) -> tuple[str, ...]:
+    known = tuple(each.distinguished_name for each in rule.principals)
+    return (*known, NOBODY) if rule.unauthenticated else known
+
+
+def _rules(
+    kind: str, verdict: Token, rules: tuple[ir.AuthorizationRule, ...], *, takes_plaintext: bool
+) -> Iterator[AccessRule]:
     for number, rule in enumerate(rules, start=1):
         # A rule that names nobody holds for nobody.
-        if rule.anyone or rule.principals:
-            criteria = tuple(_criteria(f"{kind}{number}", rule, strictly=verdict == "denied"))
+        if rule.anyone or rule.unauthenticated or rule.principals:
+            prefix = f"{kind}{number}"
+            callers = _callers(prefix, rule, takes_plaintext=takes_plaintext)
+            criteria = (*callers, *_criteria(prefix, rule, strictly=verdict == "denied"))
             names = tuple(dict.fromkeys(each.name for each in criteria))
             yield AccessRule(verdict, criteria, names)
 
 
-def _criteria(prefix: str, rule: ir.AuthorizationRule, *, strictly: bool) -> Iterator[Criterion]:
+def _callers(prefix: str, rule: ir.AuthorizationRule, *, takes_plaintext: bool) -> Iterator[Criterion]:
+    name = quoting.name(f"{prefix}.caller")
     if not rule.anyone:
-        subjects = quoting.word_lists(tuple(each.distinguished_name for each in rule.principals))
-        yield Criterion(quoting.name(f"{prefix}.caller"), Token("var(sess.subject) -m str"), subjects)
+        yield Criterion(name, Token("var(sess.subject) -m str"), quoting.word_lists(_subjects(rule)))
+    elif takes_plaintext and not rule.unauthenticated:
+        yield Criterion(name, Token("var(sess.subject) -m beg"), (quoting.word("CN="),))
+
+
+def _criteria(prefix: str, rule: ir.AuthorizationRule, *, strictly: bool) -> Iterator[Criterion]:
     yield from matching.methods(f"{prefix}.method", rule.methods)
     if not any(path.takes_everything for path in rule.paths):
         yield from matching.paths(f"{prefix}.path", rule.paths, strictly=strictly)

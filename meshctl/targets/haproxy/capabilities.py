@@ -187,6 +187,8 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         "read for as long as it keeps coming"
     ),
     Feature.MTLS_STRICT: Native(),
+    Feature.MTLS_PERMISSIVE: Native(),
+    Feature.MTLS_DISABLED: Native(),
     Feature.AUTHORIZATION_DECLARED: Native(),
     Feature.CIPHER_SUITES: Native(),
     Feature.AUTHORIZATION_EXPLICIT: Native(),

@@ -61,6 +61,8 @@ def _lines(asked: ir.HealthCheck) -> Iterator[Token]:
 
 def _hello(cluster: ir.Cluster) -> Iterator[Token]:
     """What a check's handshake says: it does not take it from the server line."""
+    if cluster.plaintext:
+        return
     if cluster.identity:
         name = cluster.workload.dns_name
     elif cluster.origin and cluster.origin.tls:

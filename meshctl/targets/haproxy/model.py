@@ -205,10 +205,22 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Doorway:
+    """The port where TLS and plaintext come in, told apart by the first bytes, which are waited for for so long."""
+
+    binds: tuple[Token, ...]
+    wait: Token
+    tls: Token
+    plain: Token
+    """Where the two go on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Inbound:
     """The listener of other sidecars."""
 
     binds: tuple[Token, ...]
+    plain_binds: tuple[Token, ...]
     application: Token
     multiplexed: bool
     grpc: bool
@@ -270,4 +282,7 @@ class Configuration:
     """In Lua, by name: what HAProxy itself cannot do."""
     inbound: Inbound | None
     inbound_streams: Inbound | None
+    takes_plaintext: bool
+    """Whether somebody may come in without a certificate."""
+    doorway: Doorway | None
     has_streams: bool

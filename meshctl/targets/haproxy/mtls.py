@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import assert_never
 
 from meshctl import ir
 from meshctl.targets.haproxy import quoting
-from meshctl.targets.haproxy.model import Tls
+from meshctl.targets.haproxy.model import Doorway, Tls
 from meshctl.targets.haproxy.quoting import Token
 
 
@@ -20,8 +21,40 @@ def tls(context: ir.TlsContext) -> Tls:
     )
 
 
+FIRST_WORD = timedelta(seconds=2)
+"""For the client of a stream to say anything. Who waits longer to be spoken to first is taken for plaintext."""
+
+_TLS, _PLAIN = (Token(f"unix@../run/inbound_{each}.sock") for each in ("tls", "plain"))
+
+
+def binds(inbound: ir.InboundListener) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
+    """Where the listener of other sidecars takes TLS, and where plaintext; behind a doorway nobody else comes there."""
+    written = quoting.binds(inbound.binds)
+    match inbound.mtls:
+        case ir.MtlsMode.STRICT:
+            return written, ()
+        case ir.MtlsMode.PERMISSIVE:
+            tls, plain = (Token(f"{each} mode 600 accept-proxy") for each in (_TLS, _PLAIN))
+            return (tls,), (plain,)
+        case ir.MtlsMode.DISABLED:
+            return (), written
+        case _:
+            assert_never(inbound.mtls)
+
+
+def doorway(inbound: ir.InboundListener) -> Doorway | None:
+    """None where everybody who comes in speaks alike. For the first bytes of a request there is all the idle time."""
+    if inbound.mtls is not ir.MtlsMode.PERMISSIVE:
+        return None
+    streams = inbound.protocol is ir.Protocol.TCP
+    wait = quoting.duration(FIRST_WORD if streams else inbound.idle_timeout)
+    return Doorway(quoting.binds(inbound.binds), wait, _TLS, _PLAIN)
+
+
 def transport(cluster: ir.Cluster, context: ir.TlsContext) -> Token:
     """What a server line says of the hop: both certificates, and the name that is sent and verified."""
+    if cluster.plaintext:
+        return _without_tls(cluster)
     name = cluster.workload.dns_name
     both = tls(context)
     return quoting.statement(
@@ -33,9 +66,18 @@ def transport(cluster: ir.Cluster, context: ir.TlsContext) -> Token:
         Token(f"ssl-min-ver {both.minimum} ssl-max-ver {both.maximum}"),
         *((Token(f"ciphers {both.ciphers}"),) if both.ciphers else ()),
         Token("no-ssl-reuse no-tls-tickets"),
-        # What `http-server-close` is to HTTP/1.1.
-        *((Token("max-reuse 0"),) if cluster.dns and cluster.protocol.multiplexed else ()),
+        *_reuse(cluster),
     )
+
+
+def _without_tls(cluster: ir.Cluster) -> Token:
+    spoken = (Token("proto h2"),) if cluster.protocol.multiplexed else ()
+    return quoting.statement(*spoken, *_reuse(cluster))
+
+
+def _reuse(cluster: ir.Cluster) -> tuple[Token, ...]:
+    # What `http-server-close` is to HTTP/1.1.
+    return (Token("max-reuse 0"),) if cluster.dns and cluster.protocol.multiplexed else ()
 
 
 def _application_protocol(protocol: ir.Protocol) -> tuple[Token, ...]:

@@ -14,11 +14,15 @@ from meshctl.targets.haproxy.quoting import Token
 SCRIPT = "rate_limits.lua"
 
 _CALLER = "sess.subject"
-"""The whole identity. No request is read of a caller who has none."""
+"""The whole identity, or one word for all who have none."""
 
 
-def rate_limit(limit: ir.RateLimit) -> RateLimit:
+_PLAINTEXT = "sess.plaintext"
+"""Something where the caller has no certificate, and nothing where he has."""
+
+
+def rate_limit(limit: ir.RateLimit, *, takes_plaintext: bool) -> RateLimit:
     """The sample that takes a token, and what is told to whom there is none for."""
     period = limit.per // timedelta(microseconds=1)
-    key = f",{_CALLER}" if limit.by_caller else ""
+    key = f",{_CALLER}" if limit.by_caller else f",{_PLAINTEXT}" if takes_plaintext else ""
     return RateLimit(Token(f"lua.admitted({limit.requests},{period},{limit.burst}{key})"), limit.retry_after)

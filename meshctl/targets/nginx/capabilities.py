@@ -133,6 +133,8 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     ),
     Feature.MAX_REQUESTS: Native(),
     Feature.MTLS_STRICT: Native(),
+    Feature.MTLS_PERMISSIVE: Native(),
+    Feature.MTLS_DISABLED: Native(),
     Feature.CIPHER_SUITES: Native(),
     Feature.AUTHORIZATION_DECLARED: Native(),
     Feature.AUTHORIZATION_EXPLICIT: Native(),
