@@ -159,7 +159,7 @@ def _outside(what, shares, counts, total, tolerance):
 
 def check_logs(expect, row, world):
     """The access-log lines of a row's path, which no other row of the table may use; or of its stream."""
-    if row.via == "tcp":
+    if row.via == "tcp" or (row.via == "plain" and world.is_stream(row.to)):
         yield from _check_stream_logs(expect, row, world)
         return
     path = row.target.partition("?")[0]

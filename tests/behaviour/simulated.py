@@ -42,6 +42,8 @@ def outcome_of(mesh, row):
     match row.via:
         case "inbound":
             return simulate.receive(mesh, row.caller, to, request)
+        case "plain":
+            return simulate.receive(mesh, "", to, request)
         case "health":
             return simulate.probe(mesh, to, request)
         case "gateway":

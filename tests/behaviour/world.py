@@ -118,6 +118,11 @@ class World:
             return own[0]
         return next(each for each in own if each.admin.bind.address == self.addresses[instance])
 
+    def is_stream(self, instance: str) -> bool:
+        """Whether its application speaks no HTTP."""
+        inbound = self.sidecar(instance).inbound
+        return inbound is not None and inbound.protocol is ir.Protocol.TCP
+
     def folder(self, sidecar: ir.Sidecar) -> Path:
         """Where its bundle was built."""
         return self.out / sidecar.service / sidecar.instance
@@ -155,6 +160,12 @@ class World:
                 assert callee.inbound is not None
                 context = client_context(self.folder(self._caller(row)))
                 return _connect(row, callee.inbound.bind, context, callee.identity.dns_name)
+            case "plain":
+                inbound = self.sidecar(row.to).inbound
+                assert inbound is not None
+                if self.is_stream(row.to):
+                    return Stream(inbound.bind, to)
+                return _connect(row, inbound.bind, None, "")
             case _:
                 raise ValueError(row.via)
 

@@ -15,9 +15,10 @@ def log_formats(sidecar: ir.Sidecar) -> LogFormats | None:
     """The lines of both directions, for requests and for streams; None when the log is off."""
     if not sidecar.access_log.enabled:
         return None
+    plaintext = sidecar.inbound is not None and sidecar.inbound.mtls is not ir.MtlsMode.STRICT
     own_name = quoting.log_text(sidecar.service)
     return LogFormats(
-        inbound=_line(sidecar, "inbound", quoting.log_variable("peer")),
+        inbound=_line(sidecar, "inbound", quoting.log_variable("caller" if plaintext else "peer")),
         outbound=_line(sidecar, "outbound", own_name),
         inbound_stream=_stream(sidecar, "inbound", quoting.log_variable("caller")),
         outbound_stream=_stream(sidecar, "outbound", own_name),

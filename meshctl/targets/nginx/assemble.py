@@ -21,7 +21,7 @@ from meshctl.targets.nginx import (
     timeouts,
     tls_passthrough,
 )
-from meshctl.targets.nginx.model import Configuration, Inbound
+from meshctl.targets.nginx.model import Configuration, Doorway, Inbound
 from meshctl.targets.nginx.model_outbound import Outbound
 from meshctl.targets.nginx.quoting import Token
 
@@ -41,7 +41,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         tls=mtls.tls(sidecar.tls),
         admin=admin.admin(sidecar),
         programs=tuple(_programs(outward, inward)),
-        sockets=tuple(_sockets(outward, sidecar.tcp)),
+        sockets=tuple(_sockets(outward, sidecar.tcp, mtls.doorway(listener) if listener else None)),
         speaks_http2=outward.speaks_http2
         or bool(inward and inward.multiplexed)
         or bool(probed and probed.multiplexed),
@@ -54,19 +54,25 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
 
 
 def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Inbound:
+    listens, plain_listens = mtls.listens(listener)
+    marks_exempt = listener.rate_limit is not None
+    decided = authorization.decisions(listener.authorization, identity, marks_exempt=marks_exempt)
+    plaintext = authorization.plaintext(listener, decided)
+    kept_apart = plaintext is not None and plaintext.buckets is not None
     return Inbound(
-        listens=tuple(quoting.address(bind) for bind in listener.binds),
+        listens=listens,
+        plain_listens=plain_listens,
+        behind_doorway=mtls.doorway(listener) is not None,
+        plaintext=plaintext,
         application=quoting.address(listener.application),
         multiplexed=listener.protocol.multiplexed,
         grpc=listener.protocol is ir.Protocol.GRPC,
         module=http2.module(listener.protocol),
         scheme=http2.scheme(listener.protocol),
-        subject=mtls.subject(identity),
+        subject=mtls.subject(identity, "on " if plaintext else ""),
         callers=authorization.callers(listener.authorization),
-        decisions=authorization.decisions(
-            listener.authorization, identity, marks_exempt=listener.rate_limit is not None
-        ),
-        rate_limit=rate_limiting.rate_limit(listener.rate_limit),
+        decisions=decided,
+        rate_limit=rate_limiting.rate_limit(listener.rate_limit, kept_apart=kept_apart),
         identity_header=authorization.identity_header(),
         connect_timeout=quoting.duration(listener.connect_timeout),
         idle_timeout=quoting.duration(listener.idle_timeout),
@@ -93,7 +99,9 @@ def _programs(outward: Outbound, inward: Inbound | None) -> list[Token]:
     return [quoting.word(name) for name, wanted in needed.items() if wanted]
 
 
-def _sockets(outward: Outbound, streams: tuple[ir.TcpListener, ...]) -> Iterator[Token]:
+def _sockets(
+    outward: Outbound, streams: tuple[ir.TcpListener, ...], doorway: Doorway | None
+) -> Iterator[Token]:
     yield Token("../run/tries.sock")
     if outward.policies.checks:
         yield Token("../run/checks.sock")
@@ -103,5 +111,6 @@ def _sockets(outward: Outbound, streams: tuple[ir.TcpListener, ...]) -> Iterator
         yield Token("../run/tries_http2.sock")
     listened: list[Iterable[Token]] = [tls_passthrough.sockets(streams).values()]
     listened += [(each.preread.http1, each.preread.http2) for each in outward.listeners if each.preread]
+    listened += [doorway.sockets] if doorway is not None else []
     for each in chain.from_iterable(listened):
         yield Token(each.removeprefix("unix:"))

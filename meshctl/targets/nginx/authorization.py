@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from meshctl import ir
 from meshctl.ir.mesh import IDENTITY_HEADER, UNTRUSTED_HEADERS
-from meshctl.targets.nginx import matching, quoting
+from meshctl.targets.nginx import matching, mtls, quoting
 from meshctl.targets.nginx.matching import Condition
-from meshctl.targets.nginx.model import Caller, Decision, Decisions
+from meshctl.targets.nginx.model import Caller, Decision, Decisions, Plaintext
 from meshctl.targets.nginx.quoting import Token
 
 _NOBODY_CAN_TELL = quoting.map_regex("^[^ ]+ [^ ]+ [^ ]*,fault,")
@@ -18,7 +18,8 @@ _NOBODY_CAN_TELL = quoting.map_regex("^[^ ]+ [^ ]+ [^ ]*,fault,")
 def by_name(authorization: ir.Authorization) -> bool:
     """Whether the caller's name alone decides, so that it only has to be looked up."""
     return not (authorization.exempt or authorization.deny or authorization.audit) and not any(
-        rule.anyone or rule.methods or rule.paths or rule.headers for rule in authorization.rules
+        rule.anyone or rule.unauthenticated or rule.methods or rule.paths or rule.headers
+        for rule in authorization.rules
     )
 
 
@@ -65,14 +66,34 @@ def decisions(
 
 
 def _patterns(rule: ir.AuthorizationRule, numbers: dict[Condition, int]) -> Iterator[Token]:
-    if not (rule.anyone or rule.principals):
+    if not (rule.anyone or rule.unauthenticated or rule.principals):
         return
-    caller = "[^ ]+"
-    if not rule.anyone:
-        caller = f"(?:{'|'.join(quoting.literal_regex(each.service) for each in rule.principals)})"
-    words = f"^{caller} {matching.method(rule.methods)} {matching.holding(rule.headers, numbers)} "
+    words = f"^{_callers(rule)} {matching.method(rule.methods)} {matching.holding(rule.headers, numbers)} "
     for path in rule.paths or (ir.PathMatch(ir.PathMatchKind.PREFIX, "/"),):
         yield quoting.map_pattern(words + matching.path(path))
+
+
+def _callers(rule: ir.AuthorizationRule) -> str:
+    if rule.anyone:
+        return "[^ ]+" if rule.unauthenticated else f"(?!{mtls.NOBODY} )[^ ]+"
+    names = [each.service for each in rule.principals]
+    names += [mtls.NOBODY] if rule.unauthenticated else []
+    return f"(?:{'|'.join(map(quoting.literal_regex, names))})"
+
+
+def plaintext(listener: ir.InboundListener, decided: Decisions | None) -> Plaintext | None:
+    """None where nobody comes in without a certificate."""
+    if listener.mtls is ir.MtlsMode.STRICT:
+        return None
+    limit = listener.rate_limit if decided is not None else None
+    others = None
+    if limit is not None and decided is not None:
+        others = decided.identity if limit.by_caller else quoting.value("everybody")
+    return Plaintext(
+        nobody=quoting.word(mtls.NOBODY),
+        told=quoting.word("$told_identity" if others else "$caller_identity"),
+        buckets=others,
+    )
 
 
 def identity_header() -> Token:

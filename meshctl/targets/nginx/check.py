@@ -49,7 +49,11 @@ def _everywhere(listen: Token) -> bool:
 
 
 def _inbound(inbound: Inbound, sockets: Iterator[Token]) -> Inbound:
-    return replace(inbound, listens=_local(inbound.listens, sockets))
+    return replace(
+        inbound,
+        listens=_local(inbound.listens, sockets),
+        plain_listens=_local(inbound.plain_listens, sockets),
+    )
 
 
 def _outbound(outbound: Outbound, sockets: Iterator[Token]) -> Outbound:
@@ -107,7 +111,13 @@ def _stream(stream: Stream, sockets: Iterator[Token]) -> Stream:
         stream,
         prereads=tuple(replace(each, listens=_local(each.listens, sockets)) for each in stream.prereads),
         passed=tuple(replace(each, listens=_local(each.listens, sockets)) for each in stream.passed),
-        inbound=inbound and replace(inbound, listens=_local(inbound.listens, sockets)),
+        inbound=inbound
+        and replace(
+            inbound,
+            listens=_local(inbound.listens, sockets),
+            plain_listens=_local(inbound.plain_listens, sockets),
+        ),
+        doorway=stream.doorway and replace(stream.doorway, listens=_local(stream.doorway.listens, sockets)),
         listeners=tuple(
             replace(each, listens=_local(each.listens, sockets), origin_tls=_origin_tls(each.origin_tls))
             for each in stream.listeners

@@ -159,9 +159,15 @@ def _destination(
 
 def _pass_to(cluster: ir.Cluster, route: ir.Route, tried: Try | None) -> Token:
     if cluster.protocol.multiplexed:
-        return Token("grpc://tries_http2" if tried else f"grpcs://{quoting.name(cluster.name)}")
+        return Token("grpc://tries_http2" if tried else f"{_scheme(cluster)}://{quoting.name(cluster.name)}")
     base = "http://tries" if tried else f"{egress.scheme(cluster)}://{quoting.name(cluster.name)}"
     return Token(f"{base}$target" if filters.changes_path(route) else base)
+
+
+def _scheme(cluster: ir.Cluster) -> str:
+    if not cluster.protocol.multiplexed:
+        return egress.scheme(cluster)
+    return "grpcs" if egress.scheme(cluster) == "https" else "grpc"
 
 
 def _access(cluster: ir.Cluster, route: ir.Route, tried: Try | None) -> Token | None:
@@ -229,7 +235,7 @@ def _one_try(number: int, cluster: ir.Cluster, *, streaming: bool) -> Try:
         upstream=upstream,
         multiplexed=multiplexed,
         module=http2.module(cluster.protocol),
-        pass_to=Token(f"{'grpcs' if multiplexed else egress.scheme(cluster)}://{upstream}"),
+        pass_to=Token(f"{_scheme(cluster)}://{upstream}"),
         server_name=egress.server_name(cluster),
         origin_tls=egress.origin_tls(cluster),
         connect_timeout=quoting.duration(cluster.connect_timeout),

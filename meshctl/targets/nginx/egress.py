@@ -13,11 +13,14 @@ _REQUESTS_HOST = quoting.word("$host")
 
 def scheme(cluster: ir.Cluster) -> str:
     """How the cluster's endpoints are spoken to."""
-    return "http" if cluster.origin is not None and cluster.origin.tls is None else "https"
+    plain = cluster.plaintext or (cluster.origin is not None and cluster.origin.tls is None)
+    return "http" if plain else "https"
 
 
 def server_name(cluster: ir.Cluster) -> Token | None:
     """What is sent as SNI and verified; None for plain connections."""
+    if cluster.plaintext:
+        return None
     if cluster.origin is None:
         return mtls.server_name(cluster.workload)
     if cluster.origin.tls is None:

@@ -57,10 +57,36 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Doorway:
+    """A port whose connections go on to one of ``sockets``, as the program ``look`` says that has seen the first bytes."""
+
+    listens: tuple[Token, ...]
+    look: Token
+    wait: Token
+    sockets: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plaintext:
+    """Callers without a certificate, who are ``nobody`` in rules.
+
+    ``told`` is what the application is told of others. With ``buckets`` what a rate limit goes by is not the same;
+    it is that of others, and nobody has one of his own.
+    """
+
+    nobody: Token
+    told: Token
+    buckets: Token | None
+
+
+@dataclass(frozen=True, slots=True)
 class Inbound:
     """The listener of other sidecars. Neither callers nor decisions: everybody is refused."""
 
     listens: tuple[Token, ...]
+    plain_listens: tuple[Token, ...]
+    behind_doorway: bool
+    plaintext: Plaintext | None
     application: Token
     multiplexed: bool
     grpc: bool
@@ -177,9 +203,17 @@ class StreamInbound:
     application: Token
     subject: Token
     audit: bool
+    plain_listens: tuple[Token, ...]
+    grants_plaintext: bool
+    """Whether rules let a stream without TLS in."""
     decisions: tuple[StreamDecision, ...]
     connect_timeout: Token
     idle_timeout: Token
+
+    @property
+    def takes_plaintext(self) -> bool:
+        """Whether a stream without TLS gets to the application."""
+        return self.audit or self.grants_plaintext
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +225,12 @@ class Stream:
     clusters: tuple[StreamCluster, ...]
     listeners: tuple[StreamListener, ...]
     inbound: StreamInbound | None
+    doorway: Doorway | None
+
+    @property
+    def scripted(self) -> bool:
+        """Whether a program looks at first bytes."""
+        return bool(self.prereads or self.doorway)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,4 +275,5 @@ class Configuration:
     def files(self) -> tuple[str, ...]:
         """The programs that the file is not complete without."""
         look = ("http2.js",) if self.stream and self.stream.prereads else ()
-        return ("mesh.lua", *(f"{name}.lua" for name in self.programs), *look)
+        doorway = ("doorway.js",) if self.stream and self.stream.doorway else ()
+        return ("mesh.lua", *(f"{name}.lua" for name in self.programs), *look, *doorway)

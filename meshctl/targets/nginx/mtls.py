@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from meshctl import ir
 from meshctl.ir import TlsVersion
-from meshctl.targets.nginx import quoting
-from meshctl.targets.nginx.model import Tls
+from meshctl.targets.nginx import quoting, timeouts
+from meshctl.targets.nginx.model import Doorway, Tls
 from meshctl.targets.nginx.quoting import Token
 
 _PROTOCOLS = {TlsVersion.V1_2: "TLSv1.2", TlsVersion.V1_3: "TLSv1.3"}
@@ -17,6 +19,45 @@ _CIPHER_SUITES = (
     "ECDHE-ECDSA-CHACHA20-POLY1305",
 )
 """Of TLS 1.2. Certificates of the mesh are ECDSA's."""
+
+
+NOBODY = "unauthenticated"
+"""In the place of a caller's name, which no service has: the caller has no certificate."""
+
+FIRST_WORD = timedelta(seconds=2)
+"""For the client of a stream to say anything. Who waits longer to be spoken to first is taken for plaintext."""
+
+_SOCKET = "unix:../run/inbound_{}.sock"
+_TLS, _HTTP1, _HTTP2, _STREAM = (Token(_SOCKET.format(each)) for each in ("tls", "http1", "http2", "plain"))
+
+
+def doorway(listener: ir.InboundListener) -> Doorway | None:
+    """A stream that looks at the first bytes, where those who come in do not all speak alike.
+
+    NGINX takes TLS, HTTP/1.1 and HTTP/2 without TLS on ports of their own.
+    """
+    streams = listener.protocol is ir.Protocol.TCP
+    if listener.mtls is ir.MtlsMode.STRICT or (streams and listener.mtls is ir.MtlsMode.DISABLED):
+        return None
+    return Doorway(
+        listens=tuple(quoting.address(bind) for bind in listener.binds),
+        look=Token("stream" if streams else "requests"),
+        # Of a stream the program ends the wait.
+        wait=quoting.duration(timeouts.outlasting(FIRST_WORD) if streams else listener.idle_timeout),
+        sockets=((_TLS,) if listener.mtls is ir.MtlsMode.PERMISSIVE else ())
+        + ((_STREAM,) if streams else (_HTTP1, _HTTP2)),
+    )
+
+
+def listens(listener: ir.InboundListener) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
+    """Where TLS is taken, and where plaintext, with what that is; behind a doorway nobody else comes there."""
+    if doorway(listener) is None:
+        written = tuple(quoting.address(bind) for bind in listener.binds)
+        return ((), written) if listener.mtls is ir.MtlsMode.DISABLED else (written, ())
+    tls = (Token(f"{_TLS} proxy_protocol"),) if listener.mtls is ir.MtlsMode.PERMISSIVE else ()
+    if listener.protocol is ir.Protocol.TCP:
+        return tls, (Token(f"{_STREAM} proxy_protocol"),)
+    return tls, (Token(f"{_HTTP1} proxy_protocol"), Token(f"{_HTTP2} http2 proxy_protocol"))
 
 
 def tls(context: ir.TlsContext) -> Tls:
@@ -40,10 +81,10 @@ def server_name(identity: ir.WorkloadIdentity) -> Token:
     return quoting.name(identity.dns_name)
 
 
-def subject(identity: ir.WorkloadIdentity) -> Token:
-    """The whole subject of a name in the trust domain; its CN is captured, in lower case only.
+def subject(identity: ir.WorkloadIdentity, before: str = "") -> Token:
+    """The whole subject of a name in the trust domain, behind ``before``; its CN is captured, in lower case only.
 
     Whole and with case: the map behind it, which knows the callers, compares without.
     """
     organization = quoting.literal_regex(identity.trust_domain)
-    return quoting.map_regex(rf"^CN=(?<subject_cn>[a-z0-9-]+),O={organization}\z")
+    return quoting.map_regex(rf"^{before}CN=(?<subject_cn>[a-z0-9-]+),O={organization}\z")

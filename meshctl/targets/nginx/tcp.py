@@ -38,7 +38,8 @@ def stream(sidecar: ir.Sidecar, prereads: tuple[Preread, ...]) -> Stream | None:
     wanted = dict.fromkeys((*(each.cluster for each in plain), *inner))
     inbound = sidecar.inbound
     takes_streams = inbound is not None and inbound.protocol is ir.Protocol.TCP
-    if not (wanted or takes_streams or prereads):
+    doorway = mtls.doorway(inbound) if inbound is not None else None
+    if not (wanted or takes_streams or prereads or doorway):
         return None
     return Stream(
         prereads=prereads,
@@ -64,6 +65,7 @@ def stream(sidecar: ir.Sidecar, prereads: tuple[Preread, ...]) -> Stream | None:
             ),
         ),
         inbound=_inbound(inbound, sidecar.identity) if inbound is not None and takes_streams else None,
+        doorway=doorway,
     )
 
 
@@ -119,8 +121,12 @@ def _listener(
 
 
 def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> StreamInbound:
+    listens, plain_listens = mtls.listens(listener)
+    plain = listener.authorization.of_plaintext()
     return StreamInbound(
-        listens=tuple(quoting.address(bind) for bind in listener.binds),
+        listens=listens,
+        plain_listens=plain_listens,
+        grants_plaintext=bool(plain.exempt or (plain.rules and not plain.deny)),
         application=quoting.address(listener.application),
         subject=mtls.subject(identity),
         audit=listener.authorization.audit,
