@@ -2,7 +2,6 @@
 
 var PREFACE = 'PRI * HTTP/2.0';
 var HANDSHAKE = '\x16\x03'; // the type of the first record of TLS, and its major version
-var FIRST_WORD = 2000; // milliseconds
 
 var found = 'http1';
 
@@ -28,11 +27,7 @@ function requests(s) {
     });
 }
 
-// An application may be the first to say something: a client that waits for it says nothing.
 function stream(s) {
-    var waiting = setTimeout(function () {
-        s.done();
-    }, FIRST_WORD);
     found = 'plain';
     s.on('upload', function (data, flags) {
         if (begins(data, HANDSHAKE)) {
@@ -40,7 +35,6 @@ function stream(s) {
         } else if (may(data, HANDSHAKE, flags.last)) {
             return;
         }
-        clearTimeout(waiting);
         s.done();
     });
 }

@@ -198,9 +198,12 @@ class Stream:
         service: str,
         context: ssl.SSLContext | None = None,
         name: str | None = None,
+        *,
+        speaks_first: bool = False,
     ):
         self._address, self._service = address, service
         self._context, self._name = context, name
+        self._speaks_first = speaks_first
 
     def __enter__(self):
         return self
@@ -214,12 +217,15 @@ class Stream:
         greeting, heard = "", b""
         failure = "closed"
         try:
-            with self._open() as sock:
-                stream = sock.makefile("rb")
+            with self._open() as sock, sock.makefile("rb") as stream:
+                sender = threading.Thread(target=_say, args=(sock, row), daemon=True)
+                if self._speaks_first:
+                    sender.start()
                 greeting = stream.readline().decode().strip()
-                heard = (
-                    _converse(sock, stream, row) if self._context is None else _alternate(sock, stream, row)
-                )
+                if self._context is not None:
+                    heard = _alternate(sock, stream, row)
+                else:
+                    heard = _converse(sender, stream, row)
         except OSError as error:
             failure = repr(error)
         cut = bool(greeting) and len(heard) < len(body_of(row))
@@ -237,9 +243,9 @@ class Stream:
         return self._context.wrap_socket(sock, server_hostname=self._name) if self._context else sock
 
 
-def _converse(sock, stream, row):
-    sender = threading.Thread(target=_say, args=(sock, row), daemon=True)
-    sender.start()
+def _converse(sender, stream, row):
+    if not sender.ident:
+        sender.start()
     heard = stream.read() if row.half_close else stream.read(len(body_of(row)))
     sender.join(LIMIT)
     return heard

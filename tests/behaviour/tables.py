@@ -109,7 +109,7 @@ class Row:
     via: str = "outbound"
     """`outbound`: the application's own sidecar. `local`: its local port for the service `to`; `tcp`: the same
     for a stream (`tls`: in which the client speaks TLS with `host`). `inbound`: the callee's sidecar `to`, with the caller's certificate, as a caller would that does
-    not keep the contract; `plain`: there too, without a certificate and without TLS. `gateway`: the gateway `to`, from the world. `admin`, `health`: those ports of `to`."""
+    not keep the contract; `plain`: there too, without a certificate and without TLS (of a stream the client is the first to speak). `gateway`: the gateway `to`, from the world. `admin`, `health`: those ports of `to`."""
     to: str = "server/1"
     http: int = 1
     """2: HTTP/2, by prior knowledge where there is no TLS."""

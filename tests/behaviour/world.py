@@ -129,6 +129,8 @@ class World:
 
     def connection(self, row, source: str = "") -> Client:
         """What a row's requests go through; ``source`` is the address that they come from, if it matters."""
+        if row.via == "plain":
+            return self._plain(row)
         to = row.to.partition("/")[0]
         match row.via:
             case "admin":
@@ -160,14 +162,15 @@ class World:
                 assert callee.inbound is not None
                 context = client_context(self.folder(self._caller(row)))
                 return _connect(row, callee.inbound.bind, context, callee.identity.dns_name)
-            case "plain":
-                inbound = self.sidecar(row.to).inbound
-                assert inbound is not None
-                if self.is_stream(row.to):
-                    return Stream(inbound.bind, to)
-                return _connect(row, inbound.bind, None, "")
             case _:
                 raise ValueError(row.via)
+
+    def _plain(self, row) -> Client:
+        inbound = self.sidecar(row.to).inbound
+        assert inbound is not None
+        if self.is_stream(row.to):
+            return Stream(inbound.bind, row.to.partition("/")[0], speaks_first=True)
+        return _connect(row, inbound.bind, None, "")
 
     def _caller(self, row) -> ir.Sidecar:
         return self.sidecar(next(name for name in self.addresses if name.startswith(f"{row.caller}/")))

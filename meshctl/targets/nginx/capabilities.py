@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from meshctl.ir import Cluster, Feature, Protocol, RetryCondition, RetryPolicy, Route, Sidecar
+from meshctl.ir import Cluster, Feature, MtlsMode, Protocol, RetryCondition, RetryPolicy, Route, Sidecar
 from meshctl.targets.base import NOT_YET, Capability, Conflict, Emulated, Native, Unsupported
 from meshctl.targets.nginx.retries import MOST_HOP_FAILURES, needs_hop
 
@@ -53,6 +53,11 @@ def _rewrites_for_http2(sidecar: Sidecar) -> bool:
 
 def _removes_date(sidecar: Sidecar) -> bool:
     return any("date" in route.response_headers.remove for route in _routes(sidecar))
+
+
+def _tells_streams_apart(sidecar: Sidecar) -> bool:
+    its = sidecar.inbound
+    return its is not None and its.protocol is Protocol.TCP and its.mtls is MtlsMode.PERMISSIVE
 
 
 def _streams(sidecar: Sidecar) -> Iterator[Cluster]:
@@ -133,7 +138,11 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     ),
     Feature.MAX_REQUESTS: Native(),
     Feature.MTLS_STRICT: Native(),
-    Feature.MTLS_PERMISSIVE: Native(),
+    Feature.MTLS_PERMISSIVE: Emulated(
+        "a client of a stream (`protocol: tcp`) that comes in plaintext and waits to be spoken to first is closed after "
+        "`idleTimeout`, for NGINX reads a client's first bytes before it connects to the application",
+        applies=_tells_streams_apart,
+    ),
     Feature.MTLS_DISABLED: Native(),
     Feature.CIPHER_SUITES: Native(),
     Feature.AUTHORIZATION_DECLARED: Native(),

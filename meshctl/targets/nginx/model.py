@@ -62,7 +62,7 @@ class Doorway:
 
     listens: tuple[Token, ...]
     look: Token
-    wait: Token
+    idle_timeout: Token
     sockets: tuple[Token, ...]
 
 

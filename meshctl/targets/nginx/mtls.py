@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from meshctl import ir
 from meshctl.ir import TlsVersion
-from meshctl.targets.nginx import quoting, timeouts
+from meshctl.targets.nginx import quoting
 from meshctl.targets.nginx.model import Doorway, Tls
 from meshctl.targets.nginx.quoting import Token
 
@@ -24,9 +22,6 @@ _CIPHER_SUITES = (
 NOBODY = "unauthenticated"
 """In the place of a caller's name, which no service has: the caller has no certificate."""
 
-FIRST_WORD = timedelta(seconds=2)
-"""For the client of a stream to say anything. Who waits longer to be spoken to first is taken for plaintext."""
-
 _SOCKET = "unix:../run/inbound_{}.sock"
 _TLS, _HTTP1, _HTTP2, _STREAM = (Token(_SOCKET.format(each)) for each in ("tls", "http1", "http2", "plain"))
 
@@ -42,8 +37,7 @@ def doorway(listener: ir.InboundListener) -> Doorway | None:
     return Doorway(
         listens=tuple(quoting.address(bind) for bind in listener.binds),
         look=Token("stream" if streams else "requests"),
-        # Of a stream the program ends the wait.
-        wait=quoting.duration(timeouts.outlasting(FIRST_WORD) if streams else listener.idle_timeout),
+        idle_timeout=quoting.duration(listener.idle_timeout),
         sockets=((_TLS,) if listener.mtls is ir.MtlsMode.PERMISSIVE else ())
         + ((_STREAM,) if streams else (_HTTP1, _HTTP2)),
     )
