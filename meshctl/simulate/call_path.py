@@ -193,10 +193,10 @@ def _requests(path: CallPath) -> Iterator[Step]:
         if not callees(call):
             return
         tries = tries_seen(call.outcome)
-        first = f"1 request of {client(call)} can become " if number == 0 else "and "
+        first = f" for 1 of {client(call)}" if number == 0 else ""
         product = f"{reach.asked} x {tries}" if number else "1 try" if tries == 1 else f"{tries} tries"
         why = " (what is tried again there never reached it)" if reach.tries > reach.received else ""
-        text = f"{first}{reach.received} at {callees(call)}: {product}{why}"
+        text = f"{callees(call)} gets at most {reach.received}{first}: {product}{why}"
         decided = next(each for each in call.steps if each.topic is Topic.TRIES)
         yield replace(decided, topic=Topic.REQUESTS, text=text)
 

@@ -489,7 +489,7 @@ def test_a_path_is_drawn_call_by_call_and_as_a_whole(calls_back, explain):
         "--- call 2 of 2 ---",
         "GET http://search/search/no",
         "catalog",
-        "sidecar of catalog (envoy; 10.0.2.10, the first of 3)",
+        "sidecar of catalog (envoy)",
         "sidecar of search",
         "answer: 403: `search` does not let `catalog` in",
         "--- the whole path ---",

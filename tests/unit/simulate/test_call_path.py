@@ -116,9 +116,9 @@ def test_who_waits_longer_than_those_above(mesh, urls, inversions, goes_on):
 @pytest.mark.parametrize(
     ("urls", "words"),
     [
-        (["http://shop/"], "requests: 1 request of `web` can become 3 at `shop`: 3 tries"),
-        (["http://shop/", "http://stock/"], "requests: and 6 at `stock`: 3 x 2"),
-        (["http://split/two"], "requests: 1 request of `web` can become 1 at `split` or `shop`: 1 try (what"),
+        (["http://shop/"], "requests: `shop` gets at most 3 for 1 of `web`: 3 tries"),
+        (["http://shop/", "http://stock/"], "requests: `stock` gets at most 6: 3 x 2"),
+        (["http://split/two"], "requests: `split` or `shop` gets at most 1 for 1 of `web`: 1 try (what"),
         (["http://shop/", "http://slow/"], "budget: `web` ends a try at `shop` after 500ms,"),
         (["http://shop/", "http://slow/"], "budget: but `shop` may wait for `slow` up to 1s: the timeout"),
         (["http://fast/", "http://slow/"], "budget: `web` gives up on `fast` after 300ms,"),
