@@ -157,9 +157,16 @@ def test_the_line_of_a_stream_names_nobody_on_a_strangers_word(proxy, audit, tmp
     assert {each["tries"] for each in written if not each["caller"]} <= {0}
 
 
+PERMISSIVE = {"mode": "permissive", "until": "2099-01-01"}
+
+
 @pytest.mark.parametrize("proxy", ir.Proxy)
-def test_a_callee_reads_requests_of_the_mesh_only(proxy, tmp_path):
-    with sidecar(tmp_path, proxy, "server", with_application=True) as (server, _):
+@pytest.mark.parametrize(
+    ("mtls", "plaintext"), [(None, None), (PERMISSIVE, 403)], ids=["strict", "permissive"]
+)
+def test_a_callee_reads_requests_of_the_mesh_only(proxy, mtls, plaintext, tmp_path):
+    """A bad certificate is not plaintext, and plaintext without a rule for it is refused."""
+    with sidecar(tmp_path, proxy, "server", with_application=True, mtls=mtls) as (server, _):
 
         def ask(context):
             with Connection(server.inbound.bind, context, server.identity.dns_name) as connection:
@@ -172,6 +179,7 @@ def test_a_callee_reads_requests_of_the_mesh_only(proxy, tmp_path):
         answers["plaintext"] = ask(None)
         again = ask(client_context(good(tmp_path, "client")))
     assert answers.pop("good") == again == 200
+    assert answers.pop("plaintext") == plaintext
     assert answers == dict.fromkeys(answers), "an answer where none should come"
 
 

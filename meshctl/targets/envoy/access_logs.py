@@ -41,6 +41,9 @@ _NO_CHAIN: Message = {"filter": {"response_flag_filter": {"flags": ["NR"]}}}
 _HOST = ("REQ", ":AUTHORITY")
 _PATH = ("PATH", "NQ:PATH")
 
+PATH = "%PATH(NQ:PATH)%"
+"""The command for the path of a request without its query."""
+
 
 def inbound_logs(sidecar: Sidecar, authorization: Authorization, *, plaintext: bool = False) -> list[Message]:
     """``envoy.config.accesslog.v3.AccessLog`` of the inbound listener."""
@@ -123,6 +126,11 @@ def received_filters(listener: OutboundListener) -> list[Message]:
     ]
     config = typed("filters.http.set_filter_state.v3.Config", on_request_headers=kept)
     return [{"name": "as-received", "typed_config": config}]
+
+
+def received_path(listener: OutboundListener) -> str:
+    """The command for the path without its query, as it was received."""
+    return _coalesce(_received("path"), _PATH) if _rewrites(listener) else PATH
 
 
 def _rewrites(listener: OutboundListener) -> bool:

@@ -37,6 +37,7 @@ from meshctl.targets.envoy import (
     routing,
     tcp,
     timeouts,
+    tracing,
     websocket,
 )
 from meshctl.targets.envoy.listeners import (
@@ -82,7 +83,7 @@ def bootstrap(sidecar: Sidecar) -> Message:
             "metadata": {"meshctl_build": sidecar.build},
         },
         "admin": admin.interface(),
-        "layered_runtime": {"layers": [{"name": "meshctl", "static_layer": _RUNTIME}]},
+        "layered_runtime": {"layers": [{"name": "meshctl", "static_layer": _runtime(sidecar)}]},
         "overload_manager": _overload_manager(),
         "static_resources": {
             "listeners": [line(each) for each in _listeners(sidecar)],
@@ -90,9 +91,14 @@ def bootstrap(sidecar: Sidecar) -> Message:
                 *([line(discovery.application_cluster(sidecar.inbound))] if sidecar.inbound else []),
                 *_clusters(sidecar),
                 line(admin.cluster()),
+                *([line(tracing.cluster(sidecar.tracing))] if sidecar.tracing else []),
             ],
         },
     }
+
+
+def _runtime(sidecar: Sidecar) -> Message:
+    return _RUNTIME | tracing.RUNTIME if sidecar.tracing else _RUNTIME
 
 
 def _listeners(sidecar: Sidecar) -> Iterator[Message]:
@@ -146,7 +152,10 @@ def _outbound(sidecar: Sidecar, outbound: OutboundListener, name: str) -> Messag
         access_logs=access_logs.outbound_logs(sidecar, outbound),
         local_replies=[path_gate.local_reply(), *fault_injection.local_replies(outbound)],
         farewell=FAREWELL if tls else SHORT_FAREWELL,
-        protocols=_spoken(outbound, called),
+        fields={
+            **_spoken(outbound, called),
+            **tracing.tracer(sidecar, tracing.Direction.OUTBOUND, access_logs.received_path(outbound)),
+        },
     )
     chain = {"transport_socket": gateways.downstream(tls, PROTOCOLS)} if tls else {}
     return http_listener(name, outbound.binds, manager, **chain)

@@ -19,6 +19,7 @@ from meshctl.targets.envoy import (
     rate_limiting,
     routing,
     tcp,
+    tracing,
     websocket,
 )
 from meshctl.targets.envoy.protobuf import Message
@@ -79,9 +80,10 @@ def _manager(
         idle=inbound.idle_timeout,
         access_logs=access_logs.inbound_logs(sidecar, its, plaintext=not told),
         local_replies=[path_gate.local_reply(), hop_status.dead_application(multiplexed=multiplexed)],
-        protocols={
+        fields={
             **(http2.downstream() if multiplexed else http2.offered()),
             **(websocket.accepted() if inbound.protocol is Protocol.HTTP else {}),
+            **tracing.tracer(sidecar, tracing.Direction.INBOUND, access_logs.PATH),
         },
     )
 

@@ -45,8 +45,6 @@ def looked_up(kind: str, **written: str) -> dict[str, Any]:
 
 ASKING: dict[Feature, dict[str, Any]] = {
     Feature.SEVERAL_PORTS: server("port", ports={"http": 8080, "grpc": 9090}),
-    Feature.MTLS_PERMISSIVE: {"mesh": {"mtls": {"mode": "permissive", "until": "2099-01-01"}}},
-    Feature.MTLS_DISABLED: {"mesh": {"mtls": {"mode": "disabled"}, "authorization": {"mode": "open"}}},
     Feature.JWT: {
         "mesh": {
             "jwt": {"issuers": {"idp": {"issuer": "https://idp", "audiences": ["shop"], "jwks": "keys.json"}}}
