@@ -89,6 +89,9 @@ def _text(compared: MeshDiff) -> Iterator[str]:
         yield "sidecars to deploy:"
         for change in compared.sidecars:
             yield f"  {_SIGNS[change.sign]} {change.name}"
+    if compared.order:
+        yield "safe order:"
+        yield from (f"  {number}. {step}" for number, step in enumerate(compared.order, start=1))
 
 
 def _tree(change: Change, indent: str) -> Iterator[str]:
@@ -134,6 +137,7 @@ def _json(compared: MeshDiff, files: Iterable[FileChange]) -> str:
             "added": [{"caller": caller, "callee": callee} for caller, callee in compared.reach_added],
             "removed": [{"caller": caller, "callee": callee} for caller, callee in compared.reach_removed],
         },
+        "order": compared.order,
         "files": [
             {"path": file.path, "sign": file.sign, "diff": "".join(f"{line}\n" for line in file.lines)}
             for file in files

@@ -43,6 +43,8 @@ class MeshDiff:
     reach_added: tuple[Pair, ...]
     """Who can newly send requests to whom."""
     reach_removed: tuple[Pair, ...]
+    order: tuple[str, ...] = ()
+    """Steps in words, where the order in which bundles are deployed matters."""
 
     @property
     def differs(self) -> bool:

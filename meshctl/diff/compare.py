@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshctl import ir
+from meshctl.diff import mtls
 from meshctl.diff.callee import View, compare_views, service_of, views
 from meshctl.diff.change import Change, MeshDiff, Sign, changed, keyed, whole
 from meshctl.diff.policy_words import rate_limit, tracing
@@ -23,6 +24,7 @@ def compare(before: ir.Mesh, after: ir.Mesh) -> MeshDiff:
         sidecars=tuple(keyed("sidecar", _builds(before), _builds(after))),
         reach_added=tuple(sorted(new - old)),
         reach_removed=tuple(sorted(old - new)),
+        order=mtls.order(before, after),
     )
 
 
@@ -115,6 +117,7 @@ def _inbound(before: ir.InboundListener | None, after: ir.InboundListener | None
     if before is None or after is None:
         return
     yield from changed("rate limit", rate_limit(before.rate_limit), rate_limit(after.rate_limit))
+    yield from changed("mTLS", before.mtls, after.mtls)
     old, new = before.authorization, after.authorization
     yield from changed("authorization", old.mode, new.mode)
     yield from changed("audit", _on(old.audit), _on(new.audit))

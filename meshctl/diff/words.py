@@ -117,7 +117,9 @@ def header_changes(value: ir.HeaderChanges) -> dict[str, str]:
 
 
 def origin(cluster: ir.Cluster) -> str:
-    """How an external is spoken to; every hop in the mesh has its mutual TLS."""
+    """How a callee is spoken to."""
+    if cluster.plaintext:
+        return "off"
     if cluster.origin is None:
         return "mutual"
     tls = cluster.origin.tls
@@ -137,7 +139,10 @@ def looked_up(cluster: ir.Cluster) -> str:
 
 def rule(value: ir.AuthorizationRule) -> str:
     """Who may do what."""
-    who = "anyone" if value.anyone else ", ".join(each.service for each in value.principals) or "nobody"
+    named = [each.service for each in value.principals]
+    named += ["anyone"] if value.anyone else []
+    named += ["unauthenticated"] if value.unauthenticated else []
+    who = ", ".join(named) or "nobody"
     parts = [who, "/".join(value.methods), " or ".join(path(each) for each in value.paths)]
     parts += [f"{each.name}{_value(each, ': ')}" for each in value.headers]
     return " ".join(each for each in parts if each)
