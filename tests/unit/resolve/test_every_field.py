@@ -48,7 +48,7 @@ IDLE = {
     "GatewaySpec.labels": LINT,
     **{f"{model}.waive": WAIVERS for model in ("MeshSection", "ServiceSpec", "ExternalSpec", "GatewaySpec", "RouteSpec")},
     **{f"WaiverSpec.{field}": WAIVERS for field in ("finding", "reason", "owner", "until")},
-    "MtlsSpec.until": "permissive is refused so far",
+    "ModeSpec.until": "validate and lint ask the clock",
     **{f"JwtIssuerSpec.{field}": "JWT is refused so far" for field in ("issuer", "audiences", "jwks")},
     "AuthorizationRuleSpec.claims": "JWT is refused so far",
     **{f"{model}.{field}": ASKED for model, fields in {
