@@ -204,6 +204,7 @@ def _clusters(sidecar: Sidecar) -> Iterator[orjson.Fragment]:
                 budgets[name] = min(budget.share, budgets.get(name, budget.share))
             if route.response_headers:
                 changing.add(name)
+    longest_tries = timeouts.longest_tries(routes(sidecar))
     for cluster in sidecar.clusters:
         around = discovery.Surroundings(
             sidecar.tls,
@@ -212,6 +213,7 @@ def _clusters(sidecar: Sidecar) -> Iterator[orjson.Fragment]:
             budgets.get(cluster.name),
             cluster.name in changing,
             cluster.name in copied,
+            None if cluster.name in copied else longest_tries.get(cluster.name),
         )
         yield discovery.outbound_cluster(cluster, around)
 
