@@ -45,7 +45,9 @@ def longest_tries(routes: Iterable[Route]) -> Mapping[str, timedelta]:
     for route in routes:
         its = route.retries.per_try_timeout.duration if route.retries.attempts else timedelta(0)
         for name in {backend.cluster for backend in route.backends}:
-            longest[name] = max(longest.get(name, its), its) if its and longest.get(name, its) else timedelta(0)
+            longest[name] = (
+                max(longest.get(name, its), its) if its and longest.get(name, its) else timedelta(0)
+            )
     return {name: each for name, each in longest.items() if each}
 
 

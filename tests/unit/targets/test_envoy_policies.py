@@ -12,7 +12,14 @@ import pytest
 from meshctl import ir
 from meshctl.targets import envoy
 from meshctl.targets.base import Emulated, Pending
-from meshctl.targets.envoy import circuit_breaking, discovery, load_balancing, outlier_detection, retries, timeouts
+from meshctl.targets.envoy import (
+    circuit_breaking,
+    discovery,
+    load_balancing,
+    outlier_detection,
+    retries,
+    timeouts,
+)
 from tests.sidecars import IDEMPOTENT, WRITTEN, cluster, route, sidecar, virtual_host
 from tests.unit.targets.test_envoy import bootstrap, clusters_of, manager, routes_of, validate, web
 
