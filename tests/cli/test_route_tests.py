@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import subprocess
@@ -336,13 +337,19 @@ def test_the_examples_pass_their_own_tests_and_leave_nothing_out(spec, capsys):
     assert parts == whole.partition(" ")[0]
 
 
-def test_ten_thousand_tests_take_seconds(mesh):
-    """Far below what one proxy start costs; the limit is for a machine that does other things, too."""
+def test_ten_thousand_tests_take_less_than_five_seconds(mesh):
+    """Of processor time, for other work on the machine is not ours. The command collects no garbage either."""
     write(*((request, right) for request, right, _, _ in EXPECTATIONS * 334))
-    began = time.process_time()
-    tested = pipeline.run_route_tests("mesh.yaml")
-    assert time.process_time() - began < 10
+    gc.collect()
+    gc.disable()
+    try:
+        began = time.process_time()
+        tested = pipeline.run_route_tests("mesh.yaml")
+        spent = time.process_time() - began
+    finally:
+        gc.enable()
     assert (len(tested.verdicts), tested.failed) == (10_020, 0)
+    assert spent < 5
 
 
 def meshctl(*arguments):
