@@ -86,7 +86,7 @@ def up(
     gc.enable()  # this one lives long
     command: list[str] = context.meta.get(_COMMAND, [])
     validated = pipeline.validate(options.location(spec), environment=env, proxy=proxy, on_loopback=True)
-    _tell_findings(validated, _validating(spec, env, proxy))
+    _tell_findings(validated, validating(spec, env, proxy))
     if validated.mesh is None:
         return 2 if validated.unreadable else 1
     console = _console()
@@ -112,7 +112,7 @@ def up(
             lines.muted = True
 
 
-def _validating(spec: str | None, env: str | None, proxy: Proxy | None) -> str:
+def validating(spec: str | None, env: str | None, proxy: Proxy | None) -> str:
     """The command that asks about the same mesh."""
     options = (("--env", env), ("--proxy", proxy))
     given = [word for name, value in options if value is not None for word in (name, str(value))]
