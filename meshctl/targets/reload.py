@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 
-from meshctl.ir import Sidecar
+from meshctl.ir import Sidecar, SocketAddress
 from meshctl.resources import folder
 
 
@@ -13,7 +13,12 @@ def script(sidecar: Sidecar, part: str, words: Mapping[str, str]) -> bytes:
     """``<proxy>/reload``: the template ``part`` behind what is common, with ``words`` for words in capitals."""
     bind = sidecar.admin.bind
     text = _text(part)
-    own = {"BUILD": sidecar.build, "ADDRESS": bind.address, "PORT": str(bind.port)}
+    own = {
+        "BUILD": sidecar.build,
+        "ADDRESS": bind.address,
+        "PORT": str(bind.port),
+        "LISTENS": " ".join(map(str, _binds(sidecar))),
+    }
     for word, value in (own | dict(words)).items():
         text = text.replace(word, value)
     return text.encode()
@@ -31,6 +36,14 @@ def of_workers(
         "SIGNAL": signal,
     }
     return script(sidecar, "workers", words)
+
+
+def _binds(sidecar: Sidecar) -> Iterator[SocketAddress]:
+    """Everything that the sidecar listens on, but for sockets of its own in ``run``."""
+    listeners = (sidecar.outbound, *sidecar.locals, *sidecar.tcp, sidecar.inbound, sidecar.health)
+    yield sidecar.admin.bind
+    for listener in listeners:
+        yield from listener.binds if listener else ()
 
 
 @cache

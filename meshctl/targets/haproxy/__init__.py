@@ -23,9 +23,9 @@ COMMANDS = Commands(
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     """``haproxy.cfg`` and ``run``, tables of routes, and the Lua that some features take."""
     # Imported here: who only validates needs the tables above, not the emitter.
+    from meshctl.targets.haproxy import reload
     from meshctl.targets.haproxy.assemble import assemble
     from meshctl.targets.haproxy.process import run
-    from meshctl.targets.haproxy import reload
     from meshctl.targets.haproxy.render import render, script
 
     configuration = assemble(sidecar)

@@ -12,6 +12,4 @@ CHECK = ("-c", "-q", "-dW", "-f", "haproxy.cfg")
 def script(sidecar: ir.Sidecar) -> bytes:
     """``reload``."""
     links = "".join(gateways.links(sidecar.outbound))
-    return reload.of_workers(
-        sidecar, pid_file="../run/haproxy.pid", check=CHECK, signal="USR2", first=links
-    )
+    return reload.of_workers(sidecar, pid_file="../run/haproxy.pid", check=CHECK, signal="USR2", first=links)

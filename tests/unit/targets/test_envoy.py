@@ -154,7 +154,10 @@ def test_what_a_start_fixes_does_not_change_with_the_spec():
 
 def test_the_version_of_what_is_subscribed_to_is_its_content():
     def versions(its):
-        return [json.loads(files(its)[f"envoy/{name}.json"].content)["version_info"] for name in ("cds", "lds", "rds")]
+        return [
+            json.loads(files(its)[f"envoy/{name}.json"].content)["version_info"]
+            for name in ("cds", "lds", "rds")
+        ]
 
     clusters, listeners, routes = versions(web())
     rebuilt = versions(dataclasses.replace(web(), build="sha256:new"))
