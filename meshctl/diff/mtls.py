@@ -72,7 +72,8 @@ def _to_mutual_tls(
     """From disabled to permissive: who is called before who calls, who speaks mutual TLS from then on."""
     if not services:
         return
-    closed = [name for name in services if name in refusing]
+    called = [name for name in services if callers.get(name)]
+    closed = [name for name in called if name in refusing]
     if closed:
         yield (
             f"let plaintext into {_listed(closed)} for the time being, by "
@@ -96,8 +97,8 @@ def _to_mutual_tls(
     while sorter.is_active():
         ready = sorted(sorter.get_ready())
         sorter.done(*ready)
-        opened = [name for name in ready if name in services]
-        others = [name for name in ready if name not in services]
+        opened = [name for name in ready if name in called]
+        others = [name for name in ready if name not in called]
         if opened:
             yield f"deploy {_listed(opened)}, before anybody who calls: takes mutual TLS and plaintext from then on"
         if others:
