@@ -51,7 +51,6 @@ NOT_YET: Mapping[Feature, Capability] = {
     Feature.SEVERAL_PORTS: Unsupported(_REFUSED, "Give each port a service of its own."),
     Feature.MTLS_PERMISSIVE: Unsupported(_REFUSED, "Use `mode: strict`."),
     Feature.MTLS_DISABLED: Unsupported(_REFUSED, "Use `mode: strict`."),
-    Feature.JWT: Unsupported(_REFUSED, "Let the application verify its tokens, and allow callers by `from`."),
 }
 """What no target lowers yet. What touches security is refused, for without it a spec would mean less than it says."""
 

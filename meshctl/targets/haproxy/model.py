@@ -197,6 +197,24 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class IssuerKey:
+    """A key of an issuer: that the token is for it, and signed by it."""
+
+    criteria: tuple[Criterion, ...]
+    names: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Whose tokens are good: what they must claim, and one of the keys."""
+
+    number: int
+    claimed: tuple[Criterion, ...]
+    names: tuple[Token, ...]
+    keys: tuple[IssuerKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RateLimit:
     """A condition that takes a token where there is one, and in how many seconds there is the next."""
 
@@ -214,6 +232,9 @@ class Inbound:
     grpc: bool
     upstream: Token
     access: Access
+    issuers: tuple[Issuer, ...]
+    challenge: Token | None
+    """What who might be let in with a better token is told."""
     rate_limit: RateLimit | None
     identity_prefix: Token
     connect_timeout: Token
@@ -266,6 +287,8 @@ class Configuration:
     notes: bool
     """Whether tries are counted, and whether it is noted to which endpoint the last one went."""
     multiplexes: bool
+    challenges: bool
+    """Whether any answer asks for a token."""
     scripts: tuple[Token, ...]
     """In Lua, by name: what HAProxy itself cannot do."""
     inbound: Inbound | None
