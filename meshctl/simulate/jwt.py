@@ -78,11 +78,21 @@ def _bad(issuer: JwtIssuer, head: Json, claims: Json) -> str:
         return f"the token's `aud` is none of: {', '.join(issuer.audiences)}"
     if not _is_time(claims.get("exp")):
         return "the token has no `exp`"
+    for name, is_right in _REGISTERED.items():
+        if name in claims and not is_right(claims[name]):
+            return f"the token's `{name}` is not what RFC 7519 says it is"
     return ""
 
 
 def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+_REGISTERED = {"nbf": _is_time, "iat": _is_time, "sub": _is_text, "jti": _is_text}
 
 
 def _holds(claim: ClaimMatch, claims: Json) -> bool:

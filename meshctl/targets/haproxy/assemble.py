@@ -57,6 +57,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         backends=made,
         files=files,
         multiplexes=multiplexes(sidecar),
+        reads_tokens=inbound is not None and bool(inbound.issuers),
         challenges=inbound is not None and inbound.challenge is not None,
         streams=tuple(tcp.listeners(sidecar)),
         resolvers=egress.resolvers(sidecar),
@@ -88,8 +89,6 @@ def scripts(sidecar: ir.Sidecar) -> Iterator[Token]:
         yield Token(outlier_detection.SCRIPT)
     if sidecar.inbound and sidecar.inbound.rate_limit:
         yield Token(rate_limiting.SCRIPT)
-    if sidecar.inbound and sidecar.inbound.authorization.issuers:
-        yield Token(jwt.SCRIPT)
 
 
 def _listeners(sidecar: ir.Sidecar, asked: splitting.Backends, files: dict[str, bytes]) -> Iterator[Outbound]:

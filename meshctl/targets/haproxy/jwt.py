@@ -1,4 +1,8 @@
-"""Tokens: Lua reads what they say, see ``tokens.lua``, and HAProxy verifies them by keys in files beside it."""
+"""Tokens: Lua reads and verifies them, see ``tokens.lua``, by keys in a file beside it.
+
+HAProxy's own ``jwt_verify`` leaves the errors of a bad signature behind in the thread, where TLS takes them for
+its own and closes connections of others: docs/decisions/0104-tokens-are-read-by-rules.md.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +13,31 @@ from typing import assert_never
 from meshctl import ir
 from meshctl.ir.jwt import CLOCK_SKEW
 from meshctl.targets.haproxy import quoting
-from meshctl.targets.haproxy.model import Criterion, Issuer, IssuerKey
+from meshctl.targets.haproxy.model import Criterion, Issuer
 from meshctl.targets.haproxy.quoting import Token
+from meshctl.targets.haproxy.render import script
 
 SCRIPT = "tokens.lua"
+KEYS = "token-keys.pem"
+PACKAGE = "lua-luaossl"
 
 _TRUE = (Token("1"),)
 
 
 def issuers(authorization: ir.Authorization) -> tuple[Issuer, ...]:
     """What must hold for a good token of each; then the variable of its number is set."""
-    return tuple(_issuer(number, each) for number, each in enumerate(authorization.issuers, start=1))
+    first, found = 1, []
+    for number, each in enumerate(authorization.issuers, start=1):
+        criteria = tuple(_criteria(number, each, first))
+        found.append(Issuer(number, criteria, tuple(dict.fromkeys(one.name for one in criteria))))
+        first += len(each.keys)
+    return tuple(found)
 
 
 def files(authorization: ir.Authorization) -> dict[str, bytes]:
-    """The keys, each in a file of its own."""
-    return {
-        _file(number, nth): _pem(key)
-        for number, issuer in enumerate(authorization.issuers, start=1)
-        for nth, key in enumerate(issuer.keys, start=1)
-    }
+    """All keys in one file; rules know them by their numbers in it."""
+    keys = [key for issuer in authorization.issuers for key in issuer.keys]
+    return {KEYS: b"".join(map(_pem, keys)), SCRIPT: script(SCRIPT)} if keys else {}
 
 
 def challenge(realm: str) -> Token:
@@ -48,29 +57,19 @@ def claims(prefix: str, condition: ir.JwtCondition) -> Iterator[Criterion]:
         yield _says(f"{prefix}.claim{number}", "has", each.name, each.value)
 
 
-def _issuer(number: int, issuer: ir.JwtIssuer) -> Issuer:
+def _criteria(number: int, issuer: ir.JwtIssuer, first: int) -> Iterator[Criterion]:
     skew = str(int(CLOCK_SKEW.total_seconds()))
-    claimed = [_says(f"token{number}.from", "from", issuer.issuer, skew)]
-    claimed += [_says(f"token{number}.audience", "has", "aud", each) for each in issuer.audiences]
-    keys = tuple(_key(number, nth, key) for nth, key in enumerate(issuer.keys, start=1))
-    names = tuple(dict.fromkeys(each.name for each in claimed))
-    return Issuer(number, tuple(claimed), names, keys)
-
-
-def _key(number: int, nth: int, key: ir.JwtKey) -> IssuerKey:
-    named = _says(f"token{number}.key{nth}.named", "by", key.algorithm, *([key.kid] if key.kid else []))
-    sample = quoting.call("var(txn.bearer),jwt_verify", key.algorithm, _file(number, nth))
-    signed = Criterion(quoting.name(f"token{number}.key{nth}"), Token(f"{sample} -m int"), _TRUE)
-    return IssuerKey((named, signed), (named.name, signed.name))
+    yield _says(f"token{number}.from", "from", issuer.issuer, skew)
+    for each in issuer.audiences:
+        yield _says(f"token{number}.audience", "has", "aud", each)
+    for nth, key in enumerate(issuer.keys, start=first):
+        kid = [key.kid] if key.kid else []
+        yield _says(f"token{number}.signature", "by", str(nth), key.algorithm, *kid)
 
 
 def _says(name: str, what: str, *arguments: str) -> Criterion:
     sample = quoting.call(f"lua.token_{what}", *arguments)
     return Criterion(quoting.name(name), Token(f"{sample} -m int"), _TRUE)
-
-
-def _file(number: int, nth: int) -> str:
-    return f"token{number}-key{nth}.pem"
 
 
 def _pem(key: ir.JwtKey) -> bytes:

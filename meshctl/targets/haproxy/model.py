@@ -197,21 +197,12 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class IssuerKey:
-    """A key of an issuer: that the token is for it, and signed by it."""
-
-    criteria: tuple[Criterion, ...]
-    names: tuple[Token, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Issuer:
-    """Whose tokens are good: what they must claim, and one of the keys."""
+    """Whose tokens are good: all of ``names`` must hold."""
 
     number: int
-    claimed: tuple[Criterion, ...]
+    criteria: tuple[Criterion, ...]
     names: tuple[Token, ...]
-    keys: tuple[IssuerKey, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,8 +278,9 @@ class Configuration:
     notes: bool
     """Whether tries are counted, and whether it is noted to which endpoint the last one went."""
     multiplexes: bool
+    reads_tokens: bool
     challenges: bool
-    """Whether any answer asks for a token."""
+    """Whether tokens count, and whether any answer asks for one."""
     scripts: tuple[Token, ...]
     """In Lua, by name: what HAProxy itself cannot do."""
     inbound: Inbound | None
