@@ -79,12 +79,14 @@ class Commands:
 
     ``binary`` is the program's name on PATH, ``packages`` the Debian or PyPI packages that bring what
     the bundle needs, ``check`` the arguments of the proxy's own validator and ``reload`` a shell line.
+    ``packages_for`` are those that only some sidecars need.
     """
 
     binary: str
     packages: tuple[str, ...]
     check: tuple[str, ...]
     reload: str
+    packages_for: Callable[[Sidecar], tuple[str, ...]] = lambda _: ()
 
 
 class Target(Protocol):

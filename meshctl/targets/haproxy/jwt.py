@@ -19,7 +19,6 @@ from meshctl.targets.haproxy.render import script
 
 SCRIPT = "tokens.lua"
 KEYS = "token-keys.pem"
-PACKAGE = "lua-luaossl"
 
 _TRUE = (Token("1"),)
 

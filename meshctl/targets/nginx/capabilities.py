@@ -141,7 +141,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.AUTHORIZATION_AUDIT: Native(),
     Feature.HEALTH_PATH: Native(),
     Feature.JWT: Unsupported(
-        "NGINX verifies no signatures, and what its modules in Debian 12 could do it with answers too late for a rule",
+        "NGINX verifies no signatures",
         "Let the service use envoy or haproxy, or let the application verify its tokens and allow callers by `from`.",
     ),
     Feature.IDENTITY_HEADER: Native(),

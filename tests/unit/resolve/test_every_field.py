@@ -49,8 +49,6 @@ IDLE = {
     **{f"{model}.waive": WAIVERS for model in ("MeshSection", "ServiceSpec", "ExternalSpec", "GatewaySpec", "RouteSpec")},
     **{f"WaiverSpec.{field}": WAIVERS for field in ("finding", "reason", "owner", "until")},
     "MtlsSpec.until": "permissive is refused so far",
-    **{f"JwtIssuerSpec.{field}": "JWT is refused so far" for field in ("issuer", "audiences", "jwks")},
-    "AuthorizationRuleSpec.claims": "JWT is refused so far",
     **{f"{model}.{field}": ASKED for model, fields in {
         "PathPolicySpec": ("encoded_slashes", "empty_segments"),
         "TracingSpec": ("otlp", "sampling"),
