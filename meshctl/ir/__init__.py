@@ -44,6 +44,7 @@ from meshctl.ir.retries import Backoff, PerTryTimeout, RetryBudget, RetryConditi
 from meshctl.ir.routing import Route, RouteMatch, VirtualHost
 from meshctl.ir.splitting import WeightedCluster
 from meshctl.ir.timeouts import BodyTimeout, Timeout, duration_text
+from meshctl.ir.tracing import Tracing
 
 __all__ = [
     "Abort",
@@ -109,6 +110,7 @@ __all__ = [
     "Timeout",
     "TlsContext",
     "TlsVersion",
+    "Tracing",
     "ValueMatchKind",
     "VirtualHost",
     "WeightedCluster",

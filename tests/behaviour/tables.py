@@ -35,7 +35,7 @@ class Expect:
     json: Document = field(default_factory=dict)
     seen: Document = field(default_factory=dict)
     """What the application saw last: service, instance, method, target, body (length), headers (null: none),
-    and `upload`, how many [seconds, from to] its body took to come."""
+    `upload`, how many [seconds, from to] its body took to come, and `traced`: the trace and the flags of its traceparent."""
     tries: int | list[int] | None = None
     """Arrivals at applications, counted out of band. `tcp`: all connections that `to` ever saw."""
     share: dict[str, float] = field(default_factory=dict)

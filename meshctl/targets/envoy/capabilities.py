@@ -199,6 +199,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         applies=_refuses_streams,
     ),
     Feature.ADMIN: Native(),
+    Feature.TRACING: Native(),
     Feature.MIRRORING: Native(),
     Feature.FAULT_ABORT: Native(),
     Feature.FAULT_DELAY: Emulated(

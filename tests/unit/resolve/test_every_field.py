@@ -51,7 +51,6 @@ IDLE = {
     "MtlsSpec.until": "permissive is refused so far",
     **{f"{model}.{field}": ASKED for model, fields in {
         "PathPolicySpec": ("encoded_slashes", "empty_segments"),
-        "TracingSpec": ("otlp", "sampling"),
     }.items() for field in fields},
 }  # fmt: skip
 """What becomes of a field that makes no difference to the resolved mesh."""

@@ -85,7 +85,7 @@ def test_envoy_takes_it_without_a_warning(tmp_path):
 
 def test_every_new_word_has_an_answer():
     pending = {feature for feature, its in envoy.CAPABILITIES.items() if isinstance(its, Pending)}
-    assert pending <= {ir.Feature.PATH_POLICY, ir.Feature.TRACING}
+    assert pending <= {ir.Feature.PATH_POLICY}
 
 
 @pytest.mark.parametrize(
