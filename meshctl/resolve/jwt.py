@@ -153,8 +153,7 @@ def _key(jwk: Mapping[str, Any]) -> ir.JwtKey:
             if algorithm not in _RSA_ALGORITHMS:
                 raise _UnusableError(f"has an `alg` other than {', '.join(_RSA_ALGORITHMS)}")
             return ir.JwtKey(kid, ir.JwtAlgorithm(algorithm), _rsa(jwk))
-        case "EC" if jwk.get("crv") in _CURVES:
-            curve = jwk["crv"]
+        case "EC" if isinstance(curve := jwk.get("crv"), str) and curve in _CURVES:
             algorithm = _CURVES[curve][0]
             if jwk.get("alg", algorithm) != algorithm:
                 raise _UnusableError(f"has an `alg` other than {algorithm}, which is that of its curve")

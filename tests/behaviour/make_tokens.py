@@ -92,8 +92,12 @@ def unsigned(head: Claims, claims: Claims | str) -> str:
     return f"{text(json.dumps(head).encode())}.{text(body.encode())}"
 
 
-def token(key: Key, algorithm: str, claims: Claims | str = CLAIMS, kid: str | None = "rsa", **head: str) -> str:
-    message = unsigned({"alg": algorithm, "typ": "JWT"} | ({} if kid is None else {"kid": kid}) | head, claims)
+def token(
+    key: Key, algorithm: str, claims: Claims | str = CLAIMS, kid: str | None = "rsa", **head: str
+) -> str:
+    message = unsigned(
+        {"alg": algorithm, "typ": "JWT"} | ({} if kid is None else {"kid": kid}) | head, claims
+    )
     return f"{message}.{text(signed(key, algorithm, message.encode()))}"
 
 
@@ -135,7 +139,9 @@ def about_claims(key: Key) -> dict[str, str]:
         "valid": token(key, "RS256"),
         "without-kid": token(key, "RS256", kid=None),
         "empty-kid": token(key, "RS256", kid=""),
-        "escaped": token(key, "RS256", json.dumps(CLAIMS).replace("alice", "\\u0061lice").replace("sub", "s\\u0075b")),
+        "escaped": token(
+            key, "RS256", json.dumps(CLAIMS).replace("alice", "\\u0061lice").replace("sub", "s\\u0075b")
+        ),
         "without-exp": token(key, "RS256", without("exp")),
         "without-nbf": token(key, "RS256", without("nbf", "iat")),
         "without-audience": token(key, "RS256", without("aud")),
@@ -186,7 +192,14 @@ def forged(key: Key) -> dict[str, str]:
 
 
 def main() -> None:
-    keys = {"rsa": "RS256", "rs384": "RS384", "rs512": "RS512", "ec": "ES256", "es384": "ES384", "es512": "ES512"}
+    keys = {
+        "rsa": "RS256",
+        "rs384": "RS384",
+        "rs512": "RS512",
+        "ec": "ES256",
+        "es384": "ES384",
+        "es512": "ES512",
+    }
     made = {kid: new_key(algorithm) for kid, algorithm in keys.items()}
     plain = new_key("RS256")
     listed = [public(key, keys[kid], kid=kid, alg=keys[kid]) for kid, key in made.items()]
