@@ -107,7 +107,7 @@ def without(*names: str) -> Claims:
 
 def about_claims(key: Key) -> dict[str, str]:
     """All signed as they should be."""
-    changed = {
+    changed: dict[str, Claims] = {
         "expired": {"exp": PAST},
         "just-a-text-for-exp": {"exp": str(FAR)},
         "not-yet": {"nbf": FAR - 1},

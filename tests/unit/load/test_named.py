@@ -110,7 +110,17 @@ def test_what_cannot_be_read_is_told_wherever_it_is_named(spec, spoil, why, slug
     assert all(why in each.message and "keys/idp.json" in each.message for each in found.findings)
 
 
-@pytest.mark.parametrize("spoil", [linked_folder, lambda file: (file.unlink(), file.mkdir()), lambda file: (file.unlink(), os.mkfifo(file))])  # fmt: skip
+def a_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def a_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize("spoil", [linked_folder, a_folder, a_pipe])
 def test_neither_a_folder_nor_a_pipe_nor_a_folder_elsewhere(spec, spoil):
     spoil(spec / "keys" / "idp.json")
     assert {each.slug for each in loaded("a").findings} == {"unreadable-file"}
