@@ -68,6 +68,7 @@ class Feature(StrEnum):
     AUTHORIZATION_RULES = "allow and deny rules"
     AUTHORIZATION_AUDIT = "authorization audit"
     HEALTH_PATH = "health path past authorization"
+    JWT = "JWT"
     IDENTITY_HEADER = "identity header"
     DEAD_APPLICATION = "dead application behind a live sidecar"
     TCP = "TCP services"
@@ -112,7 +113,6 @@ class Feature(StrEnum):
     # --- of the language, and lowered by no target yet: see targets.base.NOT_YET ---
     PATH_POLICY = "path policy"
     SEVERAL_PORTS = "several ports"
-    JWT = "JWT"
 
 
 @dataclass(frozen=True, slots=True)

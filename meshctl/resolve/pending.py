@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from meshctl import ir
 from meshctl.resolve.layers import Layers, said
-from meshctl.spec import Source, Spec
+from meshctl.spec import Source
 from meshctl.spec.service import ServiceSpec
 
 _OF_SERVICES = (("path_policy", "pathPolicy", ir.Feature.PATH_POLICY),)
@@ -18,13 +18,6 @@ _OF_SERVICES = (("path_policy", "pathPolicy", ir.Feature.PATH_POLICY),)
 def of_service(service: ServiceSpec, layers: Layers, source: Source) -> tuple[ir.FeatureUse, ...]:
     """What acts in the service's own sidecar."""
     return (*_asked(layers, _OF_SERVICES), *_several_ports(service, source))
-
-
-def of_mesh(spec: Spec) -> tuple[ir.FeatureUse, ...]:
-    """What all sidecars do alike."""
-    section, source = spec.written.mesh, spec.source["mesh"]
-    written = ((section.jwt, source.at("jwt"), ir.Feature.JWT),)
-    return tuple(ir.FeatureUse(feature, at) for value, at, feature in written if value and at is not None)
 
 
 def _asked(layers: Layers, fields: tuple[tuple[str, str, ir.Feature], ...]) -> Iterator[ir.FeatureUse]:

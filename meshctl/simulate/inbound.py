@@ -30,15 +30,17 @@ def take(service: str, listener: InboundListener, caller: WorkloadIdentity | Non
     reason = gate(request)
     if reason:
         return Taken(400, reason)
-    refused = authorization.refuses(listener, caller, request)
-    if refused and not listener.authorization.audit:
-        return Taken(403, f"`{service}` does not let {authorization.named(caller)} in")
+    refused = authorization.refusal(listener, caller, request)
+    if refused is not None and not listener.authorization.audit:
+        return Taken(refused, f"`{service}` does not let {authorization.named(caller)} in")
     kept = request.next_hop(upgrade=listener.protocol is Protocol.HTTP)
     received = kept.without_claims()
     if caller is not None:
         received = received.with_header(IDENTITY_HEADER, caller.spiffe_id)
     exempt = authorization.exempts(listener, caller, request)
-    return Taken(received=received, audited=refused, limit=None if exempt else listener.rate_limit)
+    return Taken(
+        received=received, audited=refused is not None, limit=None if exempt else listener.rate_limit
+    )
 
 
 def hears(listener: InboundListener, caller: WorkloadIdentity | None) -> bool:

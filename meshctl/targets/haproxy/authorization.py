@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from meshctl import ir
-from meshctl.targets.haproxy import matching, quoting
+from meshctl.targets.haproxy import jwt, matching, quoting
 from meshctl.targets.haproxy.model import Access, AccessRule, Criterion
 from meshctl.targets.haproxy.quoting import Token
 
@@ -25,14 +25,17 @@ def access(
         callers = tuple(each for rule in authorization.rules for each in _subjects(rule))
         return Access(by_rules=False, callers=quoting.word_lists(callers), rules=(), audit=False)
     exempted = Token("exempt" if limited else "allowed")
-    rules = tuple(
-        rule
-        for kind, verdict, written in (
-            ("exempt", exempted, authorization.exempt),
-            ("deny", Token("denied"), authorization.deny),
-            ("allow", Token("allowed"), authorization.rules),
-        )
-        for rule in _rules(kind, verdict, written, takes_plaintext=takes_plaintext)
+    rules = (
+        *(
+            rule
+            for kind, verdict, written in (
+                ("exempt", exempted, authorization.exempt),
+                ("deny", Token("denied"), authorization.deny),
+                ("allow", Token("allowed"), authorization.rules),
+            )
+            for rule in _rules(kind, verdict, written, authorization.issuers, takes_plaintext=takes_plaintext)
+        ),
+        *_challenges(authorization, takes_plaintext=takes_plaintext),
     )
     return Access(by_rules=True, callers=(), rules=rules, audit=authorization.audit)
 
@@ -43,7 +46,7 @@ def identity_prefix(identity: ir.WorkloadIdentity) -> Token:
 
 
 def _names_callers_only(rule: ir.AuthorizationRule) -> bool:
-    return not (rule.anyone or rule.methods or rule.paths or rule.headers)
+    return not (rule.anyone or rule.methods or rule.paths or rule.headers or rule.jwt)
 
 
 def _subjects(rule: ir.AuthorizationRule) -> tuple[str, ...]:
@@ -52,16 +55,42 @@ def _subjects(rule: ir.AuthorizationRule) -> tuple[str, ...]:
 
 
 def _rules(
-    kind: str, verdict: Token, rules: tuple[ir.AuthorizationRule, ...], *, takes_plaintext: bool
+    kind: str,
+    verdict: Token,
+    rules: tuple[ir.AuthorizationRule, ...],
+    issuers: tuple[ir.JwtIssuer, ...],
+    *,
+    takes_plaintext: bool,
 ) -> Iterator[AccessRule]:
     for number, rule in enumerate(rules, start=1):
         # A rule that names nobody holds for nobody.
         if rule.anyone or rule.unauthenticated or rule.principals:
             prefix = f"{kind}{number}"
-            callers = _callers(prefix, rule, takes_plaintext=takes_plaintext)
-            criteria = (*callers, *_criteria(prefix, rule, strictly=verdict == "denied"))
-            names = tuple(dict.fromkeys(each.name for each in criteria))
-            yield AccessRule(verdict, criteria, names)
+            criteria = [
+                *_callers(prefix, rule, takes_plaintext=takes_plaintext),
+                *_criteria(prefix, rule, strictly=verdict == "denied"),
+            ]
+            if rule.jwt is not None:
+                criteria += [jwt.is_good(rule.jwt, issuers), *jwt.claims(prefix, rule.jwt)]
+            yield AccessRule(verdict, tuple(criteria), _names(criteria))
+
+
+def _challenges(authorization: ir.Authorization, *, takes_plaintext: bool) -> Iterator[AccessRule]:
+    """Behind all others: whom a better token could let in."""
+    for number, rule in enumerate(authorization.challenges, start=1):
+        if rule.jwt is not None:
+            prefix = f"challenge{number}"
+            criteria = [
+                *_callers(prefix, rule, takes_plaintext=takes_plaintext),
+                *_criteria(prefix, rule, strictly=False),
+            ]
+            good = jwt.is_good(rule.jwt, authorization.issuers)
+            names = (*_names(criteria), Token(f"!{good.name}"))
+            yield AccessRule(Token("challenged"), (*criteria, good), names)
+
+
+def _names(criteria: Iterable[Criterion]) -> tuple[Token, ...]:
+    return tuple(dict.fromkeys(each.name for each in criteria))
 
 
 def _callers(prefix: str, rule: ir.AuthorizationRule, *, takes_plaintext: bool) -> Iterator[Criterion]:
