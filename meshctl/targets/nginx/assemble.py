@@ -56,7 +56,10 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
 def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Inbound:
     listens, plain_listens = mtls.listens(listener)
     marks_exempt = listener.rate_limit is not None
-    decided = authorization.decisions(listener.authorization, identity, marks_exempt=marks_exempt)
+    takes_plaintext = listener.mtls is not ir.MtlsMode.STRICT
+    decided = authorization.decisions(
+        listener.authorization, identity, marks_exempt=marks_exempt, takes_plaintext=takes_plaintext
+    )
     plaintext = authorization.plaintext(listener, decided)
     kept_apart = plaintext is not None and plaintext.buckets is not None
     return Inbound(

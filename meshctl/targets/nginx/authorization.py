@@ -32,7 +32,11 @@ def callers(authorization: ir.Authorization) -> tuple[Caller, ...]:
 
 
 def decisions(
-    authorization: ir.Authorization, identity: ir.WorkloadIdentity, *, marks_exempt: bool
+    authorization: ir.Authorization,
+    identity: ir.WorkloadIdentity,
+    *,
+    marks_exempt: bool,
+    takes_plaintext: bool,
 ) -> Decisions | None:
     """One ordered map, the first rule that holds decides; None where names alone do.
 
@@ -58,24 +62,26 @@ def decisions(
             *(
                 Decision(pattern, Token(verdict))
                 for rule, verdict in ordered
-                for pattern in _patterns(rule, numbers)
+                for pattern in _patterns(rule, numbers, takes_plaintext=takes_plaintext)
             ),
         ),
         audit=authorization.audit,
     )
 
 
-def _patterns(rule: ir.AuthorizationRule, numbers: dict[Condition, int]) -> Iterator[Token]:
+def _patterns(
+    rule: ir.AuthorizationRule, numbers: dict[Condition, int], *, takes_plaintext: bool
+) -> Iterator[Token]:
     if not (rule.anyone or rule.unauthenticated or rule.principals):
         return
-    words = f"^{_callers(rule)} {matching.method(rule.methods)} {matching.holding(rule.headers, numbers)} "
+    words = f"^{_callers(rule, takes_plaintext=takes_plaintext)} {matching.method(rule.methods)} {matching.holding(rule.headers, numbers)} "
     for path in rule.paths or (ir.PathMatch(ir.PathMatchKind.PREFIX, "/"),):
         yield quoting.map_pattern(words + matching.path(path))
 
 
-def _callers(rule: ir.AuthorizationRule) -> str:
+def _callers(rule: ir.AuthorizationRule, *, takes_plaintext: bool) -> str:
     if rule.anyone:
-        return "[^ ]+" if rule.unauthenticated else f"(?!{mtls.NOBODY} )[^ ]+"
+        return "[^ ]+" if rule.unauthenticated or not takes_plaintext else f"(?!{mtls.NOBODY} )[^ ]+"
     names = [each.service for each in rule.principals]
     names += [mtls.NOBODY] if rule.unauthenticated else []
     return f"(?:{'|'.join(map(quoting.literal_regex, names))})"
