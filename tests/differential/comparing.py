@@ -15,6 +15,7 @@ from tests.differential import oracle
 from tests.differential.emulations import declared
 from tests.differential.exchanges import Exchange, exchange
 from tests.differential.logs import key_of, log_faults
+from tests.differential.shares import share_faults
 from tests.differential.worlds import Document, running
 
 CALLERS = tuple(Proxy)
@@ -64,7 +65,7 @@ def compare(
 
 
 def judge(document: Document, world: World, exchanges: list[Exchange]) -> Comparison:
-    """The answers, then the access logs."""
+    """The answers, then the access logs, then how requests were shared out."""
     found = Comparison()
     agreed = []
     for each in exchanges:
@@ -83,6 +84,8 @@ def judge(document: Document, world: World, exchanges: list[Exchange]) -> Compar
     for each in agreed:
         if key_of(each) in wrong:
             found.disagreements.append(Disagreement(each.caller, each.row, wrong[key_of(each)]))
+    for each, faults in share_faults(world.mesh, exchanges):
+        found.disagreements.append(Disagreement(each.caller, each.row, faults))
     return found
 
 
