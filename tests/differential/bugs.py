@@ -62,8 +62,8 @@ def _behind(change: Callable[[Any], Any]) -> Callable[[Function], Function]:
     return lambda right: lambda *given, **named: change(right(*given, **named))
 
 
-def _second_first(host: Any) -> Any:
-    return replace(host, routes=(*host.routes[1:2], *host.routes[:1], *host.routes[2:]))
+def _last_first(host: Any) -> Any:
+    return replace(host, routes=host.routes[::-1])
 
 
 def _nothing_denied(authorization: ir.Authorization) -> ir.Authorization:
@@ -113,7 +113,7 @@ def _nginx_prefix(right: Function) -> Function:
 
 
 BUGS = (
-    Bug(Proxy.ENVOY, "wrong precedence", envoy_routing.RouteTable, "_virtual_host", _before(_second_first, 1)),
+    Bug(Proxy.ENVOY, "wrong precedence", envoy_routing.RouteTable, "_virtual_host", _before(_last_first, 1)),
     Bug(Proxy.ENVOY, "prefix without segments", envoy_matching, "_path", _behind(_bare_prefix), short=True),
     Bug(
         Proxy.ENVOY,
@@ -131,7 +131,7 @@ BUGS = (
         "by_method",
         _before(lambda route: replace(route, retries=_methods_alike(route.retries))),
     ),
-    Bug(Proxy.HAPROXY, "wrong precedence", haproxy_routing, "hosts", _behind(lambda found: tuple(map(_second_first, found)))),
+    Bug(Proxy.HAPROXY, "wrong precedence", haproxy_routing, "hosts", _behind(lambda found: tuple(map(_last_first, found)))),
     Bug(Proxy.HAPROXY, "prefix without segments", haproxy_matching, "_path", _haproxy_path),
     Bug(
         Proxy.HAPROXY,
@@ -149,7 +149,7 @@ BUGS = (
         "_outcome",
         lambda _: lambda status, who: haproxy_retries.Outcome(Token(f"{{ status {status} }} {who}"), status),
     ),
-    Bug(Proxy.NGINX, "wrong precedence", nginx_routing, "reachable", _before(lambda its: [*its[1:2], *its[:1], *its[2:]])),
+    Bug(Proxy.NGINX, "wrong precedence", nginx_routing, "reachable", _before(lambda its: its[::-1])),
     Bug(Proxy.NGINX, "prefix without segments", nginx_matching, "path", _nginx_prefix),
     Bug(
         Proxy.NGINX,

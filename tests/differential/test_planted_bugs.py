@@ -1,26 +1,26 @@
-"""Whether the differential test would find bugs: they are planted one at a time.
-
-The meshes and requests are those of every run of the differential test, where all agree.
-"""
+"""Whether the differential test finds bugs: they are planted one at a time, in random meshes where all agree without."""
 
 from __future__ import annotations
 
 import itertools
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from meshctl.ir import Proxy
 from tests.behaviour.tables import Expect, Row
 from tests.differential.bugs import BUGS, WEIGHTS
-from tests.differential.comparing import CALLERS, compare, judge
+from tests.differential.comparing import CALLERS, Disagreement, compare, judge
 from tests.differential.exchanges import exchange
 from tests.differential.soaking import documents, rows_for
-from tests.differential.test_differential import ROWS, SEED, WORLDS
-from tests.differential.worlds import running
+from tests.differential.worlds import Document, running
+
+SEED, MESHES, ROWS = 1, 12, 40
 
 LIMIT = 60.0
 """Seconds in which a bug has to be found."""
@@ -43,12 +43,26 @@ def marked(bugs):
     ]
 
 
+@dataclass
+class Scenes:
+    """Meshes, drawn before anything is planted, the richest first, and their requests."""
+
+    documents: list[Document]
+    rows: dict[int, list[Row]] = field(default_factory=dict)
+
+    def disagreements(self, number: int, callers: Sequence[Proxy], folder: Path) -> list[Disagreement]:
+        """All callers are there, for routes name them, and ``callers`` ask."""
+        document = self.documents[number]
+        if number not in self.rows:
+            self.rows[number] = rows_for(document, SEED + number, ROWS)
+        with running(document, CALLERS, folder) as world:
+            return judge(document, world, exchange(world, self.rows[number], callers)).disagreements
+
+
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
-    """Meshes and their requests, drawn before anything is planted; the richest first."""
-    drawn = itertools.islice(documents(SEED, tmp_path_factory.mktemp("drawn")), WORLDS)
-    every = [(document, rows_for(document, SEED + number, ROWS)) for number, document in enumerate(drawn)]
-    return sorted(every, key=lambda scene: len(str(scene[0])), reverse=True)
+    drawn = itertools.islice(documents(SEED, tmp_path_factory.mktemp("drawn")), MESHES)
+    return Scenes(sorted(drawn, key=lambda document: len(str(document)), reverse=True))
 
 
 @contextmanager
@@ -74,15 +88,19 @@ def _forget() -> None:
 def test_a_bug_is_found(bug, scenes, tmp_path):
     began = time.monotonic()
     with planted(bug):
-        found = any(disagreements(bug, *scene, tmp_path / str(number)) for number, scene in enumerate(scenes))
+        found = any(scenes.disagreements(each, [bug.proxy], tmp_path / str(each)) for each in range(MESHES))
     assert found
     assert time.monotonic() - began < LIMIT
 
 
-def disagreements(bug, document, rows, folder):
-    """All callers are there, for routes name them, and one asks."""
-    with running(document, CALLERS, folder) as world:
-        return judge(document, world, exchange(world, rows, [bug.proxy])).disagreements
+def test_without_a_bug_nothing_is_found(scenes, tmp_path):
+    assert not scenes.disagreements(0, CALLERS, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(1, MESHES))
+def test_without_a_bug_nothing_is_found_in_the_others(number, scenes, tmp_path):
+    assert not scenes.disagreements(number, CALLERS, tmp_path)
 
 
 def split_rows():
