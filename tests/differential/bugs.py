@@ -20,7 +20,9 @@ from meshctl.targets.haproxy import quoting as haproxy_quoting
 from meshctl.targets.haproxy import retries as haproxy_retries
 from meshctl.targets.haproxy import routing as haproxy_routing
 from meshctl.targets.haproxy import splitting as haproxy_splitting
+from meshctl.targets.haproxy.model import Criterion
 from meshctl.targets.haproxy.quoting import Token
+from meshctl.targets.haproxy.sections import Outcome
 from meshctl.targets.nginx import authorization as nginx_authorization
 from meshctl.targets.nginx import matching as nginx_matching
 from meshctl.targets.nginx import quoting as nginx_quoting
@@ -67,7 +69,9 @@ def _last_first(host: Any) -> Any:
 
 
 def _nothing_denied(authorization: ir.Authorization) -> ir.Authorization:
-    return replace(authorization, deny=tuple(replace(rule, principals=(), anyone=False) for rule in authorization.deny))
+    return replace(
+        authorization, deny=tuple(replace(rule, principals=(), anyone=False) for rule in authorization.deny)
+    )
 
 
 def _methods_alike(policy: ir.RetryPolicy) -> ir.RetryPolicy:
@@ -87,7 +91,7 @@ def _haproxy_path(right: Function) -> Function:
     def path(name: Token, path: ir.PathMatch, *, strictly: bool) -> Iterator[Any]:
         if path.kind is PathMatchKind.PREFIX:
             word = haproxy_quoting.word(path.value)
-            yield haproxy_matching.Criterion(name, Token("path -m beg"), (word,))
+            yield Criterion(name, Token("path -m beg"), (word,))
         else:
             yield from right(name, path, strictly=strictly)
 
@@ -113,16 +117,31 @@ def _nginx_prefix(right: Function) -> Function:
 
 
 BUGS = (
-    Bug(Proxy.ENVOY, "wrong precedence", envoy_routing.RouteTable, "_virtual_host", _before(_last_first, 1)),
-    Bug(Proxy.ENVOY, "prefix without segments", envoy_matching, "_path", _behind(_bare_prefix), short=True),
+    Bug(
+        Proxy.ENVOY,
+        "wrong precedence",
+        envoy_routing.RouteTable,
+        "_virtual_host",
+        _before(_last_first, 1),
+        short=True,
+    ),
+    Bug(Proxy.ENVOY, "prefix without segments", envoy_matching, "_path", _behind(_bare_prefix)),
     Bug(
         Proxy.ENVOY,
         "unanchored regex",
         envoy_matching,
         "_path",
-        _before(lambda path: replace(path, value=f"{path.value}.*") if path.kind is PathMatchKind.REGEX else path),
+        _before(
+            lambda path: replace(path, value=f"{path.value}.*") if path.kind is PathMatchKind.REGEX else path
+        ),
     ),
-    Bug(Proxy.ENVOY, "case", envoy_matching, "_path", _behind(lambda message: message | {"case_sensitive": False})),
+    Bug(
+        Proxy.ENVOY,
+        "case",
+        envoy_matching,
+        "_path",
+        _behind(lambda message: message | {"case_sensitive": False}),
+    ),
     Bug(Proxy.ENVOY, "missing deny", envoy_authorization, "http_filters", _before(_nothing_denied)),
     Bug(
         Proxy.ENVOY,
@@ -130,8 +149,15 @@ BUGS = (
         envoy_retries,
         "by_method",
         _before(lambda route: replace(route, retries=_methods_alike(route.retries))),
+        short=True,
     ),
-    Bug(Proxy.HAPROXY, "wrong precedence", haproxy_routing, "hosts", _behind(lambda found: tuple(map(_last_first, found)))),
+    Bug(
+        Proxy.HAPROXY,
+        "wrong precedence",
+        haproxy_routing,
+        "hosts",
+        _behind(lambda found: tuple(map(_last_first, found))),
+    ),
     Bug(Proxy.HAPROXY, "prefix without segments", haproxy_matching, "_path", _haproxy_path),
     Bug(
         Proxy.HAPROXY,
@@ -139,6 +165,7 @@ BUGS = (
         haproxy_quoting,
         "whole_regex",
         lambda _: haproxy_quoting.regex,
+        short=True,
     ),
     Bug(Proxy.HAPROXY, "case", haproxy_matching, "_path", _caseless),
     Bug(Proxy.HAPROXY, "missing deny", haproxy_authorization, "access", _before(_nothing_denied), short=True),
@@ -147,7 +174,7 @@ BUGS = (
         "retry on POST",
         haproxy_retries,
         "_outcome",
-        lambda _: lambda status, who: haproxy_retries.Outcome(Token(f"{{ status {status} }} {who}"), status),
+        lambda _: lambda status, who: Outcome(Token(f"{{ status {status} }} {who}"), status),
     ),
     Bug(Proxy.NGINX, "wrong precedence", nginx_routing, "reachable", _before(lambda its: its[::-1])),
     Bug(Proxy.NGINX, "prefix without segments", nginx_matching, "path", _nginx_prefix),
@@ -164,7 +191,9 @@ BUGS = (
         "$uri",
         nginx_routing._Writer,
         "key",
-        _behind(lambda key: NginxToken(key.replace("$request_uri", "$uri").replace("$canonical_path", "$uri"))),
+        _behind(
+            lambda key: NginxToken(key.replace("$request_uri", "$uri").replace("$canonical_path", "$uri"))
+        ),
         short=True,
     ),
     Bug(Proxy.NGINX, "missing deny", nginx_authorization, "decisions", _before(_nothing_denied)),
