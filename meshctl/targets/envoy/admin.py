@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from meshctl.ir import Sidecar
 from meshctl.targets.envoy.protobuf import Message
 
 CLUSTER = "sidecar:admin"
 _SOCKET = "../run/admin.sock"
-_GET = {"headers": [{"name": ":method", "string_match": {"exact": "GET"}}]}
+IS_GET: Message = {"name": ":method", "string_match": {"exact": "GET"}}
+_GET: Message = {"headers": [IS_GET]}
 
 
 def interface() -> Message:
@@ -38,8 +40,8 @@ def readiness() -> Message:
     }
 
 
-def route_configuration(sidecar: Sidecar) -> Message:
-    """``GET /ready`` and ``GET /build``, and 404 for everything else."""
+def route_configuration(sidecar: Sidecar, others: Iterable[Message]) -> Message:
+    """``GET /ready``, ``GET /build`` and the routes of ``others``, and 404 for everything else."""
     return {
         "name": "admin",
         "validate_clusters": True,
@@ -49,6 +51,7 @@ def route_configuration(sidecar: Sidecar) -> Message:
                 "domains": ["*"],
                 "routes": [
                     readiness(),
+                    *others,
                     {
                         "name": "build",
                         "match": {"path": "/build", **_GET},

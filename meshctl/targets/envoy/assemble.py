@@ -32,6 +32,7 @@ from meshctl.targets.envoy import (
     http2,
     load_balancing,
     matching,
+    metrics,
     mtls,
     path_gate,
     process,
@@ -86,6 +87,7 @@ def bootstrap(sidecar: Sidecar) -> Message:
         },
         "admin": admin.interface(),
         "layered_runtime": {"layers": [{"name": "meshctl", "static_layer": _runtime(sidecar)}]},
+        **metrics.settings(sidecar.metrics),
         "overload_manager": _overload_manager(),
         "static_resources": {
             "listeners": [line(each) for each in _listeners(sidecar)],
@@ -145,7 +147,7 @@ def _inbound(sidecar: Sidecar, inbound: InboundListener) -> Message:
             *([grpc.plain_hop_status()] if multiplexed else []),
         ],
         idle=inbound.idle_timeout,
-        access_logs=access_logs.inbound_logs(sidecar, its),
+        access_logs=[*access_logs.inbound_logs(sidecar, its), *metrics.counting(sidecar, inbound)],
         local_replies=[path_gate.local_reply(), hop_status.dead_application(multiplexed=multiplexed)],
         fields={
             **(http2.downstream() if multiplexed else http2.offered()),
@@ -170,7 +172,9 @@ def _outbound(sidecar: Sidecar, outbound: OutboundListener, name: str) -> Messag
     mixed = outbound.http2 or (tls is not None and any(each.protocol.multiplexed for each in called))
     manager = connection_manager(
         name,
-        routes=routing.RouteTable(outbound, clusters, headers).configuration(name),
+        routes=routing.RouteTable(
+            outbound, clusters, headers, counted=sidecar.metrics is not None
+        ).configuration(name),
         http_filters=[
             path_gate.http_filter(),
             *headers.http_filters(),
@@ -183,7 +187,7 @@ def _outbound(sidecar: Sidecar, outbound: OutboundListener, name: str) -> Messag
             *filters.redirect_filters(outbound),
         ],
         idle=outbound.idle_timeout,
-        access_logs=access_logs.outbound_logs(sidecar, outbound),
+        access_logs=[*access_logs.outbound_logs(sidecar, outbound), *metrics.counting(sidecar, outbound)],
         local_replies=[path_gate.local_reply(), *fault_injection.local_replies(outbound)],
         farewell=FAREWELL if tls else SHORT_FAREWELL,
         fields={
@@ -235,8 +239,12 @@ def _health(sidecar: Sidecar, its: HealthListener) -> Message:
     idle = sidecar.outbound.idle_timeout
     manager = connection_manager(
         "health",
-        routes=health.route_configuration(its, idle),
-        http_filters=[authorization.identity_headers(told=False), *hop_status.bring_back()],
+        routes=health.route_configuration(its, idle, metrics.routes(sidecar)),
+        http_filters=[
+            authorization.identity_headers(told=False),
+            *hop_status.bring_back(),
+            *metrics.http_filters(sidecar),
+        ],
         idle=idle,
         access_logs=[],
         local_replies=[],
@@ -247,8 +255,8 @@ def _health(sidecar: Sidecar, its: HealthListener) -> Message:
 def _admin(sidecar: Sidecar) -> Message:
     manager = connection_manager(
         "admin",
-        routes=admin.route_configuration(sidecar),
-        http_filters=[],
+        routes=admin.route_configuration(sidecar, metrics.routes(sidecar)),
+        http_filters=metrics.http_filters(sidecar),
         idle=sidecar.outbound.idle_timeout,
         access_logs=[],
         local_replies=[],
