@@ -242,7 +242,10 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         "whose connection is closed without an answer has no line"
     ),
     Feature.ADMIN: Native(),
-    Feature.METRICS: Native(),
+    Feature.METRICS: Emulated(
+        "they are as of the lines that it has read of its own log, mostly a moment ago; copies count as under way, and a "
+        "reload begins all counts anew"
+    ),
     Feature.TRACING: Emulated(
         "it sends no spans and begins no trace; `traceparent` and `tracestate` pass as they came, so that a trace of "
         "its application, or of its callers, goes on behind it"
