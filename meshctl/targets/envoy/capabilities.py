@@ -199,9 +199,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     ),
     Feature.ADMIN: Native(),
     Feature.TRACING: Native(),
-    Feature.METRICS: Emulated(
-        "the durations of a histogram are as of a second ago, and their sum is an estimate, within 5%"
-    ),
+    Feature.METRICS: Native(),
     Feature.MIRRORING: Native(),
     Feature.FAULT_ABORT: Native(),
     Feature.FAULT_DELAY: Emulated(

@@ -243,8 +243,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     ),
     Feature.ADMIN: Native(),
     Feature.METRICS: Emulated(
-        "they are as of the lines that it has read of its own log, mostly a moment ago; copies count as under way, and a "
-        "reload begins all counts anew"
+        "a reload begins all counts anew, and requests that are copied count as under way for as long as their copies are"
     ),
     Feature.TRACING: Emulated(
         "it sends no spans and begins no trace; `traceparent` and `tracestate` pass as they came, so that a trace of "
