@@ -44,6 +44,10 @@ class Expect:
     """Status to its share, within the binomial's bounds."""
     duration: list[float] = field(default_factory=list)
     """Seconds."""
+    longest: float | None = None
+    """Seconds: the worst case that the simulator tells, which no answer exceeds but for the tolerance."""
+    short: float | None = None
+    """Seconds that the slowest answer may stay below `longest`, where the application does its worst."""
     first_byte: list[float] = field(default_factory=list)
     """Seconds until the first byte of the answer's body."""
     cut: bool = False

@@ -51,8 +51,8 @@ class Page:
     """What a scrape says: every sample by its name and its labels."""
 
     def __init__(self, text):
-        self.types = {}
-        self.samples = {}
+        self.types: dict[str, str] = {}
+        self.samples: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
         for family in text_string_to_metric_families(text):
             self.types[family.name] = family.type
             for each in family.samples:

@@ -72,7 +72,7 @@ def judge(document: Document, world: World, exchanges: list[Exchange]) -> Compar
         callee = document["services"].get(callee_of(each.row, document), {}).get("proxy")
         found.pairs[f"{callee} is called"] += 1
         faults = oracle.faults(world.mesh, each)
-        why = declared(world.mesh, each) if faults else None
+        why = declared(world.mesh, each, faults) if faults else None
         if why is not None:
             found.emulated[why] += 1
         elif faults:

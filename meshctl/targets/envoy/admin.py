@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import timedelta
 
 from meshctl.ir import Sidecar
 from meshctl.targets.envoy.protobuf import Message
 
 CLUSTER = "sidecar:admin"
+
+IDLE = timedelta(minutes=5)
+"""Nobody's to choose: the admin listener is the one that only a start can change."""
+
 _SOCKET = "../run/admin.sock"
 IS_GET: Message = {"name": ":method", "string_match": {"exact": "GET"}}
 _GET: Message = {"headers": [IS_GET]}
