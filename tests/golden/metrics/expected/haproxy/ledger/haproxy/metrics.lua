@@ -10,13 +10,15 @@ end
 local requests, durations = {}, {}
 local series = 0
 local MOST = 20000
-local LINE = "%[mesh ([^|%]]*)|([^|%]]*)|([^|%]]*)|([^|%]]*)|(%d+)|(%d+)%]"
+local LINE = "%[mesh ([^|%]]*)|([^|%]]*)|([^|%]]*)|([^|%]]*)|(%-?%d+)|(%-?%d+)%]"
 
 local function count(line)
     local direction, peer, host, route, status, took = line:match(LINE)
-    if not direction then
-        return -- no request came of it
+    if not direction or direction == "inbound" and peer == "" then
+        return -- no request of anybody came of it
     end
+    status = math.max(tonumber(status), 0)
+    took = math.max(tonumber(took), 0)
     local caller, callee = service, host:match("^[^:*]*")
     if direction == "inbound" then
         caller, callee = peer, service
@@ -35,7 +37,6 @@ local function count(line)
         spent = { sum = 0, total = 0 }
         durations[labels] = spent
     end
-    took = tonumber(took)
     local number = 1
     while buckets[number] and took > buckets[number] do
         number = number + 1
