@@ -45,7 +45,6 @@ class Assembly:
         self._tracing = tracing.tracing(spec)
         self._metrics = metrics.metrics(spec)
         self._egress = egress.route(spec)
-        self._asks = pending.of_mesh(spec)
 
     def mesh(self) -> ir.Mesh:
         """The resolved mesh."""
@@ -113,7 +112,7 @@ class Assembly:
                 resolvers=self._resolvers if any(each.dns for each in clusters) else (),
                 tracing=self._tracing,
                 metrics=self._metrics,
-                asks=(*self._asks, *self._service_asks(name)),
+                asks=tuple(self._service_asks(name)),
             )
 
     def _gateway(self, name: str) -> Iterator[ir.Sidecar]:
@@ -146,7 +145,7 @@ class Assembly:
                 resolvers=self._resolvers if any(each.dns for each in clusters) else (),
                 tracing=self._tracing,
                 metrics=self._metrics,
-                asks=(*self._asks, *gateways.asks(self._spec, name)),
+                asks=tuple(gateways.asks(self._spec, name)),
             )
 
     def _service_asks(self, name: str) -> Iterator[ir.FeatureUse]:
