@@ -36,6 +36,7 @@ from meshctl.ir.mesh import (
     SniRoute,
     TcpListener,
 )
+from meshctl.ir.metrics import Metrics
 from meshctl.ir.mirroring import Mirror
 from meshctl.ir.mtls import (
     CertificatePolicy,
@@ -89,6 +90,7 @@ __all__ = [
     "LoadBalancing",
     "LoadBalancingPolicy",
     "Mesh",
+    "Metrics",
     "Mirror",
     "MtlsMode",
     "Origin",

@@ -15,6 +15,7 @@ from meshctl.targets.envoy import (
     jwt,
     listeners,
     matching,
+    metrics,
     mtls,
     path_gate,
     rate_limiting,
@@ -81,7 +82,10 @@ def _manager(
             *([grpc.plain_hop_status()] if multiplexed else []),
         ],
         idle=inbound.idle_timeout,
-        access_logs=access_logs.inbound_logs(sidecar, its, plaintext=not told),
+        access_logs=[
+            *access_logs.inbound_logs(sidecar, its, plaintext=not told),
+            *metrics.counting(sidecar, inbound, plaintext=not told),
+        ],
         local_replies=[
             path_gate.local_reply(),
             *authorization.local_replies(its, sidecar.service),

@@ -256,6 +256,15 @@ class Admin:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds."""
+
+    labels: Token
+    service: Token
+    buckets: Token
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The listener for load balancers. ``path`` and ``application`` together, or neither."""
 
@@ -276,6 +285,7 @@ class Configuration:
     idle_timeout: Token
     admin: Admin
     health: Health | None
+    metrics: Metrics | None
     unanswered: Token
     listeners: tuple[Outbound, ...]
     backends: tuple[Backend, ...]
