@@ -64,7 +64,7 @@ _RUNTIME: Message = {
 
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     """The bundle's ``envoy`` folder."""
-    files = {process.BOOTSTRAP: bootstrap(sidecar), **mtls.secrets()}
+    files = {process.BOOTSTRAP: bootstrap(sidecar), **mtls.secrets(sidecar.tls)}
     tls = sidecar.outbound.tls
     if tls is not None:
         files[gateways.SECRET_FILE] = gateways.secret(tls)
