@@ -83,8 +83,7 @@ def issue(
     folder = ca or _default(spec)
     issued = pipeline.issue_certificates(out, folder, datetime.now(UTC), tuple(service or ()))
     for each in issued:
-        what = "certificate" if each.state.needs_certificate else "revocation lists"
-        sys.stdout.write(f"* {what} of {each.holder} ({each.state})\n")
+        sys.stdout.write(f"* {each.state.what} of {each.holder} ({each.state})\n")
     lists = sum(not each.state.needs_certificate for each in issued)
     newer = f", newer revocation lists in {_bundles(lists)}" if lists else ""
     sys.stdout.write(f"{_count(len(issued) - lists)} issued{newer}\n")
@@ -139,13 +138,23 @@ def revoke(
 
     done = pipeline.revoke_certificates(out, ca or _default(spec), who, datetime.now(UTC))
     for each in done.certificates:
-        known = f"of {each.bundle}, until {_moment(each.not_after)}" if each.bundle else "that this CA has no record of"
+        known = (
+            f"of {each.bundle}, until {_moment(each.not_after)}"
+            if each.bundle
+            else "that this CA has no record of"
+        )
         before = "" if each.serial in done.new else " (before)"
         sys.stdout.write(f"* certificate {each.serial:x} {known}{before}\n")
-    into = f"; new list in {_bundles(done.bundles)}, good until {_moment(done.next_update)}" if done.checked else ""
+    into = (
+        f"; new list in {_bundles(done.bundles)}, good until {_moment(done.next_update)}"
+        if done.checked
+        else ""
+    )
     sys.stdout.write(f"{_count(len(done.new))} revoked{into}\n")
     if done.checked:
-        sys.stderr.write(_DEPLOY + "`meshctl certs issue` then makes new certificates in place of those revoked.\n")
+        sys.stderr.write(
+            _DEPLOY + "`meshctl certs issue` then makes new certificates in place of those revoked.\n"
+        )
         return 0
     message = f"no sidecar in {findings.printable(str(out))} looks into revocation lists"
     findings.show((finding("revocation-unchecked", None, message),), {}, "text", to=sys.stderr)

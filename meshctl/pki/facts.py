@@ -47,7 +47,7 @@ def settled(root: Path, identities: Identities, authority: Path, now: datetime) 
         known = _load(root, issuer)
         until = (now + identities.policy.renew_before).timestamp()
         return all(
-            _holds(known[str(each)], marks(root, each, identities.crl), each, now, until)
+            _holds(known[str(each)], marks(root, each, crl=identities.crl), each, now, until)
             for each in identities.holders
         )
     except (OSError, KeyError, TypeError):
@@ -70,7 +70,7 @@ def digest(root_pem: bytes, issuing_pem: bytes, crl_pem: bytes = b"") -> str:
     return hashlib.sha256(b"\0".join((root_pem, issuing_pem, crl_pem))).hexdigest()
 
 
-def marks(root: Path, holder: Holder, crl: bool = False) -> Marks | None:
+def marks(root: Path, holder: Holder, *, crl: bool = False) -> Marks | None:
     """The marks of a bundle's files as they are now, None where one is missing; ``crl``: of its lists too."""
     names = (CERTIFICATE, PRIVATE_KEY, TRUST_BUNDLE, *((REVOCATION_LISTS,) if crl else ()))
     try:

@@ -53,14 +53,14 @@ def entries(folder: Path, now: datetime) -> tuple[Entry, ...]:
 def _read(inside: int, folder: Path) -> list[Entry]:
     try:
         document = json.loads(files.read(inside, REGISTER, limit=files.LARGE))
-        if document["schemaVersion"] != _VERSION:
-            raise ValueError("another version")
-        return [_entry(each) for each in document["issued"]]
+        if document["schemaVersion"] == _VERSION:
+            return [_entry(each) for each in document["issued"]]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError) as error:
-        message = f"CA in {folder}: its {REGISTER} is not one that this meshctl wrote"
-        raise RegisterError([finding("ca-unusable", None, message)]) from error
+    except (ValueError, KeyError, TypeError):
+        pass
+    message = f"CA in {folder}: its {REGISTER} is not one that this meshctl wrote"
+    raise RegisterError([finding("ca-unusable", None, message)])
 
 
 def _row(entry: Entry) -> dict[str, object]:

@@ -55,7 +55,7 @@ def _issue_due(
         # Two at a time could leave the key of one beside the certificate of the other.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         # Before the files are read, so that a change afterwards is seen as one.
-        marks = {each: facts.marks(root, each, identities.crl) for each in identities.holders}
+        marks = {each: facts.marks(root, each, crl=identities.crl) for each in identities.holders}
         found = check(root, identities, authority, now)
         ends = {each.holder: each.not_after for each in found}
         replaced = tuple(each for each in found if each.state is not CertificateState.VALID)
@@ -70,7 +70,7 @@ def _issue_due(
         relisted = deliver(root, identities, authority)
         store.write(root, issued)
         for holder in (*relisted, *issued):
-            marks[holder] = facts.marks(root, holder, identities.crl)
+            marks[holder] = facts.marks(root, holder, crl=identities.crl)
         ends |= {holder: each.not_after for holder, each in issued.items()}
         _remember(root, identities, authority, now, {each: (marks[each], end) for each, end in ends.items()})
     return replaced

@@ -53,7 +53,7 @@ def certificates_of(
     if root is not None:
         current = (store.held(root, holder) for holder in holders)
         found |= {each.serial: each for each in current if each is not None and each.not_after > now}
-    services = {each.service for each in (*found.values(), *holders)}
+    services = {each.service for each in found.values()} | {each.service for each in holders}
     if who in services:
         return tuple(each for each in found.values() if each.service == who)
     digits = who.replace(":", "")
@@ -100,7 +100,9 @@ def _signed(
 
 
 def _root_key(inside: int) -> ec.EllipticCurvePrivateKey:
-    message = f"it has no {REVOCATION_LISTS}, and the root's part of it needs {ROOT_KEY}: put that back for once"
+    message = (
+        f"it has no {REVOCATION_LISTS}, and the root's part of it needs {ROOT_KEY}: put that back for once"
+    )
     try:
         key = serialization.load_pem_private_key(files.read(inside, ROOT_KEY, private=True), password=None)
     except (FileNotFoundError, ValueError, TypeError):

@@ -62,6 +62,11 @@ class CertificateState(StrEnum):
     VALID = "valid"
 
     @property
+    def what(self) -> str:
+        """What mends it, in words."""
+        return "certificate" if self.needs_certificate else "revocation lists"
+
+    @property
     def needs_certificate(self) -> bool:
         """Whether a new certificate mends it; a newer list does where only that is amiss."""
         return self is not CertificateState.VALID and not self.value.startswith("crl-")
@@ -195,17 +200,19 @@ def _judge_lists(
 ) -> _Listed:
     """What the bundle's lists, and the CA's own, say of the certificate, and how old they are."""
     known = crl.parse(authority.crl_pem) if authority and authority.crl_pem else ()
-    if not content:
-        return _Listed(CertificateState.CRL_MISSING, f"there is no {TLS}/{_LISTS}")
+    lists: tuple[x509.CertificateRevocationList, ...] = ()
+    unreadable = False
     try:
-        lists = crl.parse(content)
+        lists = crl.parse(content) if content else ()
     except (ValueError, TypeError):
-        return _Listed(CertificateState.CRL_UNREADABLE, f"{TLS}/{_LISTS} is not a file of revocation lists")
-    end = crl.end(lists)
-    if leaf.serial_number in crl.serials(
-        each for each in (*lists, *known) if each.issuer == leaf.issuer
-    ):
+        unreadable = True
+    end = crl.end(lists) if lists else None
+    if leaf.serial_number in crl.serials(each for each in (*lists, *known) if each.issuer == leaf.issuer):
         return _Listed(CertificateState.REVOKED, "it has been revoked", end)
+    if unreadable:
+        return _Listed(CertificateState.CRL_UNREADABLE, f"{TLS}/{_LISTS} is not a file of revocation lists")
+    if end is None:
+        return _Listed(CertificateState.CRL_MISSING, f"there is no {TLS}/{_LISTS}")
     if now >= end:
         return _Listed(CertificateState.CRL_EXPIRED, f"its revocation list ended {end:{_MOMENT}}", end)
     if authority and authority.crl_pem not in content:

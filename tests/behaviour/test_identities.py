@@ -45,7 +45,9 @@ SETTLED = 0.3
 def certificates(authority, service, now):
     """What nobody should accept from ``service``, by name; the last is the one that everybody should."""
 
-    def made(name=service, trust_domain=TRUST_DOMAIN, signer=authority, lifetime=30 * DAY, at=now, domain=DOMAIN):
+    def made(
+        name=service, trust_domain=TRUST_DOMAIN, signer=authority, lifetime=30 * DAY, at=now, domain=DOMAIN
+    ):
         who = ir.WorkloadIdentity(name, trust_domain, domain)
         # Whoever is wrong still believes the right ones.
         return dataclasses.replace(issue(signer, who, lifetime, at), trust_pem=authority.root_pem)

@@ -92,7 +92,8 @@ class Load:
             socket.create_connection((bind.address, bind.port), 5) as raw,
             self._context.wrap_socket(raw, server_hostname=callee.identity.dns_name) as stream,
         ):
-            return int(stream.getpeercert()["serialNumber"], 16)
+            shown = stream.getpeercert()
+        return int(str((shown or {})["serialNumber"]), 16)
 
     def _run(self, connect):
         while not self._over.is_set():

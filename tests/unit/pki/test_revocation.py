@@ -40,6 +40,10 @@ def build(tmp_path, checked, ca, now):
     return tmp_path / "build"
 
 
+def signed_by(listed, signer):
+    return listed.is_signature_valid(signer.public_key())
+
+
 def serial(build, holder):
     held = store.held(build, holder)
     assert held is not None
@@ -53,8 +57,8 @@ def states(build, identities, authority, now):
 def test_a_list_of_each_ca_that_its_ca_has_signed(authority, now):
     own, roots = crl.parse(authority.crl_pem)
     assert (own.issuer, roots.issuer) == (authority.issuing.subject, authority.root.subject)
-    assert own.is_signature_valid(authority.issuing.public_key())
-    assert roots.is_signature_valid(authority.root.public_key())
+    assert signed_by(own, authority.issuing)
+    assert signed_by(roots, authority.root)
     assert crl.end([own]) == (now + MONTH).replace(microsecond=0)
     # When the issuing CA ends its root's key is needed anyway.
     assert crl.end([roots]) == authority.issuing.not_valid_after_utc
@@ -66,9 +70,11 @@ def test_the_next_list_has_what_stood_in_the_one_before(ca, now):
     first, new = revocation.revoke(ca, {7, 8}, MONTH, now)
     later = now + DAY
     second, newer = revocation.revoke(ca, {8, 9}, MONTH, later)
-    assert (new, newer) == ({7, 8}, {9})
+    assert (set(new), set(newer)) == ({7, 8}, {9})
     before, after = (crl.parse(each.crl_pem)[0] for each in (first, second))
-    numbers = [each.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number for each in (before, after)]
+    numbers = [
+        each.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number for each in (before, after)
+    ]
     assert numbers == [2, 3]
     dates = {entry.serial_number: entry.revocation_date_utc for entry in after}
     moment = now.replace(microsecond=0)
@@ -94,7 +100,9 @@ def openssl(folder, issued, crl_pem, at):
         (folder / f"{name}.pem").write_bytes(content)
     command = "openssl verify -x509_strict -crl_check_all -CAfile ca.pem -CRLfile crl.pem -untrusted cert.pem"
     moment = ("-attime", str(int(at.timestamp())), "cert.pem")
-    done = subprocess.run([*command.split(), *moment], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command.split(), *moment], cwd=folder, capture_output=True, text=True, check=False
+    )
     return done.returncode == 0, done.stderr
 
 
@@ -149,8 +157,8 @@ def test_a_ca_of_an_earlier_release_gets_its_lists_from_both_keys(ca, checked, n
     assert load_authority(ca).crl_pem == b""
     made = revocation.renewed(ca, checked.policy, now)
     own, roots = crl.parse(made.crl_pem)
-    assert roots.is_signature_valid(made.root.public_key())
-    assert own.is_signature_valid(made.issuing.public_key())
+    assert signed_by(roots, made.root)
+    assert signed_by(own, made.issuing)
     assert load_authority(ca).crl_pem == made.crl_pem
 
 
@@ -231,7 +239,9 @@ def test_the_register_forgets_what_has_ended(build, ca, checked, now):
     assert len(json.loads((ca / "issued.json").read_text())["issued"]) == 3
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"schemaVersion": 2}', '{"schemaVersion": 1, "issued": [1]}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"schemaVersion": 2}', '{"schemaVersion": 1, "issued": [1]}']
+)
 def test_a_register_that_cannot_be_read_stops_issuing(content, build, ca, checked, now):
     (ca / "issued.json").write_text(content)
     before = serial(build, checked.holders[0])
@@ -311,6 +321,6 @@ def test_a_link_in_the_place_of_a_list_is_refused(build, ca, checked, now, tmp_p
     path = build / "web/tls/crl.pem"
     path.unlink()
     path.symlink_to(outside)
-    with pytest.raises(OSError, match="crl.pem"):
+    with pytest.raises(OSError, match=r"crl\.pem"):
         renewal.deliver(build, checked, load_authority(ca))
     assert outside.read_bytes() == b""
