@@ -52,6 +52,15 @@ Headers = Annotated[
     list[str] | None,
     typer.Option("-H", metavar="'NAME: VALUE'", help="A header of the request.", show_default=False),
 ]
+Then = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--then",
+        metavar="'[SVC:] [METHOD] URL'",
+        help="What the application that got the request before asks because of it; several times for a path.",
+        show_default=False,
+    ),
+]
 
 
 class ExplainFormat(StrEnum):
@@ -73,6 +82,7 @@ def explain(
     caller: Caller = None,
     method: Method = "GET",
     headers: Headers = None,
+    then: Then = None,
     spec: Annotated[
         str | None,
         typer.Option("--spec", help="The spec that PATH is in, or the request is for.", show_default=False),
@@ -93,12 +103,15 @@ def explain(
     if len(more) > (what == REQUEST):
         raise UsageError(f"one thing at a time: `{one_line(more[-1] or '')}` is too much")
     if what == REQUEST:
-        from meshctl.cli.request import Asked, RequestFormat, show
+        from meshctl.cli.request import Question, RequestFormat, show
 
-        asked = Asked(more[0] if more else None, caller, method, tuple(headers or ()))
-        return show(asked, options.location(spec), env, RequestFormat(form))
-    if caller is not None or headers or form is ExplainFormat.MERMAID:
-        raise UsageError("`--from`, `-H` and mermaid are for requests: `meshctl explain request URL`")
+        url = more[0] if more else None
+        question = Question(url, caller, method, tuple(headers or ()), tuple(then or ()))
+        return show(question, options.location(spec), env, RequestFormat(form))
+    if caller is not None or headers or then or form is ExplainFormat.MERMAID:
+        raise UsageError(
+            "`--from`, `-H`, `--then` and mermaid are for requests: `meshctl explain request URL`"
+        )
     if what is not None and ("." in what or what.strip() in SECTIONS):
         _print_settings(what.strip(), options.location(spec), env, form)
         return 0

@@ -3,38 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshctl.cli.formats.context import one_line
-from meshctl.cli.request import answered, names, ways
+from meshctl.cli.request_text import answered, names, ways
 
 if TYPE_CHECKING:
-    from meshctl.simulate import Explanation, Hop, Step
+    from meshctl.simulate import CallPath, Explanation, Hop, Step
 
 _PLAIN = frozenset(" -_./:,=?%()*'`@+!")
 """What means nothing to Mermaid, beside letters and digits; all else is written by its number."""
 _LINE = "<br/>"
 
 
-def sequence(found: Explanation) -> Iterator[str]:
-    """The lines of the diagram. Every text is escaped, so that none can draw anything."""
-    client, sidecar = names(found)
-    drawn = [each for each in ways(found.hops) if not each[0].copy]
-    copied = [each for each in ways(found.hops) if each[0].copy]
+def sequence(path: CallPath) -> Iterator[str]:
+    """The lines of the diagram: each call stands within the one that it is asked because of.
+
+    Every text is escaped, so that none can draw anything.
+    """
     yield "sequenceDiagram"
-    yield from _participants(client, sidecar, [*drawn, *copied])
-    yield f"    client->>own: {escaped(f'{found.request.method} {found.url}')}"
-    yield from _note("own", found.steps)
-    for number, way in enumerate(copied, len(drawn)):
-        yield from _way(way, number, "-)")
-    for number, way in enumerate(drawn):
-        if len(drawn) > 1:
-            yield f"    {'alt' if number == 0 else 'else'} {_shares(way)}"
-        yield from _way(way, number, "->>")
-    if len(drawn) > 1:
-        yield "    end"
-    yield from _note("own", found.back)
-    yield f"    own-->>client: {escaped(answered(found.outcome))}"
+    yield f"    participant client as {escaped(names(path.calls[0])[0])}"
+    calls = _drawings(path)
+    for each in calls:
+        yield from _participants(each)
+    yield from _call(calls)
+    if len(calls) > 1:
+        yield from _note(f"client,{calls[-1].own}", path.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """One call, and the names that the diagram has for who takes part."""
+
+    call: Explanation
+    number: int
+    client: str
+
+    @property
+    def ways(self) -> list[tuple[Hop, ...]]:
+        """Those that may be drawn, then the copies."""
+        return sorted(ways(self.call.hops), key=lambda each: each[0].copy)
+
+    @property
+    def own(self) -> str:
+        return self._name("own")
+
+    def sidecar(self, way: int) -> str:
+        return self._name("s", way)
+
+    def application(self, way: int) -> str:
+        return self._name("a", way)
+
+    def _name(self, role: str, way: int | str = "") -> str:
+        return f"{role}{way}" if self.number == 0 else f"c{self.number}{role}{way}"
+
+
+def _drawings(path: CallPath) -> list[_Drawing]:
+    """Each call with who asks it: an application that the call before has led to."""
+    found = [_Drawing(path.calls[0], 0, "client")]
+    for number, call in enumerate(path.calls[1:], 1):
+        before, asks = found[-1], call.sidecar.service
+        way = next(
+            way for way, (first, *_) in enumerate(before.ways) if first.callee == asks and first.received
+        )
+        found.append(_Drawing(call, number, before.application(way)))
+    return found
 
 
 def escaped(text: str) -> str:
@@ -45,32 +79,58 @@ def escaped(text: str) -> str:
     ).replace("%%", "#37;#37;")
 
 
-def _participants(client: str, sidecar: str, listed: Sequence[Sequence[Hop]]) -> Iterator[str]:
-    yield f"    participant client as {escaped(client)}"
-    yield f"    participant own as {escaped(sidecar)}"
-    for number, (first, *_) in enumerate(listed):
+def _participants(drawing: _Drawing) -> Iterator[str]:
+    yield f"    participant {drawing.own} as {escaped(names(drawing.call)[1])}"
+    for number, (first, *_) in enumerate(drawing.ways):
         if first.arrival:
-            yield f"    participant s{number} as {escaped(f'sidecar of {first.callee}')}"
+            yield f"    participant {drawing.sidecar(number)} as {escaped(f'sidecar of {first.callee}')}"
         if first.received:
-            yield f"    participant a{number} as {escaped(first.callee)}"
+            yield f"    participant {drawing.application(number)} as {escaped(first.callee)}"
 
 
-def _way(hops: Sequence[Hop], number: int, arrow: str) -> Iterator[str]:
-    first, nearest = hops[0], f"s{number}" if hops[0].arrival else f"a{number}"
+def _call(drawings: Sequence[_Drawing]) -> Iterator[str]:
+    """The first of the calls, and within it the others."""
+    drawing, *_ = drawings
+    found, own, client = drawing.call, drawing.own, drawing.client
+    yield f"    {client}->>{own}: {escaped(f'{found.request.method} {found.url}')}"
+    yield from _note(own, found.steps)
+    listed = list(enumerate(drawing.ways))
+    drawn = [number for number, way in listed if not way[0].copy]
+    for number, way in listed:
+        if way[0].copy:
+            yield from _way(drawings, way, number, "-)")
+    for number in drawn:
+        if len(drawn) > 1:
+            yield f"    {'alt' if number == 0 else 'else'} {_shares(drawing.ways[number])}"
+        yield from _way(drawings, drawing.ways[number], number, "->>")
+    if len(drawn) > 1:
+        yield "    end"
+    yield from _note(own, found.back)
+    yield f"    {own}-->>{client}: {escaped(answered(found.outcome))}"
+
+
+def _way(drawings: Sequence[_Drawing], hops: Sequence[Hop], number: int, arrow: str) -> Iterator[str]:
+    drawing, *further = drawings
+    own, sidecar, application = drawing.own, drawing.sidecar(number), drawing.application(number)
+    first, nearest = hops[0], sidecar if hops[0].arrival else application
     shown = [*first.steps, *(step for hop in hops[1:] for step in hop.steps if step not in first.steps)]
     if not first.arrival and not first.received:
-        yield from _note("own", shown)
+        yield from _note(own, shown)
         return
-    yield f"    own{arrow}{nearest}: {_shares(hops)}"
-    yield from _note(f"own,{nearest}", shown)
+    yield f"    {own}{arrow}{nearest}: {_shares(hops)}"
+    yield from _note(f"{own},{nearest}", shown)
     if first.arrival:
         yield from _note(nearest, first.arrival)
+    asks_on = bool(further) and further[0].client == application
     if first.arrival and first.received:
-        yield f"    {nearest}->>a{number}: {escaped(first.received[0].text)}"
-        yield f"    a{number}-->>{nearest}: its answer"
+        yield f"    {nearest}->>{application}: {escaped(first.received[0].text)}"
+        if asks_on:
+            yield from _call(further)
+        yield f"    {application}-->>{nearest}: its answer"
     if not first.copy:
         status = first.backend.status
-        yield f"    {nearest}-->>own: {'the same' if status is None and first.arrival else status or 'its answer'}"
+        answer = "the same" if status is None and first.arrival else status or "its answer"
+        yield f"    {nearest}-->>{own}: {answer}"
 
 
 def _shares(hops: Sequence[Hop]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from meshctl import ir
 from meshctl.diff.callee import View, compare_views, service_of, views
 from meshctl.diff.change import Change, MeshDiff, Sign, changed, keyed, whole
-from meshctl.diff.policy_words import rate_limit
+from meshctl.diff.policy_words import rate_limit, tracing
 from meshctl.diff.words import rule
 
 
@@ -44,6 +44,7 @@ def _mesh(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
         yield from changed("oldest TLS version", old_one.tls.minimum_version, new_one.tls.minimum_version)
         yield from changed("cipher suites", _suites(old_one.tls), _suites(new_one.tls))
         yield from changed("access log", _on(old_one.access_log.enabled), _on(new_one.access_log.enabled))
+        yield from changed("tracing", tracing(old_one.tracing), tracing(new_one.tracing))
 
 
 def _suites(tls: ir.TlsContext) -> str:

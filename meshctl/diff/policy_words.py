@@ -50,6 +50,13 @@ def rate_limit(value: ir.RateLimit | None) -> str:
     return f"{value.requests}{whom} in {ir.duration_text(value.per)}, {value.burst} at once"
 
 
+def tracing(value: ir.Tracing | None) -> str:
+    """Where spans go, and of how many requests."""
+    if value is None:
+        return _OFF
+    return f"{percent(value.sampling)} to {value.collector}"
+
+
 def fault(value: ir.Fault | None) -> str:
     """What fails on purpose."""
     parts = []

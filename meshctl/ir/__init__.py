@@ -43,6 +43,7 @@ from meshctl.ir.retries import Backoff, PerTryTimeout, RetryBudget, RetryConditi
 from meshctl.ir.routing import Route, RouteMatch, VirtualHost
 from meshctl.ir.splitting import WeightedCluster
 from meshctl.ir.timeouts import BodyTimeout, Timeout, duration_text
+from meshctl.ir.tracing import Tracing
 
 __all__ = [
     "Abort",
@@ -101,6 +102,7 @@ __all__ = [
     "Timeout",
     "TlsContext",
     "TlsVersion",
+    "Tracing",
     "ValueMatchKind",
     "VirtualHost",
     "WeightedCluster",

@@ -80,6 +80,7 @@ class Feature(StrEnum):
     HEALTH_LISTENER = "health listener"
     ACCESS_LOG = "JSON access log"
     ADMIN = "readiness and build id"
+    TRACING = "spans to OTLP"
     MIRRORING = "mirroring"
     FAULT_ABORT = "fault abort"
     FAULT_DELAY = "fault delay"
@@ -110,7 +111,6 @@ class Feature(StrEnum):
     # --- of the language, and lowered by no target yet: see targets.base.NOT_YET ---
     PATH_POLICY = "path policy"
     SEVERAL_PORTS = "several ports"
-    TRACING = "spans to OTLP"
     MTLS_PERMISSIVE = "permissive mTLS"
     MTLS_DISABLED = "disabled mTLS"
     JWT = "JWT"

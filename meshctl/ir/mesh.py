@@ -20,6 +20,7 @@ from meshctl.ir.mtls import CertificatePolicy, ServerTls, TlsContext, WorkloadId
 from meshctl.ir.outlier_detection import OutlierDetection
 from meshctl.ir.rate_limiting import RateLimit
 from meshctl.ir.routing import Route, VirtualHost
+from meshctl.ir.tracing import Tracing
 
 HOP_STATUS = 425
 """Between two sidecars this status means: the application could not be reached and saw nothing."""
@@ -224,6 +225,7 @@ class Sidecar:
     health: HealthListener | None = None
     resolvers: tuple[SocketAddress, ...] = ()
     """Where names are looked up, in order; empty where nothing is."""
+    tracing: Tracing | None = None
     asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
     build: str = ""
     """``sha256:…`` of all the rest, so that a change elsewhere in the mesh leaves it alone."""

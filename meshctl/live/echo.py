@@ -5,8 +5,8 @@ One process serves many instances: ``python -m meshctl.live.echo 127.1.0.1:8080=
 HTTP/2 by prior knowledge, and gRPC on it. A client of WebSocket gets its messages back. With
 ``--control ADDRESS`` it also answers, outside the mesh, ``GET /__echo/hits?id=ID``: how often requests
 with that ``x-echo-id`` arrived, and what each of them looked like and came to (``end``: ``answered``, ``gone`` when
-the client went first, none while it is under way); a TCP connection has its SERVICE for an id. ``standing`` has
-what else it does. The control address opens last, so whoever reaches it reaches all.
+the client went first, none while it is under way); a TCP connection has its SERVICE for an id; and
+``GET /__echo/seen`` the same of all ids. ``standing`` has what else it does. The control address opens last, so whoever reaches it reaches all.
 """
 
 from __future__ import annotations
@@ -271,6 +271,8 @@ async def _obey(house: House, path: str, asked: dict[str, str]) -> dict[str, Any
         case "/__echo/hits":
             seen = house.journal.seen.get(asked.get("id", ""), [])
             return {"hits": len(seen), "seen": seen}
+        case "/__echo/seen":
+            return house.journal.seen
         case "/__echo/orders" if instance in house.doors:
             house.standing.give(instance, asked.pop("path", ""), asked)
         case "/__echo/close" if instance in house.doors:

@@ -10,38 +10,35 @@ from meshctl.diagnostics import Position
 from meshctl.pipeline.checking import check, load
 
 if TYPE_CHECKING:
-    from meshctl.simulate import Explanation, Step
+    from meshctl.simulate import Asked, CallPath, Explanation, Step
     from meshctl.spec import Source, Spec
 
 
 def explain_request(
-    location: str,
-    caller: str,
-    method: str,
-    url: str,
-    headers: Sequence[tuple[str, str]] = (),
-    environment: str | None = None,
-) -> Explanation:
-    """The way of ``method url`` from ``caller``, by the spec alone.
+    location: str, caller: str, first: Asked, then: Sequence[Asked] = (), environment: str | None = None
+) -> CallPath:
+    """The way of ``first`` from ``caller``, and of what each application on its way asks because of it.
 
-    Raises FindingsError for a spec with errors, UsageError for an unknown caller and for a URL that is none.
+    By the spec alone. Raises FindingsError for a spec with errors, UsageError for an unknown caller, for a URL that is
+    none, and where it is not clear who asks on.
     """
-    from meshctl.simulate import explain
+    from meshctl import simulate
 
     validated = check(load(location, environment), builds=False)
-    found = explain(validated.require(), caller, method, url, headers)
+    found = simulate.explain_path(validated.require(), caller, first, then)
     if validated.spec is None:  # there is no mesh then
         return found
-    spec = validated.spec
-    return dataclasses.replace(
-        found,
-        steps=_placed(found.steps, spec),
-        back=_placed(found.back, spec),
-        hops=tuple(
-            dataclasses.replace(each, steps=_placed(each.steps, spec), arrival=_placed(each.arrival, spec))
-            for each in found.hops
-        ),
+    calls = tuple(_with_places(each, validated.spec) for each in found.calls)
+    return dataclasses.replace(found, calls=calls, steps=_placed(found.steps, validated.spec))
+
+
+def _with_places(found: Explanation, spec: Spec) -> Explanation:
+    hops = (
+        dataclasses.replace(each, steps=_placed(each.steps, spec), arrival=_placed(each.arrival, spec))
+        for each in found.hops
     )
+    steps, back = _placed(found.steps, spec), _placed(found.back, spec)
+    return dataclasses.replace(found, steps=steps, back=back, hops=tuple(hops))
 
 
 def _placed(steps: Iterable[Step], spec: Spec) -> tuple[Step, ...]:

@@ -19,6 +19,7 @@ from meshctl.resolve import (
     rate_limiting,
     resolvers,
     timeouts,
+    tracing,
 )
 from meshctl.resolve.callees import Callees
 from meshctl.resolve.calls import declared_calls
@@ -40,6 +41,7 @@ class Assembly:
         self._tls = mtls.tls_context(spec)
         self._access_log = access_logs.access_log(spec)
         self._resolvers = resolvers.resolvers(spec)
+        self._tracing = tracing.tracing(spec)
         self._egress = egress.route(spec)
         self._asks = pending.of_mesh(spec)
 
@@ -107,6 +109,7 @@ class Assembly:
                 tcp=tcp,
                 health=health.listener(self._spec, "services", name, service, placement),
                 resolvers=self._resolvers if any(each.dns for each in clusters) else (),
+                tracing=self._tracing,
                 asks=(*self._asks, *self._service_asks(name)),
             )
 
@@ -138,6 +141,7 @@ class Assembly:
                 access_log=self._access_log,
                 health=health.listener(self._spec, "gateways", name, None, placement),
                 resolvers=self._resolvers if any(each.dns for each in clusters) else (),
+                tracing=self._tracing,
                 asks=(*self._asks, *gateways.asks(self._spec, name)),
             )
 

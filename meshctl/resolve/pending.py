@@ -32,10 +32,7 @@ def of_tls(spec: Spec) -> tuple[ir.FeatureUse, ...]:
 def of_mesh(spec: Spec) -> tuple[ir.FeatureUse, ...]:
     """What all sidecars do alike."""
     section, source = spec.written.mesh, spec.source["mesh"]
-    written = (
-        (section.tracing, source.at("tracing"), ir.Feature.TRACING),
-        (section.jwt, source.at("jwt"), ir.Feature.JWT),
-    )
+    written = ((section.jwt, source.at("jwt"), ir.Feature.JWT),)
     return tuple(ir.FeatureUse(feature, at) for value, at, feature in written if value and at is not None)
 
 

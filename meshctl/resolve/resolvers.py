@@ -14,10 +14,11 @@ from meshctl.spec import Spec
 
 def resolvers(spec: Spec) -> tuple[ir.SocketAddress, ...]:
     """Where names are looked up, in order."""
-    return tuple(map(_socket, spec.written.mesh.resolvers or ()))
+    return tuple(map(socket_address, spec.written.mesh.resolvers or ()))
 
 
-def _socket(written: str) -> ir.SocketAddress:
+def socket_address(written: str) -> ir.SocketAddress:
+    """``address:port``, the address in its shortest form."""
     address, _, port = written.rpartition(":")
     return ir.SocketAddress(str(ip_address(address.strip("[]"))), int(port))
 

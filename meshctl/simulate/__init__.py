@@ -3,6 +3,7 @@
 Written from docs/wire-contract.md and never from an emitter, so that the two can disagree.
 """
 
+from meshctl.simulate.call_path import Asked, CallPath, Inversion, Reach, explain_path
 from meshctl.simulate.explanation import Explanation, Hop, explain
 from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Backend, Outcome
@@ -12,10 +13,14 @@ from meshctl.simulate.steps import Step, Topic
 from meshctl.simulate.timeouts import WorstCase
 
 __all__ = [
+    "Asked",
     "Backend",
+    "CallPath",
     "Explanation",
     "Hop",
+    "Inversion",
     "Outcome",
+    "Reach",
     "Request",
     "Step",
     "Topic",
@@ -23,6 +28,7 @@ __all__ = [
     "answer",
     "connect",
     "explain",
+    "explain_path",
     "probe",
     "receive",
     "request",

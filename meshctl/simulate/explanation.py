@@ -70,6 +70,8 @@ class Explanation:
     """What becomes of the application's answer at the caller's sidecar."""
     worst_case: WorstCase | None = None
     """None where a sidecar answers by itself."""
+    route: Route | None = None
+    """What took it, where something is sent on."""
     bundles: int = 1
     """How many the caller has: they differ in addresses, and in levels of endpoints where zones count."""
 
@@ -198,6 +200,7 @@ class _Way:
             hops,
             tuple(filters.answer_told(route)),
             timeouts.worst_case(route, method) if hops else None,
+            route,
             self._bundles,
         )
 

@@ -35,6 +35,10 @@ class Topic(StrEnum):
     AUTHORIZATION = "access"
     RATE_LIMIT = "rate limit"
     APPLICATION = "sees"
+    REQUESTS = "requests"
+    BUDGET = "budget"
+    END = "end"
+    HEADERS = "headers"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,6 @@ _REFUSED = "no release of meshctl compiles it yet"
 
 NOT_YET: Mapping[Feature, Capability] = {
     Feature.PATH_POLICY: Pending("paths that are not canonical are answered 400 all the same"),
-    Feature.TRACING: Pending("no spans are sent"),
     Feature.SEVERAL_PORTS: Unsupported(_REFUSED, "Give each port a service of its own."),
     Feature.MTLS_PERMISSIVE: Unsupported(_REFUSED, "Use `mode: strict`."),
     Feature.MTLS_DISABLED: Unsupported(_REFUSED, "Use `mode: strict`."),

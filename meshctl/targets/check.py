@@ -55,6 +55,7 @@ def _parts(sidecar: Sidecar) -> tuple[object, ...]:
         sidecar.tls,
         sidecar.access_log,
         sidecar.health,
+        sidecar.tracing,
     )
     return (*outbound, *sidecar.tcp, *rest, *sidecar.asks)
 

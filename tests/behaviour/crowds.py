@@ -11,6 +11,10 @@ EARLY = 0.025
 """Seconds by which a proxy may be early: timers count in whole milliseconds, and where Lua or another hop keeps a
 deadline, the inner one ends a little before the outer."""
 
+LATE = 0.5
+"""Seconds by which an answer may be later than the worst case: that counts no connecting, no handshakes and no work of
+the two sidecars and of a machine that runs other worlds too. Less than the time of one more try in every row."""
+
 OK, LIMITED = 200, 429
 
 
@@ -44,6 +48,8 @@ def check_crowd(expect, answers, before=()):
         if not low <= statuses[status] <= high:
             yield f"{statuses[status]} answers {status}, not {count}: {dict(statuses)}"
     yield from _check_times(expect, answers)
+    if expect.longest is not None:
+        yield from _check_longest(expect, max(answer.duration for answer in answers))
     if expect.admitted:
         yield from _check_admitted(expect.admitted, answers)
     if expect.keys:
@@ -82,6 +88,14 @@ def _check_times(expect, answers):
     yield from _check_slow(expect.slow, [answer.duration for answer in answers])
     for status, shares in expect.slow_among.items():
         yield from _check_slow(shares, [answer.duration for answer in answers if answer.status == status])
+
+
+def _check_longest(expect, slowest):
+    """Beside the worst case that was told: not later, nor far below it where this is the worst."""
+    if slowest > expect.longest + LATE:
+        yield f"took {slowest:.3f} s, where {expect.longest} is the longest"
+    if expect.short is not None and slowest < expect.longest - expect.short - EARLY:
+        yield f"took {slowest:.3f} s, where all but {expect.short} of {expect.longest} is spent"
 
 
 def _check_slow(shares, durations):

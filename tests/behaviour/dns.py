@@ -11,6 +11,7 @@ import getpass
 import shutil
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -44,18 +45,20 @@ class NameServer:
     def __init__(self, where: SocketAddress, folder: Path, group: ProcessGroup) -> None:
         self._where, self._folder, self._group = where, folder, group
         self._process: Process | None = None
+        self._one_at_a_time = threading.Lock()
         self._names: dict[str, str | list[str]] = {}
         self._services: dict[str, list[tuple[str, int, int, int]]] = {}
 
     def tell(self, names: Names, services: Services | None = None) -> None:
         """From now on these, in the place of those of the same name; none: the name is unknown."""
-        self._names |= names
-        self._services |= services or {}
-        self._write()
-        if self._process is None or services:
-            self.start()
-        else:
-            self._process.signal(signal.SIGHUP)
+        with self._one_at_a_time:
+            self._names |= names
+            self._services |= services or {}
+            self._write()
+            if self._process is None or services:
+                self.start()
+            else:
+                self._process.signal(signal.SIGHUP)
 
     def obeys(self, order: dict[str, Any]) -> bool:
         """`{names: …}` and `{services: …}` as in a table, `{answers: false}` and `true`; whether it was one of those."""
@@ -91,7 +94,9 @@ class NameServer:
             for name, written in self._names.items()
             for address in ([written] if isinstance(written, str) else written)
         ]
-        (self._folder / "hosts").write_text("".join(hosts))
+        written = self._folder / "hosts.new"
+        written.write_text("".join(hosts))
+        written.replace(self._folder / "hosts")
         lines = [
             f"listen-address={self._where.address}\nport={self._where.port}\n",
             f"user={getpass.getuser()}\ngroup=\npid-file=\naddn-hosts={self._folder / 'hosts'}\n",

@@ -116,6 +116,10 @@ def check_seen(expected, seen):
         if key == "upload":
             if not _lies_in(value, seen["upload_seconds"]):
                 yield f"the request's body took {seen['upload_seconds']} s to come, not {value}"
+        elif key == "traced":
+            found = [_trace(each) for each in seen["headers"] if each[0].lower() == "traceparent"]
+            if found != [value]:
+                yield f"the application saw the traces {found}, not {value}"
         elif key != "headers" and not within(value, flat.get(key)):
             yield f"the application saw {key} {flat.get(key)!r}, not {value!r}"
 
@@ -126,6 +130,12 @@ def check_seen(expected, seen):
     length = expected.get("body")
     if isinstance(length, int) and length > WRITTEN_OUT and seen["body"]["sha256"] != _sum(length):
         yield "the application saw another body"
+
+
+def _trace(header):
+    """The trace and the flags of a traceparent, which is all that has to outlive a hop."""
+    _version, trace, _parent, flags = header[1].split("-")
+    return [trace, flags]
 
 
 def _sum(length):

@@ -70,6 +70,8 @@ def faults(mesh, addresses, table, row):
     if row.via in ("outbound", "local", "gateway"):
         yield from _route(outcome, expect)
         yield from _time(outcome, expect)
+        if expect.longest is not None:
+            yield from _worst_case(mesh, row)
         yield from _tries(outcome, row)
         one_each = len(set(addresses.values())) == len(addresses)
         if one_each and not ailing and not row.orders:
@@ -140,6 +142,13 @@ def _time(outcome, expect):
     longest = outcome.timeout or timedelta.max
     if soonest is None or not soonest <= timedelta(seconds=expect.duration[0]) <= longest:
         yield f"timeouts of {outcome.timeout} and {outcome.per_try_timeout}, not {expect.duration[0]} s"
+
+
+def _worst_case(mesh, row):
+    asked = simulate.explain(mesh, row.caller, row.method, f"http://{row.host}{row.target}", row.headers)
+    told = asked.worst_case.limit if asked.worst_case is not None else None
+    if told is None or told / timedelta(seconds=1) != row.expect.longest:
+        yield f"the simulator's worst case is {told}, not {row.expect.longest} s"
 
 
 def _tries(outcome, row):

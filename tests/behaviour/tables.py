@@ -31,7 +31,7 @@ class Expect:
     json: Document = field(default_factory=dict)
     seen: Document = field(default_factory=dict)
     """What the application saw last: service, instance, method, target, body (length), headers (null: none),
-    and `upload`, how many [seconds, from to] its body took to come."""
+    `upload`, how many [seconds, from to] its body took to come, and `traced`: the trace and the flags of its traceparent."""
     tries: int | list[int] | None = None
     """Arrivals at applications, counted out of band. `tcp`: all connections that `to` ever saw."""
     share: dict[str, float] = field(default_factory=dict)
@@ -44,6 +44,10 @@ class Expect:
     """Status to its share, within the binomial's bounds."""
     duration: list[float] = field(default_factory=list)
     """Seconds."""
+    longest: float | None = None
+    """Seconds: the worst case that the simulator tells, which no answer exceeds but for the tolerance."""
+    short: float | None = None
+    """Seconds that the slowest answer may stay below `longest`, where the application does its worst."""
     first_byte: list[float] = field(default_factory=list)
     """Seconds until the first byte of the answer's body."""
     cut: bool = False

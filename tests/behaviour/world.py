@@ -48,14 +48,20 @@ APPLICATION_PORT = 8080
 TRUST_DOMAIN = "test.example"
 DOMAIN = "test.mesh"
 
+
 # Each process begins elsewhere, and none comes back soon to addresses that have sockets lingering.
-_candidates = itertools.cycle(random.Random(os.getpid()).sample(NETWORKS, len(NETWORKS)))
+def in_turn(networks: list[str]) -> Iterator[str]:
+    """All of them again and again, in an order of this process's own."""
+    return itertools.cycle(random.Random(os.getpid()).sample(networks, len(networks)))
+
+
+_candidates = in_turn(NETWORKS)
 
 
 @contextlib.contextmanager
-def network() -> Iterator[str]:
+def network(candidates: Iterator[str] = _candidates) -> Iterator[str]:
     """A /24 of loopback that no other mesh has, of this test run or another on the machine."""
-    for candidate in _candidates:
+    for candidate in candidates:
         with contextlib.ExitStack() as stack:
             claim = stack.enter_context(socket.socket())
             try:

@@ -327,7 +327,13 @@ def test_what_is_no_request_is_a_usage_error(explain, capsys, arguments, words):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["MSH1001", "--from", "web"], ["--format", "mermaid"], ["MSH1001", "x"]]
+    "arguments",
+    [
+        ["MSH1001", "--from", "web"],
+        ["MSH1001", "--then", "http://a/"],
+        ["--format", "mermaid"],
+        ["MSH1001", "x"],
+    ],
 )
 def test_options_of_requests_are_for_requests(arguments, capsys):
     assert run(["explain", *arguments]) == 2
@@ -403,8 +409,8 @@ services:
 """
     (tmp_path / "mesh.yaml").write_text(spec % mode)
     path = "no" if "audit" in mode else ""
-    found = pipeline.explain_request(str(tmp_path / "mesh.yaml"), "other", "GET", f"http://search/{path}")
-    [hop] = found.hops
+    asked = simulate.Asked("GET", f"http://search/{path}")
+    [hop] = pipeline.explain_request(str(tmp_path / "mesh.yaml"), "other", asked).calls[0].hops
     [access] = [each for each in hop.arrival if not each.passed_over]
     assert f"{access.topic}: {access.text}".startswith(step)
     assert access.at is not None
@@ -444,6 +450,112 @@ def test_the_words_of_an_answer_by_several(explain):
     assert " ".join(answer).startswith("answer: what `search` answers, or 403 of `catalog.v1` (")
     chaos = explain("text", "http://catalog/chaos?q=1", "web", "-H", "x-b: a")
     assert "answer: what `catalog` answers, or 503 by the fault, after at most 3s475ms" in chaos
+
+
+PATH = (
+    "http://catalog/x",
+    "web",
+    "--then",
+    "GET http://web/ -H 'x-a: 1'",
+)
+
+
+@pytest.fixture
+def calls_back(tmp_path, explain):
+    """The same spec, in which `catalog` calls `web` and `search`, slower than `web` waits."""
+    spec = SPEC.replace(
+        "    healthPath: /healthz\n",
+        "    healthPath: /healthz\n    calls: {web: {}, search: {timeout: 4s}}\n",
+    )
+    (tmp_path / "mesh.yaml").write_text(
+        spec.replace("    zone: a\n", "    zone: a\n    allow: [{from: [catalog]}]\n")
+    )
+
+
+def test_a_path_is_drawn_call_by_call_and_as_a_whole(calls_back, explain):
+    lines = explain(
+        "text", "http://catalog/x", "web", "--then", "http://search/search/no", "--then", "http://web/"
+    ).splitlines()
+    assert max(map(len, lines)) <= 100
+    heads = [each for each in lines if each and each[0] not in " |"]
+    assert heads == [
+        "--- call 1 of 2 ---",
+        "GET http://catalog/x",
+        "web",
+        "sidecar of web (envoy)",
+        "sidecar of catalog",
+        "catalog",
+        "answer: what `catalog` answers, after at most 2s475ms",
+        "--- call 2 of 2 ---",
+        "GET http://search/search/no",
+        "catalog",
+        "sidecar of catalog (envoy)",
+        "sidecar of search",
+        "answer: 403: `search` does not let `catalog` in",
+        "--- the whole path ---",
+    ]
+
+
+def test_a_path_as_json(calls_back, explain):
+    document = json.loads(explain("json", *PATH, "--then", "POST http://lonely/", "--then", "http://search/"))
+    assert not list(SCHEMA.iter_errors(document))
+    assert [each["caller"] for each in (document, *document["then"])] == ["web", "catalog", "web"]
+    assert ["x-a", "1"] in document["then"][0]["request"]["headers"]
+    path = document["path"]
+    assert path["reaches"][0] == {"asked": 1, "tries": 3, "received": 3}
+    assert path["neverAsked"] == [{"method": "GET", "url": "http://search/", "headers": []}]
+    assert path["inversions"] == [{"outer": 0, "inner": 1, "patienceMs": 800, "limitMs": 5000}]
+    assert json.loads(explain("json", "http://catalog/x"))["path"] is None
+
+
+def test_the_lines_of_an_inversion_are_told(calls_back, explain, tmp_path):
+    lines = (tmp_path / "mesh.yaml").read_text().splitlines()
+    document = json.loads(explain("json", "http://catalog/x", "web", "--then", "http://search/x"))
+    told = {each["text"]: each["origin"] for each in document["path"]["steps"] if each["topic"] == "budget"}
+    (gives_up, first), (waits, second) = told.items()
+    assert gives_up == "`web` ends a try at `catalog` after 800ms,"
+    assert "perTryTimeout" in lines[first["line"] - 1]
+    assert waits.startswith("but `catalog` may wait for `search` up to 4s")
+    assert "search: {timeout: 4s}" in lines[second["line"] - 1]
+
+
+def test_the_diagram_of_a_path_has_one_call_within_the_other(calls_back, explain):
+    lines = explain("mermaid", *PATH).splitlines()
+    arrows = [each.strip().partition(":")[0] for each in lines if "->" in each.partition(":")[0]]
+    assert arrows == [
+        "client->>own",
+        "own->>s0",
+        "s0->>a0",
+        "a0->>c1own",
+        "c1own->>c1s0",
+        "c1s0->>c1a0",
+        "c1a0-->>c1s0",
+        "c1s0-->>c1own",
+        "c1own-->>a0",
+        "a0-->>s0",
+        "s0-->>own",
+        "own-->>client",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("then", "words"),
+    [
+        ("", "is not of the form `[SERVICE:] [METHOD] URL"),
+        ("catalog:", "is not of the form"),
+        ("GET http://a/ b", "is not of the form"),
+        ("GET 'http://a/", "a quotation has no end"),
+        ("http://a/ -H", "a header is missing"),
+        ("http://a/ -H x", "`x` is not a header"),
+        ("search: http://a/", "`search` does not get `GET http://catalog/x`: `catalog` does"),
+        ("\x1b[31m: http://a/", "does not get"),
+    ],
+)
+def test_what_is_no_further_request(explain, capsys, then, words):
+    assert run(["explain", "request", "http://catalog/x", "--from", "web", "--then", then]) == 2
+    told = capsys.readouterr().err
+    assert words in told
+    assert "\x1b" not in told
 
 
 MESSAGE = re.compile(r"    (client|own|[sa]\d)(->>|-->>|-\))(client|own|[sa]\d): [^;<>\[\]{}|\"$&\\^~]*")

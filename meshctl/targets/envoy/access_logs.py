@@ -38,6 +38,9 @@ _REFUSED = "connection.transport_failure_reason.contains('verify cert failed: SA
 _HOST = ("REQ", ":AUTHORITY")
 _PATH = ("PATH", "NQ:PATH")
 
+PATH = "%PATH(NQ:PATH)%"
+"""The command for the path of a request without its query."""
+
 
 def inbound_logs(sidecar: Sidecar, authorization: Authorization) -> list[Message]:
     """``envoy.config.accesslog.v3.AccessLog`` of the inbound listener."""
@@ -110,6 +113,11 @@ def received_filters(listener: OutboundListener) -> list[Message]:
     ]
     config = typed("filters.http.set_filter_state.v3.Config", on_request_headers=kept)
     return [{"name": "as-received", "typed_config": config}]
+
+
+def received_path(listener: OutboundListener) -> str:
+    """The command for the path without its query, as it was received."""
+    return _coalesce(_received("path"), _PATH) if _rewrites(listener) else PATH
 
 
 def _rewrites(listener: OutboundListener) -> bool:

@@ -39,6 +39,7 @@ from meshctl.targets.envoy import (
     routing,
     tcp,
     timeouts,
+    tracing,
     websocket,
 )
 from meshctl.targets.envoy.listeners import (
@@ -84,7 +85,7 @@ def bootstrap(sidecar: Sidecar) -> Message:
             "metadata": {"meshctl_build": sidecar.build},
         },
         "admin": admin.interface(),
-        "layered_runtime": {"layers": [{"name": "meshctl", "static_layer": _RUNTIME}]},
+        "layered_runtime": {"layers": [{"name": "meshctl", "static_layer": _runtime(sidecar)}]},
         "overload_manager": _overload_manager(),
         "static_resources": {
             "listeners": [line(each) for each in _listeners(sidecar)],
@@ -92,9 +93,14 @@ def bootstrap(sidecar: Sidecar) -> Message:
                 *([line(discovery.application_cluster(sidecar.inbound))] if sidecar.inbound else []),
                 *_clusters(sidecar),
                 line(admin.cluster()),
+                *([line(tracing.cluster(sidecar.tracing))] if sidecar.tracing else []),
             ],
         },
     }
+
+
+def _runtime(sidecar: Sidecar) -> Message:
+    return _RUNTIME | tracing.RUNTIME if sidecar.tracing else _RUNTIME
 
 
 def _listeners(sidecar: Sidecar) -> Iterator[Message]:
@@ -141,9 +147,10 @@ def _inbound(sidecar: Sidecar, inbound: InboundListener) -> Message:
         idle=inbound.idle_timeout,
         access_logs=access_logs.inbound_logs(sidecar, its),
         local_replies=[path_gate.local_reply(), hop_status.dead_application(multiplexed=multiplexed)],
-        protocols={
+        fields={
             **(http2.downstream() if multiplexed else http2.offered()),
             **(websocket.accepted() if inbound.protocol is Protocol.HTTP else {}),
+            **tracing.tracer(sidecar, tracing.Direction.INBOUND, access_logs.PATH),
         },
     )
     tls = mtls.downstream(mtls.anyone(trust_domain), sidecar.tls, PROTOCOLS)
@@ -179,7 +186,10 @@ def _outbound(sidecar: Sidecar, outbound: OutboundListener, name: str) -> Messag
         access_logs=access_logs.outbound_logs(sidecar, outbound),
         local_replies=[path_gate.local_reply(), *fault_injection.local_replies(outbound)],
         farewell=FAREWELL if tls else SHORT_FAREWELL,
-        protocols=_spoken(outbound, called),
+        fields={
+            **_spoken(outbound, called),
+            **tracing.tracer(sidecar, tracing.Direction.OUTBOUND, access_logs.received_path(outbound)),
+        },
     )
     chain = {"transport_socket": gateways.downstream(tls, PROTOCOLS)} if tls else {}
     return http_listener(name, outbound.binds, manager, **chain)
@@ -204,6 +214,7 @@ def _clusters(sidecar: Sidecar) -> Iterator[orjson.Fragment]:
                 budgets[name] = min(budget.share, budgets.get(name, budget.share))
             if route.response_headers:
                 changing.add(name)
+    longest_tries = timeouts.longest_tries(routes(sidecar))
     for cluster in sidecar.clusters:
         around = discovery.Surroundings(
             sidecar.tls,
@@ -212,6 +223,7 @@ def _clusters(sidecar: Sidecar) -> Iterator[orjson.Fragment]:
             budgets.get(cluster.name),
             cluster.name in changing,
             cluster.name in copied,
+            None if cluster.name in copied else longest_tries.get(cluster.name),
         )
         yield discovery.outbound_cluster(cluster, around)
 

@@ -147,7 +147,10 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.RESPONSE_HEADERS: Emulated(_ADDS, applies=_adds_joined_header),
     Feature.TIMEOUT: Native(),
     Feature.PER_TRY_TIMEOUT: Emulated(
-        "once an answer has begun, only `timeout` bounds the rest of it", applies=_tries_within_a_timeout
+        "once an answer has begun, only `timeout` bounds the rest of it; making the connection has time for itself "
+        "(`connectTimeout`, or the longest `perTryTimeout` of the callee's routes where each has one and `attempts`) "
+        "and counts as connect-failure when that is over",
+        applies=_tries_within_a_timeout,
     ),
     Feature.BODY_TIMEOUT: Emulated(
         "a request without x-forwarded-proto reaches the callee with one that tells the scheme"
@@ -199,6 +202,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         applies=_refuses_streams,
     ),
     Feature.ADMIN: Native(),
+    Feature.TRACING: Native(),
     Feature.MIRRORING: Native(),
     Feature.FAULT_ABORT: Native(),
     Feature.FAULT_DELAY: Emulated(

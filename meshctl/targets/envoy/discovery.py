@@ -48,6 +48,8 @@ class Surroundings:
     changes_responses: bool = False
     """Whether any route to this cluster does."""
     gets_copies: bool = False
+    longest_try: timedelta | None = None
+    """Envoy's timer of a try begins when it has its connection, so this bounds connecting too. None: nothing does."""
 
 
 @lru_cache(maxsize=4096)
@@ -57,7 +59,7 @@ def outbound_cluster(cluster: Cluster, around: Surroundings) -> orjson.Fragment:
     message = {
         "name": cluster.name,
         **({} if cluster.dns else {"type": "STATIC"}),
-        "connect_timeout": duration(cluster.connect_timeout),
+        "connect_timeout": duration(min(cluster.connect_timeout, around.longest_try or timedelta.max)),
         **load_balancing.load_balancing(cluster),
         "circuit_breakers": circuit_breaking.circuit_breakers(
             cluster.circuit_breaker, around.budget, multiplexed=multiplexed

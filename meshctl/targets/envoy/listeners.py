@@ -52,25 +52,25 @@ def connection_manager(
     access_logs: list[Message],
     local_replies: list[Message],
     farewell: timedelta = FAREWELL,
-    protocols: Message | None = None,
+    fields: Message | None = None,
 ) -> Message:
     """``HttpConnectionManager`` for HTTP/1.1 that forwards what it gets and adds nothing.
 
-    ``protocols`` are its fields for what else is spoken: HTTP/2 (the client chooses, by ALPN or by prior
-    knowledge) and WebSocket.
+    ``fields`` are those for what else is spoken, HTTP/2 (the client chooses, by ALPN or by prior
+    knowledge) and WebSocket, and for spans.
     """
-    spoken = protocols or {}
+    more = fields or {}
     return typed(
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=name,
-        codec_type="AUTO" if http2.OPTIONS in spoken else "HTTP1",
+        codec_type="AUTO" if http2.OPTIONS in more else "HTTP1",
         route_config=routes,
         http_filters=[*(line(each) for each in http_filters), line(_router())],
         access_log=access_logs,
         local_reply_config={"mappers": local_replies},
         early_header_mutation_extensions=forwarded_proto.keep(),
         **_limits(idle, farewell),
-        **spoken,
+        **more,
         **_FAITHFUL,
     )
 

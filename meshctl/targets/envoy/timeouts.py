@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from meshctl.ir import OutboundListener, Route
@@ -36,6 +37,18 @@ def _limit(route: Route) -> timedelta:
     if not route.retries.attempts:
         limits.append(route.retries.per_try_timeout.duration)
     return min(filter(None, limits), default=timedelta(0))
+
+
+def longest_tries(routes: Iterable[Route]) -> Mapping[str, timedelta]:
+    """How long one try may take at most, by cluster; none where a route's tries have no time of their own."""
+    longest: dict[str, timedelta] = {}
+    for route in routes:
+        its = route.retries.per_try_timeout.duration if route.retries.attempts else timedelta(0)
+        for name in {backend.cluster for backend in route.backends}:
+            longest[name] = (
+                max(longest.get(name, its), its) if its and longest.get(name, its) else timedelta(0)
+            )
+    return {name: each for name, each in longest.items() if each}
 
 
 UPLOAD = "upload"

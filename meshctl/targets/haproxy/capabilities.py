@@ -243,6 +243,10 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         "whose connection is closed without an answer has no line"
     ),
     Feature.ADMIN: Native(),
+    Feature.TRACING: Emulated(
+        "it sends no spans and begins no trace; `traceparent` and `tracestate` pass as they came, so that a trace of "
+        "its application, or of its callers, goes on behind it"
+    ),
 }
 
 

@@ -255,6 +255,12 @@ def in_catalog(*expected):
             ["~ mesh shop", "  ~ certificate lifetime: 30d -> 20d"],
             "",
         ),
+        (
+            "trustDomain: shop.example}",
+            'trustDomain: shop.example, tracing: {otlp: "[::1]:4317", sampling: 2.5%}}',
+            ["~ mesh shop", "  ~ tracing: off -> 2.5% to [::1]:4317"],
+            "~catalog ~orders ~web",
+        ),
         ("services:\n", "# a comment\nservices:\n", [], ""),
     ],
 )

@@ -53,7 +53,6 @@ IDLE = {
     "AuthorizationRuleSpec.claims": "JWT is refused so far",
     **{f"{model}.{field}": ASKED for model, fields in {
         "PathPolicySpec": ("encoded_slashes", "empty_segments"),
-        "TracingSpec": ("otlp", "sampling"),
     }.items() for field in fields},
 }  # fmt: skip
 """What becomes of a field that makes no difference to the resolved mesh."""

@@ -12,7 +12,14 @@ import pytest
 from meshctl import ir
 from meshctl.targets import envoy
 from meshctl.targets.base import Emulated, Pending
-from meshctl.targets.envoy import circuit_breaking, discovery, load_balancing, outlier_detection, retries
+from meshctl.targets.envoy import (
+    circuit_breaking,
+    discovery,
+    load_balancing,
+    outlier_detection,
+    retries,
+    timeouts,
+)
 from tests.sidecars import IDEMPOTENT, WRITTEN, cluster, route, sidecar, virtual_host
 from tests.unit.targets.test_envoy import bootstrap, clusters_of, manager, routes_of, validate, web
 
@@ -85,7 +92,7 @@ def test_envoy_takes_it_without_a_warning(tmp_path):
 
 def test_every_new_word_has_an_answer():
     pending = {feature for feature, its in envoy.CAPABILITIES.items() if isinstance(its, Pending)}
-    assert pending <= {ir.Feature.PATH_POLICY, ir.Feature.TRACING}
+    assert pending <= {ir.Feature.PATH_POLICY}
 
 
 @pytest.mark.parametrize(
@@ -283,3 +290,36 @@ def test_only_the_cluster_of_a_mirror_knows_copies():
         clusters=(cluster("catalog", ("10.0.0.1", 1, 1)), cluster("stock", ("10.0.0.2", 1, 1))),
     )
     assert [name for name, its in clusters_of(made).items() if "copy-headers" in json.dumps(its)] == ["stock"]
+
+
+def trying(attempts, milliseconds, *backends):
+    its = ir.PerTryTimeout(timedelta(milliseconds=milliseconds), WRITTEN)
+    conditions = (ir.RetryCondition.CONNECT_FAILURE,)
+    return route(
+        "a", *backends, retries=ir.RetryPolicy(attempts, conditions, IDEMPOTENT, per_try_timeout=its)
+    )
+
+
+@pytest.mark.parametrize(
+    ("routes", "longest"),
+    [
+        ([trying(1, 500, ONE)], 500),
+        ([trying(1, 500, ONE), trying(2, 700, ONE), trying(2, 900, ("other", 1))], 700),
+        ([trying(1, 500, ONE), trying(2, 0, ONE)], None),
+        ([trying(2, 0, ONE), trying(1, 500, ONE)], None),
+        ([trying(1, 500, ONE), trying(0, 700, ONE)], None),
+    ],
+)
+def test_connecting_has_no_more_time_than_the_longest_try(routes, longest):
+    found = timeouts.longest_tries(routes).get("catalog")
+    assert found == (None if longest is None else timedelta(milliseconds=longest))
+
+
+def test_a_cluster_connects_within_a_try():
+    its = cluster("catalog", ("10.0.0.1", 1, 1))
+    for made, expected in (
+        (web(trying(1, 400, ONE), clusters=(its,)), "0.4s"),
+        (web(trying(1, 4000, ONE), clusters=(its,)), "1s"),
+        (web(trying(0, 400, ONE), clusters=(its,)), "1s"),
+    ):
+        assert clusters_of(made)["catalog"]["connect_timeout"] == expected

@@ -185,14 +185,14 @@ end
 
 -- Whether the try after a failed one may be made; if not, what the answer is.
 local function refusal(destination, var, now, deadline)
+    if now >= deadline - EARLY then
+        return 504
+    end
     local failure = balancer.get_last_failure() and last_failure(var)
     if failure == "broken" then
-        -- The application may have seen it. NGINX would have sent it again where the method allows.
-        return now < deadline - EARLY and 502 or 504
-    elseif failure == "connect" and not destination.retries_connect_failure then
-        return 503
+        return 502 -- the application may have seen it, and NGINX would send it again where the method allows
     end
-    return now >= deadline - EARLY and 504
+    return failure == "connect" and not destination.retries_connect_failure and 503
 end
 
 function mesh.balance(cluster_name)
@@ -359,11 +359,17 @@ end
 
 local FLAGS = {[502] = "R", [503] = "C", [504] = "T"}
 
+-- Whether the time for the whole request has run out, in which a connection may still have been under way.
+local function is_over(var)
+    local deadline = tonumber(var.deadline)
+    return deadline and ngx.now() >= deadline - EARLY and not mesh.destinations[var.destination].streaming
+end
+
 -- What nobody answered, said in the mesh's words.
 local function own_verdict(header, status, context)
     local verdict = context.verdict
     if not verdict and mesh.is_own(status, ngx.var) then
-        verdict = last_of(ngx.var.upstream_connect_time) == "-" and 503 or status
+        verdict = last_of(ngx.var.upstream_connect_time) == "-" and not is_over(ngx.var) and 503 or status
     end
     if verdict then
         ngx.status = verdict
