@@ -78,15 +78,14 @@ class Commands:
     """How a bundle is used. Every command runs in the folder ``<bundle>/<proxy>``.
 
     ``binary`` is the program's name on PATH, ``packages`` the Debian or PyPI packages that bring what
-    the bundle needs, ``check`` the arguments of the proxy's own validator and ``reload`` a shell line. ``rotate``
-    is the shell line after files in ``tls`` were replaced; None: the same as ``reload``.
+    the bundle needs, ``check`` the arguments of the proxy's own validator and ``reload`` a shell line, also for
+    files in ``tls`` that were replaced.
     """
 
     binary: str
     packages: tuple[str, ...]
     check: tuple[str, ...]
     reload: str
-    rotate: str | None = None
 
 
 class Target(Protocol):

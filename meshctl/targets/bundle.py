@@ -55,11 +55,10 @@ Made by meshctl; changes are lost at the next build.
 Needs            {", ".join(packages)}
 Start            {proxy}/run            (from any folder, as a normal user; SIGTERM stops it)
 Check            cd {proxy} && {commands.binary} {" ".join(commands.check)}
-Reload           {commands.reload}
+Reload           {proxy}/reload         (0: it serves this build; 1: refused, what ran goes on; 2: not done, start it anew)
+                 also after files in tls/ were replaced, each by a rename
 Certificates     {CERTIFICATE}, {PRIVATE_KEY} (mode 0600), {TRUST_BUNDLE}{lists}
                  made by `meshctl build --ca DIR` or `meshctl certs issue`; never commit them
-New ones         {commands.rotate or commands.reload}
-                 after they were replaced, each by a rename
 
 {addresses}build            {sidecar.build}
 """

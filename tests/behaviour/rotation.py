@@ -21,7 +21,7 @@ def told(sidecar, folder: Path) -> None:
     """Tell a running sidecar that files in its ``tls`` folder are new."""
     commands = target(sidecar.proxy).COMMANDS
     subprocess.run(
-        ["sh", "-c", commands.rotate or commands.reload],
+        ["sh", "-c", commands.reload],
         cwd=folder / sidecar.proxy,
         env=environment({}),
         check=True,

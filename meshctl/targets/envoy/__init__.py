@@ -1,4 +1,4 @@
-"""Envoy: one static bootstrap in JSON, certificates from files that are watched."""
+"""Envoy: a bootstrap in JSON, and all that may change under load from files that are watched."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["CAPABILITIES", "COMMANDS", "CONFLICTS", "PROXY", "VERSION", "emit"]
 
 
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
-    """``bootstrap.json``, the secrets' files and ``run``."""
+    """``bootstrap.json`` and what it subscribes to, ``run`` and ``reload``."""
     # Imported here: who only validates needs the tables above, not the emitter.
     from meshctl.targets.envoy import assemble
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 from meshctl.ir import Sidecar
 from meshctl.targets.envoy.protobuf import Message
 
 CLUSTER = "sidecar:admin"
+
+IDLE = timedelta(minutes=5)
+"""Nobody's to choose: the admin listener is the one that only a start can change."""
+
 _SOCKET = "../run/admin.sock"
 _GET = {"headers": [{"name": ":method", "string_match": {"exact": "GET"}}]}
 

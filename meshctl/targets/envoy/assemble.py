@@ -36,6 +36,7 @@ from meshctl.targets.envoy import (
     path_gate,
     process,
     rate_limiting,
+    reload,
     routing,
     tcp,
     timeouts,
@@ -60,47 +61,58 @@ _RUNTIME: Message = {
     # bounded by the language.
     "re2.max_program_size.error_level": 1_000_000,
     "re2.max_program_size.warn_level": 1_000_000,
+    # Only a start can change these, so that they wait for whoever turns tracing on.
+    **tracing.RUNTIME,
 }
 
 
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     """The bundle's ``envoy`` folder."""
-    files = {process.BOOTSTRAP: bootstrap(sidecar), **mtls.secrets(sidecar.tls)}
     tls = sidecar.outbound.tls
-    if tls is not None:
-        files[gateways.SECRET_FILE] = gateways.secret(tls)
-    run = process.run(() if tls is None else (tls.certificate, tls.key))
+    secrets = mtls.secrets(sidecar.tls) | ({gateways.SECRET_FILE: gateways.secret(tls)} if tls else {})
+    run = process.run((tls.certificate, tls.key) if tls else ())
+    files = configuration(sidecar) | {name: _dump(message) for name, message in secrets.items()}
     return (
-        *(Artifact(f"envoy/{path}", _dump(message)) for path, message in sorted(files.items())),
-        Artifact("envoy/run", run.encode(), executable=True),
+        *(Artifact(f"envoy/{path}", content) for path, content in sorted(files.items())),
+        Artifact("envoy/reload", reload.script(sidecar), executable=True),
+        Artifact("envoy/run", run, executable=True),
     )
 
 
-def bootstrap(sidecar: Sidecar) -> Message:
-    """``envoy.config.bootstrap.v3.Bootstrap``."""
+def configuration(sidecar: Sidecar) -> dict[str, bytes]:
+    """What Envoy is started with, what it subscribes to, and both in one for its validator."""
+    clusters = [
+        *([line(discovery.application_cluster(sidecar.inbound))] if sidecar.inbound else []),
+        *_clusters(sidecar),
+        *([line(tracing.cluster(sidecar.tracing))] if sidecar.tracing else []),
+    ]
+    listeners = [line(each) for each in _listeners(sidecar)]
+    routes = admin.route_configuration(sidecar)
+    manager = _admin_manager(routes)
+    always = [line(admin.cluster())]
+    start = _bootstrap(sidecar, [line(_admin(sidecar, reload.subscribed(manager)))], always)
+    whole = _bootstrap(sidecar, [*listeners, line(_admin(sidecar, manager))], [*clusters, *always])
+    return {
+        process.BOOTSTRAP: _dump(start | {"dynamic_resources": reload.subscriptions()}),
+        process.CHECK: _dump(whole),
+        **reload.responses(clusters, listeners, routes),
+    }
+
+
+def _bootstrap(
+    sidecar: Sidecar, listeners: list[orjson.Fragment], clusters: list[orjson.Fragment]
+) -> Message:
+    """``envoy.config.bootstrap.v3.Bootstrap``. It takes a start to change anything in it."""
     return {
         "node": {
             "id": f"{sidecar.service}/{sidecar.instance}" if sidecar.instance else sidecar.service,
             "cluster": sidecar.service,
-            "metadata": {"meshctl_build": sidecar.build},
         },
         "admin": admin.interface(),
-        "layered_runtime": {"layers": [{"name": "meshctl", "static_layer": _runtime(sidecar)}]},
+        "layered_runtime": {"layers": [{"name": "meshctl", "static_layer": _RUNTIME}]},
         "overload_manager": _overload_manager(),
-        "static_resources": {
-            "listeners": [line(each) for each in _listeners(sidecar)],
-            "clusters": [
-                *([line(discovery.application_cluster(sidecar.inbound))] if sidecar.inbound else []),
-                *_clusters(sidecar),
-                line(admin.cluster()),
-                *([line(tracing.cluster(sidecar.tracing))] if sidecar.tracing else []),
-            ],
-        },
+        "static_resources": {"listeners": listeners, "clusters": clusters},
     }
-
-
-def _runtime(sidecar: Sidecar) -> Message:
-    return _RUNTIME | tracing.RUNTIME if sidecar.tracing else _RUNTIME
 
 
 def _listeners(sidecar: Sidecar) -> Iterator[Message]:
@@ -115,7 +127,6 @@ def _listeners(sidecar: Sidecar) -> Iterator[Message]:
         yield _stream(sidecar, stream, clusters)
     if sidecar.health:
         yield _health(sidecar, sidecar.health)
-    yield _admin(sidecar)
 
 
 def _stream(sidecar: Sidecar, stream: TcpListener, clusters: Mapping[str, Cluster]) -> Message:
@@ -246,15 +257,18 @@ def _health(sidecar: Sidecar, its: HealthListener) -> Message:
     return {**http_listener("health", its.binds, manager), "ignore_global_conn_limit": True}
 
 
-def _admin(sidecar: Sidecar) -> Message:
-    manager = connection_manager(
+def _admin_manager(routes: Message) -> Message:
+    return connection_manager(
         "admin",
-        routes=admin.route_configuration(sidecar),
+        routes=routes,
         http_filters=[],
-        idle=sidecar.outbound.idle_timeout,
+        idle=admin.IDLE,
         access_logs=[],
         local_replies=[],
     )
+
+
+def _admin(sidecar: Sidecar, manager: Message) -> Message:
     # Readiness is asked for most when there are too many connections.
     return {**http_listener("admin", (sidecar.admin.bind,), manager), "ignore_global_conn_limit": True}
 

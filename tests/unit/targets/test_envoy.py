@@ -88,7 +88,7 @@ def files(its_sidecar):
 
 
 def bootstrap(its_sidecar):
-    return json.loads(files(its_sidecar)["envoy/bootstrap.json"].content)
+    return json.loads(files(its_sidecar)["envoy/check.json"].content)
 
 
 def manager(its_sidecar, name):
@@ -109,12 +109,61 @@ def test_files():
     written = files(web())
     assert sorted(written) == [
         "envoy/bootstrap.json",
+        "envoy/cds.json",
+        "envoy/check.json",
+        "envoy/lds.json",
+        "envoy/rds.json",
+        "envoy/reload",
         "envoy/run",
         "envoy/sds/identity.json",
         "envoy/sds/trust.json",
     ]
-    assert [path for path, artifact in written.items() if artifact.executable] == ["envoy/run"]
+    assert sorted(path for path, artifact in written.items() if artifact.executable) == [
+        "envoy/reload",
+        "envoy/run",
+    ]
     assert written["envoy/run"].content.startswith(b"#!/bin/sh\n")
+
+
+def test_the_validator_sees_what_the_sidecar_subscribes_to():
+    written = {path: artifact.content for path, artifact in files(rich()).items()}
+    start, whole = (json.loads(written[f"envoy/{name}.json"]) for name in ("bootstrap", "check"))
+    for kind, file in (("clusters", "cds"), ("listeners", "lds")):
+        subscribed = json.loads(written[f"envoy/{file}.json"])["resources"]
+        bare = [{name: value for name, value in each.items() if name != "@type"} for each in subscribed]
+        (always,) = start["static_resources"].pop(kind)
+        *others, admin = whole["static_resources"].pop(kind)
+        assert bare == others
+        if kind == "clusters":
+            assert always == admin
+            continue
+        theirs, own = (each["filter_chains"][0]["filters"][0]["typed_config"] for each in (always, admin))
+        (routes,) = json.loads(written["envoy/rds.json"])["resources"]
+        assert theirs.pop("rds")["route_config_name"] == routes["name"]
+        assert {"@type": routes["@type"], **own.pop("route_config")} == routes
+        assert always == admin
+    del start["dynamic_resources"]
+    assert start == whole
+
+
+def test_what_a_start_fixes_does_not_change_with_the_spec():
+    once, again = files(rich()), files(dataclasses.replace(web(), build="sha256:new"))
+    assert once["envoy/bootstrap.json"] == again["envoy/bootstrap.json"]
+    assert once["envoy/run"] == again["envoy/run"]
+
+
+def test_the_version_of_what_is_subscribed_to_is_its_content():
+    def versions(its):
+        return [
+            json.loads(files(its)[f"envoy/{name}.json"].content)["version_info"]
+            for name in ("cds", "lds", "rds")
+        ]
+
+    clusters, listeners, routes = versions(web())
+    rebuilt = versions(dataclasses.replace(web(), build="sha256:new"))
+    assert rebuilt[0] == clusters
+    assert listeners not in rebuilt
+    assert routes not in rebuilt
 
 
 def test_same_sidecar_same_bytes():
@@ -123,7 +172,7 @@ def test_same_sidecar_same_bytes():
 
 def test_nothing_names_a_place_on_this_machine():
     for artifact in envoy.emit(rich()):
-        assert re.findall(rb'"/(?!"|ready|build|a\.b|sidecar)[a-z]+/', artifact.content) == []
+        assert re.findall(rb'"/(?!"|proc|ready|build|a\.b|sidecar)[a-z]+/', artifact.content) == []
 
 
 def test_capabilities_are_total():

@@ -161,8 +161,9 @@ def test_every_feature_has_a_capability():
 
 def test_what_is_emitted():
     emitted = files(rich())
-    assert set(emitted) == {"haproxy/haproxy.cfg", "haproxy/run"}
+    assert set(emitted) == {"haproxy/haproxy.cfg", "haproxy/reload", "haproxy/run"}
     assert emitted["haproxy/run"].executable
+    assert emitted["haproxy/reload"].executable
     assert not emitted["haproxy/haproxy.cfg"].executable
 
 

@@ -248,6 +248,7 @@ def test_files():
     assert emitted == {
         "nginx/nginx.conf": False,
         "nginx/check.conf": False,
+        "nginx/reload": True,
         "nginx/matching.lua": False,
         "nginx/mesh.lua": False,
         "nginx/run": True,

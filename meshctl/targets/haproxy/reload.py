@@ -1,0 +1,15 @@
+"""A new build in the running sidecar: the master passes the listeners' sockets to new workers."""
+
+from __future__ import annotations
+
+from meshctl import ir
+from meshctl.targets import reload
+from meshctl.targets.haproxy import gateways
+
+CHECK = ("-c", "-q", "-dW", "-f", "haproxy.cfg")
+
+
+def script(sidecar: ir.Sidecar) -> bytes:
+    """``reload``."""
+    links = "".join(gateways.links(sidecar.outbound))
+    return reload.of_workers(sidecar, pid_file="../run/haproxy.pid", check=CHECK, signal="USR2", first=links)

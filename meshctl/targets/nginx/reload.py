@@ -1,0 +1,13 @@
+"""A new build in the running sidecar: the master makes new workers, and those of before serve to the end."""
+
+from __future__ import annotations
+
+from meshctl import ir
+from meshctl.targets import reload
+
+CHECK = ("-t", "-q", "-p", ".", "-c", "check.conf", "-e", "stderr")
+
+
+def script(sidecar: ir.Sidecar) -> bytes:
+    """``reload``."""
+    return reload.of_workers(sidecar, pid_file="../run/nginx.pid", check=CHECK, signal="HUP")
