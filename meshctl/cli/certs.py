@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
-_DEPLOY = "Deploy the bundles' tls folders, and tell the sidecars as their README says.\n"
+_DEPLOY = "Deploy the bundles' tls folders, and reload the sidecars as their README says.\n"
 
 Authority = Annotated[
     Path | None,
