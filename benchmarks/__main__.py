@@ -23,6 +23,7 @@ from benchmarks.yardstick import Yardstick, measure, start
 SMALL = (10, 100)
 MIDDLE = 1_000
 LARGE = 10_000
+ROUTE_TESTS = 10_000
 
 QUICK, THOROUGH = (100, 4), (400, 9)
 """Requests a round, and rounds, behind each figure about traffic."""
@@ -107,6 +108,14 @@ class Bench:
         names = {path.relative_to(outs[0]) for path in (outs[0]).glob("svc-*/**/*") if path.is_file()}
         differ = sum((outs[0] / name).read_bytes() != (outs[1] / name).read_bytes() for name in names)
         yield Row(f"files changed by {services:,} unrelated services", differ, "files", "none", 0)
+
+    def route_tests(self, services: int) -> Iterator[Row]:
+        """Requests with expectations, none of which needs a proxy."""
+        text = generate.mesh(services)
+        spec = self._spec(services, "tested", text)
+        (spec / "bench.test.yaml").write_text(generate.route_tests(text, ROUTE_TESTS), encoding="utf-8")
+        operation = f"{ROUTE_TESTS:,} route tests, {services:,} services"
+        yield seconds(operation, cost(meshctl("test", spec), runs=self._runs), "≤ 5 s", 5)
 
     def _spec(self, services: int, name: str, text: str) -> Path:
         path = self._folder / f"{name}-{services}"
@@ -220,6 +229,7 @@ def _compiler(arguments: argparse.Namespace) -> list[dict[str, object]]:
             print(f"measuring {services:,} services …", file=sys.stderr)
             rows += bench.of_size(services)
         rows += bench.unrelated(SMALL[-1])
+        rows += bench.route_tests(SMALL[-1])
     if arguments.large:
         rows += _growth(rows, MIDDLE, LARGE)
     print(render(rows))

@@ -10,6 +10,7 @@ import argparse
 import random
 import re
 from collections.abc import Iterator
+from itertools import cycle
 
 PROXIES = ("envoy", "haproxy", "nginx")
 ZONES = ("eu-1a", "eu-1b", "eu-1c")
@@ -40,6 +41,22 @@ def mesh(services: int, *, seed: int = 1, changed: int | None = None, unrelated:
     parts += _services(services, "svc", seed, 0, changed)
     parts += _services(unrelated, "other", seed + 1, services, None)
     return "".join(parts)
+
+
+def route_tests(text: str, count: int) -> str:
+    """A file of ``count`` route tests of the mesh in ``text``, which all pass: each pair of caller and callee in turn."""
+    lines, caller = [], ""
+    for line in text.splitlines():
+        if service := re.match(r"  (\S+):$", line):
+            caller = service[1]
+        elif call := re.match(r"      ((?:svc|other)-\d+):", line):
+            lines.append((caller, call[1]))
+    tests = (
+        f"  - {{name: test {nth}, request: {{from: {caller}, url: 'http://{callee}/items/{nth}?page=1'}}, "
+        f"expect: {{status: 200, path: /items/{nth}}}}}\n"
+        for nth, (caller, callee) in zip(range(count), cycle(lines), strict=False)
+    )
+    return "".join(["tests:\n", *tests])
 
 
 def files(text: str) -> dict[str, str]:

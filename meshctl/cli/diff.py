@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,8 +84,10 @@ def _at(revision: str, spec: str) -> str:
 
 
 def _text(compared: MeshDiff) -> Iterator[str]:
+    from meshctl.diff import merge_alike
+
     for change in compared.changes:
-        yield from _tree(change, "")
+        yield from _tree(replace(change, changes=merge_alike(change.changes)), "")
     if compared.sidecars:
         yield "sidecars to deploy:"
         for change in compared.sidecars:

@@ -121,8 +121,8 @@ def as_junit(tested: Tested) -> str:
         file = one_line(verdict.test.at.file) if verdict.test.at else ""
         case = ET.SubElement(suite, "testcase", name=one_line(verdict.test.name), classname=file)
         if verdict.differences:
-            lines = list(_message(verdict))
-            failure = ET.SubElement(case, "failure", type="difference", message=lines[0].strip())
+            lines = [each.strip() for each in _message(verdict)]
+            failure = ET.SubElement(case, "failure", type="difference", message=lines[0])
             failure.text = printable("\n".join([f"{_place_text(verdict.test.at)}failed", *lines]))
     ET.indent(suites)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'

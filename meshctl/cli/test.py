@@ -32,6 +32,7 @@ def register(app: typer.Typer, text: str) -> None:
 def run(
     spec: options.Spec = None,
     env: options.Environment = None,
+    proxy: options.ProxyOption = None,
     live: Annotated[
         bool, typer.Option("--live", help="Send each request through real proxies on this machine, too.")
     ] = False,
@@ -48,9 +49,11 @@ def run(
     if live:
         with options.stopped_by_signals(), tempfile.TemporaryDirectory(prefix="meshctl-test-") as scratch:
             now = datetime.now(UTC)
-            tested = pipeline.run_route_tests_live(where, Path(scratch), now=now, environment=env)
+            tested = pipeline.run_route_tests_live(
+                where, Path(scratch), now=now, environment=env, proxy=proxy
+            )
     else:
-        tested = pipeline.run_route_tests(where, environment=env)
+        tested = pipeline.run_route_tests(where, environment=env, proxy=proxy)
     match form:
         case TestFormat.TEXT:
             told = route_tests.as_text(tested, colour=findings.has_colour(sys.stdout))

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from meshctl import ir
+    from meshctl.ir import Proxy
     from meshctl.pipeline import Validated
     from meshctl.pipeline.rehearsal import Rehearsal
 
@@ -84,7 +86,7 @@ def up(
     gc.enable()  # this one lives long
     command: list[str] = context.meta.get(_COMMAND, [])
     validated = pipeline.validate(options.location(spec), environment=env, proxy=proxy, on_loopback=True)
-    _tell_findings(validated)
+    _tell_findings(validated, validating(spec, env, proxy))
     if validated.mesh is None:
         return 2 if validated.unreadable else 1
     console = _console()
@@ -110,15 +112,22 @@ def up(
             lines.muted = True
 
 
-def _tell_findings(validated: Validated) -> None:
-    """Errors in full; of the rest only how many, for this command is not about them."""
+def validating(spec: str | None, env: str | None, proxy: Proxy | None) -> str:
+    """The command that asks about the same mesh."""
+    options = (("--env", env), ("--proxy", proxy))
+    given = [word for name, value in options if value is not None for word in (name, str(value))]
+    return shlex.join(["meshctl", "validate", *([spec] if spec is not None else []), *given])
+
+
+def _tell_findings(validated: Validated, command: str) -> None:
+    """Errors in full; of the rest only how many, for this command is not about them, and which one is."""
     errors = [each for each in validated.findings if each.is_error]
     others = [each for each in validated.findings if not each.is_error]
     findings.show(errors, validated.texts, "text", to=sys.stderr)
     if errors:
         sys.stderr.write(f"{findings.summary(errors)}\n")
     if others:
-        sys.stderr.write(f"{findings.summary(others)}; `meshctl validate` shows them\n")
+        sys.stderr.write(f"{findings.summary(others)}; `{command}` shows them\n")
 
 
 def _watch(rehearsal: Rehearsal, seconds: float | None) -> int:

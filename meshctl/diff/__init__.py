@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from meshctl.diff.change import Change, MeshDiff, Sign
+from meshctl.diff.change import Change, MeshDiff, Sign, merge_alike
 from meshctl.diff.compare import compare
 from meshctl.diff.rendered import FileChange, compare_artifacts
 
-__all__ = ["Change", "FileChange", "MeshDiff", "Sign", "compare", "compare_artifacts"]
+__all__ = ["Change", "FileChange", "MeshDiff", "Sign", "compare", "compare_artifacts", "merge_alike"]

@@ -71,18 +71,20 @@ def compare_views(before: Mapping[str, View], after: Mapping[str, View]) -> Iter
     """Changes that all callers see alike stand alone; others under the callers that see them."""
     common = dict(_paired(before, after))
     known: dict[tuple[int, ...], tuple[Change, ...]] = {}
-    callers_of: dict[tuple[Change, ...], list[str]] = {}
+    callers_of: dict[Change, list[str]] = {}
     for caller, was in common.items():
         # Callers that narrow nothing share objects, so each pair of them is compared once.
         key = (*_identity(before[was]), 0, *_identity(after[caller]))
         if key not in known:
             known[key] = tuple(_compare_view(before[was], after[caller]))
-        callers_of.setdefault(known[key], []).append(caller)
-    for changes, callers in callers_of.items():
-        if len(callers) == len(common):
-            yield from changes
-        else:
-            yield from whole("as seen by", ", ".join(callers), changes)
+        for change in known[key]:
+            callers_of.setdefault(change, []).append(caller)
+    seen_by: dict[tuple[str, ...], list[Change]] = {}
+    for change, callers in callers_of.items():
+        seen_by.setdefault(tuple(callers), []).append(change)
+    yield from seen_by.pop(tuple(common), ())
+    for some, changes in seen_by.items():
+        yield from whole("as seen by", ", ".join(some), changes)
 
 
 def _paired(before: Mapping[str, View], after: Mapping[str, View]) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -48,6 +48,19 @@ class MeshDiff:
     def differs(self) -> bool:
         """Whether anything does."""
         return bool(self.changes or self.sidecars)
+
+
+def merge_alike(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """For people: what changes in the same way at several parts of one thing is told once, with all their names."""
+    alike: dict[tuple[Change, bool], list[str]] = {}
+    for each in changes:
+        inside = replace(each, name="", changes=merge_alike(each.changes))
+        # What came or went is told by itself, and so is the whole beside its parts.
+        merges = each.sign is Sign.CHANGED and each.name != ""
+        alike.setdefault((inside if merges else replace(inside, name=each.name), merges), []).append(
+            each.name
+        )
+    return tuple(replace(each, name=", ".join(names)) for (each, _), names in alike.items())
 
 
 def changed(what: str, before: str, after: str, name: str = "") -> Iterator[Change]:

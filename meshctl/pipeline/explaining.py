@@ -48,7 +48,7 @@ def _placed(steps: Iterable[Step], spec: Spec) -> tuple[Step, ...]:
         if each.setting:
             placed.append(dataclasses.replace(each, at=_said(spec, each.setting)))
         elif each.path:
-            placed.append(dataclasses.replace(each, at=_place(spec.source, each.path) or each.at))
+            placed.append(dataclasses.replace(each, at=place(spec.source, each.path) or each.at))
         else:
             placed.append(each)
     return tuple(placed)
@@ -61,7 +61,7 @@ def _said(spec: Spec, setting: Sequence[str]) -> Position | None:
     return settings.settings(spec, ".".join(setting))[0].at
 
 
-def _place(source: Source, path: Sequence[str]) -> Position | None:
+def place(source: Source, path: Sequence[str]) -> Position | None:
     """Where exactly that was written; items of a list by their name."""
     for key in path:
         node = source.node

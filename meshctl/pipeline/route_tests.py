@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from meshctl.diagnostics import Finding, FindingsError, UsageError, in_order
 from meshctl.pipeline.checking import check, load
+from meshctl.pipeline.explaining import place
 
 if TYPE_CHECKING:
     from meshctl import ir
     from meshctl.ir.route_tests import RouteTest
     from meshctl.simulate.coverage import Coverage
     from meshctl.simulate.route_tests import Verdict
+    from meshctl.spec import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +35,25 @@ class Tested:
         return sum(bool(each.differences) for each in self.verdicts)
 
 
-def run_route_tests(location: str, *, environment: str | None = None) -> Tested:
+def run_route_tests(location: str, *, environment: str | None = None, proxy: str | None = None) -> Tested:
     """Run the `*.test.yaml` beside the spec at ``location`` against its resolved model.
+
+    ``proxy`` takes the place of every sidecar's: what it cannot do is an error of the spec then.
 
     Raises UsageError when there are none, FindingsError when the spec has errors, or (exit code 2) a test file.
     """
     from meshctl.simulate import coverage, route_tests
 
-    validated = check(load(location, environment), builds=False)
+    validated = check(load(location, environment), proxy=proxy, builds=False)
     mesh = validated.require()
     tests, texts = _read(location, mesh)
-    verdicts = route_tests.run(mesh, tests)
+    verdicts = tuple(_placed(each, validated.source) for each in route_tests.run(mesh, tests))
     covered = coverage.coverage(mesh, (each.decision for each in verdicts))
     return Tested(verdicts, covered, {**texts, **validated.texts})
 
 
 def run_route_tests_live(
-    location: str, out: Path, *, now: datetime, environment: str | None = None
+    location: str, out: Path, *, now: datetime, environment: str | None = None, proxy: str | None = None
 ) -> Tested:
     """The same, and then each request through real proxies on this machine, built below ``out``.
 
@@ -58,8 +62,8 @@ def run_route_tests_live(
     from meshctl.pipeline.asking import LiveMesh
     from meshctl.pipeline.running import up
 
-    offline = run_route_tests(location, environment=environment)
-    validated = check(load(location, environment), on_loopback=True)
+    offline = run_route_tests(location, environment=environment, proxy=proxy)
+    validated = check(load(location, environment), proxy=proxy, on_loopback=True)
     lines: list[tuple[str, str]] = []
     with up(
         validated, out, now=now, sink=lambda name, line: lines.append((name, line)), with_applications=True
@@ -70,6 +74,17 @@ def run_route_tests_live(
             for each in offline.verdicts
         )
     return dataclasses.replace(offline, verdicts=verdicts)
+
+
+def _placed(verdict: Verdict, source: Source) -> Verdict:
+    """With the lines of what decided."""
+    if not any(each.path for each in verdict.differences):
+        return verdict
+    differences = (
+        dataclasses.replace(each, decided=place(source, each.path)) if each.path else each
+        for each in verdict.differences
+    )
+    return dataclasses.replace(verdict, differences=tuple(differences))
 
 
 def _read(location: str, mesh: ir.Mesh) -> tuple[tuple[RouteTest, ...], Mapping[str, str]]:

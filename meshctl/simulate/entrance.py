@@ -23,6 +23,14 @@ def caller(mesh: Mesh, name: str) -> Sidecar:
     return services[name]
 
 
+def section(mesh: Mesh, name: str) -> tuple[str, str]:
+    """Where the spec has a service, a gateway or an external."""
+    for each in mesh.sidecars:
+        if each.service == name:
+            return ("gateways" if each.is_gateway else "services"), name
+    return "externals", name
+
+
 def authority(sidecar: Sidecar, url: str) -> str:
     """The host and port of a URL. Raises UsageError for one that the caller's sidecar does not take."""
     wanted = "https" if sidecar.outbound.tls is not None else "http"

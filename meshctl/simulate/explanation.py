@@ -123,7 +123,9 @@ class _Way:
         route = routing.route(host, self.request)
         if route is None:
             return self._ended(*steps)
-        return self._followed(route, steps, (*_section(self.mesh, host.service), "routes", route.name))
+        return self._followed(
+            route, steps, (*entrance.section(self.mesh, host.service), "routes", route.name)
+        )
 
     def _ended(self, *steps: Step) -> Explanation:
         return Explanation(
@@ -151,12 +153,12 @@ class _Way:
         else:
             text = f"`{name}` is neither a service nor an external that `{own}` calls: {status}"
             return Step(Topic.HOST, text, path=("mesh", "egress"))
-        return Step(Topic.HOST, text, path=(*_section(self.mesh, own), "calls"))
+        return Step(Topic.HOST, text, path=(*entrance.section(self.mesh, own), "calls"))
 
     def _host(self, name: str, host: VirtualHost) -> Step:
         own = self.sidecar.service
-        section = _section(self.mesh, host.service)
-        call = (*_section(self.mesh, own), "calls", host.service)
+        section = entrance.section(self.mesh, host.service)
+        call = (*entrance.section(self.mesh, own), "calls", host.service)
         if self.listener is not self.sidecar.outbound:
             text = f"local port {self.listener.bind.port} leads to `{host.service}`, whatever the host"
             return Step(Topic.HOST, text, path=(*call, "localPort"))
@@ -206,7 +208,7 @@ class _Way:
 
     def _scope(self, route: Route) -> tuple[str, ...]:
         """What the settings of a route are settings of, as `meshctl explain PATH` knows it."""
-        own, host = _section(self.mesh, self.sidecar.service), self.outcome.virtual_host
+        own, host = entrance.section(self.mesh, self.sidecar.service), self.outcome.virtual_host
         if not host:
             return ("defaults",)
         if host == self.sidecar.service:
@@ -241,7 +243,7 @@ class _Way:
         own = self.sidecar.service
         # A callee's route may lead on to a service that the caller does not list itself.
         led = self.outcome.virtual_host not in ("", own, callee.service)
-        call = led_by if led else (*_section(self.mesh, own), "calls", callee.service)
+        call = led_by if led else (*entrance.section(self.mesh, own), "calls", callee.service)
         yield from authorization.told(callee.service, listener, self.sidecar.identity, sent, call)
         yield from rate_limiting.told(backend.limit)
 
@@ -252,11 +254,3 @@ def _received(backend: Backend) -> Iterator[Step]:
         yield Step(Topic.APPLICATION, f"{seen.method} {seen.target}", from_spec=False)
         for name, value in seen.headers:
             yield Step(Topic.APPLICATION, f"{name.lower()}: {value}", from_spec=False)
-
-
-def _section(mesh: Mesh, name: str) -> tuple[str, str]:
-    """Where the spec has a service, a gateway or an external."""
-    for each in mesh.sidecars:
-        if each.service == name:
-            return ("gateways" if each.is_gateway else "services"), name
-    return "externals", name

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, partial
 
 from meshctl.diagnostics import Position
 from meshctl.ir import Mesh, Route, duration_text
+from meshctl.ir.mesh import IDENTITY_HEADER
 from meshctl.ir.route_tests import Expectation, RouteTest
+from meshctl.simulate import entrance
 from meshctl.simulate.decisions import Decision, Places
 from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Backend, Outcome
@@ -34,6 +36,8 @@ class Difference:
     """What decided otherwise, in words."""
     decided: Position | None = None
     """Its line in the spec; None where nobody wrote it."""
+    path: tuple[str, ...] = ()
+    """The part of the spec that decided, by keys and names, where the model does not know its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,10 @@ def _verdict(mesh: Mesh, places: Places, test: RouteTest) -> Verdict:
     decision = places.decision(test.caller, request, outcome)
     faults = []
     for key, expected, got in _differing(test.expectation, outcome):
-        why, decided = _decider(key, outcome, decision)
-        faults.append(Difference(key, expected, got, test.expectation.at.get(key, test.at), why, decided))
+        fault = Difference(key, expected, got, test.expectation.at.get(key, test.at))
+        why, decided = _decider(fault, outcome, decision)
+        path = () if decided else _path_to(fault, outcome, decision, mesh, test.caller)
+        faults.append(replace(fault, why=why, decided=decided, path=path))
     return Verdict(test, outcome, decision, tuple(faults))
 
 
@@ -173,7 +179,7 @@ def _seen(wanted: str, outcome: Outcome, part: Callable[[Request], str]) -> Diff
     """Of what applications see; of several that may be drawn, the first that differs is told."""
     received = [each.received for each in outcome.backends if each.received is not None]
     if not received:
-        yield wanted, "no application sees it"
+        yield wanted, "nothing: no application sees it"
         return
     got = next((seen for seen in map(part, received) if seen != wanted), wanted)
     if got != wanted:
@@ -201,9 +207,9 @@ _COMPARISONS: Mapping[str, Callable[[Expectation, Outcome], Differing]] = {
 }
 
 
-def _decider(key: str, outcome: Outcome, decision: Decision) -> tuple[str, Position | None]:
+def _decider(fault: Difference, outcome: Outcome, decision: Decision) -> tuple[str, Position | None]:
     """What decided otherwise, and where that is written."""
-    route = decision.route
+    key, route = fault.key, decision.route
     if route is None:
         return outcome.reason, None
     refused = [each for each in outcome.backends if each.status is not None]
@@ -211,8 +217,39 @@ def _decider(key: str, outcome: Outcome, decision: Decision) -> tuple[str, Posit
         return refused[0].reason, _refusal(decision) or route.at
     if outcome.reason and not refused:
         return outcome.reason, route.match.at or route.at
+    if _is_identity(fault):
+        return "the callee's sidecar says who calls, whatever the request claims", None
+    return _words(key, outcome, route), _of_route(key, route)
+
+
+def _words(key: str, outcome: Outcome, route: Route) -> str:
     decided = _of_route(key, route)
-    return f"route `{route.name}`" if decided else f"route `{route.name}` has meshctl's default", decided
+    match key:
+        case "timeout":
+            return f"the timeout that holds for route `{route.name}`{'' if decided else ' is the default'}"
+        case "tries":
+            return f"the retries that hold for route `{route.name}`{'' if decided else ' are the default'}"
+        case _ if decided is None and outcome.virtual_host:
+            return f"`{outcome.virtual_host}` has no routes of its own"
+        case "status":
+            return f"route `{route.name}`; its application is taken to answer {APPLICATION_STATUS}"
+        case _:
+            return f"route `{route.name}`"
+
+
+def _is_identity(fault: Difference) -> bool:
+    return fault.key == "headers" and fault.expected.lower().startswith(f"{IDENTITY_HEADER}:")
+
+
+def _path_to(
+    fault: Difference, outcome: Outcome, decision: Decision, mesh: Mesh, caller: str
+) -> tuple[str, ...]:
+    """Where the spec has what decided without a line of its own: who may be called, a service without routes."""
+    if decision.route is None:
+        unknown = outcome.status in (403, 404) and not outcome.virtual_host
+        return (*entrance.section(mesh, caller), "calls") if unknown else ()
+    inherited = fault.key in ("timeout", "tries") or _is_identity(fault) or not outcome.virtual_host
+    return () if inherited else entrance.section(mesh, outcome.virtual_host)
 
 
 def _refusal(decision: Decision) -> Position | None:

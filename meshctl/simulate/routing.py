@@ -26,7 +26,7 @@ def virtual_host(outbound: OutboundListener, name: str) -> VirtualHost | None:
     if name in hosts:
         return hosts[name]
     labels = name.split(".")
-    for first in range(1, len(labels)):
+    for first in range(1, len(labels) if labels[0] else 0):
         found = hosts.get(f"*.{'.'.join(labels[first:])}")
         if found is not None:
             return found

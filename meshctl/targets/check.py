@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position
@@ -31,10 +31,16 @@ def check(mesh: Mesh) -> Iterator[Finding]:
             for feature, at in uses_of[id(part)]:
                 if feature in here:
                     asked.setdefault((at, feature, sidecar.proxy), {})[sidecar.service] = None
+    # Features of one place may differ in the same way, such as the conditions of a retry: that is told once.
+    told: dict[tuple[Position, Proxy, _Wanting | str, tuple[str, ...]], list[Feature]] = {}
+    for (at, feature, proxy), services in asked.items():
+        its = wanting[proxy][feature]
+        what = its.how if isinstance(its, Emulated) else its
+        told.setdefault((at, proxy, what, tuple(services)), []).append(feature)
     # What no proxy has is one finding, whichever proxies are asked for it.
     yield from dict.fromkeys(
-        _finding(wanting[proxy][feature], feature, proxy, at, list(services))
-        for (at, feature, proxy), services in asked.items()
+        _finding(wanting[proxy][features[0]], features, proxy, at, services)
+        for (at, proxy, _, services), features in told.items()
     )
     yield from _conflicts(mesh)
 
@@ -61,18 +67,19 @@ def _parts(sidecar: Sidecar) -> tuple[object, ...]:
 
 
 def _finding(
-    capability: _Wanting, feature: Feature, proxy: Proxy, at: Position, services: list[str]
+    capability: _Wanting, features: Sequence[Feature], proxy: Proxy, at: Position, services: Sequence[str]
 ) -> Finding:
     who = f"the {proxy} sidecar{'s' if len(services) > 1 else ''} of {_listed(services)}"
-    alike = f"{feature} on {proxy}"
+    feature = ", ".join(features)
     match capability:
         case Emulated(how=how):
-            return finding("approximated-on-target", at, f"{feature} on {who}: {how}", alike=alike)
+            message = f"{feature} on {who}: {how}"
+            return finding("approximated-on-target", at, message, alike=f"{proxy}: {how}")
         case Unsupported(why, instead):
             return finding("unsupported-on-target", at, f"{feature} on {who}: {why}", fix=instead)
         case Pending(meanwhile):
             message = f"no proxy has {feature} yet: {meanwhile}"
-            return finding("not-yet-supported", at, message, alike=str(feature))
+            return finding("not-yet-supported", at, message, alike=feature)
 
 
 def _conflicts(mesh: Mesh) -> Iterator[Finding]:
@@ -89,23 +96,40 @@ def _conflicts(mesh: Mesh) -> Iterator[Finding]:
                 )
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     shown = [f"`{name}`" for name in names[:3]]
     rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(shown) + rest
 
 
 def table(mesh: Mesh | None = None) -> list[dict[str, object]]:
-    """One row for each feature, or for each that ``mesh`` uses; the columns are the proxies'."""
-    used = (
-        {use.feature for sidecar in mesh.sidecars for use in features_of(sidecar)} if mesh else set(Feature)
-    )
+    """One row for each feature, or for each that ``mesh`` uses; the columns are the proxies'.
+
+    Of a mesh only those differences are told that can show in one of its sidecars, were it on that proxy.
+    """
+    users = _users(mesh) if mesh else dict.fromkeys(Feature, ())
     return [
         {"feature": feature.value}
-        | {proxy.value: _cell(target(proxy).CAPABILITIES[feature]) for proxy in Proxy}
+        | {
+            proxy.value: _cell(_in(mesh, users[feature], target(proxy).CAPABILITIES[feature]))
+            for proxy in Proxy
+        }
         for feature in Feature
-        if feature in used
+        if feature in users
     ]
+
+
+def _users(mesh: Mesh) -> dict[Feature, list[Sidecar]]:
+    found: dict[Feature, list[Sidecar]] = {}
+    for sidecar in mesh.sidecars:
+        for feature in {use.feature for use in features_of(sidecar)}:
+            found.setdefault(feature, []).append(sidecar)
+    return found
+
+
+def _in(mesh: Mesh | None, users: Sequence[Sidecar], capability: Capability) -> Capability:
+    shows = mesh is None or not isinstance(capability, Emulated) or any(map(capability.applies, users))
+    return capability if shows else Native()
 
 
 def _cell(capability: Capability) -> dict[str, str]:

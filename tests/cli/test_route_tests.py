@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import subprocess
@@ -105,6 +106,9 @@ EXPECTATIONS = [
     (BETA, "headers: {x-c: []}", "headers: {x-c: '1'}", "requestHeaders:"),
     (MOVED, "location: http://catalog/new", "location: /new", "{path: {exact: /moved}}"),
     (REST, "status: 200", "location: /new", "- name: rest"),
+    (PLAIN, "callee: plain", "callee: catalog", "plain: {port: 80"),
+    ("{from: web, url: http://stranger/}", "status: 403", "status: 200", "calls: {catalog"),
+    (PLAIN, "headers: {x-mesh-identity: 'spiffe://shop.example/web'}", "headers: {X-Mesh-Identity: x}", ""),
     ("{from: web, url: 'http://catalog/a/../b'}", "status: 400", "status: 200", ""),
     ("{from: web, url: 'http://catalog?x'}", "path: '/?x'", "path: '/?y'", "- name: rest"),
 ]
@@ -172,6 +176,38 @@ def test_coverage_names_what_no_test_comes_by(mesh, capsys):
     assert capsys.readouterr().out.endswith("7 of 7 routes and rules tested\n")
 
 
+@pytest.mark.parametrize(
+    ("request_", "wrong", "why"),
+    [
+        (PLAIN, "callee: web", "`plain` has no routes of its own"),
+        (PLAIN, "timeout: 1s", "the timeout that holds for route `default` is the default"),
+        (REST, "timeout: 1s", "the timeout that holds for route `rest`"),
+        (REST, "tries: 1", "the retries that hold for route `rest`"),
+        (REST, "status: 500", "route `rest`; its application is taken to answer 200"),
+        (
+            PLAIN,
+            "headers: {x-mesh-identity: x}",
+            "the callee's sidecar says who calls, whatever the request claims",
+        ),
+        ("{from: web, url: http://stranger/}", "path: /", "`web` does not call `stranger`"),
+    ],
+)
+def test_the_words_for_what_decided(mesh, request_, wrong, why):
+    write((request_, wrong))
+    (verdict,) = pipeline.run_route_tests("mesh.yaml").verdicts
+    assert [each.why for each in verdict.differences] == [why]
+
+
+def test_another_proxy_is_asked_for(mesh, capsys):
+    rpc = "  rpc: {port: 80, protocol: grpc, endpoints: [{address: 10.0.0.5}], retries: {attempts: 1, retryOn: [unavailable]}}\n"
+    Path("mesh.yaml").write_text(MESH.replace("plain: {}}", "plain: {}, rpc: {}}") + rpc, "utf-8")
+    write((REST, "status: 200"))
+    assert run(["test"]) == run(["test", "--proxy", "envoy"]) == 0
+    capsys.readouterr()
+    assert run(["test", "--proxy", "nginx"]) == 1
+    assert "retry on a gRPC status on the nginx sidecar of `web`" in capsys.readouterr().err
+
+
 def test_exit_codes_and_streams(mesh, capsys):
     assert run(["test"]) == 2
     assert "no *.test.yaml" in capsys.readouterr().err
@@ -185,7 +221,7 @@ def test_exit_codes_and_streams(mesh, capsys):
     assert out == (
         "a.test.yaml:2:5: failed: t0\n"
         "    status: expected 403, got 200\n"
-        "        decided by mesh.yaml:24:9: route `rest`\n"
+        "        decided by mesh.yaml:24:9: route `rest`; its application is taken to answer 200\n"
         "       24 |       - name: rest\n"
         "          |         ^^^^\n"
     )
@@ -303,6 +339,7 @@ def test_every_format_is_what_its_readers_expect(mesh, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
         "::error title=%3A%3Aerror%3A%3Ax%2C %250A <&> ]]> `,file=a.test.yaml,line=3,col=5::status: expected 403, got 200"
+        "%0Adecided by mesh.yaml:24:9: route `rest`; its application is taken to answer 200"
         "%0Apath: expected /z, got /y%0Adecided by mesh.yaml:24:9: route `rest`"
     )
     assert [line.partition(" ")[0] for line in lines[1:]] == ["::notice"] * 5
@@ -336,13 +373,20 @@ def test_the_examples_pass_their_own_tests_and_leave_nothing_out(spec, capsys):
     assert parts == whole.partition(" ")[0]
 
 
-def test_ten_thousand_tests_take_seconds(mesh):
-    """Far below what one proxy start costs; the limit is for a machine that does other things, too."""
-    write(*((request, right) for request, right, _, _ in EXPECTATIONS * 334))
-    began = time.process_time()
-    tested = pipeline.run_route_tests("mesh.yaml")
-    assert time.process_time() - began < 10
-    assert (len(tested.verdicts), tested.failed) == (10_020, 0)
+def test_ten_thousand_tests_take_less_than_five_seconds(mesh):
+    """Of processor time, for other work on the machine is not ours. The command collects no garbage either."""
+    count = 10_000 // len(EXPECTATIONS) + 1
+    write(*((request, right) for request, right, _, _ in EXPECTATIONS * count))
+    gc.collect()
+    gc.disable()
+    try:
+        began = time.process_time()
+        tested = pipeline.run_route_tests("mesh.yaml")
+        spent = time.process_time() - began
+    finally:
+        gc.enable()
+    assert (len(tested.verdicts), tested.failed) == (count * len(EXPECTATIONS), 0)
+    assert spent < 5
 
 
 def meshctl(*arguments):

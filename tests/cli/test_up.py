@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from meshctl import ir
+from meshctl.cli import up
 from tests.turns import turn
 
 # A mesh on loopback always has the same addresses, so these tests take turns.
@@ -161,3 +163,14 @@ def _folder(process):
         return (process / "cwd").readlink()
     except OSError:
         return None
+
+
+@pytest.mark.parametrize(
+    ("asked", "command"),
+    [
+        ((None, None, None), "meshctl validate"),
+        (("a b", "prod", ir.Proxy.HAPROXY), "meshctl validate 'a b' --env prod --proxy haproxy"),
+    ],
+)
+def test_the_command_that_is_named_asks_about_the_same_mesh(asked, command):
+    assert up.validating(*asked) == command

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from meshctl.ir import Feature, HashKey, HealthCheckKind, Protocol, RetryCondition, RetryPolicy, Sidecar
 from meshctl.targets.base import NOT_YET, Capability, Emulated, Native, Unsupported
-from meshctl.targets.envoy.joined_headers import is_joined
+from meshctl.targets.envoy.joined_headers import is_joined, is_joined_in_answers
 from meshctl.targets.envoy.routes import routes
 
 VERSION = "1.40.0"
@@ -23,10 +23,12 @@ def _matches_joined_header(sidecar: Sidecar) -> bool:
 
 
 def _adds_joined_header(sidecar: Sidecar) -> bool:
+    return any(is_joined(name) for route in routes(sidecar) for name, _ in route.request_headers.add)
+
+
+def _adds_joined_header_to_answer(sidecar: Sidecar) -> bool:
     return any(
-        is_joined(name)
-        for route in routes(sidecar)
-        for name, _ in (*route.request_headers.add, *route.response_headers.add)
+        is_joined_in_answers(name) for route in routes(sidecar) for name, _ in route.response_headers.add
     )
 
 
@@ -111,9 +113,7 @@ _JOINS = (
     "repeated lines of headers that Envoy joins as it reads them (such as accept, authorization and "
     "x-forwarded-for) are compared as the one line that they become"
 )
-_ADDS = (
-    "`add` to a header that Envoy keeps in one line (such as accept and cache-control) goes into that line"
-)
+_ADDS = "`add` to a header that Envoy keeps in one line (such as accept, cache-control and etag) goes into that line"
 _ALL_RESETS = (
     "to Envoy these are one: a connection that cannot be made, one that breaks off, and a try that takes longer "
     "than the per-try timeout are all tried again"
@@ -144,7 +144,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.PATH_REWRITE: Native(),
     Feature.HOST_REWRITE: Native(),
     Feature.REQUEST_HEADERS: Emulated(_ADDS, applies=_adds_joined_header),
-    Feature.RESPONSE_HEADERS: Emulated(_ADDS, applies=_adds_joined_header),
+    Feature.RESPONSE_HEADERS: Emulated(_ADDS, applies=_adds_joined_header_to_answer),
     Feature.TIMEOUT: Native(),
     Feature.PER_TRY_TIMEOUT: Emulated(
         "once an answer has begun, only `timeout` bounds the rest of it; making the connection has time for itself "

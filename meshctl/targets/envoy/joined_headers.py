@@ -45,3 +45,13 @@ _JOINED_PREFIXES = ("access-control-", "grpc-", "x-envoy-", "x-forwarded-")
 def is_joined(name: str) -> bool:
     """Whether repeated lines of this header (lower case) become one as they are read."""
     return name in _JOINED or name.startswith(_JOINED_PREFIXES)
+
+
+_JOINED_IN_ANSWERS = frozenset(
+    ["age", "date", "etag", "expires", "last-modified", "location", "server", "vary"]
+)
+
+
+def is_joined_in_answers(name: str) -> bool:
+    """The same of an answer, which has more of them."""
+    return is_joined(name) or name in _JOINED_IN_ANSWERS

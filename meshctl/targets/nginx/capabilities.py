@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from meshctl.ir import Cluster, Feature, Protocol, RetryCondition, RetryPolicy, Route, Sidecar
 from meshctl.targets.base import NOT_YET, Capability, Conflict, Emulated, Native, Unsupported
+from meshctl.targets.nginx.filters import adds_to_answers_line, adds_to_one_line
 from meshctl.targets.nginx.retries import MOST_HOP_FAILURES, needs_hop
 
 
@@ -51,8 +52,13 @@ def _rewrites_for_http2(sidecar: Sidecar) -> bool:
     )
 
 
-def _removes_date(sidecar: Sidecar) -> bool:
-    return any("date" in route.response_headers.remove for route in _routes(sidecar))
+def _adds_to_one_line(sidecar: Sidecar) -> bool:
+    return any(adds_to_one_line(route.request_headers) for route in _routes(sidecar))
+
+
+def _changes_answers_otherwise(sidecar: Sidecar) -> bool:
+    changed = [route.response_headers for route in _routes(sidecar)]
+    return any("date" in each.remove or adds_to_answers_line(each) for each in changed)
 
 
 def _streams(sidecar: Sidecar) -> Iterator[Cluster]:
@@ -95,9 +101,14 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         applies=_rewrites_for_http2,
     ),
     Feature.HOST_REWRITE: Native(),
-    Feature.REQUEST_HEADERS: Native(),
+    Feature.REQUEST_HEADERS: Emulated(
+        "`add` to a header that NGINX keeps in one line (such as authorization and user-agent) goes into that line",
+        applies=_adds_to_one_line,
+    ),
     Feature.RESPONSE_HEADERS: Emulated(
-        "a `date` that is removed is put back, with the sidecar's own time", applies=_removes_date
+        "a `date` that is removed is put back, with the sidecar's own time, and `add` to a header that NGINX keeps in "
+        "one line (such as etag and content-encoding) goes into that line",
+        applies=_changes_answers_otherwise,
     ),
     Feature.TIMEOUT: Emulated(
         "while a callee takes a large request body slowly, each gap may last as long as the timeout; where it "

@@ -9,6 +9,54 @@ from meshctl.targets.nginx import quoting
 ANSWER = quoting.word("@answer")
 """Gives the route's own answer."""
 
+REQUEST_LINES = frozenset(
+    [
+        "accept-encoding",
+        "authorization",
+        "content-type",
+        "date",
+        "depth",
+        "destination",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "overwrite",
+        "range",
+        "referer",
+        "user-agent",
+        "via",
+        "x-real-ip",
+    ]
+)
+"""NGINX keeps these in fields of their own, and Lua can only replace what is there."""
+RESPONSE_LINES = frozenset(
+    [
+        "accept-ranges",
+        "content-encoding",
+        "content-type",
+        "date",
+        "etag",
+        "expires",
+        "last-modified",
+        "location",
+        "refresh",
+        "server",
+    ]
+)
+"""The same of answers."""
+
+
+def adds_to_one_line(changes: ir.HeaderChanges) -> bool:
+    """Whether a line is added to a header of a request that NGINX keeps in one."""
+    return any(name in REQUEST_LINES for name, _ in changes.add)
+
+
+def adds_to_answers_line(changes: ir.HeaderChanges) -> bool:
+    """The same of an answer."""
+    return any(name in RESPONSE_LINES for name, _ in changes.add)
+
 
 def changes_requests(route: ir.Route) -> bool:
     """Whether something is done to the request on its way to the callee."""
@@ -42,8 +90,8 @@ def written(number: int, route: ir.Route) -> model.Filter:
         number=number,
         rewrite=_path(route, rewrite.prefix, rewrite.path) if rewrite and changes_path(route) else None,
         hostname=quoting.lua_string(rewrite.hostname) if rewrite and rewrite.hostname else None,
-        request_headers=_headers(route.request_headers),
-        response_headers=_headers(route.response_headers),
+        request_headers=_headers(route.request_headers, REQUEST_LINES),
+        response_headers=_headers(route.response_headers, RESPONSE_LINES),
         redirect=None if redirect is None else _redirect(route, redirect),
         response=None
         if response is None
@@ -82,17 +130,18 @@ def _keeps_the_rest(route: ir.Route) -> bool:
     return redirects or (route.rewrite is not None and bool(route.rewrite.prefix))
 
 
-def _headers(changes: ir.HeaderChanges) -> model.HeaderChanges | None:
+def _headers(changes: ir.HeaderChanges, one_line: frozenset[str]) -> model.HeaderChanges | None:
     if not changes:
         return None
     return model.HeaderChanges(
         removed=tuple(quoting.lua_string(name) for name in changes.remove),
-        replaced=_lines(changes.set),
-        appended=_lines(changes.add),
+        replaced=_lines(changes.set, frozenset()),
+        appended=_lines(changes.add, one_line),
     )
 
 
-def _lines(lines: tuple[tuple[str, str], ...]) -> tuple[model.HeaderLine, ...]:
+def _lines(lines: tuple[tuple[str, str], ...], one_line: frozenset[str]) -> tuple[model.HeaderLine, ...]:
     return tuple(
-        model.HeaderLine(quoting.lua_string(name), quoting.lua_string(value)) for name, value in lines
+        model.HeaderLine(quoting.lua_string(name), quoting.lua_string(value), joined=name in one_line)
+        for name, value in lines
     )

@@ -103,10 +103,11 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class HeaderLine:
-    """One line of a header."""
+    """One line of a header; ``joined`` to the one that is there, where NGINX keeps no two."""
 
     name: Token
     value: Token
+    joined: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,3 +45,12 @@ def test_a_folder_holds_the_same_mesh():
         services |= yaml.safe_load(part).get("services") or {}
         assert len(part) < 4 << 20, name
     assert services == yaml.safe_load(text)["services"]
+
+
+def test_generated_route_tests_pass(tmp_path):
+    text = generate.mesh(40)
+    (tmp_path / "mesh.yaml").write_text(text)
+    (tmp_path / "bench.test.yaml").write_text(generate.route_tests(text, 300))
+    tested = pipeline.run_route_tests(str(tmp_path))
+    assert (len(tested.verdicts), tested.failed) == (300, 0)
+    assert len({(each.test.caller, each.outcome.virtual_host) for each in tested.verdicts}) > 50

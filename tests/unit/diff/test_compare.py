@@ -4,7 +4,7 @@ import pytest
 
 from meshctl import pipeline
 from meshctl.artifacts import Artifact
-from meshctl.diff import compare, compare_artifacts
+from meshctl.diff import Change, Sign, compare, compare_artifacts, merge_alike
 
 BASE = """\
 apiVersion: meshctl.dev/v1
@@ -354,3 +354,32 @@ def test_levels_are_told_for_each_bundle_that_sees_them(mesh):
     ]
     back = compare(mesh(ZONES % ", locality: {preferSameZone: true}"), mesh(ZONES % ""))
     assert list(lines(back.changes)) == in_catalog("~ endpoint level 10.0.1.2:15006: 1 -> 0")
+
+
+def test_what_all_callers_see_alike_stands_alone_beside_what_some_see(mesh):
+    before = mesh(BASE)
+    after = mesh(BASE.replace("timeout: 3s\n", "timeout: 4s\n    loadBalancing: {policy: random}\n"))
+    assert list(lines(compare(before, after).changes)) == in_catalog(
+        "~ balancing: round-robin -> random",
+        "~ balancing v1: round-robin -> random",
+        "~ balancing v2: round-robin -> random",
+        "~ as seen by web",
+        "  ~ route beta",
+        "    ~ timeout: 3s -> 4s",
+        "  ~ route rest",
+        "    ~ timeout: 3s -> 4s",
+    )
+
+
+def test_for_people_equal_changes_of_several_parts_are_one(mesh):
+    after = BASE.replace("timeout: 3s\n", "timeout: 4s\n    loadBalancing: {policy: random}\n")
+    (catalog,) = compare(mesh(BASE), mesh(after)).changes
+    assert list(lines(merge_alike(catalog.changes))) == [
+        "~ balancing: round-robin -> random",
+        "~ balancing v1, v2: round-robin -> random",
+        "~ as seen by web",
+        "  ~ route beta, rest",
+        "    ~ timeout: 3s -> 4s",
+    ]
+    came = (Change(Sign.ADDED, "caller", "a"), Change(Sign.ADDED, "caller", "b"))
+    assert merge_alike(came) == came

@@ -59,11 +59,12 @@ CATALOG = virtual_host(
 )
 ORDERS = virtual_host("orders", route("rest", ("orders", 1)))
 STRICT = virtual_host("strict", route("rest", ("strict", 1)))
+WILD = replace(ORDERS, hostnames=("*.orders.example",))
 HERE = ("10.0.0.1", 15006, 1)
 WEB = sidecar(
     "web",
     ir.Proxy.ENVOY,
-    virtual_hosts=(CATALOG, ORDERS, STRICT),
+    virtual_hosts=(CATALOG, ORDERS, STRICT, WILD),
     clusters=(
         cluster("catalog.v1", HERE),
         cluster("catalog.v2", HERE),
@@ -100,6 +101,9 @@ def ask(url: str, method: str = "GET", *headers: tuple[str, str]) -> simulate.Ou
         ("Orders.Shop.Mesh.", "orders"),
         ("orders:80", "orders"),
         ("orders.:15001", "orders"),
+        ("a.b.orders.example", "orders"),
+        (".orders.example", 404),
+        ("orders.example", 404),
         ("web", 403),
         ("nobody", 403),
         ("nobody.shop.mesh", 403),

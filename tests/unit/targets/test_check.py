@@ -53,6 +53,29 @@ def test_an_emulated_feature_is_a_warning(told):
     assert found[:3] == ("approximated-on-target", 9, "timeout on the envoy sidecar of `web`: a bit late")
 
 
+@pytest.mark.parametrize(("alike", "count"), [("held back", 1), ("otherwise", 2)])
+def test_conditions_of_a_retry_that_differ_alike_are_told_once(told, monkeypatch, alike, count):
+    retries = "    retries: {attempts: 1, retryOn: [connect-failure, gateway-error]}\n"
+    monkeypatch.setattr(f"{__name__}.MESH", MESH + retries)
+    found = told(RETRY_CONNECT_FAILURE=Emulated("held back"), RETRY_GATEWAY_ERROR=Emulated(alike))
+    assert len(found) == count
+    if count == 1:
+        message = "retry on connect-failure, retry on gateway-error on the envoy sidecar of `web`: held back"
+        assert found[0][2] == message
+
+
+def test_the_table_of_a_mesh_leaves_out_what_cannot_show_in_it(told, tmp_path, monkeypatch):
+    told(
+        TIMEOUT=Emulated("a bit late", lambda each: each.service == "server"), METHOD_MATCH=Emulated("slowly")
+    )
+    mesh = pipeline.validate(str(tmp_path / "mesh.yaml")).require()
+    cells = {row["feature"]: row["envoy"] for row in module.table(mesh)}
+    assert cells["timeout"] == {"kind": "native"}
+    assert cells["method match"] == {"kind": "emulated", "how": "slowly"}
+    whole = {row["feature"]: row["envoy"] for row in module.table()}
+    assert whole["timeout"] == {"kind": "emulated", "how": "a bit late"}
+
+
 def test_what_nobody_asked_for_is_not_looked_at(told):
     assert told(RETRY_GATEWAY_ERROR=Unsupported("no", "no"), MAX_REQUESTS=Unsupported("no", "no")) == []
 

@@ -1,6 +1,7 @@
 -- What a route changes on the way, or answers by itself. nginx.conf fills the table, by the routes' numbers.
 -- Targets are taken as they came ($request_uri): what NGINX decodes is never sent anywhere.
 
+local add_request_header = require("ngx.req").add_header
 local add_header = require("ngx.resp").add_header
 
 local match, sub = string.match, string.sub
@@ -23,21 +24,26 @@ local function changed(change)
     return path .. query
 end
 
+-- `joined` are headers that NGINX keeps in one line: what is added goes into it.
+local function joined(name, value)
+    local there = rawget(ngx.req.get_headers(0), name)
+    if type(there) == "table" then
+        there = table.concat(there, ",")
+    end
+    return there and there .. "," .. value or value
+end
+
 local function change_request_headers(changes)
     for _, each in ipairs(changes) do
-        local value = each.value
-        if each.append then
-            local lines = ngx.req.get_headers(0)
-            local there = rawget(lines, each.name)
-            if there then
-                value = type(there) == "table" and there or {there}
-                value[#value + 1] = each.value
+        if each.append and not each.joined then
+            add_request_header(each.name, each.value)
+        else
+            local value = each.joined and joined(each.name, each.value) or each.value
+            -- Not by set_header alone: of several lines it would leave the others.
+            ngx.req.clear_header(each.name)
+            if value then
+                ngx.req.set_header(each.name, value)
             end
-        end
-        -- Not by set_header alone: of several lines it would leave the others.
-        ngx.req.clear_header(each.name)
-        if value then
-            ngx.req.set_header(each.name, value)
         end
     end
 end
@@ -66,7 +72,9 @@ end
 
 local function change_response_headers(changes)
     for _, each in ipairs(changes or {}) do
-        if each.append then
+        if each.joined and ngx.header[each.name] then
+            ngx.header[each.name] = ngx.header[each.name] .. "," .. each.value
+        elseif each.append then
             add_header(each.name, each.value)
         else
             ngx.header[each.name] = each.value
