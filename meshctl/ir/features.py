@@ -67,6 +67,7 @@ class Feature(StrEnum):
     AUTHORIZATION_RULES = "allow and deny rules"
     AUTHORIZATION_AUDIT = "authorization audit"
     HEALTH_PATH = "health path past authorization"
+    JWT = "JWT"
     IDENTITY_HEADER = "identity header"
     DEAD_APPLICATION = "dead application behind a live sidecar"
     TCP = "TCP services"
@@ -113,7 +114,6 @@ class Feature(StrEnum):
     SEVERAL_PORTS = "several ports"
     MTLS_PERMISSIVE = "permissive mTLS"
     MTLS_DISABLED = "disabled mTLS"
-    JWT = "JWT"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,6 @@ class Assembly:
         self._resolvers = resolvers.resolvers(spec)
         self._tracing = tracing.tracing(spec)
         self._egress = egress.route(spec)
-        self._asks = pending.of_mesh(spec)
 
     def mesh(self) -> ir.Mesh:
         """The resolved mesh."""
@@ -110,7 +109,7 @@ class Assembly:
                 health=health.listener(self._spec, "services", name, service, placement),
                 resolvers=self._resolvers if any(each.dns for each in clusters) else (),
                 tracing=self._tracing,
-                asks=(*self._asks, *self._service_asks(name)),
+                asks=tuple(self._service_asks(name)),
             )
 
     def _gateway(self, name: str) -> Iterator[ir.Sidecar]:
@@ -142,7 +141,7 @@ class Assembly:
                 health=health.listener(self._spec, "gateways", name, None, placement),
                 resolvers=self._resolvers if any(each.dns for each in clusters) else (),
                 tracing=self._tracing,
-                asks=(*self._asks, *gateways.asks(self._spec, name)),
+                asks=tuple(gateways.asks(self._spec, name)),
             )
 
     def _service_asks(self, name: str) -> Iterator[ir.FeatureUse]:

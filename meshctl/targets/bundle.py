@@ -45,7 +45,11 @@ def _guarded(run: bytes) -> bytes:
 
 def _readme(sidecar: Sidecar, commands: Commands) -> str:
     proxy = sidecar.proxy
-    packages = (*commands.packages, *(("openssl",) if sidecar.tls.crl else ()))
+    packages = (
+        *commands.packages,
+        *commands.packages_for(sidecar),
+        *(("openssl",) if sidecar.tls.crl else ()),
+    )
     lists = f", {REVOCATION_LISTS}" if sidecar.tls.crl else ""
     addresses = "".join(f"{what:16} {where}\n" for what, where in _addresses(sidecar))
     return f"""\

@@ -15,9 +15,9 @@ from meshctl.ir import Feature, Proxy
 from meshctl.targets import target
 from meshctl.targets.base import Emulated
 from tests.behaviour.tables import Expect, Row
-from tests.differential import logs
+from tests.differential import logs, reducing
 from tests.differential.cases import load, save
-from tests.differential.comparing import Comparison, compare, judge
+from tests.differential.comparing import Comparison, Disagreement, compare, judge
 from tests.differential.emulations import DECLARED
 from tests.differential.exchanges import exchange
 from tests.differential.reducing import reduced
@@ -149,3 +149,21 @@ def test_a_difference_is_seen(tmp_path, monkeypatch):
             assert mesh is not None
             found = judge(PLAIN, replace(world, mesh=mesh), exchanges).disagreements
             assert told in "".join(map(str, found)), told
+
+
+def test_what_a_disagreement_does_not_need_is_left_out(tmp_path, monkeypatch):
+    def compared(document, rows, callers, *, folder):
+        """As if one route were wrong, for some requests."""
+        routes = document["services"].get("callee-0", {}).get("routes", [])
+        wrong = any(each.get("rewrite") == {"path": {"prefix": "/b"}} for each in routes)
+        asked = [row for row in rows if row.target.startswith("/a") and ("x-a", "0") in row.headers]
+        return Comparison([Disagreement(callers[0], row, ["wrong"]) for row in asked if wrong])
+
+    monkeypatch.setattr(reducing, "compare", compared)
+    row = Row(
+        "", Expect(), host="callee-0", target="/a?b", headers=[("x-b", "1"), ("x-a", "0")], method="PUT"
+    )
+    document, left = reduced(PLAIN, Disagreement(Proxy.NGINX, row, ["wrong"]), tmp_path, REDUCING)
+    route = {"name": "a", "rewrite": {"path": {"prefix": "/b"}}}
+    assert document == {"mesh": {}, "services": {"callee-0": {"proxy": "envoy", "routes": [route]}}}
+    assert left.row == Row("", Expect(), host="callee-0", target="/a", headers=[("x-a", "0")])

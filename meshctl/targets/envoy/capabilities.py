@@ -185,6 +185,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.AUTHORIZATION_RULES: Native(),
     Feature.AUTHORIZATION_AUDIT: Native(),
     Feature.HEALTH_PATH: Native(),
+    Feature.JWT: Native(),
     Feature.IDENTITY_HEADER: Native(),
     Feature.DEAD_APPLICATION: Native(),
     Feature.TCP: Native(),

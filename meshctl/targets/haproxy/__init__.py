@@ -12,11 +12,19 @@ __all__ = ["CAPABILITIES", "COMMANDS", "CONFLICTS", "PROXY", "VERSION", "emit"]
 
 PROXY = Proxy.HAPROXY
 VERSION = "2.6"
+
+
+def _packages(sidecar: Sidecar) -> tuple[str, ...]:
+    verifies = sidecar.inbound is not None and sidecar.inbound.authorization.issuers
+    return ("lua-luaossl",) if verifies else ()
+
+
 COMMANDS = Commands(
     binary="haproxy",
     packages=("haproxy",),
     check=CHECK,
     reload="./reload",
+    packages_for=_packages,
 )
 
 

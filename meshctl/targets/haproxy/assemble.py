@@ -13,6 +13,7 @@ from meshctl.targets.haproxy import (
     egress,
     fault_injection,
     gateways,
+    jwt,
     mirroring,
     mtls,
     outlier_detection,
@@ -41,6 +42,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
     listeners = tuple(_listeners(sidecar, asked, files))
     made = backends.backends(sidecar, asked)
     inbound = _inbound(sidecar, sidecar.inbound) if sidecar.inbound else None
+    files.update(jwt.files(sidecar.inbound.authorization) if sidecar.inbound else {})
     streams = sidecar.inbound is not None and sidecar.inbound.protocol is ir.Protocol.TCP
     return Configuration(
         node=quoting.word(sidecar.service),
@@ -55,6 +57,8 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         backends=made,
         files=files,
         multiplexes=multiplexes(sidecar),
+        reads_tokens=inbound is not None and bool(inbound.issuers),
+        challenges=inbound is not None and inbound.challenge is not None,
         streams=tuple(tcp.listeners(sidecar)),
         resolvers=egress.resolvers(sidecar),
         checks=tuple(backends.checks(sidecar)),
@@ -125,6 +129,8 @@ def _inbound(sidecar: ir.Sidecar, inbound: ir.InboundListener) -> Inbound:
         grpc=inbound.protocol is ir.Protocol.GRPC,
         upstream=quoting.string(str(inbound.application)),
         access=authorization.access(inbound.authorization, limited=bool(inbound.rate_limit)),
+        issuers=jwt.issuers(inbound.authorization),
+        challenge=jwt.challenge(sidecar.service) if inbound.authorization.challenges else None,
         rate_limit=rate_limiting.rate_limit(inbound.rate_limit) if inbound.rate_limit else None,
         identity_prefix=authorization.identity_prefix(sidecar.identity),
         connect_timeout=quoting.duration(inbound.connect_timeout),

@@ -195,6 +195,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.AUTHORIZATION_RULES: Native(),
     Feature.AUTHORIZATION_AUDIT: Native(),
     Feature.HEALTH_PATH: Native(),
+    Feature.JWT: Native(),
     Feature.TCP: Native(),
     Feature.LOCAL_PORT: Native(),
     Feature.IDENTITY_HEADER: Emulated(

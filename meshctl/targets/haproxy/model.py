@@ -198,6 +198,15 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Issuer:
+    """Whose tokens are good: all of ``names`` must hold."""
+
+    number: int
+    criteria: tuple[Criterion, ...]
+    names: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RateLimit:
     """A condition that takes a token where there is one, and in how many seconds there is the next."""
 
@@ -215,6 +224,9 @@ class Inbound:
     grpc: bool
     upstream: Token
     access: Access
+    issuers: tuple[Issuer, ...]
+    challenge: Token | None
+    """What who might be let in with a better token is told."""
     rate_limit: RateLimit | None
     identity_prefix: Token
     connect_timeout: Token
@@ -267,6 +279,9 @@ class Configuration:
     notes: bool
     """Whether tries are counted, and whether it is noted to which endpoint the last one went."""
     multiplexes: bool
+    reads_tokens: bool
+    challenges: bool
+    """Whether tokens count, and whether any answer asks for one."""
     scripts: tuple[Token, ...]
     """In Lua, by name: what HAProxy itself cannot do."""
     inbound: Inbound | None

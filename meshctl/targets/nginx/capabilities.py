@@ -152,6 +152,10 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.AUTHORIZATION_RULES: Native(),
     Feature.AUTHORIZATION_AUDIT: Native(),
     Feature.HEALTH_PATH: Native(),
+    Feature.JWT: Unsupported(
+        "NGINX verifies no signatures",
+        "Let the service use envoy or haproxy, or let the application verify its tokens and allow callers by `from`.",
+    ),
     Feature.IDENTITY_HEADER: Native(),
     Feature.DEAD_APPLICATION: Native(),
     Feature.TCP: Native(),
