@@ -36,6 +36,7 @@ from meshctl.ir.mesh import (
     SniRoute,
     TcpListener,
 )
+from meshctl.ir.metrics import Metrics
 from meshctl.ir.mirroring import Mirror
 from meshctl.ir.mtls import CertificatePolicy, ServerTls, TlsContext, TlsVersion, WorkloadIdentity
 from meshctl.ir.outlier_detection import OutlierDetection
@@ -82,6 +83,7 @@ __all__ = [
     "LoadBalancing",
     "LoadBalancingPolicy",
     "Mesh",
+    "Metrics",
     "Mirror",
     "Origin",
     "OriginTls",

@@ -82,6 +82,7 @@ class Feature(StrEnum):
     ACCESS_LOG = "JSON access log"
     ADMIN = "readiness and build id"
     TRACING = "spans to OTLP"
+    METRICS = "Prometheus metrics"
     MIRRORING = "mirroring"
     FAULT_ABORT = "fault abort"
     FAULT_DELAY = "fault delay"

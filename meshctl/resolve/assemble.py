@@ -13,6 +13,7 @@ from meshctl.resolve import (
     gateways,
     health,
     local_ports,
+    metrics,
     mtls,
     pending,
     proxies,
@@ -42,6 +43,7 @@ class Assembly:
         self._access_log = access_logs.access_log(spec)
         self._resolvers = resolvers.resolvers(spec)
         self._tracing = tracing.tracing(spec)
+        self._metrics = metrics.metrics(spec)
         self._egress = egress.route(spec)
 
     def mesh(self) -> ir.Mesh:
@@ -109,6 +111,7 @@ class Assembly:
                 health=health.listener(self._spec, "services", name, service, placement),
                 resolvers=self._resolvers if any(each.dns for each in clusters) else (),
                 tracing=self._tracing,
+                metrics=self._metrics,
                 asks=tuple(self._service_asks(name)),
             )
 
@@ -141,6 +144,7 @@ class Assembly:
                 health=health.listener(self._spec, "gateways", name, None, placement),
                 resolvers=self._resolvers if any(each.dns for each in clusters) else (),
                 tracing=self._tracing,
+                metrics=self._metrics,
                 asks=tuple(gateways.asks(self._spec, name)),
             )
 

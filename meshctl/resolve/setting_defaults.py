@@ -157,6 +157,7 @@ MESH = {
     "accessLog.format": "json",
     "accessLog.redact": _NONE,
     "tracing": _OFF,
+    "metrics": _OFF,
     "jwt": _NONE,
 }
 
@@ -172,6 +173,7 @@ WHOLE = frozenset(
         "jwt",
         "labels",
         "loadBalancing",
+        "metrics",
         "pathPolicy",
         "ports",
         "retries.backoff",

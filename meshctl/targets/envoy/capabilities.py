@@ -204,6 +204,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     ),
     Feature.ADMIN: Native(),
     Feature.TRACING: Native(),
+    Feature.METRICS: Native(),
     Feature.MIRRORING: Native(),
     Feature.FAULT_ABORT: Native(),
     Feature.FAULT_DELAY: Emulated(

@@ -30,6 +30,7 @@ from meshctl.targets.haproxy.admin import admin
 from meshctl.targets.haproxy.grpc import shapes_answers
 from meshctl.targets.haproxy.health import health
 from meshctl.targets.haproxy.http2 import multiplexes
+from meshctl.targets.haproxy.metrics import metrics
 from meshctl.targets.haproxy.model import Configuration, HostRule, Inbound, Outbound
 from meshctl.targets.haproxy.quoting import Token
 
@@ -52,6 +53,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         idle_timeout=quoting.duration(sidecar.outbound.idle_timeout),
         admin=admin(sidecar),
         health=health(sidecar),
+        metrics=metrics(sidecar),
         unanswered=backends.socket(sidecar, "unanswered"),
         listeners=listeners,
         backends=made,

@@ -245,6 +245,15 @@ class Admin:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds."""
+
+    labels: Token
+    service: Token
+    buckets: Token
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The listener for load balancers. ``path`` and ``application`` together, or neither."""
 
@@ -265,6 +274,7 @@ class Configuration:
     idle_timeout: Token
     admin: Admin
     health: Health | None
+    metrics: Metrics | None
     unanswered: Token
     listeners: tuple[Outbound, ...]
     backends: tuple[Backend, ...]

@@ -220,6 +220,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.FAULT_DELAY: Native(),
     Feature.ACCESS_LOG: Native(),
     Feature.ADMIN: Native(),
+    Feature.METRICS: Native(),
     Feature.TRACING: Emulated(
         "it sends no spans and begins no trace; `traceparent` and `tracestate` pass as they came, so that a trace of "
         "its application, or of its callers, goes on behind it"

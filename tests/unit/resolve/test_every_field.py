@@ -35,6 +35,7 @@ ONLY = "there is one value only"
 ASKED = "no target lowers it yet, and the whole of it is asked for at one place"
 IDLE = {
     "AccessLogSpec.format": ONLY,
+    "MetricsSpec.format": ONLY,
     "CertificatesSpec.key_type": ONLY,
     "RedactSpec.headers": "no line holds any header so far",
     "AccessLogSpec.redact": "no line holds any header so far",
