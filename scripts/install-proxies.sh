@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . scripts/root.sh
 
-packages="haproxy nginx libnginx-mod-stream libnginx-mod-http-lua libnginx-mod-stream-js dnsmasq-base"
+packages="haproxy lua-luaossl nginx libnginx-mod-stream libnginx-mod-http-lua libnginx-mod-stream-js dnsmasq-base"
 
 if [ "${1:-}" = --list ]; then
     echo "$packages"

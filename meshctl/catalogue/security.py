@@ -45,4 +45,16 @@ CODES = (
         "Write `tls`, or choose another port.",
         Severity.WARNING,
     ),
+    Code(
+        "MSH5010",
+        "secret-in-key-set",
+        "To verify tokens takes public keys alone; whoever reads a private or symmetric one in the repository can make tokens as the issuer does.",
+        "Take the key set that the issuer publishes (`jwks_uri`), and replace this key: it is known now.",
+    ),
+    Code(
+        "MSH5011",
+        "unusable-key-set",
+        "Without its keys no token of the issuer can be verified, and a key that one proxy takes and another does not would make tokens good here and bad there.",
+        "Take the key set that the issuer publishes (`jwks_uri`), with keys for RS256, RS384, RS512, ES256, ES384 or ES512.",
+    ),
 )

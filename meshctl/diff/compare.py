@@ -8,7 +8,7 @@ from meshctl import ir
 from meshctl.diff.callee import View, compare_views, service_of, views
 from meshctl.diff.change import Change, MeshDiff, Sign, changed, keyed, whole
 from meshctl.diff.policy_words import rate_limit, tracing
-from meshctl.diff.words import rule
+from meshctl.diff.words import issuer, rule
 
 
 def compare(before: ir.Mesh, after: ir.Mesh) -> MeshDiff:
@@ -44,6 +44,7 @@ def _mesh(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
         yield from changed("oldest TLS version", old_one.tls.minimum_version, new_one.tls.minimum_version)
         yield from changed("cipher suites", _suites(old_one.tls), _suites(new_one.tls))
         yield from changed("access log", _on(old_one.access_log.enabled), _on(new_one.access_log.enabled))
+        yield from changed("metrics", _on(old_one.metrics), _on(new_one.metrics))
         yield from changed("tracing", tracing(old_one.tracing), tracing(new_one.tracing))
 
 
@@ -118,6 +119,8 @@ def _inbound(before: ir.InboundListener | None, after: ir.InboundListener | None
     old, new = before.authorization, after.authorization
     yield from changed("authorization", old.mode, new.mode)
     yield from changed("audit", _on(old.audit), _on(new.audit))
+    issuers = ({each.name: issuer(each) for each in its.issuers} for its in (old, new))
+    yield from keyed("token issuer", *issuers)
     for what, rules, others in (
         ("allow", old.rules, new.rules),
         ("deny", old.deny, new.deny),

@@ -140,7 +140,19 @@ def rule(value: ir.AuthorizationRule) -> str:
     who = "anyone" if value.anyone else ", ".join(each.service for each in value.principals) or "nobody"
     parts = [who, "/".join(value.methods), " or ".join(path(each) for each in value.paths)]
     parts += [f"{each.name}{_value(each, ': ')}" for each in value.headers]
+    if value.jwt is not None:
+        claims = "".join(f" {each.name}={each.value}" for each in value.jwt.claims)
+        parts.append(f"with a token of {value.jwt.issuer}{claims}")
     return " ".join(each for each in parts if each)
+
+
+def issuer(value: ir.JwtIssuer) -> str:
+    """Whose tokens are good: keys by their `kid` and the beginning of their digest."""
+    keys = (
+        f"{each.kid} {hashlib.sha256(repr(each).encode()).hexdigest()[:8]}".strip() for each in value.keys
+    )
+    audiences = f" for {' or '.join(value.audiences)}" if value.audiences else ""
+    return f"{value.issuer}{audiences} by {', '.join(keys)}"
 
 
 def cluster_label(service: str, cluster: str) -> str:

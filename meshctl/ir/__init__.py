@@ -14,6 +14,7 @@ from meshctl.ir.fault_injection import Abort, Delay, Fault
 from meshctl.ir.features import Feature, FeatureUse, features_of
 from meshctl.ir.filters import DirectResponse, HeaderChanges, Redirect, Rewrite
 from meshctl.ir.health_checks import HealthCheck, HealthCheckKind
+from meshctl.ir.jwt import ClaimMatch, EcKey, JwtAlgorithm, JwtCondition, JwtIssuer, JwtKey, RsaKey
 from meshctl.ir.load_balancing import HashKey, HashOn, LoadBalancing, LoadBalancingPolicy
 from meshctl.ir.matching import (
     HeaderMatch,
@@ -35,6 +36,7 @@ from meshctl.ir.mesh import (
     SniRoute,
     TcpListener,
 )
+from meshctl.ir.metrics import Metrics
 from meshctl.ir.mirroring import Mirror
 from meshctl.ir.mtls import CertificatePolicy, ServerTls, TlsContext, TlsVersion, WorkloadIdentity
 from meshctl.ir.outlier_detection import OutlierDetection
@@ -56,10 +58,12 @@ __all__ = [
     "BodyTimeout",
     "CertificatePolicy",
     "CircuitBreaker",
+    "ClaimMatch",
     "Cluster",
     "Delay",
     "DirectResponse",
     "DnsName",
+    "EcKey",
     "Endpoint",
     "Fault",
     "Feature",
@@ -72,9 +76,14 @@ __all__ = [
     "HealthCheckKind",
     "HealthListener",
     "InboundListener",
+    "JwtAlgorithm",
+    "JwtCondition",
+    "JwtIssuer",
+    "JwtKey",
     "LoadBalancing",
     "LoadBalancingPolicy",
     "Mesh",
+    "Metrics",
     "Mirror",
     "Origin",
     "OriginTls",
@@ -94,6 +103,7 @@ __all__ = [
     "Rewrite",
     "Route",
     "RouteMatch",
+    "RsaKey",
     "ServerTls",
     "Sidecar",
     "SniRoute",

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, FeatureUse, Needs, needs
+from meshctl.ir.jwt import JwtCondition, JwtIssuer
 from meshctl.ir.matching import HeaderMatch, PathMatch
 from meshctl.ir.mtls import WorkloadIdentity
 
@@ -45,6 +46,7 @@ class AuthorizationRule:
     methods: tuple[str, ...] = ()
     paths: tuple[PathMatch, ...] = ()
     headers: tuple[HeaderMatch, ...] = ()
+    jwt: JwtCondition | None = None
     at: Position | None = field(default=None, compare=False)
 
     @property
@@ -58,7 +60,8 @@ class AuthorizationRule:
 class Authorization:
     """Asked in this order: ``exempt`` lets in, ``deny`` refuses, ``allow`` lets in, everything else is refused.
 
-    Refused is 403, or a closed connection on a TCP listener. With ``audit`` what would be refused passes, and
+    Refused is 403, or a closed connection on a TCP listener. It is 401 where no deny rule holds, and for an allow
+    rule nothing is missing but a good token of its issuer. With ``audit`` what would be refused passes, and
     the access log says ``"audit":"denied"`` of it. ``rules`` allow; no rule allows nobody.
     """
 
@@ -67,6 +70,13 @@ class Authorization:
     deny: tuple[AuthorizationRule, ...] = ()
     exempt: tuple[AuthorizationRule, ...] = ()
     """Health checks by callers."""
+    issuers: tuple[JwtIssuer, ...] = ()
+    """Those that rules ask for."""
     audit: Annotated[bool, needs(Feature.AUTHORIZATION_AUDIT)] = False
     asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
     at: Position | None = field(default=None, compare=False)
+
+    @property
+    def challenges(self) -> tuple[AuthorizationRule, ...]:
+        """The rules that a better token could make let somebody in."""
+        return tuple(rule for rule in self.rules if rule.jwt is not None)

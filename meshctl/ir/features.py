@@ -66,6 +66,7 @@ class Feature(StrEnum):
     AUTHORIZATION_RULES = "allow and deny rules"
     AUTHORIZATION_AUDIT = "authorization audit"
     HEALTH_PATH = "health path past authorization"
+    JWT = "JWT"
     IDENTITY_HEADER = "identity header"
     DEAD_APPLICATION = "dead application behind a live sidecar"
     TCP = "TCP services"
@@ -80,6 +81,7 @@ class Feature(StrEnum):
     ACCESS_LOG = "JSON access log"
     ADMIN = "readiness and build id"
     TRACING = "spans to OTLP"
+    METRICS = "Prometheus metrics"
     MIRRORING = "mirroring"
     FAULT_ABORT = "fault abort"
     FAULT_DELAY = "fault delay"
@@ -112,7 +114,6 @@ class Feature(StrEnum):
     SEVERAL_PORTS = "several ports"
     MTLS_PERMISSIVE = "permissive mTLS"
     MTLS_DISABLED = "disabled mTLS"
-    JWT = "JWT"
 
 
 @dataclass(frozen=True, slots=True)

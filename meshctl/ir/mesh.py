@@ -16,6 +16,7 @@ from meshctl.ir.egress import DnsName, Origin
 from meshctl.ir.features import Feature, FeatureUse, needs
 from meshctl.ir.health_checks import HealthCheck
 from meshctl.ir.load_balancing import LoadBalancing
+from meshctl.ir.metrics import Metrics
 from meshctl.ir.mtls import CertificatePolicy, ServerTls, TlsContext, WorkloadIdentity
 from meshctl.ir.outlier_detection import OutlierDetection
 from meshctl.ir.rate_limiting import RateLimit
@@ -226,6 +227,7 @@ class Sidecar:
     resolvers: tuple[SocketAddress, ...] = ()
     """Where names are looked up, in order; empty where nothing is."""
     tracing: Tracing | None = None
+    metrics: Metrics | None = None
     asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
     build: str = ""
     """``sha256:…`` of all the rest, so that a change elsewhere in the mesh leaves it alone."""

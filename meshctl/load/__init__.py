@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from meshctl.load.files import SourceFile as SourceFile
     from meshctl.load.files import SpecFiles as SpecFiles
     from meshctl.load.location import read_files as read_files
+    from meshctl.load.named import read_named as read_named
     from meshctl.load.reading import SpecSource as SpecSource
     from meshctl.load.reading import parse_spec as parse_spec
     from meshctl.load.reading import read_spec as read_spec
@@ -27,6 +28,7 @@ _HOME = {
     "SpecSource": "reading",
     "parse_spec": "reading",
     "read_files": "location",
+    "read_named": "named",
     "read_route_tests": "route_tests",
     "read_spec": "reading",
     "read_yaml": "document",

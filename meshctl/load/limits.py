@@ -3,6 +3,9 @@
 FILE_BYTES = 4 << 20
 """Six thousand services. More than anyone reads in one file, and what a file made to be dense costs is about a second."""
 
+NAMED_BYTES = 256 << 10
+"""A file that the spec names: a set of a hundred keys and more."""
+
 SPEC_BYTES = 32 << 20
 """All files of a spec together: fifty thousand services."""
 

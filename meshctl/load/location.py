@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from meshctl.diagnostics import UsageError
+from meshctl.diagnostics import Finding, UsageError
 from meshctl.load import revision, worktree
-from meshctl.load.files import SpecFiles, shown
+from meshctl.load.files import SourceFile, SpecFiles, shown
 
 
 def read_files(location: str) -> SpecFiles:
@@ -39,3 +39,10 @@ def read_environments(location: str, folder: str) -> SpecFiles:
     if os.path.lexists(location):
         return worktree.read_environments(folder)
     return revision.read_environments(folder)
+
+
+def read_named(location: str, folder: str, path: str) -> SourceFile | Finding:
+    """The file at ``path`` below ``folder``, which the spec at ``location`` is in and names it; or why it cannot be read."""
+    if os.path.lexists(location):
+        return worktree.read_named(folder, path)
+    return revision.read_named(folder, path)

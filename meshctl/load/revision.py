@@ -65,6 +65,12 @@ def read_environments(folder: str) -> SpecFiles:
     return dataclasses.replace(_Revision(location, entries, each_once=False).read(), folder=location)
 
 
+def read_named(folder: str, path: str) -> SourceFile | Finding:
+    """The file at ``path`` below ``folder``, a ``REV:path``."""
+    revision, _, within = folder.partition(":")
+    return _Revision(folder, list(_entries(folder, revision, within))).file(path)
+
+
 def _below(location: str, path: str) -> str:
     return f"{location}{path}" if location.endswith((":", "/")) else f"{location}/{path}"
 
@@ -134,6 +140,16 @@ class _Revision:
             source_file(self._name(entry.path), contents[entry.blob]) for entry in chosen
         )
         return SpecFiles(files, tuple(self._findings), self._folder())
+
+    def file(self, path: str) -> SourceFile | Finding:
+        """The one file at ``path``, which need not be one of the spec's."""
+        entry = self._by_path.get(path)
+        if entry is None:
+            return finding("unreadable-file", self._start(path), "No such file or directory")
+        found = self._bounded(self._followed([entry]))
+        if not found:
+            return self._findings[0]
+        return source_file(self._name(path), _blobs([found[0].blob])[found[0].blob])
 
     def _followed(self, chosen: list[_Entry]) -> list[_Entry]:
         """The entries with symbolic links replaced by what they lead to."""

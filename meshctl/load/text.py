@@ -61,11 +61,10 @@ def brief(written: str) -> str:
     return text + "…" if len(written) > _LONGEST_ECHO else text
 
 
-def too_large(file: str) -> Finding:
-    """The finding for a file over the bound on size."""
-    return finding(
-        "too-large", Position(file, 1, 1), f"the file is larger than {limits.FILE_BYTES >> 20} MiB"
-    )
+def too_large(file: str, most: int = limits.FILE_BYTES) -> Finding:
+    """The finding for a file over the bound on size, in bytes."""
+    bound = f"{most >> 20} MiB" if most >> 20 else f"{most >> 10} KiB"
+    return finding("too-large", Position(file, 1, 1), f"the file is larger than {bound}")
 
 
 def _end_of(before: str, file: str) -> Position:

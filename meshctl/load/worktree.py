@@ -61,6 +61,11 @@ def read_tests(location: str) -> SpecFiles:
     return _Folder(beside, wanted=is_test_file, deep=False).read()
 
 
+def read_named(folder: str, path: str) -> SourceFile | Finding:
+    """The file at ``path`` below ``folder``."""
+    return _Folder(folder or ".").file(path)
+
+
 def read_regular(name: str, path: str) -> SourceFile | Finding:
     """The regular file at ``path``, called ``name``; raises OSError when it cannot be opened."""
     # O_NONBLOCK: opening a FIFO must not wait for its writer.
@@ -134,6 +139,11 @@ class _Folder:
                 break
             files.append(file)
         return SpecFiles(tuple(files), tuple(self._findings), self._location)
+
+    def file(self, path: str) -> SourceFile | Finding:
+        """The one file at ``path``, which need not be one of the spec's."""
+        real = self._inside(path)
+        return self._findings[0] if real is None else self._file(path, real)
 
     def _paths(self) -> list[str]:
         """The paths below the folder, with ``/``, of all that is named like a file of the spec."""

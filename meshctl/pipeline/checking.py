@@ -73,20 +73,24 @@ def load(location: str, environment: str | None = None) -> Loaded:
 
     Raises UsageError when there is nothing to read, or no such environment. A file that cannot be read does not hide faults of shape in the others.
     """
-    from meshctl.load import read_spec
+    from meshctl.load import read_named, read_spec
     from meshctl.load.files import shown
     from meshctl.load.shape import shape
     from meshctl.spec import Source, Spec
 
     read = read_spec(location, environment)
-    digest = "sha256:" + hashlib.sha256(repr(sorted(read.blobs.values())).encode()).hexdigest()
     source = Source(read.positions, read.data)
     written, faults = shape(source) if read.data or not read.findings else (None, ())
-    spec = Spec(written, source) if written is not None and not read.findings else None
-    unreadable = any(each.slug in UNREADABLE for each in read.findings)
+    spec, blobs, lost = None, tuple(read.blobs.values()), read.findings
+    if written is not None and not read.findings:
+        named = read_named(read, written)
+        blobs, lost = (*blobs, *named.blobs), named.findings
+        spec = None if lost else Spec(written, source, named.contents)
+    digest = "sha256:" + hashlib.sha256(repr(sorted(blobs)).encode()).hexdigest()
+    unreadable = any(each.slug in UNREADABLE for each in lost)
     top = Position(next(iter(read.texts)) if len(read.texts) == 1 else shown(location), 1, 1)
     found = (dataclasses.replace(each, at=each.at or top) for each in _sound(faults, read))
-    findings = in_order((*read.findings, *found))
+    findings = in_order((*lost, *found))
     return Loaded(spec, source, read, findings, read.texts, digest, unreadable, environment)
 
 

@@ -15,6 +15,7 @@ from meshctl.resolve import (
     externals,
     gateways,
     hostnames,
+    jwt,
     listeners,
     mtls,
     permissions,
@@ -75,6 +76,7 @@ PASSES: tuple[Callable[[Spec], Iterable[Finding]], ...] = (
     streams.check,
     zones.check,
     permissions.check,
+    jwt.check,
     mtls.check,
 )
 """Every question that is asked of a spec before it is resolved; all of them, so that all faults show."""

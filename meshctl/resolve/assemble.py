@@ -13,6 +13,7 @@ from meshctl.resolve import (
     gateways,
     health,
     local_ports,
+    metrics,
     mtls,
     pending,
     proxies,
@@ -42,8 +43,8 @@ class Assembly:
         self._access_log = access_logs.access_log(spec)
         self._resolvers = resolvers.resolvers(spec)
         self._tracing = tracing.tracing(spec)
+        self._metrics = metrics.metrics(spec)
         self._egress = egress.route(spec)
-        self._asks = pending.of_mesh(spec)
 
     def mesh(self) -> ir.Mesh:
         """The resolved mesh."""
@@ -110,7 +111,8 @@ class Assembly:
                 health=health.listener(self._spec, "services", name, service, placement),
                 resolvers=self._resolvers if any(each.dns for each in clusters) else (),
                 tracing=self._tracing,
-                asks=(*self._asks, *self._service_asks(name)),
+                metrics=self._metrics,
+                asks=tuple(self._service_asks(name)),
             )
 
     def _gateway(self, name: str) -> Iterator[ir.Sidecar]:
@@ -142,7 +144,8 @@ class Assembly:
                 health=health.listener(self._spec, "gateways", name, None, placement),
                 resolvers=self._resolvers if any(each.dns for each in clusters) else (),
                 tracing=self._tracing,
-                asks=(*self._asks, *gateways.asks(self._spec, name)),
+                metrics=self._metrics,
+                asks=tuple(gateways.asks(self._spec, name)),
             )
 
     def _service_asks(self, name: str) -> Iterator[ir.FeatureUse]:

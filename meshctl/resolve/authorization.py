@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from meshctl import ir
 from meshctl.diagnostics import Position
-from meshctl.resolve import applications, health_checks, matching, rate_limiting
+from meshctl.resolve import applications, health_checks, jwt, matching, rate_limiting
 from meshctl.resolve.layers import callee_layers
 from meshctl.resolve.mtls import identity
 from meshctl.spec import Source, Spec
@@ -34,14 +34,16 @@ def authorization(spec: Spec, name: str, callers: Collection[str]) -> ir.Authori
     written = spec.written.mesh.authorization
     service = (spec.written.services or {})[name]
     source = spec.source["services"][name]
-    deny = (_rule(spec, each, source["deny"][index]) for index, each in enumerate(service.deny or ()))
+    rules = _merged(_allow(spec, name, callers))
+    deny = _merged(_rule(spec, each, source["deny"][index]) for index, each in enumerate(service.deny or ()))
     exempt = tuple(_exempt(spec, name, callers))
     audit = bool(written and written.audit)
     return ir.Authorization(
         mode(spec),
-        _merged(_allow(spec, name, callers)),
-        deny=_merged(deny),
+        rules,
+        deny=deny,
         exempt=exempt,
+        issuers=jwt.issuers(spec, (*rules, *deny)),
         audit=audit,
         asks=tuple(_asks(source, _checks(spec, name) if exempt else ())),
         at=mesh.at("authorization") if written is not None else None,
@@ -53,20 +55,10 @@ def _asks(source: Source, checks: Iterable[_Check]) -> Iterator[ir.FeatureUse]:
         (ir.Feature.AUTHORIZATION_RULES, source.at("allow") if "allow" in source else None),
         (ir.Feature.AUTHORIZATION_RULES, source.at("deny") if "deny" in source else None),
         *((ir.Feature.HEALTH_PATH, at) for _, _, at in checks),
-        *((ir.Feature.JWT, at) for at in _tokens(source)),
     )
     for feature, at in asked:
         if at is not None:
             yield ir.FeatureUse(feature, at)
-
-
-def _tokens(source: Source) -> Iterator[Position | None]:
-    """Where rules ask for a token."""
-    for key in ("allow", "deny"):
-        rules = source[key].node
-        for index in range(len(rules) if isinstance(rules, list) else 0):
-            if "jwt" in source[key][index]:
-                yield source[key][index].at("jwt")
 
 
 def _allow(spec: Spec, name: str, callers: Collection[str]) -> Iterator[ir.AuthorizationRule]:
@@ -104,6 +96,7 @@ def _rule(spec: Spec, written: AuthorizationRuleSpec, source: Source) -> ir.Auth
             )
         ),
         headers=matching.headers(written.headers, source["headers"]),
+        jwt=jwt.condition(written, source),
         at=source.here,
     )
 
@@ -157,7 +150,7 @@ def _merged(rules: Iterable[ir.AuthorizationRule]) -> tuple[ir.AuthorizationRule
     """Rules that differ only in whom they are about become one; rules about nobody go."""
     merged: dict[object, ir.AuthorizationRule] = {}
     for each in rules:
-        key = (each.methods, each.paths, each.headers)
+        key = (each.methods, each.paths, each.headers, each.jwt)
         first = merged.setdefault(key, each)
         if first is not each:
             anyone = first.anyone or each.anyone

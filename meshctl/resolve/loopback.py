@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from meshctl.spec import Spec
 from meshctl.spec.discovery import EndpointSpec
 from meshctl.spec.externals import ExternalEndpointSpec, ExternalSpec
@@ -40,7 +42,7 @@ def loopback(spec: Spec) -> Spec:
         "gateways": gateways or None,
         "externals": externals or None,
     }
-    return Spec(written.model_copy(update=moved), spec.source)
+    return replace(spec, written=written.model_copy(update=moved))
 
 
 def _network(index: int) -> str:

@@ -29,13 +29,6 @@ def of_tls(spec: Spec) -> tuple[ir.FeatureUse, ...]:
     return (ir.FeatureUse(feature, at),) if feature is not None and at is not None else ()
 
 
-def of_mesh(spec: Spec) -> tuple[ir.FeatureUse, ...]:
-    """What all sidecars do alike."""
-    section, source = spec.written.mesh, spec.source["mesh"]
-    written = ((section.jwt, source.at("jwt"), ir.Feature.JWT),)
-    return tuple(ir.FeatureUse(feature, at) for value, at, feature in written if value and at is not None)
-
-
 def _asked(layers: Layers, fields: tuple[tuple[str, str, ir.Feature], ...]) -> Iterator[ir.FeatureUse]:
     for field, key, feature in fields:
         for _, at in said(layers, field, key):

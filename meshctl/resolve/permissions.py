@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding
+from meshctl.ir.jwt import SPACE_DELIMITED
 from meshctl.resolve import authorization, health_checks, matching
 from meshctl.resolve.calls import declared_calls, place
 from meshctl.resolve.layers import call_layer, callee_layers
@@ -57,6 +58,10 @@ def _check_token(spec: Spec, rule: AuthorizationRuleSpec, source: Source) -> Ite
     if rule.claims is not None and rule.jwt is None:
         message = "`claims` are those of a token, and this rule asks for none"
         yield finding("missing-key", source.at("claims"), message, fix="Write `jwt`, the name of an issuer.")
+    for name, value in (rule.claims or {}).items():
+        if name in SPACE_DELIMITED and " " in value:
+            message = f"`{name}` of a token is a list of words, and a rule asks for one of them"
+            yield finding("invalid-value", source["claims"].value_at(name), message, fix="Write one word.")
 
 
 def _check_without_call(spec: Spec, name: str, service: ServiceSpec, callers: set[str]) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from meshctl import ir
 from meshctl.catalogue import finding
@@ -47,9 +48,5 @@ def with_proxy(spec: Spec, proxy: str) -> Spec:
         for name, gateway in (spec.written.gateways or {}).items()
     }
     mesh = spec.written.mesh.model_copy(update={"proxy": proxy})
-    return Spec(
-        spec.written.model_copy(
-            update={"mesh": mesh, "services": services or None, "gateways": gateways or None}
-        ),
-        spec.source,
-    )
+    sections = {"mesh": mesh, "services": services or None, "gateways": gateways or None}
+    return replace(spec, written=spec.written.model_copy(update=sections))

@@ -156,6 +156,7 @@ MESH = {
     "accessLog.format": "json",
     "accessLog.redact": _NONE,
     "tracing": _OFF,
+    "metrics": _OFF,
     "jwt": _NONE,
 }
 
@@ -171,6 +172,7 @@ WHOLE = frozenset(
         "jwt",
         "labels",
         "loadBalancing",
+        "metrics",
         "pathPolicy",
         "ports",
         "retries.backoff",

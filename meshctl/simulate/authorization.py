@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from meshctl.ir import AuthorizationMode, AuthorizationRule, InboundListener, WorkloadIdentity
+from meshctl.simulate import jwt
 from meshctl.simulate.matching import headers_unmet, path_words, takes_headers, takes_path, value_words
 from meshctl.simulate.message import Request
 from meshctl.simulate.steps import Step, Topic
 
 
 class Verdict(StrEnum):
-    """How authorization ends. NO_RULE refuses."""
+    """How authorization ends. NO_RULE and NO_TOKEN refuse; by NO_TOKEN a good one could change that."""
 
     EXEMPT = "exempt"
     DENIED = "denied"
     ALLOWED = "allowed"
     NO_RULE = "no rule"
+    NO_TOKEN = "no token"  # noqa: S105 - a word, no secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,11 @@ def decide(inbound: InboundListener, caller: WorkloadIdentity, request: Request 
         (Verdict.ALLOWED, its.rules),
     ):
         for rule in rules:
-            if not _unmet(rule, caller, request):
+            if not _unmet(inbound, rule, caller, request):
                 return Decision(verdict, rule)
+    challenges = (each for each in its.challenges if not _unmet_but_token(each, caller, request))
+    if request is not None and any(not jwt.is_good(inbound, each, request) for each in challenges):
+        return Decision(Verdict.NO_TOKEN)
     return Decision(Verdict.NO_RULE)
 
 
@@ -50,7 +55,18 @@ def exempts(inbound: InboundListener, caller: WorkloadIdentity, request: Request
 
 def refuses(inbound: InboundListener, caller: WorkloadIdentity, request: Request | None) -> bool:
     """Whether nothing lets it in, or a rule keeps it out."""
-    return decide(inbound, caller, request).verdict in (Verdict.DENIED, Verdict.NO_RULE)
+    return refusal(inbound, caller, request) is not None
+
+
+def refusal(inbound: InboundListener, caller: WorkloadIdentity, request: Request | None) -> int | None:
+    """The status of who is refused; None for who is let in."""
+    match decide(inbound, caller, request).verdict:
+        case Verdict.NO_TOKEN:
+            return 401
+        case Verdict.DENIED | Verdict.NO_RULE:
+            return 403
+        case Verdict.EXEMPT | Verdict.ALLOWED:
+            return None
 
 
 def told(
@@ -60,10 +76,11 @@ def told(
     its = inbound.authorization
     decision = decide(inbound, caller, request)
     rule = decision.rule
-    noted = ", but `audit` lets it pass and notes it" if its.audit else ": 403"
-    if decision.verdict is Verdict.NO_RULE:
+    status = refusal(inbound, caller, request)
+    noted = ", but `audit` lets it pass and notes it" if its.audit else f": {status}"
+    if decision.verdict in (Verdict.NO_RULE, Verdict.NO_TOKEN):
         for each in its.rules:
-            why = f"no: {_unmet(each, caller, request)}"
+            why = f"no: {_unmet(inbound, each, caller, request)}"
             yield Step(Topic.AUTHORIZATION, why, each.at, passed_over=True)
         text = f"nothing lets `{caller.service}` do this to `{callee}`{noted}"
         yield Step(Topic.AUTHORIZATION, text, its.at)
@@ -74,6 +91,9 @@ def told(
         yield Step(Topic.AUTHORIZATION, f"a deny rule refuses ({_words(rule)}){noted}", rule.at)
     elif rule.at is not None:
         yield Step(Topic.AUTHORIZATION, f"an allow rule lets `{caller.service}` in ({_words(rule)})", rule.at)
+        if rule.jwt is not None:
+            text = "the token is taken at its word: neither its signature nor its times are verified here"
+            yield Step(Topic.AUTHORIZATION, text, rule.jwt.at)
     elif its.mode is AuthorizationMode.DECLARED:
         text = f"`{caller.service}` is let in, for its call is declared"
         yield Step(Topic.AUTHORIZATION, text, path=call)
@@ -88,12 +108,22 @@ def _words(rule: AuthorizationRule) -> str:
         ", ".join(rule.methods),
         " or ".join(map(path_words, rule.paths)),
         " and ".join(f"header {value_words(each)}" for each in rule.headers),
+        f"token of `{rule.jwt.issuer}`" if rule.jwt is not None else "",
+        " and ".join(f"claim {each.name}: {each.value}" for each in rule.jwt.claims) if rule.jwt else "",
     ]
     return "; ".join(each for each in parts if each)
 
 
-def _unmet(rule: AuthorizationRule, caller: WorkloadIdentity, request: Request | None) -> str:
+def _unmet(
+    inbound: InboundListener, rule: AuthorizationRule, caller: WorkloadIdentity, request: Request | None
+) -> str:
     """The first part of a rule that does not hold, in words; empty where all do."""
+    if request is None:
+        return _unmet_but_token(rule, caller, request)
+    return _unmet_but_token(rule, caller, request) or jwt.unmet(inbound, rule, request)
+
+
+def _unmet_but_token(rule: AuthorizationRule, caller: WorkloadIdentity, request: Request | None) -> str:
     if not rule.anyone and caller not in rule.principals:
         return f"the rule is not about `{caller.service}`"
     if request is None:

@@ -30,13 +30,15 @@ def take(service: str, listener: InboundListener, caller: WorkloadIdentity, requ
     reason = gate(request)
     if reason:
         return Taken(400, reason)
-    refused = authorization.refuses(listener, caller, request)
-    if refused and not listener.authorization.audit:
-        return Taken(403, f"`{service}` does not let `{caller.service}` in")
+    refused = authorization.refusal(listener, caller, request)
+    if refused is not None and not listener.authorization.audit:
+        return Taken(refused, f"`{service}` does not let `{caller.service}` in")
     kept = request.next_hop(upgrade=listener.protocol is Protocol.HTTP)
     received = kept.without_claims().with_header(IDENTITY_HEADER, caller.spiffe_id)
     exempt = authorization.exempts(listener, caller, request)
-    return Taken(received=received, audited=refused, limit=None if exempt else listener.rate_limit)
+    return Taken(
+        received=received, audited=refused is not None, limit=None if exempt else listener.rate_limit
+    )
 
 
 def gate(request: Request) -> str:

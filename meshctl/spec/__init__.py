@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from meshctl.spec.mesh import MeshSpec
 from meshctl.spec.source import Positions, Source
@@ -10,10 +11,14 @@ from meshctl.spec.source import Positions, Source
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A spec that has the right shape, and the cursor to its places."""
+    """A spec that has the right shape, and the cursor to its places.
+
+    ``files`` are the contents of those that it names, by their paths as written.
+    """
 
     written: MeshSpec
     source: Source
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 __all__ = ["MeshSpec", "Positions", "Source", "Spec"]

@@ -8,6 +8,7 @@ from meshctl.spec.access_logs import AccessLogSpec
 from meshctl.spec.authorization import AuthorizationSpec, JwtSpec
 from meshctl.spec.externals import ExternalSpec
 from meshctl.spec.gateways import GatewaySpec
+from meshctl.spec.metrics import MetricsSpec
 from meshctl.spec.mtls import CertificatesSpec, MtlsSpec
 from meshctl.spec.network_types import SocketText
 from meshctl.spec.policy import DefaultsSpec
@@ -40,6 +41,7 @@ class MeshSection(Model):
     resolvers: Given[list[SocketText]] = None
     access_log: Given[AccessLogSpec] = None
     tracing: Given[TracingSpec] = None
+    metrics: Given[MetricsSpec] = None
     waive: Given[list[WaiverSpec]] = None
 
 

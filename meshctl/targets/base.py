@@ -50,7 +50,6 @@ NOT_YET: Mapping[Feature, Capability] = {
     Feature.SEVERAL_PORTS: Unsupported(_REFUSED, "Give each port a service of its own."),
     Feature.MTLS_PERMISSIVE: Unsupported(_REFUSED, "Use `mode: strict`."),
     Feature.MTLS_DISABLED: Unsupported(_REFUSED, "Use `mode: strict`."),
-    Feature.JWT: Unsupported(_REFUSED, "Let the application verify its tokens, and allow callers by `from`."),
 }
 """What no target lowers yet. What touches security is refused, for without it a spec would mean less than it says."""
 
@@ -79,12 +78,14 @@ class Commands:
 
     ``binary`` is the program's name on PATH, ``packages`` the Debian or PyPI packages that bring what
     the bundle needs, ``check`` the arguments of the proxy's own validator and ``reload`` a shell line.
+    ``packages_for`` are those that only some sidecars need.
     """
 
     binary: str
     packages: tuple[str, ...]
     check: tuple[str, ...]
     reload: str
+    packages_for: Callable[[Sidecar], tuple[str, ...]] = lambda _: ()
 
 
 class Target(Protocol):

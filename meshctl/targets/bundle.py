@@ -31,7 +31,7 @@ def _readme(sidecar: Sidecar, commands: Commands) -> str:
 {sidecar.service} of the mesh {sidecar.mesh}: {"gateway" if sidecar.is_gateway else "sidecar"} for {proxy}
 Made by meshctl; changes are lost at the next build.
 
-Needs            {", ".join(commands.packages)}
+Needs            {", ".join((*commands.packages, *commands.packages_for(sidecar)))}
 Start            {proxy}/run            (from any folder, as a normal user; SIGTERM stops it)
 Check            cd {proxy} && {commands.binary} {" ".join(commands.check)}
 Reload           {proxy}/reload         (0: it serves this build; 1: refused, what ran goes on; 2: not done, start it anew)

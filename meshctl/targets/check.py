@@ -62,6 +62,7 @@ def _parts(sidecar: Sidecar) -> tuple[object, ...]:
         sidecar.access_log,
         sidecar.health,
         sidecar.tracing,
+        sidecar.metrics,
     )
     return (*outbound, *sidecar.tcp, *rest, *sidecar.asks)
 

@@ -17,7 +17,7 @@ SLACK = 0.001
 """Tables write a third as 0.333."""
 
 
-GRPC_STATUSES = {400: 13, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
+GRPC_STATUSES = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
 """What a gRPC client is told instead of an HTTP status, see docs/wire-contract.md; all others are 2."""
 
 

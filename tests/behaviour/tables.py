@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -10,6 +12,11 @@ from typing import Any
 from ruamel.yaml import YAML
 
 FOLDER = Path(__file__).parent / "tables"
+TOKENS: dict[str, str] = {
+    "long": f"{'A' * 50_000}.{'A' * 50_000}.A",
+    **json.loads((FOLDER.parent / "tokens.json").read_text("utf-8")),
+}
+"""What stands for `<token NAME>` in a table, see make_tokens.py."""
 
 Document = dict[str, Any]
 
@@ -272,7 +279,8 @@ def parse_table(name: str, written: Document) -> Table:
 def read_table(path: Path) -> Table:
     """One file of the tables' folder."""
     try:
-        return parse_table(path.stem, YAML(typ="safe", pure=True).load(path.read_text("utf-8")))
+        text = re.sub("<token ([a-z0-9-]+)>", lambda found: TOKENS[found[1]], path.read_text("utf-8"))
+        return parse_table(path.stem, YAML(typ="safe", pure=True).load(text))
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path.name}: {error}") from error
 

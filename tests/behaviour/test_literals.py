@@ -6,7 +6,6 @@ See literals.py for the places, and literal_hosts.py for those of host names.
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import time
 
@@ -17,6 +16,7 @@ from tests.behaviour import literal_hosts, literals
 from tests.behaviour.literals import Mesh
 from tests.behaviour.tables import Table
 from tests.behaviour.world import running
+from tests.seconds import soak_seconds
 
 PLACES = (*literals.PLACES, *literal_hosts.PLACES)
 TEXTS = 12
@@ -82,7 +82,7 @@ def test_a_text_is_itself_on_the_wire(proxy, tmp_path):
 @pytest.mark.soak
 @pytest.mark.parametrize("proxy", Proxy)
 def test_any_text_is_itself_on_the_wire(proxy, tmp_path):
-    end = time.monotonic() + float(os.environ.get("MESHCTL_SOAK_SECONDS", "60")) / len(Proxy)
+    end = time.monotonic() + soak_seconds(0.1 / len(Proxy))
     while time.monotonic() < end:
         seed = random.SystemRandom().randrange(1 << 32)
         print(f"seed {seed}")

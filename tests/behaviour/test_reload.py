@@ -37,6 +37,12 @@ NETWORK = {proxy: f"127.49.{number}." for number, proxy in enumerate(ir.Proxy, s
 TAKEN = 15099
 
 
+# A callee on NGINX closes its callers' idle connections without a word, on which a request may be on its way.
+RETRIES = {
+    ir.Proxy.NGINX: {"retries": {"attempts": 2, "retryOn": ["connect-failure", "refused-stream", "reset"]}},
+}
+
+
 def specification(proxy: ir.Proxy, told: str, more: tuple[str, ...] = (), **mesh) -> dict:
     """Two sidecars; the caller tells which configuration it has, and knows more callees in one than in another."""
     net = NETWORK[proxy]
@@ -69,6 +75,7 @@ def specification(proxy: ir.Proxy, told: str, more: tuple[str, ...] = (), **mesh
                 "port": 8080,
                 "endpoints": [{"address": f"{net}2"}],
                 "routes": [told_route, {"name": "rest", "timeout": f"{len(told)}s"}],
+                **RETRIES.get(proxy, {}),
             },
             **others,
         },
@@ -201,6 +208,35 @@ def running(proxy: ir.Proxy, folder: Path) -> Iterator[Mesh]:
         assert group.ended() is None
 
 
+# What an idle connection of before gets for its next request: the status, and whether it was the last.
+LAST: dict[ir.Proxy, set[tuple[int, bool] | None]] = {
+    ir.Proxy.ENVOY: {(200, True)},
+    ir.Proxy.HAPROXY: {(200, True)},
+    ir.Proxy.NGINX: {None},
+}
+
+
+@contextmanager
+def _kept(where: ir.SocketAddress) -> Iterator[list[http.client.HTTPConnection]]:
+    """Connections that have served a request each."""
+    connections = [_connection(where) for _ in range(5)]
+    for each in connections:
+        assert _asked(each) == "200"
+    yield connections
+    for each in connections:
+        each.close()
+
+
+def _last(connection: http.client.HTTPConnection) -> tuple[int, bool] | None:
+    try:
+        connection.request("GET", "/", headers={"Host": "catalog"})
+        response = connection.getresponse()
+        response.read()
+    except (OSError, http.client.HTTPException):
+        return None
+    return response.status, response.getheader("connection") == "close"
+
+
 def _until_told(where: ir.SocketAddress, wanted: str) -> float:
     """Seconds until twenty answers in a row are the new ones."""
     began = time.monotonic()
@@ -218,9 +254,12 @@ def _reload_under_load(proxy: ir.Proxy, folder: Path, rounds: int) -> Load:
             variant = ("second", "first")[number % 2]
             mesh.deploy(variant)
             for service in ("catalog", "web"):
-                done = mesh.reload(service)
-                assert (done.returncode, done.stderr) == (0, "")
-                assert mesh.build(service) == mesh.built(variant, service)
+                with _kept(mesh.web) as idle:
+                    done = mesh.reload(service)
+                    assert (done.returncode, done.stderr) == (0, "")
+                    assert mesh.build(service) == mesh.built(variant, service)
+                    if service == "web":
+                        assert {_last(each) for each in idle} == LAST[proxy]
             assert _until_told(mesh.web, variant) < EFFECT_SECONDS
         time.sleep(0.3)
     print(proxy, dict(load.fresh), dict(load.kept))
@@ -310,6 +349,25 @@ def test_envoy_goes_back_when_it_refuses_a_part(tmp_path):
         assert done.returncode == 2
         assert "end it and start it with run" in done.stderr
         assert mesh.build("web") == before
+
+
+def test_envoy_forgets_clusters_of_before_after_its_listeners(tmp_path):
+    with running(ir.Proxy.ENVOY, tmp_path) as mesh:
+        folder = mesh.bundles["web"].folder
+        live = folder / "run" / "xds" / "cds.json"
+        mesh.deploy("second")
+        script = folder / "envoy" / "reload"
+        assert "sleep 60\n" in script.read_text()
+        script.write_text(script.read_text().replace("sleep 60\n", "sleep 1\n"))
+        assert mesh.reload("web").returncode == 0
+        assert '"name":"early"' in live.read_text()
+        assert '"name":"later"' in live.read_text()
+        deadline = time.monotonic() + 20
+        while '"name":"early"' in live.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert live.read_bytes() == (folder / "envoy" / "cds.json").read_bytes()
+        assert _told(mesh.web) == "second"
 
 
 def test_envoy_does_not_start_with_a_part(tmp_path):

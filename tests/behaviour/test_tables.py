@@ -5,7 +5,6 @@ Where the callee's proxy does nothing, three of them come with every run, and th
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -20,7 +19,7 @@ from tests.behaviour import simulated
 from tests.behaviour.expectations import check_log_lines
 from tests.behaviour.steps import play
 from tests.behaviour.tables import TABLES, located
-from tests.behaviour.world import discovering, instances, running, specification
+from tests.behaviour.world import discovering, instances, running, specification, write_spec
 
 PAIRS = [(caller, callee) for caller in Proxy for callee in Proxy]
 DIFFERENT = list(zip(Proxy, (*list(Proxy)[1:], *list(Proxy)[:1]), strict=True))
@@ -55,9 +54,8 @@ def refused(table, caller, callee):
 
 def is_refused(table, caller, callee, folder):
     """Whether the spec does not compile for this pair, and for these reasons alone."""
-    written = folder / "refused.yaml"
-    written.write_text(json.dumps(discovering(table, specification(table, caller, callee))))
-    errors = [each for each in pipeline.validate(str(written)).findings if each.severity is Severity.ERROR]
+    written = write_spec(discovering(table, specification(table, caller, callee)), folder / "refused")
+    errors = [each for each in pipeline.validate(written).findings if each.severity is Severity.ERROR]
     assert {each.slug for each in errors} <= {"unsupported-on-target"}
     # A feature of the caller's side alone is no matter of a callee's proxy, but here it is on both sides.
     assert errors or caller != callee
@@ -89,8 +87,7 @@ def test_behaviour(table, caller, callee, tmp_path):
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: f"{table.name}[simulator]")
 def test_simulator(table, tmp_path):
     spec = specification(table, Proxy.ENVOY, Proxy.ENVOY)
-    (tmp_path / "mesh.yaml").write_text(json.dumps(spec))
-    loaded = pipeline.load(str(tmp_path / "mesh.yaml")).spec
+    loaded = pipeline.load(write_spec(spec, tmp_path)).spec
     assert loaded is not None
     mesh = resolve(loaded).mesh
     assert mesh is not None, resolve(loaded).findings

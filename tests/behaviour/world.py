@@ -39,6 +39,8 @@ Client = Connection | Http2Connection | WebSocketConnection | Stream
 WRITTEN_NETWORK = "127.50.0."
 NETWORKS = [f"127.{second}.{third}." for second in range(51, 60) for third in range(1, 250)]
 WRITTEN_FILES = "/files/"
+KEY_SETS = Path(__file__).parent / "key_sets"
+"""They stand in `keys/` beside the spec."""
 CONTROL, CLAIM, RESOLVER, BEHIND_TLS = 250, 251, 252, 253
 """Last numbers of addresses in each network that no table uses."""
 RESOLVER_PORT = 5300
@@ -209,13 +211,21 @@ def client_context(bundle: Path) -> ssl.SSLContext:
     return context
 
 
+def write_spec(spec: dict, folder: Path) -> str:
+    """Write ``spec`` and the key sets that it may name; where it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mesh.yaml").write_text(json.dumps(spec, indent=1, ensure_ascii=False), "utf-8")
+    if "jwt" in spec["mesh"]:
+        shutil.copytree(KEY_SETS, folder / "keys", dirs_exist_ok=True)
+    return str(folder / "mesh.yaml")
+
+
 def build(spec: dict, folder: Path, authority: NewAuthority | None = None) -> tuple[ir.Mesh, Path]:
     """Compile ``spec`` with certificates of a CA of its own, or of the one that is given."""
     now = datetime.now(UTC)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "mesh.yaml").write_text(json.dumps(spec, indent=1, ensure_ascii=False), "utf-8")
+    written = write_spec(spec, folder)
     save_authority(folder / "ca", authority or create_authority(TRUST_DOMAIN, now))
-    validated = pipeline.validate(str(folder / "mesh.yaml"))
+    validated = pipeline.validate(written)
     out = folder / "build"
     pipeline.build(validated, out, now=now, authority=folder / "ca", verify="none")
     return validated.require(), out

@@ -14,7 +14,8 @@ from tests.behaviour.world import World
 from tests.differential import oracle
 from tests.differential.emulations import declared
 from tests.differential.exchanges import Exchange, exchange
-from tests.differential.logs import key_of, log_faults
+from tests.differential.logs import log_faults
+from tests.differential.shares import share_faults
 from tests.differential.worlds import Document, running
 
 CALLERS = tuple(Proxy)
@@ -64,10 +65,10 @@ def compare(
 
 
 def judge(document: Document, world: World, exchanges: list[Exchange]) -> Comparison:
-    """The answers, then the access logs."""
+    """The answers, then the access logs, then the draws."""
     found = Comparison()
-    agreed = []
-    for each in exchanges:
+    agreed = set()
+    for number, each in enumerate(exchanges):
         found.pairs[f"{each.caller} calls"] += 1
         callee = document["services"].get(callee_of(each.row, document), {}).get("proxy")
         found.pairs[f"{callee} is called"] += 1
@@ -78,11 +79,12 @@ def judge(document: Document, world: World, exchanges: list[Exchange]) -> Compar
         elif faults:
             found.disagreements.append(Disagreement(each.caller, each.row, faults))
         else:
-            agreed.append(each)
-    wrong = log_faults(world, exchanges)
-    for each in agreed:
-        if key_of(each) in wrong:
-            found.disagreements.append(Disagreement(each.caller, each.row, wrong[key_of(each)]))
+            agreed.add(number)
+    for number, faults in sorted(log_faults(world, exchanges).items()):
+        if number in agreed:
+            found.disagreements.append(Disagreement(exchanges[number].caller, exchanges[number].row, faults))
+    for each, fault in share_faults(world.mesh, [exchanges[number] for number in sorted(agreed)]):
+        found.disagreements.append(Disagreement(each.caller, each.row, [fault]))
     return found
 
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.behaviour.world import World
@@ -18,59 +19,84 @@ LIMIT = 4.0
 
 GLANCE = 0.2
 
-Key = tuple[str, str, str]
-"""Caller, method and path of lines, which tell nothing more of their request."""
+Key = tuple[str, ...]
+"""What a line tells of its request, which is not enough to tell it from others like it."""
 
 Counts = dict[Key, Counter[tuple[Any, ...]]]
 
 
-def key_of(exchange: Exchange) -> Key:
-    """Under which the lines of a request are counted."""
-    return caller_name(exchange.caller), exchange.row.method, exchange.row.target.partition("?")[0]
+@dataclass
+class Book:
+    """The lines of one direction that should be there, and the requests that they are about."""
+
+    what: str
+    lines: Counts = field(default_factory=dict)
+    owners: dict[Key, list[int]] = field(default_factory=dict)
+    unknown: set[Key] = field(default_factory=set)
+    """Of requests about which sidecars and simulator do not agree, or of which there need be no line."""
+
+    def expect(self, key: Key, owner: int, *lines: tuple[Any, ...]) -> None:
+        """So many more lines of a key, for one request."""
+        self.lines.setdefault(key, Counter()).update(lines)
+        self.owners.setdefault(key, []).append(owner)
+
+    def faults(self, written: Counts) -> Iterator[tuple[int, str]]:
+        """Requests whose lines are not as they should be."""
+        for key in self.lines.keys() - self.unknown:
+            got, wanted = written.get(key, Counter()), self.lines[key]
+            if got != wanted:
+                fault = f"{self.what}: {_listed(got)}; by the simulator {_listed(wanted)}"
+                yield from ((owner, fault) for owner in self.owners[key])
 
 
-def log_faults(world: World, exchanges: list[Exchange]) -> dict[Key, list[str]]:
-    """Where the outbound lines of all sidecars disagree with the simulator.
-
-    Only of requests that agree otherwise, and not of malformed ones, of which there may be no line.
-    """
-    wanted, unknown = _wanted(world, exchanges)
+def log_faults(world: World, exchanges: list[Exchange]) -> dict[int, list[str]]:
+    """Where the lines of all sidecars disagree with the simulator, by the number of the exchange."""
+    outbound, inbound = _books(world, exchanges)
     deadline = time.monotonic() + LIMIT
-    got = _got(world)
-    while (
-        any(got.get(key) != wanted[key] for key in wanted if key not in unknown)
-        and time.monotonic() < deadline
-    ):
+    while True:
+        found: dict[int, list[str]] = {}
+        faults = (*outbound.faults(_outbound(world)), *inbound.faults(_noted(world)))
+        for owner, fault in faults:
+            found.setdefault(owner, []).append(fault)
+        if not found or time.monotonic() > deadline:
+            return found
         time.sleep(GLANCE)
-        got = _got(world)
-    return {
-        key: [
-            f"outbound lines (route, status, tries): {_listed(got, key)}; by the simulator {_listed(wanted, key)}"
-        ]
-        for key in wanted
-        if key not in unknown and got.get(key) != wanted[key]
-    }
 
 
-def _wanted(world: World, exchanges: list[Exchange]) -> tuple[Counts, set[Key]]:
-    wanted: Counts = {}
-    unknown = set()
-    for each in exchanges:
-        expected = oracle.fitting(world.mesh, each)
+def _books(world: World, exchanges: list[Exchange]) -> tuple[Book, Book]:
+    outbound = Book("outbound lines (route, status, tries)")
+    inbound = Book("inbound lines with audit (callee)")
+    for number, each in enumerate(exchanges):
+        caller, expected = caller_name(each.caller), oracle.fitting(world.mesh, each)
+        key = (caller, each.row.method, each.row.target.partition("?")[0])
         if expected is None or expected.tries is None:
-            unknown.add(key_of(each))
+            outbound.unknown.add(key)
         elif expected.status != 400:
-            line = (expected.route, each.answer.status, expected.tries)
-            wanted.setdefault(key_of(each), Counter())[line] += 1
-    return wanted, unknown
+            outbound.expect(key, number, (expected.route, each.answer.status, expected.tries))
+        for arrival in each.arrivals:
+            seen = (caller, arrival["method"], arrival["target"].partition("?")[0])
+            if expected is None:
+                inbound.unknown.add(seen)
+            else:
+                inbound.expect(seen, number, *([(arrival["service"],)] if expected.audited else []))
+    return outbound, inbound
 
 
-def _got(world: World) -> Counts:
+def _outbound(world: World) -> Counts:
     found: Counts = {}
     for line in _lines(world, "outbound"):
         if line["status"] != 400:
             key = (line["service"], line["method"], line["path"])
             found.setdefault(key, Counter())[(line["route"], line["status"], line["tries"])] += 1
+    return found
+
+
+def _noted(world: World) -> Counts:
+    found: Counts = {}
+    for line in _lines(world, "inbound"):
+        if line["audit"] == "denied":
+            key = (line["caller"], line["method"], line["path"])
+            found.setdefault(key, Counter())[(line["service"],)] += 1
     return found
 
 
@@ -82,7 +108,5 @@ def _lines(world: World, direction: str) -> Iterator[dict[str, Any]]:
                 yield document
 
 
-def _listed(counts: Counts, key: Key) -> str:
-    return (
-        ", ".join(f"{count} x {line}" for line, count in sorted(counts.get(key, Counter()).items())) or "none"
-    )
+def _listed(lines: Counter[tuple[Any, ...]]) -> str:
+    return ", ".join(f"{count} x {line}" for line, count in sorted(lines.items())) or "none"

@@ -60,6 +60,11 @@ STATUSES = ("403", "404", "408", "500", "502", "503", "504")
 CONDITIONS = ("connect-failure", "refused-stream", "reset", "gateway-error", "5xx")
 
 
+def once_in(draw: st.DrawFn, times: int) -> bool:
+    """True seldom, and never in the simplest value of all."""
+    return draw(st.integers(0, times - 1)) == times - 1
+
+
 def _some(items: tuple[str, ...], most: int) -> st.SearchStrategy[list[str]]:
     return st.lists(st.sampled_from(items), min_size=1, max_size=most, unique=True)
 
@@ -95,11 +100,7 @@ def _conditions(names: tuple[str, ...], plain: tuple[str, ...]) -> st.SearchStra
 
 def _written(draw: st.DrawFn, chances: dict[str, tuple[int, st.SearchStrategy[Any]]]) -> Document:
     """Each key in one of so many documents."""
-    return {
-        key: draw(strategy)
-        for key, (one_in, strategy) in chances.items()
-        if draw(st.integers(0, one_in - 1)) == one_in - 1
-    }
+    return {key: draw(strategy) for key, (one_in, strategy) in chances.items() if once_in(draw, one_in)}
 
 
 @st.composite
@@ -193,7 +194,7 @@ def routes(
     if its:
         found["matches"] = its
     prefixed = all("prefix" in each.get("path", {"prefix": ""}) for each in its)
-    if draw(st.integers(0, 4)) == 4:
+    if once_in(draw, 5):
         hosts = (
             f"h.{name}.example",
             f"*.{name}.example",
@@ -244,7 +245,7 @@ def callees(
 ) -> Document:
     """One service with its routes and rules; ``names`` are all callees, and ``own`` says which it is."""
     name = names[own]
-    subsets = ("v1", "v2") if draw(st.integers(0, 3)) == 3 else ("v1",)
+    subsets = ("v1", "v2") if once_in(draw, 4) else ("v1",)
     count = draw(st.integers(1, 12))
     found: Document = {
         "proxy": str(proxy),

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.behaviour.tables import Row
 from tests.differential.comparing import Disagreement, compare
-from tests.differential.worlds import Document, resolved
+from tests.differential.worlds import Document, caller_name, resolved
 
 Step = tuple[str | int, ...]
 """The keys and places from a document to one of its parts."""
@@ -25,29 +25,54 @@ def reduced(
     deadline = time.monotonic() + seconds
     attempts = itertools.count()
 
-    def disagrees(smaller: Document, row: Row) -> Disagreement | None:
+    def disagrees(smaller: Document, *rows: Row) -> Disagreement | None:
         if time.monotonic() > deadline or resolved(smaller, [found.caller], folder / "tried") is None:
             return None
-        there = compare(smaller, [row], [found.caller], folder=folder / str(next(attempts)))
+        there = compare(smaller, rows, [found.caller], folder=folder / str(next(attempts)))
         return next(iter(there.disagreements), None)
 
-    best = disagrees(document, found.row)
+    alone = _seen_by(document, caller_name(found.caller))
+    best = disagrees(alone, found.row)
     if best is None:
         return document, found
+    document = alone
     again = True
-    while again and time.monotonic() < deadline:
+    while again:
         again = False
+        while (still := disagrees(document, *_simpler(best.row))) is not None:
+            best = still
         for step in list(_parts(document)):
             smaller = _without(document, step)
             still = disagrees(smaller, best.row) if smaller is not None else None
             if smaller is not None and still is not None:
                 document, best, again = smaller, still, True
-        for row in _simpler(best.row):
-            still = disagrees(document, row)
-            if still is not None:
-                best, again = still, True
-                break
     return document, best
+
+
+def _seen_by(document: Document, caller: str) -> Document:
+    """What concerns one caller: matches and rules for others only are gone."""
+    seen = copy.deepcopy(document)
+    for service in seen["services"].values():
+        for key in ("allow", "deny"):
+            if key in service:
+                service[key] = _about(service[key], caller)
+        if not service.get("deny", True):
+            del service["deny"]
+        for route in service.get("routes", ()):
+            if "matches" in route:
+                route["matches"] = _about(route["matches"], caller)
+        if "routes" in service:
+            service["routes"] = [each for each in service["routes"] if each.get("matches", True)]
+    return seen
+
+
+def _about(conditions: list[Document], caller: str) -> list[Document]:
+    left = []
+    for each in conditions:
+        callers = [name for name in each.get("from", ("*",)) if name in (caller, "*")]
+        if callers:
+            left.append(each | ({"from": callers} if "from" in each else {}))
+    return left
 
 
 def _parts(part: Any, path: Step = ()) -> Iterator[Step]:
@@ -82,7 +107,7 @@ def _without(document: Document, step: Step) -> Document | None:
 
 
 def _simpler(row: Row) -> Iterator[Row]:
-    """The same request with one thing less."""
+    """The same request with one thing less; one world can be asked all of them."""
     for index in range(len(row.headers)):
         yield replace(row, headers=row.headers[:index] + row.headers[index + 1 :])
     for key in row.orders:
@@ -95,4 +120,4 @@ def _simpler(row: Row) -> Iterator[Row]:
     for part in query.split("&") if "&" in query else ():
         yield replace(row, target=f"{path}?{part}")
     if row.method != "GET":
-        yield replace(row, method="GET")
+        yield replace(row, method="GET", body=None)

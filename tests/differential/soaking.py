@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -60,6 +61,7 @@ def worlds(seed: int, count: int, folder: Path) -> Iterator[tuple[int, Document,
                 coming = pool.submit(start, number)
                 with stack:
                     found = judge(document, world, exchange(world, rows, CALLERS))
+                shutil.rmtree(folder / str(number - 1))
                 yield number, document, found
         finally:
             with contextlib.suppress(Exception):

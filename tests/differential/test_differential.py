@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import random
 import time
 from dataclasses import replace
@@ -16,13 +15,15 @@ from meshctl.ir import Feature, Proxy
 from meshctl.targets import target
 from meshctl.targets.base import Emulated
 from tests.behaviour.tables import Expect, Row
+from tests.differential import logs, reducing
 from tests.differential.cases import load, save
-from tests.differential.comparing import Comparison, compare, judge
+from tests.differential.comparing import Comparison, Disagreement, compare, judge
 from tests.differential.emulations import DECLARED
 from tests.differential.exchanges import exchange
 from tests.differential.reducing import reduced
 from tests.differential.soaking import worlds
 from tests.differential.worlds import Document, resolved, running
+from tests.seconds import soak_seconds
 
 SEED, WORLDS, ROWS = 1, 5, 20
 """What every `make test` asks: of each callee's edges so many requests, each of all callees and by all callers."""
@@ -50,7 +51,7 @@ def test_what_was_mended_stays_so(document, rows, tmp_path):
 
 @pytest.mark.soak
 def test_any_mesh_for_long(tmp_path, capsys):
-    end = time.monotonic() + float(os.environ.get("MESHCTL_SOAK_SECONDS", "60"))
+    end = time.monotonic() + soak_seconds(1)
     seed = random.SystemRandom().randrange(1 << 32)
     whole, count = Comparison(), 0
     reports: list[str] = []
@@ -96,6 +97,7 @@ def test_every_declared_difference_stands_where_users_read_it():
 
 
 PLAIN: Document = {
+    "mesh": {"authorization": {"audit": True}},
     "services": {
         "callee-0": {
             "proxy": "envoy",
@@ -107,34 +109,61 @@ PLAIN: Document = {
                     "requestHeaders": {"set": {"x-a": "1"}},
                     "responseHeaders": {"add": {"x-b": "2"}},
                 },
-                {"name": "rest"},
+                {"name": "rest", "backends": [{"service": "callee-0"}, {"service": "callee-1"}]},
             ],
-        }
-    }
+            "deny": [{"paths": [{"prefix": "/b"}]}],
+        },
+        "callee-1": {"proxy": "nginx"},
+    },
 }
-"""One callee whose route changes whatever can be changed."""
+"""A route that changes whatever can be changed, and one that draws."""
 
-CHANGES: dict[str, Document] = {
-    "tries reached": {"fault": {"abort": {"status": 503}}},
-    "simulator says 503": {"fault": {"abort": {"status": 503}}},
-    "saw target": {"rewrite": {"path": {"prefix": "/c"}}},
-    "saw host": {"rewrite": {"hostname": "other.example"}},
-    "saw x-a": {"requestHeaders": {"set": {"x-a": "2"}}},
-    "answer has x-b": {"responseHeaders": {"add": {"x-b": "3"}}},
-    "outbound lines": {"name": "b"},
+CHANGES: dict[str, tuple[tuple[str | int, ...], object]] = {
+    "tries reached": (("routes", 0, "fault"), {"abort": {"status": 503}}),
+    "simulator says 503": (("routes", 0, "fault"), {"abort": {"status": 503}}),
+    "saw target": (("routes", 0, "rewrite"), {"path": {"prefix": "/b/b"}}),
+    "saw host": (("routes", 0, "rewrite"), {"path": {"prefix": "/b"}, "hostname": "other.example"}),
+    "saw x-a": (("routes", 0, "requestHeaders"), {"set": {"x-a": "2"}}),
+    "answer has x-b": (("routes", 0, "responseHeaders"), {"add": {"x-b": "3"}}),
+    "outbound lines": (("routes", 0, "name"), "b"),
+    "inbound lines": (("deny", 0, "paths"), [{"prefix": "/z"}]),
+    "was drawn for": (("routes", 1, "backends", 0, "weight"), 9),
 }
-"""What is said of the answer where the sidecars do this instead of what the simulator thinks."""
+"""What is told where the simulator thinks of this instead of what the sidecars do."""
 
 
-def test_a_difference_is_seen(tmp_path):
-    rows = [Row("", Expect(), host="callee-0", target="/a/x", headers=[("x-a", "0")])]
+def test_a_difference_is_seen(tmp_path, monkeypatch):
+    changed = Row("", Expect(), host="callee-0", target="/a/x", headers=[("x-a", "0")])
+    drawn = Row("", Expect(), host="callee-0", target="/c")
     with running(PLAIN, [Proxy.HAPROXY], tmp_path) as world:
-        exchanges = exchange(world, rows, [Proxy.HAPROXY])
+        exchanges = exchange(world, [changed, *[drawn] * 100], [Proxy.HAPROXY])
         assert not judge(PLAIN, world, exchanges).disagreements
-        for told, change in CHANGES.items():
+        monkeypatch.setattr(logs, "LIMIT", 0)
+        for told, ((*path, last), value) in CHANGES.items():
             document = copy.deepcopy(PLAIN)
-            document["services"]["callee-0"]["routes"][0] |= change
+            part = document["services"]["callee-0"]
+            for key in path:
+                part = part[key]
+            part[last] = value
             mesh = resolved(document, [Proxy.HAPROXY], tmp_path / "other")
             assert mesh is not None
-            (found,) = judge(PLAIN, replace(world, mesh=mesh), exchanges).disagreements
-            assert told in str(found)
+            found = judge(PLAIN, replace(world, mesh=mesh), exchanges).disagreements
+            assert told in "".join(map(str, found)), told
+
+
+def test_what_a_disagreement_does_not_need_is_left_out(tmp_path, monkeypatch):
+    def compared(document, rows, callers, *, folder):
+        """As if one route were wrong, for some requests."""
+        routes = document["services"].get("callee-0", {}).get("routes", [])
+        wrong = any(each.get("rewrite") == {"path": {"prefix": "/b"}} for each in routes)
+        asked = [row for row in rows if row.target.startswith("/a") and ("x-a", "0") in row.headers]
+        return Comparison([Disagreement(callers[0], row, ["wrong"]) for row in asked if wrong])
+
+    monkeypatch.setattr(reducing, "compare", compared)
+    row = Row(
+        "", Expect(), host="callee-0", target="/a?b", headers=[("x-b", "1"), ("x-a", "0")], method="PUT"
+    )
+    document, left = reduced(PLAIN, Disagreement(Proxy.NGINX, row, ["wrong"]), tmp_path, REDUCING)
+    route = {"name": "a", "rewrite": {"path": {"prefix": "/b"}}}
+    assert document == {"mesh": {}, "services": {"callee-0": {"proxy": "envoy", "routes": [route]}}}
+    assert left.row == Row("", Expect(), host="callee-0", target="/a", headers=[("x-a", "0")])

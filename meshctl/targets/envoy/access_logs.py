@@ -44,7 +44,7 @@ PATH = "%PATH(NQ:PATH)%"
 
 def inbound_logs(sidecar: Sidecar, authorization: Authorization) -> list[Message]:
     """``envoy.config.accesslog.v3.AccessLog`` of the inbound listener."""
-    fields = _fields(sidecar, "inbound", caller=_or_empty(_caller(authorization)))
+    fields = _fields(sidecar, "inbound", caller=_or_empty(caller(authorization)))
     keys = rules.audited_keys(authorization)
     if not keys:
         return _logs(sidecar, [(fields, {})])
@@ -128,8 +128,8 @@ def _received(name: str) -> tuple[str, str]:
     return ("FILTER_STATE", f"{_RECEIVED}{name}:PLAIN")
 
 
-def _caller(authorization: Authorization) -> str:
-    """CEL costs tens of microseconds; who is let in by name is known without it."""
+def caller(authorization: Authorization) -> str:
+    """The format of the caller's service. CEL costs tens of microseconds; who is let in by name is known without it."""
     key = rules.caller_key(authorization)
     if not key:
         return f"%CEL({_SERVICE_OF_PEER})%"

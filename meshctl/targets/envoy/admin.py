@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import timedelta
 
 from meshctl.ir import Sidecar
@@ -14,7 +15,8 @@ IDLE = timedelta(minutes=5)
 """Nobody's to choose: the admin listener is the one that only a start can change."""
 
 _SOCKET = "../run/admin.sock"
-_GET = {"headers": [{"name": ":method", "string_match": {"exact": "GET"}}]}
+IS_GET: Message = {"name": ":method", "string_match": {"exact": "GET"}}
+_GET: Message = {"headers": [IS_GET]}
 
 
 def interface() -> Message:
@@ -43,8 +45,8 @@ def readiness() -> Message:
     }
 
 
-def route_configuration(sidecar: Sidecar) -> Message:
-    """``GET /ready`` and ``GET /build``, and 404 for everything else."""
+def route_configuration(sidecar: Sidecar, others: Iterable[Message]) -> Message:
+    """``GET /ready``, ``GET /build`` and the routes of ``others``, and 404 for everything else."""
     return {
         "name": "admin",
         "validate_clusters": True,
@@ -54,6 +56,7 @@ def route_configuration(sidecar: Sidecar) -> Message:
                 "domains": ["*"],
                 "routes": [
                     readiness(),
+                    *others,
                     {
                         "name": "build",
                         "match": {"path": "/build", **_GET},

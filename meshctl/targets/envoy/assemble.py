@@ -30,8 +30,10 @@ from meshctl.targets.envoy import (
     health,
     hop_status,
     http2,
+    jwt,
     load_balancing,
     matching,
+    metrics,
     mtls,
     path_gate,
     process,
@@ -87,8 +89,8 @@ def configuration(sidecar: Sidecar) -> dict[str, bytes]:
         *([line(tracing.cluster(sidecar.tracing))] if sidecar.tracing else []),
     ]
     listeners = [line(each) for each in _listeners(sidecar)]
-    routes = admin.route_configuration(sidecar)
-    manager = _admin_manager(routes)
+    routes = admin.route_configuration(sidecar, metrics.routes(sidecar))
+    manager = _admin_manager(sidecar, routes)
     always = [line(admin.cluster())]
     start = _bootstrap(sidecar, [line(_admin(sidecar, reload.subscribed(manager)))], always)
     whole = _bootstrap(sidecar, [*listeners, line(_admin(sidecar, manager))], [*clusters, *always])
@@ -110,6 +112,7 @@ def _bootstrap(
         },
         "admin": admin.interface(),
         "layered_runtime": {"layers": [{"name": "meshctl", "static_layer": _RUNTIME}]},
+        **metrics.settings(sidecar.metrics),
         "overload_manager": _overload_manager(),
         "static_resources": {"listeners": listeners, "clusters": clusters},
     }
@@ -150,14 +153,20 @@ def _inbound(sidecar: Sidecar, inbound: InboundListener) -> Message:
         http_filters=[
             path_gate.http_filter(),
             *headers.http_filters(),
+            *jwt.http_filters(its),
             *authorization.http_filters(its, trust_domain, headers),
+            *jwt.forget(its),
             authorization.identity_headers(),
             *rate_limiting.http_filters(inbound.rate_limit, its, trust_domain, headers),
             *([grpc.plain_hop_status()] if multiplexed else []),
         ],
         idle=inbound.idle_timeout,
-        access_logs=access_logs.inbound_logs(sidecar, its),
-        local_replies=[path_gate.local_reply(), hop_status.dead_application(multiplexed=multiplexed)],
+        access_logs=[*access_logs.inbound_logs(sidecar, its), *metrics.counting(sidecar, inbound)],
+        local_replies=[
+            path_gate.local_reply(),
+            *authorization.local_replies(its, sidecar.service),
+            hop_status.dead_application(multiplexed=multiplexed),
+        ],
         fields={
             **(http2.downstream() if multiplexed else http2.offered()),
             **(websocket.accepted() if inbound.protocol is Protocol.HTTP else {}),
@@ -181,7 +190,9 @@ def _outbound(sidecar: Sidecar, outbound: OutboundListener, name: str) -> Messag
     mixed = outbound.http2 or (tls is not None and any(each.protocol.multiplexed for each in called))
     manager = connection_manager(
         name,
-        routes=routing.RouteTable(outbound, clusters, headers).configuration(name),
+        routes=routing.RouteTable(
+            outbound, clusters, headers, counted=sidecar.metrics is not None
+        ).configuration(name),
         http_filters=[
             path_gate.http_filter(),
             *headers.http_filters(),
@@ -194,7 +205,7 @@ def _outbound(sidecar: Sidecar, outbound: OutboundListener, name: str) -> Messag
             *filters.redirect_filters(outbound),
         ],
         idle=outbound.idle_timeout,
-        access_logs=access_logs.outbound_logs(sidecar, outbound),
+        access_logs=[*access_logs.outbound_logs(sidecar, outbound), *metrics.counting(sidecar, outbound)],
         local_replies=[path_gate.local_reply(), *fault_injection.local_replies(outbound)],
         farewell=FAREWELL if tls else SHORT_FAREWELL,
         fields={
@@ -248,8 +259,12 @@ def _health(sidecar: Sidecar, its: HealthListener) -> Message:
     idle = sidecar.outbound.idle_timeout
     manager = connection_manager(
         "health",
-        routes=health.route_configuration(its, idle),
-        http_filters=[authorization.identity_headers(told=False), *hop_status.bring_back()],
+        routes=health.route_configuration(its, idle, metrics.routes(sidecar)),
+        http_filters=[
+            authorization.identity_headers(told=False),
+            *hop_status.bring_back(),
+            *metrics.http_filters(sidecar),
+        ],
         idle=idle,
         access_logs=[],
         local_replies=[],
@@ -257,11 +272,11 @@ def _health(sidecar: Sidecar, its: HealthListener) -> Message:
     return {**http_listener("health", its.binds, manager), "ignore_global_conn_limit": True}
 
 
-def _admin_manager(routes: Message) -> Message:
+def _admin_manager(sidecar: Sidecar, routes: Message) -> Message:
     return connection_manager(
         "admin",
         routes=routes,
-        http_filters=[],
+        http_filters=metrics.http_filters(sidecar),
         idle=admin.IDLE,
         access_logs=[],
         local_replies=[],

@@ -7,9 +7,16 @@ import re
 from collections.abc import Iterable
 from itertools import chain
 
-from meshctl.ir import Authorization, AuthorizationRule, HeaderMatch, ValueMatchKind, WorkloadIdentity
+from meshctl.ir import (
+    Authorization,
+    AuthorizationRule,
+    HeaderMatch,
+    JwtIssuer,
+    ValueMatchKind,
+    WorkloadIdentity,
+)
 from meshctl.ir.mesh import IDENTITY_HEADER, UNTRUSTED_HEADERS
-from meshctl.targets.envoy import matching, mtls
+from meshctl.targets.envoy import jwt, matching, mtls
 from meshctl.targets.envoy.matching import HeaderTable
 from meshctl.targets.envoy.protobuf import Message, regex_literal, typed
 
@@ -19,6 +26,7 @@ METADATA = "envoy.filters.http.rbac"
 _ALLOWING = "authorization_"
 _DENYING = "denial_"
 _EXEMPTING = "exemption_"
+_CHALLENGING = "challenge_"
 
 
 def caller_key(authorization: Authorization) -> str:
@@ -46,14 +54,58 @@ def http_filters(authorization: Authorization, trust_domain: str, headers: Heade
     """What is denied and not exempt goes first; then what no rule allows. Refused is 403."""
     filters = []
     if authorization.deny:
-        denied = _either([_principal(rule, trust_domain, headers) for rule in authorization.deny])
+        denied = _either(
+            [_principal(rule, authorization.issuers, trust_domain, headers) for rule in authorization.deny]
+        )
         if authorization.exempt:
-            exempt = _either([_principal(rule, trust_domain, headers) for rule in authorization.exempt])
+            exempt = _either(
+                [
+                    _principal(rule, authorization.issuers, trust_domain, headers)
+                    for rule in authorization.exempt
+                ]
+            )
             denied = {"and_ids": {"ids": [denied, {"not_id": exempt}]}}
         policies = {"denied": _policy([denied])}
         filters.append(_rbac("denial", "DENY", policies, _DENYING, audit=authorization.audit))
     policies = _allowed(authorization, trust_domain, headers)
-    return [*filters, _rbac("authorization", "ALLOW", policies, _ALLOWING, audit=authorization.audit)]
+    return [
+        *filters,
+        *_challenge(authorization, trust_domain, headers),
+        _rbac("authorization", "ALLOW", policies, _ALLOWING, audit=authorization.audit),
+    ]
+
+
+def _challenge(authorization: Authorization, trust_domain: str, headers: HeaderTable) -> list[Message]:
+    """A filter that only tells whether a better token would be all that is missing."""
+    if authorization.audit or not authorization.challenges:
+        return []
+    asked = []
+    for rule in authorization.challenges:
+        if rule.jwt is not None:
+            lacking = {"not_id": _all(jwt.good(jwt.named(rule.jwt, authorization.issuers)))}
+            asked.append(_all([_who(rule, trust_domain), *_of_request(rule, headers), lacking]))
+    return [_rbac("challenge", "ALLOW", {"challenged": _policy(asked)}, _CHALLENGING, audit=True)]
+
+
+def local_replies(authorization: Authorization, realm: str) -> list[Message]:
+    """Turns a refusal into 401 where the filter above has told so."""
+    if authorization.audit or not authorization.challenges:
+        return []
+    key = f"{_CHALLENGING}shadow_engine_result"
+    told = {"filter": METADATA, "path": [{"key": key}], "value": {"string_match": {"exact": "allowed"}}}
+    is_403 = {"default_value": 403, "runtime_key": "meshctl.challenge.403"}
+    conditions = [
+        {"status_code_filter": {"comparison": {"op": "EQ", "value": is_403}}},
+        {"metadata_filter": {"matcher": told, "match_if_key_not_found": False}},
+    ]
+    header = {"key": "www-authenticate", "value": f'Bearer realm="{realm}"'}
+    return [
+        {
+            "filter": {"and_filter": {"filters": conditions}},
+            "status_code": 401,
+            "headers_to_add": [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}],
+        }
+    ]
 
 
 def exemption(
@@ -62,7 +114,9 @@ def exemption(
     """A filter that only tells of what is exempt, under this key: ``allowed``. Nothing where nothing is."""
     if not authorization.exempt:
         return [], ""
-    exempt = _either([_principal(rule, trust_domain, headers) for rule in authorization.exempt])
+    exempt = _either(
+        [_principal(rule, authorization.issuers, trust_domain, headers) for rule in authorization.exempt]
+    )
     policies = {"exempt": _policy([exempt])}
     filters = [_rbac("exemption", "ALLOW", policies, _EXEMPTING, audit=True)]
     return filters, f"{_EXEMPTING}shadow_engine_result"
@@ -82,7 +136,8 @@ def _allowed(authorization: Authorization, trust_domain: str, headers: HeaderTab
         everyone = [(_ANYONE, _anyone(trust_domain))] if rule.anyone else []
         for name, who in everyone or [(each.service, _is(each)) for each in rule.principals]:
             policy = policies.setdefault(name, _policy([]))
-            policy["principals"].append(_all([who, *_conditions(rule, headers)]))
+            conditions = _conditions(rule, authorization.issuers, headers)
+            policy["principals"].append(_all([who, *conditions]))
     return policies
 
 
@@ -104,13 +159,25 @@ def _policy(principals: list[Message]) -> Message:
     return {"permissions": [{"any": True}], "principals": principals}
 
 
-def _principal(rule: AuthorizationRule, trust_domain: str, headers: HeaderTable) -> Message:
+def _principal(
+    rule: AuthorizationRule, issuers: tuple[JwtIssuer, ...], trust_domain: str, headers: HeaderTable
+) -> Message:
     """Everything that a rule says: Envoy's principals know of requests as much as its permissions do."""
-    who = _anyone(trust_domain) if rule.anyone else _either([_is(each) for each in rule.principals])
-    return _all([who, *_conditions(rule, headers)])
+    return _all([_who(rule, trust_domain), *_conditions(rule, issuers, headers)])
 
 
-def _conditions(rule: AuthorizationRule, headers: HeaderTable) -> list[Message]:
+def _who(rule: AuthorizationRule, trust_domain: str) -> Message:
+    return _anyone(trust_domain) if rule.anyone else _either([_is(each) for each in rule.principals])
+
+
+def _conditions(
+    rule: AuthorizationRule, issuers: tuple[JwtIssuer, ...], headers: HeaderTable
+) -> list[Message]:
+    token = jwt.holds(rule.jwt, issuers) if rule.jwt is not None else []
+    return [*_of_request(rule, headers), *token]
+
+
+def _of_request(rule: AuthorizationRule, headers: HeaderTable) -> list[Message]:
     found: list[Message] = [{"header": each} for each in matching.method_headers(rule.methods)]
     if rule.paths:
         strings = chain.from_iterable(map(matching.path_strings, rule.paths))

@@ -184,6 +184,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.AUTHORIZATION_RULES: Native(),
     Feature.AUTHORIZATION_AUDIT: Native(),
     Feature.HEALTH_PATH: Native(),
+    Feature.JWT: Native(),
     Feature.IDENTITY_HEADER: Native(),
     Feature.DEAD_APPLICATION: Native(),
     Feature.TCP: Native(),
@@ -202,6 +203,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     ),
     Feature.ADMIN: Native(),
     Feature.TRACING: Native(),
+    Feature.METRICS: Native(),
     Feature.MIRRORING: Native(),
     Feature.FAULT_ABORT: Native(),
     Feature.FAULT_DELAY: Emulated(

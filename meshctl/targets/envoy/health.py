@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from meshctl.ir import HealthListener
@@ -12,9 +13,9 @@ from meshctl.targets.envoy.protobuf import Message, duration
 _READ = [{"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}]
 
 
-def route_configuration(health: HealthListener, idle: timedelta) -> Message:
-    """The application's health path first, then readiness, and 404 for everything else."""
-    routes = [admin.readiness()]
+def route_configuration(health: HealthListener, idle: timedelta, others: Iterable[Message]) -> Message:
+    """The application's health path first, then readiness and ``others``, and 404 for everything else."""
+    routes = [admin.readiness(), *others]
     if health.path and health.application is not None:
         asked = {
             "cluster": discovery.APPLICATION,

@@ -14,6 +14,7 @@ from meshctl.targets.envoy import (
     filters,
     forwarded_proto,
     matching,
+    metrics,
     mirroring,
     retries,
     splitting,
@@ -34,6 +35,8 @@ class RouteTable:
     outbound: OutboundListener
     clusters: Mapping[str, Cluster]
     headers: HeaderTable
+    counted: bool = False
+    """Whether the callees of requests are counted."""
     uploads: int = 0
     roaming: list[Message] = field(default_factory=list)
     """Routes that a request needs wherever its new Host name leads it."""
@@ -61,6 +64,7 @@ class RouteTable:
         return {
             "name": name,
             "domains": list(_domains(host.hostnames)),
+            **(metrics.callee(host.service) if self.counted else {}),
             **forwarded_proto.restore(),
             "routes": [*uploaded, *routes],
         }

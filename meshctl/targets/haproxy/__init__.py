@@ -12,18 +12,26 @@ __all__ = ["CAPABILITIES", "COMMANDS", "CONFLICTS", "PROXY", "VERSION", "emit"]
 
 PROXY = Proxy.HAPROXY
 VERSION = "2.6"
+
+
+def _packages(sidecar: Sidecar) -> tuple[str, ...]:
+    verifies = sidecar.inbound is not None and sidecar.inbound.authorization.issuers
+    return ("lua-luaossl",) if verifies else ()
+
+
 COMMANDS = Commands(
     binary="haproxy",
     packages=("haproxy",),
     check=CHECK,
     reload="./reload",
+    packages_for=_packages,
 )
 
 
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     """``haproxy.cfg`` and ``run``, tables of routes, and the Lua that some features take."""
     # Imported here: who only validates needs the tables above, not the emitter.
-    from meshctl.targets.haproxy import reload
+    from meshctl.targets.haproxy import metrics, reload
     from meshctl.targets.haproxy.assemble import assemble
     from meshctl.targets.haproxy.process import run
     from meshctl.targets.haproxy.render import render, script
@@ -35,4 +43,5 @@ def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
         Artifact("haproxy/run", run(sidecar), executable=True),
         *(Artifact(f"haproxy/{name}", content) for name, content in configuration.files.items()),
         *(Artifact(f"haproxy/{name}", script(name)) for name in configuration.scripts),
+        *([Artifact(f"haproxy/{metrics.SCRIPT}", script(metrics.SCRIPT))] if configuration.metrics else []),
     )

@@ -13,6 +13,7 @@ from meshctl.targets.haproxy import (
     egress,
     fault_injection,
     gateways,
+    jwt,
     mirroring,
     mtls,
     outlier_detection,
@@ -29,6 +30,7 @@ from meshctl.targets.haproxy.admin import admin
 from meshctl.targets.haproxy.grpc import shapes_answers
 from meshctl.targets.haproxy.health import health
 from meshctl.targets.haproxy.http2 import multiplexes
+from meshctl.targets.haproxy.metrics import metrics
 from meshctl.targets.haproxy.model import Configuration, HostRule, Inbound, Outbound
 from meshctl.targets.haproxy.quoting import Token
 
@@ -41,6 +43,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
     listeners = tuple(_listeners(sidecar, asked, files))
     made = backends.backends(sidecar, asked)
     inbound = _inbound(sidecar, sidecar.inbound) if sidecar.inbound else None
+    files.update(jwt.files(sidecar.inbound.authorization) if sidecar.inbound else {})
     streams = sidecar.inbound is not None and sidecar.inbound.protocol is ir.Protocol.TCP
     return Configuration(
         node=quoting.word(sidecar.service),
@@ -50,11 +53,14 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         idle_timeout=quoting.duration(sidecar.outbound.idle_timeout),
         admin=admin(sidecar),
         health=health(sidecar),
+        metrics=metrics(sidecar),
         unanswered=backends.socket(sidecar, "unanswered"),
         listeners=listeners,
         backends=made,
         files=files,
         multiplexes=multiplexes(sidecar),
+        reads_tokens=inbound is not None and bool(inbound.issuers),
+        challenges=inbound is not None and inbound.challenge is not None,
         streams=tuple(tcp.listeners(sidecar)),
         resolvers=egress.resolvers(sidecar),
         checks=tuple(backends.checks(sidecar)),
@@ -125,6 +131,8 @@ def _inbound(sidecar: ir.Sidecar, inbound: ir.InboundListener) -> Inbound:
         grpc=inbound.protocol is ir.Protocol.GRPC,
         upstream=quoting.string(str(inbound.application)),
         access=authorization.access(inbound.authorization, limited=bool(inbound.rate_limit)),
+        issuers=jwt.issuers(inbound.authorization),
+        challenge=jwt.challenge(sidecar.service) if inbound.authorization.challenges else None,
         rate_limit=rate_limiting.rate_limit(inbound.rate_limit) if inbound.rate_limit else None,
         identity_prefix=authorization.identity_prefix(sidecar.identity),
         connect_timeout=quoting.duration(inbound.connect_timeout),

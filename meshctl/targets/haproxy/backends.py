@@ -69,10 +69,10 @@ def queues(sidecar: ir.Sidecar, asked: splitting.Backends) -> Iterator[Queue]:
 def socket(sidecar: ir.Sidecar, section: str) -> Token:
     """The abstract socket between two sections.
 
-    These names are one for the whole host. The listener's address makes them differ between bundles,
-    the build between two configurations of one bundle that overlap at a reload.
+    These names are one for the whole host; the listener's address makes them differ between bundles. A worker
+    that has handed its listeners over, these too, asks the next one for what is left to do on its connections.
     """
-    who = f"{sidecar.outbound.bind} {sidecar.build} {section}"
+    who = f"{sidecar.outbound.bind} {section}"
     return Token(f"abns@meshctl-{hashlib.sha256(who.encode()).hexdigest()[:24]}")
 
 

@@ -194,6 +194,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.AUTHORIZATION_RULES: Native(),
     Feature.AUTHORIZATION_AUDIT: Native(),
     Feature.HEALTH_PATH: Native(),
+    Feature.JWT: Native(),
     Feature.TCP: Native(),
     Feature.LOCAL_PORT: Native(),
     Feature.IDENTITY_HEADER: Emulated(
@@ -242,6 +243,9 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         "whose connection is closed without an answer has no line"
     ),
     Feature.ADMIN: Native(),
+    Feature.METRICS: Emulated(
+        "a reload begins all counts anew, and requests that are copied count as under way for as long as their copies are"
+    ),
     Feature.TRACING: Emulated(
         "it sends no spans and begins no trace; `traceparent` and `tracestate` pass as they came, so that a trace of "
         "its application, or of its callers, goes on behind it"

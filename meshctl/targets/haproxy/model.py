@@ -197,6 +197,15 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Issuer:
+    """Whose tokens are good: all of ``names`` must hold."""
+
+    number: int
+    criteria: tuple[Criterion, ...]
+    names: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RateLimit:
     """A condition that takes a token where there is one, and in how many seconds there is the next."""
 
@@ -214,6 +223,9 @@ class Inbound:
     grpc: bool
     upstream: Token
     access: Access
+    issuers: tuple[Issuer, ...]
+    challenge: Token | None
+    """What who might be let in with a better token is told."""
     rate_limit: RateLimit | None
     identity_prefix: Token
     connect_timeout: Token
@@ -229,6 +241,15 @@ class Admin:
 
     bind: Token
     build: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds."""
+
+    labels: Token
+    service: Token
+    buckets: Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +273,7 @@ class Configuration:
     idle_timeout: Token
     admin: Admin
     health: Health | None
+    metrics: Metrics | None
     unanswered: Token
     listeners: tuple[Outbound, ...]
     backends: tuple[Backend, ...]
@@ -266,6 +288,9 @@ class Configuration:
     notes: bool
     """Whether tries are counted, and whether it is noted to which endpoint the last one went."""
     multiplexes: bool
+    reads_tokens: bool
+    challenges: bool
+    """Whether tokens count, and whether any answer asks for one."""
     scripts: tuple[Token, ...]
     """In Lua, by name: what HAProxy itself cannot do."""
     inbound: Inbound | None

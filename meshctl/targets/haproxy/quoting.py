@@ -86,6 +86,11 @@ def string(text: str) -> Token:
     return word(f"str({_argument(text)})")
 
 
+def call(function: str, *arguments: str) -> Token:
+    """The sample of a fetch, or of a converter behind another sample, with constant arguments."""
+    return word(f"{function}({','.join(map(_argument, arguments))})")
+
+
 def header_lines(header: str) -> Token:
     """The sample of every line of a request header, not split at commas."""
     return word(f"req.fhdr({_argument(header)})")

@@ -12,6 +12,7 @@ from meshctl.targets.nginx import (
     authorization,
     health,
     http2,
+    metrics,
     mtls,
     outbound,
     path_gate,
@@ -40,7 +41,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         log_formats=access_logs.log_formats(sidecar),
         tls=mtls.tls(sidecar.tls),
         admin=admin.admin(sidecar),
-        programs=tuple(_programs(outward, inward)),
+        programs=tuple(_programs(outward, inward, counts=sidecar.metrics is not None)),
         sockets=tuple(_sockets(outward, sidecar.tcp)),
         speaks_http2=outward.speaks_http2
         or bool(inward and inward.multiplexed)
@@ -49,6 +50,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         outbound=outward,
         inbound=inward,
         health=probed,
+        metrics=metrics.metrics(sidecar),
         stream=tcp.stream(sidecar, tuple(each.preread for each in outward.listeners if each.preread)),
     )
 
@@ -74,7 +76,7 @@ def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Inb
     )
 
 
-def _programs(outward: Outbound, inward: Inbound | None) -> list[Token]:
+def _programs(outward: Outbound, inward: Inbound | None, *, counts: bool) -> list[Token]:
     decided = inward.decisions if inward is not None else None
     needed = {
         "matching": outward.conditions or (decided is not None and decided.conditions),
@@ -88,6 +90,7 @@ def _programs(outward: Outbound, inward: Inbound | None) -> list[Token]:
         "health_checks": outward.policies.checks,
         "mirroring": outward.policies.mirroring,
         "grpc": (inward is not None and inward.grpc) or any(each.http2 for each in outward.listeners),
+        "metrics": counts,
         "rate_limiting": inward is not None and inward.rate_limit,
     }
     return [quoting.word(name) for name, wanted in needed.items() if wanted]

@@ -151,6 +151,10 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.AUTHORIZATION_RULES: Native(),
     Feature.AUTHORIZATION_AUDIT: Native(),
     Feature.HEALTH_PATH: Native(),
+    Feature.JWT: Unsupported(
+        "NGINX verifies no signatures",
+        "Let the service use envoy or haproxy, or let the application verify its tokens and allow callers by `from`.",
+    ),
     Feature.IDENTITY_HEADER: Native(),
     Feature.DEAD_APPLICATION: Native(),
     Feature.TCP: Native(),
@@ -215,6 +219,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.FAULT_DELAY: Native(),
     Feature.ACCESS_LOG: Native(),
     Feature.ADMIN: Native(),
+    Feature.METRICS: Native(),
     Feature.TRACING: Emulated(
         "it sends no spans and begins no trace; `traceparent` and `tracestate` pass as they came, so that a trace of "
         "its application, or of its callers, goes on behind it"

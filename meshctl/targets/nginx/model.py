@@ -202,6 +202,15 @@ class Admin:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds."""
+
+    labels: Token
+    service: Token
+    buckets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LogFormats:
     """One line each."""
 
@@ -229,6 +238,7 @@ class Configuration:
     outbound: Outbound
     inbound: Inbound | None
     health: Health | None
+    metrics: Metrics | None
     stream: Stream | None
 
     @property

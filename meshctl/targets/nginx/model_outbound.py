@@ -175,6 +175,7 @@ class Fault:
 class VirtualHost:
     """The server of one callee. ``fallback``: it takes every host that no other server does."""
 
+    callee: Token
     names: tuple[Token, ...]
     fallback: bool
     refuses_mesh_hosts: bool

@@ -90,13 +90,13 @@ class _RouteBook:
 
     def listener(self, number: int, listener: ir.OutboundListener) -> Listener:
         hosts = [
-            self._virtual_host(host.hostnames, host.routes, refuses_mesh_hosts=False)
+            self._virtual_host(host.service, host.hostnames, host.routes, refuses_mesh_hosts=False)
             for host in listener.virtual_hosts
         ]
         if listener.egress is not None:
             hosts.append(
                 self._virtual_host(
-                    (_EVERY_HOST,), (listener.egress,), refuses_mesh_hosts=bool(listener.domain)
+                    "", (_EVERY_HOST,), (listener.egress,), refuses_mesh_hosts=bool(listener.domain)
                 )
             )
         preread = http2.preread(number, listener)
@@ -111,7 +111,7 @@ class _RouteBook:
         )
 
     def _virtual_host(
-        self, names: tuple[str, ...], written: tuple[ir.Route, ...], *, refuses_mesh_hosts: bool
+        self, callee: str, names: tuple[str, ...], written: tuple[ir.Route, ...], *, refuses_mesh_hosts: bool
     ) -> VirtualHost:
         self._hosts += 1
         reached: dict[int, Destination] = {}
@@ -119,6 +119,7 @@ class _RouteBook:
         routes = routing.reachable(numbered)
         conditions = routing.conditions(routes)
         return VirtualHost(
+            callee=quoting.value(callee),
             names=tuple(quoting.hostname(name) for name in names if name != _EVERY_HOST) or (Token("_"),),
             fallback=_EVERY_HOST in names,
             refuses_mesh_hosts=refuses_mesh_hosts,

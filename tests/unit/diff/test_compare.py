@@ -257,6 +257,12 @@ def in_catalog(*expected):
         ),
         (
             "trustDomain: shop.example}",
+            "trustDomain: shop.example, metrics: {format: prometheus}}",
+            ["~ mesh shop", "  ~ metrics: off -> on"],
+            "~catalog ~orders ~web",
+        ),
+        (
+            "trustDomain: shop.example}",
             'trustDomain: shop.example, tracing: {otlp: "[::1]:4317", sampling: 2.5%}}',
             ["~ mesh shop", "  ~ tracing: off -> 2.5% to [::1]:4317"],
             "~catalog ~orders ~web",

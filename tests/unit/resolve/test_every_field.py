@@ -20,7 +20,13 @@ from meshctl import ir
 from meshctl.pipeline import resolved_json
 from meshctl.resolve import resolve
 from meshctl.spec import MeshSpec, Positions, Source, Spec
+from tests.behaviour.world import KEY_SETS
 
+FILES = {
+    "keys/idp.json": (KEY_SETS / "idp.json").read_bytes(),
+    "other": (KEY_SETS / "plain.json").read_bytes(),
+}
+"""What the spec names."""
 FULL = YAML(typ="base").load((Path(__file__).parent / "every_field.yaml").read_text("utf-8"))
 
 LINT = "lint asks about it"
@@ -29,6 +35,7 @@ ONLY = "there is one value only"
 ASKED = "no target lowers it yet, and the whole of it is asked for at one place"
 IDLE = {
     "AccessLogSpec.format": ONLY,
+    "MetricsSpec.format": ONLY,
     "CertificatesSpec.key_type": ONLY,
     "RedactSpec.headers": "no line holds any header so far",
     "AccessLogSpec.redact": "no line holds any header so far",
@@ -49,8 +56,6 @@ IDLE = {
     **{f"{model}.waive": WAIVERS for model in ("MeshSection", "ServiceSpec", "ExternalSpec", "GatewaySpec", "RouteSpec")},
     **{f"WaiverSpec.{field}": WAIVERS for field in ("finding", "reason", "owner", "until")},
     "MtlsSpec.until": "permissive is refused so far",
-    **{f"JwtIssuerSpec.{field}": "JWT is refused so far" for field in ("issuer", "audiences", "jwks")},
-    "AuthorizationRuleSpec.claims": "JWT is refused so far",
     **{f"{model}.{field}": ASKED for model, fields in {
         "PathPolicySpec": ("encoded_slashes", "empty_segments"),
     }.items() for field in fields},
@@ -132,7 +137,7 @@ def outcome(data):
         spec = MeshSpec.model_validate(data)
     except ValidationError:
         return None
-    mesh = resolve(Spec(spec, source(data)), builds=False).mesh
+    mesh = resolve(Spec(spec, source(data), FILES), builds=False).mesh
     if mesh is None:
         return None
     uses = [sorted(each.feature for each in ir.features_of(sidecar)) for sidecar in mesh.sidecars]
@@ -187,7 +192,7 @@ def changed(path, value):
 @cache
 def whole():
     found = outcome(copy.deepcopy(FULL))
-    assert found is not None, resolve(Spec(MeshSpec.model_validate(FULL), source(FULL))).findings
+    assert found is not None, resolve(Spec(MeshSpec.model_validate(FULL), source(FULL), FILES)).findings
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from meshctl import pipeline
 from meshctl.ir import Feature, Proxy
 from meshctl.targets import target
 from meshctl.targets.base import Unsupported
+from tests.behaviour.world import KEY_SETS
 
 REFUSED = [
     pytest.param(proxy, feature, capability, id=f"{proxy}: {feature}")
@@ -75,6 +77,7 @@ def findings(feature: Feature, proxy: Proxy, folder: Any) -> list[Any]:
     spec = merged(BASE, ASKING[feature])
     spec["mesh"]["proxy"] = proxy
     (folder / "keys.json").write_text('{"keys": []}')
+    shutil.copy(KEY_SETS / "idp.json", folder / "keys.json")
     (folder / "mesh.yaml").write_text(json.dumps(spec, indent=1))
     return list(pipeline.validate(str(folder / "mesh.yaml")).findings)
 
