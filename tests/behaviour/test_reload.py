@@ -37,6 +37,12 @@ NETWORK = {proxy: f"127.49.{number}." for number, proxy in enumerate(ir.Proxy, s
 TAKEN = 15099
 
 
+# A callee on NGINX closes its callers' idle connections without a word, on which a request may be on its way.
+RETRIES = {
+    ir.Proxy.NGINX: {"retries": {"attempts": 2, "retryOn": ["connect-failure", "refused-stream", "reset"]}},
+}
+
+
 def specification(proxy: ir.Proxy, told: str, more: tuple[str, ...] = (), **mesh) -> dict:
     """Two sidecars; the caller tells which configuration it has, and knows more callees in one than in another."""
     net = NETWORK[proxy]
@@ -69,6 +75,7 @@ def specification(proxy: ir.Proxy, told: str, more: tuple[str, ...] = (), **mesh
                 "port": 8080,
                 "endpoints": [{"address": f"{net}2"}],
                 "routes": [told_route, {"name": "rest", "timeout": f"{len(told)}s"}],
+                **RETRIES.get(proxy, {}),
             },
             **others,
         },
