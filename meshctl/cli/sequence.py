@@ -73,10 +73,12 @@ def _drawings(path: CallPath) -> list[_Drawing]:
 
 def escaped(text: str) -> str:
     """``text`` with everything that Mermaid could read as its own written as a numbered character."""
-    return "".join(
+    told = "".join(
         each if (each.isascii() and each.isalnum()) or each in _PLAIN else f"#{ord(each)};"
         for each in one_line(text)
-    ).replace("%%", "#37;#37;")
+    )
+    # Comments, and orders to break lines at the beginning of a text.
+    return told.replace("%%", "#37;#37;").replace("wrap:", "wrap#58;")
 
 
 def _participants(drawing: _Drawing) -> Iterator[str]:

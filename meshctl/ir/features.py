@@ -62,6 +62,7 @@ class Feature(StrEnum):
     MTLS_PERMISSIVE = "permissive mTLS"
     MTLS_DISABLED = "disabled mTLS"
     CIPHER_SUITES = "cipher suites"
+    REVOCATION = "certificate revocation"
     AUTHORIZATION_DECLARED = "authorization by declared calls"
     AUTHORIZATION_EXPLICIT = "authorization by the callee"
     AUTHORIZATION_OPEN = "open authorization"

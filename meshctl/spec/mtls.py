@@ -20,10 +20,11 @@ class ModeSpec(Model):
 
 
 class MtlsSpec(ModeSpec):
-    """Between sidecars. `minVersion` is that of TLS, `cipherSuites` those of TLS 1.2."""
+    """Between sidecars. `minVersion` is that of TLS, `cipherSuites` those of TLS 1.2, `crl` looks into revocation lists."""
 
     min_version: Given[TlsVersion] = None
     cipher_suites: Given[list[CipherSuite]] = None
+    crl: Given[bool] = None
 
 
 class CertificatesSpec(Model):

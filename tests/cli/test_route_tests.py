@@ -397,9 +397,13 @@ def meshctl(*arguments):
 
 # A mesh on loopback always has the same addresses, so these tests take turns.
 @pytest.mark.xdist_group("up")
-@pytest.mark.parametrize("spec", [SHOP, REFERENCE / "mesh.yaml"], ids=["shop", "reference"])
-def test_real_proxies_pass_the_same_tests(spec):
-    done = meshctl("test", spec, "--live")
+@pytest.mark.parametrize(
+    ("spec", "more"),
+    [(SHOP, ()), (REFERENCE / "mesh.yaml", ()), (SHOP, ("--proxy", "haproxy"))],
+    ids=["shop", "reference", "shop on another proxy"],
+)
+def test_real_proxies_pass_the_same_tests(spec, more):
+    done = meshctl("test", spec, "--live", *more)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 

@@ -156,6 +156,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     ),
     Feature.MTLS_DISABLED: Native(),
     Feature.CIPHER_SUITES: Native(),
+    Feature.REVOCATION: Native(),
     Feature.AUTHORIZATION_DECLARED: Native(),
     Feature.AUTHORIZATION_EXPLICIT: Native(),
     Feature.AUTHORIZATION_OPEN: Native(),
