@@ -23,6 +23,9 @@ PRIVATE_KEY = "tls/cert.pem.key"
 TRUST_BUNDLE = "tls/ca.pem"
 """The roots (and issuing CAs) that a peer's certificate must lead to."""
 
+REVOCATION_LISTS = "tls/crl.pem"
+"""Where the mesh asks for it: the list of revoked certificates of every CA in the trust bundle."""
+
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
 

@@ -89,4 +89,46 @@ CODES = (
         "Who can read the repository, or any clone of it, could be any service of the mesh.",
         "Choose a folder that git ignores; if the key was ever committed, make a new CA.",
     ),
+    Code(
+        "MSH6015",
+        "certificate-revoked",
+        "Every sidecar that has the list refuses connections from and to this one, and this one does not start.",
+        "Run `meshctl certs issue`; it issues a new pair. Deploy it where the old key was not stolen.",
+    ),
+    Code(
+        "MSH6016",
+        "crl-missing",
+        "With `mtls: {crl: true}` a sidecar does not start without the revocation lists.",
+        "Run `meshctl certs issue`, or put one list of each CA in the trust bundle there, as PEM in one file.",
+    ),
+    Code(
+        "MSH6017",
+        "crl-unreadable",
+        "With `mtls: {crl: true}` a sidecar does not start when it cannot read the revocation lists.",
+        "Run `meshctl certs issue`, which replaces the file.",
+    ),
+    Code(
+        "MSH6018",
+        "crl-expired",
+        "An old list may lack who was revoked since, so from that moment on every connection is refused.",
+        "Run `meshctl certs issue`, deploy the bundles' `tls` folders, and run `meshctl certs status` on a schedule.",
+    ),
+    Code(
+        "MSH6019",
+        "crl-outdated",
+        "A certificate that was revoked since is still accepted by this sidecar.",
+        "Run `meshctl certs issue` and deploy the bundle's `tls` folder.",
+    ),
+    Code(
+        "MSH6020",
+        "crl-due",
+        "Nothing renews by itself: a revocation list that ends stops every connection.",
+        "Run `meshctl certs issue` and deploy the bundles' `tls` folders.",
+    ),
+    Code(
+        "MSH6021",
+        "revocation-unchecked",
+        "Sidecars look into revocation lists only where the spec asks for it; the others accept the certificate until its end.",
+        "Write `mtls: {crl: true}` under `mesh`, build, issue and deploy.",
+    ),
 )

@@ -117,11 +117,12 @@ def _tell(built: Built, out: Path, to: TextIO) -> None:
         to.writelines(f"{sign} {out}/{path}\n" for path in paths[:_SHOWN])
         if len(paths) > _SHOWN:
             to.write(f"{sign} … and {len(paths) - _SHOWN} more\n")
-    to.writelines(f"* certificate of {status.holder} ({status.state})\n" for status in built.issued)
+    issued = sum(each.state.needs_certificate for each in built.issued)
+    to.writelines(f"* {status.state.what} of {status.holder} ({status.state})\n" for status in built.issued)
     to.write(
         f"{len(written.created)} created, {len(written.updated)} updated, {len(written.removed)} removed, "
         f"{written.unchanged} unchanged"
-        + (f", {len(built.issued)} certificates issued" if built.issued else "")
+        + (f", {issued} certificates issued" if issued else "")
         + (f", {len(built.verified)} bundles verified" if built.verified else "")
         + "\n"
     )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
+_DEPLOY = "Deploy the bundles' tls folders, and reload the sidecars as their README says.\n"
+
 Authority = Annotated[
     Path | None,
     typer.Option("--ca", help="The CA's folder. Default: .meshctl/ca beside the spec.", show_default=False),
@@ -45,7 +47,7 @@ class Format(StrEnum):
 def register(app: typer.Typer, text: str) -> None:
     """Add the commands."""
     certs = typer.Typer(help=f"Certificates: {text}", no_args_is_help=True)
-    for command in (init, issue, status):
+    for command in (init, issue, status, revoke):
         certs.command(command.__name__)(command)
     app.add_typer(certs, name="certs")
 
@@ -81,10 +83,12 @@ def issue(
     folder = ca or _default(spec)
     issued = pipeline.issue_certificates(out, folder, datetime.now(UTC), tuple(service or ()))
     for each in issued:
-        sys.stdout.write(f"* certificate of {each.holder} ({each.state})\n")
-    sys.stdout.write(f"{_count(len(issued))} issued\n")
+        sys.stdout.write(f"* {each.state.what} of {each.holder} ({each.state})\n")
+    lists = sum(not each.state.needs_certificate for each in issued)
+    newer = f", newer revocation lists in {_bundles(lists)}" if lists else ""
+    sys.stdout.write(f"{_count(len(issued) - lists)} issued{newer}\n")
     if issued:
-        sys.stderr.write("Deploy the bundles' tls folders, and reload the sidecars as their README says.\n")
+        sys.stderr.write(_DEPLOY)
     return 0
 
 
@@ -117,12 +121,56 @@ def status(
     return int(bool(faults))
 
 
+def revoke(
+    who: Annotated[
+        str, typer.Argument(metavar="WHO", help="A service, or the serial number of a certificate (hex).")
+    ],
+    spec: options.Spec = None,
+    out: Build = Path("build"),
+    ca: Authority = None,
+) -> int:
+    """Revoke all certificates of a service, or one, and put the new list into the bundles.
+
+    Exit code 1 when the sidecars of the build do not look into such lists.
+    """
+    from meshctl import pipeline
+    from meshctl.catalogue import finding
+
+    done = pipeline.revoke_certificates(out, ca or _default(spec), who, datetime.now(UTC))
+    for each in done.certificates:
+        known = (
+            f"of {each.bundle}, until {_moment(each.not_after)}"
+            if each.bundle
+            else "that this CA has no record of"
+        )
+        before = "" if each.serial in done.new else " (before)"
+        sys.stdout.write(f"* certificate {each.serial:x} {known}{before}\n")
+    into = (
+        f"; new list in {_bundles(done.bundles)}, good until {_moment(done.next_update)}"
+        if done.checked
+        else ""
+    )
+    sys.stdout.write(f"{_count(len(done.new))} revoked{into}\n")
+    if done.checked:
+        sys.stderr.write(
+            _DEPLOY + "`meshctl certs issue` then makes new certificates in place of those revoked.\n"
+        )
+        return 0
+    message = f"no sidecar in {findings.printable(str(out))} looks into revocation lists"
+    findings.show((finding("revocation-unchecked", None, message),), {}, "text", to=sys.stderr)
+    return 1
+
+
 def _default(spec: str | None) -> Path:
     try:
         return options.beside(options.location(spec)) / options.CA_FOLDER
     except UsageError:
         # Where bundles are deployed there is no spec, and these commands need none.
         return options.CA_FOLDER
+
+
+def _bundles(number: int) -> str:
+    return f"{number} bundle{'' if number == 1 else 's'}"
 
 
 def _count(number: int) -> str:
@@ -137,7 +185,12 @@ def _table(found: Sequence[CertificateStatus], now: datetime) -> str:
 def _end(status: CertificateStatus, now: datetime) -> str:
     if status.not_after is None:
         return status.message
-    return f"{_moment(status.not_after)} ({(status.not_after - now).days} d)"
+    listed = f", CRL {_until(status.next_update, now)}" if status.next_update else ""
+    return f"{_until(status.not_after, now)}{listed}"
+
+
+def _until(end: datetime, now: datetime) -> str:
+    return f"{_moment(end)} ({(end - now).days} d)"
 
 
 def _moment(moment: datetime) -> str:
@@ -157,6 +210,7 @@ def _json(found: Sequence[CertificateStatus]) -> str:
                 "spiffeId": each.holder.identity.spiffe_id,
                 "state": each.state.value,
                 "notAfter": _moment(each.not_after) if each.not_after else None,
+                "nextUpdate": _moment(each.next_update) if each.next_update else None,
                 "message": each.message,
             }
             for each in found

@@ -60,6 +60,7 @@ class Feature(StrEnum):
     MAX_REQUESTS = "max requests"
     MTLS_STRICT = "strict mTLS"
     CIPHER_SUITES = "cipher suites"
+    REVOCATION = "certificate revocation"
     AUTHORIZATION_DECLARED = "authorization by declared calls"
     AUTHORIZATION_EXPLICIT = "authorization by the callee"
     AUTHORIZATION_OPEN = "open authorization"

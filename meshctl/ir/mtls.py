@@ -53,6 +53,8 @@ class TlsContext:
     maximum_version: TlsVersion = TlsVersion.V1_3
     cipher_suites: Annotated[tuple[str, ...], needs(Feature.CIPHER_SUITES)] = ()
     """OpenSSL's names, for TLS 1.2 only; empty: the safe ones that every proxy has (see docs/wire-contract.md)."""
+    crl: Annotated[bool, needs(Feature.REVOCATION)] = False
+    """Whether certificates of peers are looked up in the bundle's lists of revoked ones, and none passes without."""
     asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
     at: Position | None = field(default=None, compare=False)
 

@@ -7,9 +7,11 @@ Nothing here prints, or asks the clock, the environment or the terminal. Errors 
 from meshctl.pipeline.building import Built, build, emit
 from meshctl.pipeline.certificates import (
     IDENTITIES,
+    Revocation,
     certificate_status,
     create_authority,
     issue_certificates,
+    revoke_certificates,
 )
 from meshctl.pipeline.checking import (
     UNREADABLE,
@@ -34,6 +36,7 @@ __all__ = [
     "UNREADABLE",
     "Built",
     "Loaded",
+    "Revocation",
     "Rule",
     "Tested",
     "Validated",
@@ -50,6 +53,7 @@ __all__ = [
     "load",
     "rendered_diff",
     "resolved_json",
+    "revoke_certificates",
     "rules",
     "run_route_tests",
     "run_route_tests_live",

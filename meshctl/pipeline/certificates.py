@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from meshctl.pipeline.checking import Validated
 
 if TYPE_CHECKING:
     from meshctl.pki.identities import Identities
+    from meshctl.pki.register import Entry
     from meshctl.pki.store import CertificateStatus
 
 IDENTITIES = "identities.json"
@@ -50,10 +52,13 @@ def issue_certificates(
     identities = _identities(out, services)
     if facts.settled(out, identities, authority, now):
         return ()
-    from meshctl.pki import renewal
+    from meshctl.pki import renewal, revocation
     from meshctl.pki.authority import load_authority
 
-    return renewal.issue_due(out, identities, load_authority(authority), now)
+    issuer = (
+        revocation.renewed(authority, identities.policy, now) if identities.crl else load_authority(authority)
+    )
+    return renewal.issue_due(out, identities, issuer, now)
 
 
 def certificate_status(
@@ -65,6 +70,43 @@ def certificate_status(
 
     issuer = load_authority(authority) if authority else None
     return renewal.check(out, _identities(out, services), issuer, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """What a revocation did."""
+
+    certificates: tuple[Entry, ...]
+    """Those that it was about."""
+    new: frozenset[int]
+    """Serial numbers that were not revoked before."""
+    next_update: datetime
+    """When the new list ends, UTC."""
+    bundles: int
+    """That have the new list now."""
+    checked: bool
+    """Whether the sidecars of the build look into it; False where there is no build."""
+
+
+def revoke_certificates(out: Path, authority: Path, who: str, now: datetime) -> Revocation:
+    """Revoke the certificates of a service, or one by its serial number, and put the new list into the bundles below ``out``."""
+    from meshctl.pki import crl, renewal, revocation
+    from meshctl.pki.authority import load_authority
+
+    _refuse_tracked(authority)
+    load_authority(authority)
+    identities = _identities(out, ()) if (out / IDENTITIES).exists() else None
+    try:
+        found = revocation.certificates_of(who, authority, out if identities else None, identities, now)
+        lifetime = identities.policy.lifetime if identities else revocation.LIFETIME
+        issuer, new = revocation.revoke(authority, {each.serial for each in found}, lifetime, now)
+        delivered = renewal.deliver(out, identities, issuer) if identities else ()
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no {error.filename}") from error
+    except OSError as error:
+        raise UsageError(f"cannot write revocation lists: {error.filename}: {error.strerror}") from error
+    end = crl.end(crl.parse(issuer.crl_pem))
+    return Revocation(found, new, end, len(delivered), identities is not None and identities.crl)
 
 
 def _refuse_tracked(authority: Path) -> None:

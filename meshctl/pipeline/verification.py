@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from meshctl import ir
-from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, TRUST_BUNDLE, Artifact, Plan
+from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE, Artifact, Plan
 from meshctl.diagnostics import ToolError
 from meshctl.live import verify as live
 from meshctl.pipeline.throwaway import needs_files, with_files_below
@@ -101,6 +101,7 @@ def _lay_out(
             (CERTIFICATE, its.chain_pem),
             (PRIVATE_KEY, its.key_pem),
             (TRUST_BUNDLE, its.trust_pem),
+            *(((REVOCATION_LISTS, authority.crl_pem),) if sidecar.tls.crl else ()),
         ):
             (where / name).touch(mode=0o600)
             (where / name).write_bytes(content)

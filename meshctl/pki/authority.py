@@ -11,7 +11,7 @@ import errno
 import os
 import secrets
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,11 +22,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import FindingsError, UsageError
-from meshctl.pki import files, profile
-from meshctl.pki.files import ISSUING_CERTIFICATE, ISSUING_KEY, ROOT_CERTIFICATE, ROOT_KEY
+from meshctl.pki import crl, files, profile
+from meshctl.pki.files import ISSUING_CERTIFICATE, ISSUING_KEY, REVOCATION_LISTS, ROOT_CERTIFICATE, ROOT_KEY
 
 ROOT_LIFETIME = timedelta(days=3650)
 ISSUING_LIFETIME = timedelta(days=365)
+FIRST_LIST_LIFETIME = timedelta(days=30)
 
 
 class AuthorityError(FindingsError):
@@ -47,6 +48,10 @@ class Authority:
     issuing_key: ec.EllipticCurvePrivateKey = field(repr=False)
     root_pem: bytes
     issuing_pem: bytes
+    crl_pem: bytes
+    """The issuing CA's list of revoked certificates, then the root's; empty for a CA that has none yet."""
+    folder: Path | None = None
+    """Where it was loaded from."""
 
     @property
     def not_after(self) -> datetime:
@@ -84,7 +89,17 @@ def create_authority(
     root = _sign(root_name, root_key, root_name, root_key, now, root_lifetime, path_length=1)
     issuing_name = _name(trust_domain, "issuing CA", issuing_key)
     issuing = _sign(issuing_name, issuing_key, root_name, root_key, now, issuing_lifetime, path_length=0)
-    return NewAuthority(_authority(root, issuing, issuing_key), root_key)
+    lists = crl.sign(issuing, issuing_key, now, min(now + FIRST_LIST_LIFETIME, issuing.not_valid_after_utc))
+    return NewAuthority(
+        _authority(root, issuing, issuing_key, lists + roots_list(root, root_key, issuing, now)), root_key
+    )
+
+
+def roots_list(
+    root: x509.Certificate, root_key: ec.EllipticCurvePrivateKey, issuing: x509.Certificate, now: datetime
+) -> bytes:
+    """The root's list of revoked CAs, as PEM: empty, and as good as the issuing CA, when the root's key is needed anyway."""
+    return crl.sign(root, root_key, now, issuing.not_valid_after_utc)
 
 
 def save_authority(folder: Path, new: NewAuthority) -> None:
@@ -113,6 +128,7 @@ def _save(staging: Path, target: Path, new: NewAuthority) -> None:
             files.write(inside, ROOT_KEY, profile.key_pem(new.root_key), 0o600)
             files.write(inside, ISSUING_CERTIFICATE, authority.issuing_pem, 0o644)
             files.write(inside, ISSUING_KEY, profile.key_pem(authority.issuing_key), 0o600)
+            files.write(inside, REVOCATION_LISTS, authority.crl_pem, 0o644)
             os.fsync(inside)
         _appear(staging, target)
     finally:
@@ -130,6 +146,7 @@ def load_authority(folder: Path) -> Authority:
             root_pem = files.read(inside, ROOT_CERTIFICATE)
             issuing_pem = files.read(inside, ISSUING_CERTIFICATE)
             key_pem = files.read(inside, ISSUING_KEY, private=True)
+            crl_pem = _lists(inside)
     except FileNotFoundError as error:
         raise AuthorityError(
             "ca-missing", f"no CA in {folder}: there is no {_named(error, folder)}"
@@ -141,6 +158,7 @@ def load_authority(folder: Path) -> Authority:
         issuing = x509.load_pem_x509_certificate(issuing_pem)
         key = serialization.load_pem_private_key(key_pem, password=None)
         issuing.verify_directly_issued_by(root)
+        _check_lists(crl_pem, root, issuing)
     except (ValueError, TypeError, InvalidSignature):
         # The parser's words may quote the input, and the input may be a key.
         raise AuthorityError("ca-unusable", f"CA in {folder}: its files do not parse or do not fit") from None
@@ -148,13 +166,29 @@ def load_authority(folder: Path) -> Authority:
         raise AuthorityError(
             "ca-unusable", f"CA in {folder}: {ISSUING_KEY} is not {ISSUING_CERTIFICATE}'s key"
         )
-    return _authority(root, issuing, key)
+    return replace(_authority(root, issuing, key, crl_pem), folder=folder)
 
 
 def _authority(
-    root: x509.Certificate, issuing: x509.Certificate, key: ec.EllipticCurvePrivateKey
+    root: x509.Certificate, issuing: x509.Certificate, key: ec.EllipticCurvePrivateKey, crl_pem: bytes
 ) -> Authority:
-    return Authority(root, issuing, key, profile.pem(root), profile.pem(issuing))
+    return Authority(root, issuing, key, profile.pem(root), profile.pem(issuing), crl_pem)
+
+
+def _lists(inside: int) -> bytes:
+    try:
+        return files.read(inside, REVOCATION_LISTS, limit=files.LARGE)
+    except FileNotFoundError:
+        # A CA that an earlier release made.
+        return b""
+
+
+def _check_lists(crl_pem: bytes, root: x509.Certificate, issuing: x509.Certificate) -> None:
+    """Raises ValueError unless they are the two CAs'."""
+    for each, signer in zip(crl.parse(crl_pem) if crl_pem else (), (issuing, root), strict=bool(crl_pem)):
+        key = signer.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not each.is_signature_valid(key):
+            raise ValueError("a list that its CA did not sign")
 
 
 def _name(trust_domain: str, role: str, key: ec.EllipticCurvePrivateKey) -> x509.Name:

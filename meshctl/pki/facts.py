@@ -18,9 +18,10 @@ from typing import Any
 
 import orjson
 
-from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, TRUST_BUNDLE
+from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE
 from meshctl.pki import files
 from meshctl.pki.files import ISSUING_CERTIFICATE, ROOT_CERTIFICATE
+from meshctl.pki.files import REVOCATION_LISTS as AUTHORITYS_LISTS
 from meshctl.pki.identities import Holder, Identities
 
 _FOLDER = ".meshctl"
@@ -28,7 +29,7 @@ _FILE = "certificates.json"
 _VERSION = 1
 
 Marks = list[list[int]]
-"""Inode, size and time of the last change (ns) of certificate, key and trust bundle."""
+"""Inode, size and time of the last change (ns) of certificate, key and trust bundle, and of the revocation lists."""
 
 
 def settled(root: Path, identities: Identities, authority: Path, now: datetime) -> bool:
@@ -38,34 +39,44 @@ def settled(root: Path, identities: Identities, authority: Path, now: datetime) 
     """
     try:
         with files.folder(authority) as inside:
-            issuer = digest(files.read(inside, ROOT_CERTIFICATE), files.read(inside, ISSUING_CERTIFICATE))
+            issuer = digest(
+                files.read(inside, ROOT_CERTIFICATE),
+                files.read(inside, ISSUING_CERTIFICATE),
+                files.read(inside, AUTHORITYS_LISTS, limit=files.LARGE) if identities.crl else b"",
+            )
         known = _load(root, issuer)
         until = (now + identities.policy.renew_before).timestamp()
-        return all(_holds(known[str(each)], root, each, now, until) for each in identities.holders)
+        return all(
+            _holds(known[str(each)], marks(root, each, crl=identities.crl), each, now, until)
+            for each in identities.holders
+        )
     except (OSError, KeyError, TypeError):
         return False
 
 
-def _holds(fact: Mapping[str, Any], root: Path, holder: Holder, now: datetime, until: float) -> bool:
+def _holds(
+    fact: Mapping[str, Any], marked: Marks | None, holder: Holder, now: datetime, until: float
+) -> bool:
     return bool(
         fact["identity"] == _names(holder)
         and fact["since"] <= now.timestamp()
         and fact["notAfter"] > until
-        and fact["files"] == marks(root, holder)
+        and fact["files"] == marked
     )
 
 
-def digest(root_pem: bytes, issuing_pem: bytes) -> str:
-    """What facts know a CA by."""
-    return hashlib.sha256(root_pem + b"\0" + issuing_pem).hexdigest()
+def digest(root_pem: bytes, issuing_pem: bytes, crl_pem: bytes = b"") -> str:
+    """What facts know a CA by, and the state of its lists where they count."""
+    return hashlib.sha256(b"\0".join((root_pem, issuing_pem, crl_pem))).hexdigest()
 
 
-def marks(root: Path, holder: Holder) -> Marks | None:
-    """The marks of a bundle's files as they are now, None where one is missing."""
+def marks(root: Path, holder: Holder, *, crl: bool = False) -> Marks | None:
+    """The marks of a bundle's files as they are now, None where one is missing; ``crl``: of its lists too."""
+    names = (CERTIFICATE, PRIVATE_KEY, TRUST_BUNDLE, *((REVOCATION_LISTS,) if crl else ()))
     try:
         found = [
             os.stat(f"{root}/{holder}/{name}", follow_symlinks=False)  # noqa: PTH116 - pathlib doubles the time
-            for name in (CERTIFICATE, PRIVATE_KEY, TRUST_BUNDLE)
+            for name in names
         ]
     except OSError:
         return None

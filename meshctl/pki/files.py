@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +14,13 @@ ROOT_CERTIFICATE = "root.pem"
 ROOT_KEY = "root.key"
 ISSUING_CERTIFICATE = "issuing.pem"
 ISSUING_KEY = "issuing.key"
+REVOCATION_LISTS = "crl.pem"
+REGISTER = "issued.json"
 
 LIMIT = 256 * 1024
-"""No PEM file of ours comes near this many bytes."""
+"""No PEM file of a bundle comes near this many bytes."""
+LARGE = 64 * LIMIT
+"""Of files that grow with the mesh."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a pipe that somebody put there must not hang.
@@ -42,18 +48,18 @@ def folder(root: Path, *below: str, create: bool = False) -> Iterator[int]:
         os.close(descriptor)
 
 
-def read(inside: int, name: str, *, private: bool = False) -> bytes:
+def read(inside: int, name: str, *, private: bool = False, limit: int = LIMIT) -> bytes:
     """The content of a regular file. Raises OSError, also if a ``private`` one is open to others."""
     descriptor = os.open(name, _READ, dir_fd=inside)
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(f"{name} is not a regular file")
-        if found.st_size > LIMIT:
-            raise OSError(f"{name} is larger than {LIMIT} bytes")
+        if found.st_size > limit:
+            raise OSError(f"{name} is larger than {limit} bytes")
         if private and stat.S_IMODE(found.st_mode) & 0o077:
             raise PermissionError(f"{name} can be read by others; its mode must be 0600")
-        return os.read(descriptor, LIMIT)
+        return os.read(descriptor, limit)
     finally:
         os.close(descriptor)
 
@@ -70,6 +76,29 @@ def write(inside: int, name: str, content: bytes, mode: int, *, durable: bool = 
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace(inside: int, name: str, content: bytes, mode: int) -> None:
+    """Put a file in the place of another by a rename, once it is on the disk. Raises OSError."""
+    staged = f".{name}.{secrets.token_hex(8)}.tmp"
+    try:
+        write(inside, staged, content, mode)
+        os.rename(staged, name, src_dir_fd=inside, dst_dir_fd=inside)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(staged, dir_fd=inside)
+        raise
+    os.fsync(inside)
+
+
+@contextlib.contextmanager
+def lock(inside: int) -> Iterator[None]:
+    """One at a time for a folder, until the block ends."""
+    fcntl.flock(inside, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(inside, fcntl.LOCK_UN)
 
 
 def ignore_all(inside: int) -> None:

@@ -43,12 +43,15 @@ class Identities:
     mesh: str
     policy: CertificatePolicy
     holders: tuple[Holder, ...]
+    crl: bool = False
+    """Whether the sidecars look certificates up in lists of revoked ones."""
 
 
 def identities_of(mesh: Mesh) -> Identities:
     """The identities of a resolved mesh, in the order of its sidecars."""
     holders = (Holder(each.service, each.instance, each.identity) for each in mesh.sidecars)
-    return Identities(mesh.name, mesh.certificates, tuple(holders))
+    crl = any(each.tls.crl for each in mesh.sidecars)
+    return Identities(mesh.name, mesh.certificates, tuple(holders), crl)
 
 
 def render_identities(identities: Identities) -> bytes:
@@ -58,6 +61,7 @@ def render_identities(identities: Identities) -> bytes:
         "mesh": identities.mesh,
         "lifetimeSeconds": int(identities.policy.lifetime.total_seconds()),
         "renewBeforeSeconds": int(identities.policy.renew_before.total_seconds()),
+        **({"crl": True} if identities.crl else {}),
         "identities": [_entry(holder) for holder in _sorted(identities.holders)],
     }
     return (json.dumps(document, indent=2) + "\n").encode()
@@ -76,7 +80,7 @@ def parse_identities(text: bytes) -> Identities:
             renew_before=timedelta(seconds=int(document["renewBeforeSeconds"])),
         )
         holders = tuple(_holder(entry) for entry in document["identities"])
-        return Identities(str(document["mesh"]), policy, holders)
+        return Identities(str(document["mesh"]), policy, holders, document.get("crl", False) is True)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError("the identity manifest is not one that meshctl wrote; build again") from error
 

@@ -39,6 +39,7 @@ class Issued:
     """The root: HAProxy and NGINX refuse chains that end in anything else."""
     not_before: datetime
     not_after: datetime
+    serial: int
 
 
 def issue(authority: Authority, identity: WorkloadIdentity, lifetime: timedelta, now: datetime) -> Issued:
@@ -73,6 +74,7 @@ def issue(authority: Authority, identity: WorkloadIdentity, lifetime: timedelta,
         trust_pem=authority.root_pem,
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
+        serial=leaf.serial_number,
     )
 
 

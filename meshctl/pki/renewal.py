@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, UsageError
-from meshctl.pki import facts, files, store
+from meshctl.pki import crl, facts, files, register, store
 from meshctl.pki.authority import Authority
-from meshctl.pki.identities import Identities
+from meshctl.pki.identities import Holder, Identities
 from meshctl.pki.issue import issue
 from meshctl.pki.store import CertificateState, CertificateStatus
 
@@ -22,13 +22,16 @@ def check(
 ) -> tuple[CertificateStatus, ...]:
     """The state at ``now`` (UTC) of every certificate below the build folder ``root``."""
     before = identities.policy.renew_before
-    return tuple(store.status(root, holder, authority, before, now) for holder in identities.holders)
+    return tuple(
+        store.status(root, holder, authority, before, now, with_lists=identities.crl)
+        for holder in identities.holders
+    )
 
 
 def issue_due(
     root: Path, identities: Identities, authority: Authority, now: datetime
 ) -> tuple[CertificateStatus, ...]:
-    """Issue what is not valid, or due, into the bundles below ``root``.
+    """Issue what is not valid, revoked or due into the bundles below ``root``, and deliver newer revocation lists.
 
     Nothing is replaced before everything could be issued and staged. Returns the former states of what was
     replaced. Raises IssuerEndsFirstError, and UsageError where a bundle is missing or not ours to write.
@@ -52,26 +55,57 @@ def _issue_due(
         # Two at a time could leave the key of one beside the certificate of the other.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         # Before the files are read, so that a change afterwards is seen as one.
-        marks = {each: facts.marks(root, each) for each in identities.holders}
+        marks = {each: facts.marks(root, each, crl=identities.crl) for each in identities.holders}
         found = check(root, identities, authority, now)
         ends = {each.holder: each.not_after for each in found}
         replaced = tuple(each for each in found if each.state is not CertificateState.VALID)
         lifetime = identities.policy.lifetime
-        issued = {each.holder: issue(authority, each.holder.identity, lifetime, now) for each in replaced}
+        issued = {
+            each.holder: issue(authority, each.holder.identity, lifetime, now)
+            for each in replaced
+            if each.state.needs_certificate
+        }
+        if issued and authority.folder:
+            register.record(authority.folder, issued, now)
+        relisted = deliver(root, identities, authority)
         store.write(root, issued)
-        for holder, each in issued.items():
-            marks[holder], ends[holder] = facts.marks(root, holder), each.not_after
-        known = [(each, marks[each], end) for each, end in ends.items() if end]
-        with contextlib.suppress(OSError):
-            # They save time only; the certificates are in place.
-            facts.record(root, facts.digest(authority.root_pem, authority.issuing_pem), now, known)
+        for holder in (*relisted, *issued):
+            marks[holder] = facts.marks(root, holder, crl=identities.crl)
+        ends |= {holder: each.not_after for holder, each in issued.items()}
+        _remember(root, identities, authority, now, {each: (marks[each], end) for each, end in ends.items()})
     return replaced
+
+
+def deliver(root: Path, identities: Identities, authority: Authority) -> tuple[Holder, ...]:
+    """Put the CA's revocation lists into the bundles, where those look at them; returns who had others. Raises OSError."""
+    return store.write_lists(root, identities.holders, authority.crl_pem) if identities.crl else ()
+
+
+def _remember(
+    root: Path,
+    identities: Identities,
+    authority: Authority,
+    now: datetime,
+    found: Mapping[Holder, tuple[facts.Marks | None, datetime | None]],
+) -> None:
+    lists = authority.crl_pem if identities.crl else b""
+    latest = crl.end(crl.parse(lists)) if lists else None
+    known = [
+        (each, marked, min(end, latest or end)) for each, (marked, end) in found.items() if end is not None
+    ]
+    with contextlib.suppress(OSError):
+        # They save time only; the certificates are in place.
+        facts.record(root, facts.digest(authority.root_pem, authority.issuing_pem, lists), now, known)
 
 
 def findings(statuses: Iterable[CertificateStatus]) -> tuple[Finding, ...]:
     """One error for each certificate that is not valid, or due: expiry is never a mere warning."""
     return tuple(
-        finding(f"certificate-{each.state}", None, f"certificate of `{each.holder}`: {each.message}")
+        finding(_slug(each.state), None, f"certificate of `{each.holder}`: {each.message}")
         for each in statuses
         if each.state is not CertificateState.VALID
     )
+
+
+def _slug(state: CertificateState) -> str:
+    return f"certificate-{state}" if state.needs_certificate else state.value

@@ -14,7 +14,7 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,17 +23,19 @@ from pathlib import Path, PurePosixPath
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, TRUST_BUNDLE
+from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE
 from meshctl.ir import WorkloadIdentity
-from meshctl.pki import files
+from meshctl.pki import crl, files
 from meshctl.pki.authority import Authority
 from meshctl.pki.identities import Holder
 from meshctl.pki.issue import Issued
+from meshctl.pki.register import Entry
 
 TLS = PurePosixPath(CERTIFICATE).parent.name
 _CERTIFICATE = PurePosixPath(CERTIFICATE).name
 _PRIVATE_KEY = PurePosixPath(PRIVATE_KEY).name
 _TRUST_BUNDLE = PurePosixPath(TRUST_BUNDLE).name
+_LISTS = PurePosixPath(REVOCATION_LISTS).name
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 _SYNC_EACH = 100
@@ -50,18 +52,38 @@ class CertificateState(StrEnum):
     FOREIGN_CA = "foreign-ca"
     EXPIRED = "expired"
     NOT_YET_VALID = "not-yet-valid"
+    REVOKED = "revoked"
     DUE = "due"
+    CRL_MISSING = "crl-missing"
+    CRL_UNREADABLE = "crl-unreadable"
+    CRL_EXPIRED = "crl-expired"
+    CRL_OUTDATED = "crl-outdated"
+    CRL_DUE = "crl-due"
     VALID = "valid"
+
+    @property
+    def what(self) -> str:
+        """What mends it, in words."""
+        return "certificate" if self.needs_certificate else "revocation lists"
+
+    @property
+    def needs_certificate(self) -> bool:
+        """Whether a new certificate mends it; a newer list does where only that is amiss."""
+        return self is not CertificateState.VALID and not self.value.startswith("crl-")
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateStatus:
-    """One bundle's certificate at one moment. ``not_after`` is UTC, None where nothing could be read."""
+    """One bundle's certificate, and its revocation lists where it has them, at one moment.
+
+    ``not_after`` and ``next_update`` (of the list that ends first) are UTC, None where nothing could be read.
+    """
 
     holder: Holder
     state: CertificateState
     not_after: datetime | None
     message: str
+    next_update: datetime | None = None
 
 
 def write(root: Path, issued: Mapping[Holder, Issued]) -> None:
@@ -87,10 +109,42 @@ def write(root: Path, issued: Mapping[Holder, Issued]) -> None:
         raise
 
 
+def write_lists(root: Path, holders: Iterable[Holder], crl_pem: bytes) -> tuple[Holder, ...]:
+    """Put revocation lists into bundles below ``root``; returns the bundles that had others. Raises OSError."""
+    replaced = []
+    for holder in holders:
+        with files.folder(root, *holder.folder, TLS, create=True) as tls:
+            if files.is_link(tls, _LISTS):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), f"{TLS}/{_LISTS}")
+            files.ignore_all(tls)
+            with contextlib.suppress(FileNotFoundError):
+                if files.read(tls, _LISTS, limit=files.LARGE) == crl_pem:
+                    continue
+            files.replace(tls, _LISTS, crl_pem, 0o644)
+            replaced.append(holder)
+    return tuple(replaced)
+
+
+def held(root: Path, holder: Holder) -> Entry | None:
+    """The certificate in a bundle below ``root``, None where there is none that can be read."""
+    try:
+        with files.folder(root, *holder.folder, TLS) as tls:
+            leaf = x509.load_pem_x509_certificate(files.read(tls, _CERTIFICATE))
+    except (OSError, ValueError):
+        return None
+    return Entry(leaf.serial_number, holder.service, str(holder), leaf.not_valid_after_utc)
+
+
 def status(
-    root: Path, holder: Holder, authority: Authority | None, renew_before: timedelta, now: datetime
+    root: Path,
+    holder: Holder,
+    authority: Authority | None,
+    renew_before: timedelta,
+    now: datetime,
+    *,
+    with_lists: bool = False,
 ) -> CertificateStatus:
-    """What a bundle below ``root`` holds at ``now`` (UTC).
+    """What a bundle below ``root`` holds at ``now`` (UTC); ``with_lists``: its sidecar looks into revocation lists.
 
     Without an ``authority`` nothing is said about who signed. Signatures are not verified: whoever can
     put a forged certificate here can take it away as well, and no peer would accept it.
@@ -98,6 +152,7 @@ def status(
     try:
         with files.folder(root, *holder.folder, TLS) as tls:
             held = _Held(*(files.read(tls, name) for name in (_CERTIFICATE, _PRIVATE_KEY, _TRUST_BUNDLE)))
+            lists = _read_lists(tls) if with_lists else None
     except FileNotFoundError as error:
         return CertificateStatus(holder, CertificateState.MISSING, None, f"there is no {error.filename}")
     except OSError as error:
@@ -111,7 +166,61 @@ def status(
         return CertificateStatus(holder, CertificateState.UNREADABLE, None, message)
     if state is CertificateState.VALID:
         state, message = _judge_time(leaf, renew_before, now)
-    return CertificateStatus(holder, state, leaf.not_valid_after_utc, message)
+    next_update = None
+    if lists is not None:
+        listed = _judge_lists(lists, leaf, authority, renew_before, now)
+        next_update = listed.next_update
+        if state is CertificateState.VALID or (
+            state is CertificateState.DUE and listed.state is CertificateState.REVOKED
+        ):
+            state, message = listed.state, listed.message or message
+    return CertificateStatus(holder, state, leaf.not_valid_after_utc, message, next_update)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    state: CertificateState
+    message: str
+    next_update: datetime | None = None
+
+
+def _read_lists(tls: int) -> bytes:
+    try:
+        return files.read(tls, _LISTS, limit=files.LARGE)
+    except FileNotFoundError:
+        return b""
+
+
+def _judge_lists(
+    content: bytes,
+    leaf: x509.Certificate,
+    authority: Authority | None,
+    renew_before: timedelta,
+    now: datetime,
+) -> _Listed:
+    """What the bundle's lists, and the CA's own, say of the certificate, and how old they are."""
+    known = crl.parse(authority.crl_pem) if authority and authority.crl_pem else ()
+    lists: tuple[x509.CertificateRevocationList, ...] = ()
+    unreadable = False
+    try:
+        lists = crl.parse(content) if content else ()
+    except (ValueError, TypeError):
+        unreadable = True
+    end = crl.end(lists) if lists else None
+    if leaf.serial_number in crl.serials(each for each in (*lists, *known) if each.issuer == leaf.issuer):
+        return _Listed(CertificateState.REVOKED, "it has been revoked", end)
+    if unreadable:
+        return _Listed(CertificateState.CRL_UNREADABLE, f"{TLS}/{_LISTS} is not a file of revocation lists")
+    if end is None:
+        return _Listed(CertificateState.CRL_MISSING, f"there is no {TLS}/{_LISTS}")
+    if now >= end:
+        return _Listed(CertificateState.CRL_EXPIRED, f"its revocation list ended {end:{_MOMENT}}", end)
+    if authority and authority.crl_pem not in content:
+        return _Listed(CertificateState.CRL_OUTDATED, "the CA has newer revocation lists", end)
+    if now >= end - renew_before:
+        message = f"its revocation list ends {end:{_MOMENT}}, inside the renewal window"
+        return _Listed(CertificateState.CRL_DUE, message, end)
+    return _Listed(CertificateState.VALID, "", end)
 
 
 @dataclass(frozen=True, slots=True)

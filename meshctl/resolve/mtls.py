@@ -30,6 +30,7 @@ def tls_context(spec: Spec) -> ir.TlsContext:
     return ir.TlsContext(
         ir.TlsVersion(mtls.min_version or "1.3"),
         cipher_suites=tuple(mtls.cipher_suites or ()),
+        crl=bool(mtls.crl),
         asks=pending.of_tls(spec),
         at=spec.source["mesh"].at("mtls"),
     )

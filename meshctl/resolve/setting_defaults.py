@@ -146,6 +146,7 @@ MESH = {
     "mtls.mode": "strict",
     "mtls.minVersion": "1.3",
     "mtls.cipherSuites": "",
+    "mtls.crl": "false",
     "authorization.mode": "declared",
     "authorization.audit": "false",
     "certificates.lifetime": duration_text(mtls.DEFAULT_LIFETIME),

@@ -13,12 +13,13 @@ CipherSuite = Literal[
 
 
 class MtlsSpec(Model):
-    """Between sidecars. `minVersion` is that of TLS, `cipherSuites` those of TLS 1.2, `until` permissive's end."""
+    """Between sidecars. `minVersion` is that of TLS, `cipherSuites` those of TLS 1.2, `crl` looks into revocation lists."""
 
     mode: Given[Literal["strict", "permissive", "disabled"]] = None
     until: Given[Date] = None
     min_version: Given[TlsVersion] = None
     cipher_suites: Given[list[CipherSuite]] = None
+    crl: Given[bool] = None
 
 
 class CertificatesSpec(Model):

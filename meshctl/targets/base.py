@@ -77,7 +77,8 @@ class Commands:
     """How a bundle is used. Every command runs in the folder ``<bundle>/<proxy>``.
 
     ``binary`` is the program's name on PATH, ``packages`` the Debian or PyPI packages that bring what
-    the bundle needs, ``check`` the arguments of the proxy's own validator and ``reload`` a shell line.
+    the bundle needs, ``check`` the arguments of the proxy's own validator and ``reload`` a shell line, also for
+    files in ``tls`` that were replaced.
     ``packages_for`` are those that only some sidecars need.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, TRUST_BUNDLE, Artifact
+from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE, Artifact
 from meshctl.ir import Sidecar, SocketAddress
 from meshctl.targets import target
 from meshctl.targets.base import Commands
@@ -20,22 +20,48 @@ def bundle(sidecar: Sidecar) -> Iterator[Artifact]:
     its_target = target(sidecar.proxy)
     base = folder(sidecar)
     for artifact in its_target.emit(sidecar):
-        yield Artifact(f"{base}/{artifact.path}", artifact.content, artifact.executable)
+        guarded = sidecar.tls.crl and artifact.path.endswith("/run")
+        content = _guarded(artifact.content) if guarded else artifact.content
+        yield Artifact(f"{base}/{artifact.path}", content, artifact.executable)
     yield Artifact(f"{base}/README", _readme(sidecar, its_target.COMMANDS).encode())
+
+
+# A proxy takes an old list, and then refuses every connection.
+_GUARD = f"""\
+if ! openssl verify -crl_check_all -CAfile ../{TRUST_BUNDLE} -CRLfile ../{REVOCATION_LISTS} \\
+    -untrusted ../{CERTIFICATE} ../{CERTIFICATE} >/dev/null; then
+  echo "not started: with {REVOCATION_LISTS} as it is this sidecar could speak to nobody" >&2
+  exit 1
+fi
+"""
+
+
+def _guarded(run: bytes) -> bytes:
+    """A proxy's ``run`` that starts it only with revocation lists of all CAs, none of them old, and a certificate in none."""
+    before, folder_line, after = run.partition(b"\ncd ")
+    where, end_of_line, rest = after.partition(b"\n")
+    return before + folder_line + where + end_of_line + _GUARD.encode() + rest
 
 
 def _readme(sidecar: Sidecar, commands: Commands) -> str:
     proxy = sidecar.proxy
+    packages = (
+        *commands.packages,
+        *commands.packages_for(sidecar),
+        *(("openssl",) if sidecar.tls.crl else ()),
+    )
+    lists = f", {REVOCATION_LISTS}" if sidecar.tls.crl else ""
     addresses = "".join(f"{what:16} {where}\n" for what, where in _addresses(sidecar))
     return f"""\
 {sidecar.service} of the mesh {sidecar.mesh}: {"gateway" if sidecar.is_gateway else "sidecar"} for {proxy}
 Made by meshctl; changes are lost at the next build.
 
-Needs            {", ".join((*commands.packages, *commands.packages_for(sidecar)))}
+Needs            {", ".join(packages)}
 Start            {proxy}/run            (from any folder, as a normal user; SIGTERM stops it)
 Check            cd {proxy} && {commands.binary} {" ".join(commands.check)}
 Reload           {proxy}/reload         (0: it serves this build; 1: refused, what ran goes on; 2: not done, start it anew)
-Certificates     {CERTIFICATE}, {PRIVATE_KEY} (mode 0600), {TRUST_BUNDLE}
+                 also after files in tls/ were replaced, each by a rename
+Certificates     {CERTIFICATE}, {PRIVATE_KEY} (mode 0600), {TRUST_BUNDLE}{lists}
                  made by `meshctl build --ca DIR` or `meshctl certs issue`; never commit them
 
 {addresses}build            {sidecar.build}

@@ -54,6 +54,9 @@ class Story:
             self.began = time.monotonic()
             for order in step.do:
                 self.world.do(order)
+                if order.keys() & {"revoke", "renew"}:
+                    # Who is told of it may close what is idle.
+                    self._connections.clear()
             self.ended = time.monotonic()
         time.sleep(step.wait)
         began = time.monotonic()

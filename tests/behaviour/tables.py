@@ -160,7 +160,8 @@ class Row:
     """Seconds before it, and after what is to `do`."""
     do: list[Document] = field(default_factory=list)
     """Before it, for applications: `{close: instance}`, `{open: instance}`, `{orders: instance, path: …, status: …}`;
-    `{stop: instance}` and `{start: instance}` for their sidecars."""
+    `{stop: instance}` and `{start: instance}` for their sidecars; `{revoke: instance}`: its certificate, and all others are
+    told; `{renew: instance}`: a new one in its place."""
     until: list[float] = field(default_factory=list)
     """[earliest, latest]: asked again and again, until what is expected holds: not before so many seconds after
     the step before has begun, and at most so many after it has ended."""

@@ -23,6 +23,7 @@ from meshctl.live.echo import Application
 from meshctl.live.processes import ProcessGroup, Program
 from meshctl.live.sidecars import Bundle, await_open
 from meshctl.pki.authority import NewAuthority, create_authority, save_authority
+from tests.behaviour import rotation
 from tests.behaviour.certificates import CA, write_site
 from tests.behaviour.client import Connection, Stream, fetch
 from tests.behaviour.dns import NameServer, name_server
@@ -181,11 +182,23 @@ class World:
             sidecar = self.sidecar(instance)
             (self.fleet.stop if verb == "stop" else self.fleet.start)(Bundle(sidecar, self.folder(sidecar)))
             return
+        if verb in ("revoke", "renew"):
+            self._certify(verb, self.folder(self.sidecar(instance)))
+            return
         if self.name_server is not None and self.name_server.obeys(located(order, self.places)):
             return
         asked = urlencode({"instance": instance} | {key: str(value) for key, value in others})
         told = fetch(self.control, f"/__echo/{verb}?{asked}")
         assert told == {"instance": instance}, order
+
+    def _certify(self, verb: str, folder: Path) -> None:
+        assert self.fleet is not None
+        (rotation.revoke if verb == "revoke" else rotation.renew)(self.out, folder)
+        for sidecar in self.mesh.sidecars:
+            its = self.folder(sidecar)
+            # A new list is everybody's, but for who would not start with it.
+            if (its == folder) is (verb == "renew") and Bundle(sidecar, its).name in self.fleet.running:
+                rotation.told(sidecar, its)
 
 
 def _serves(listener: ir.OutboundListener, service: str) -> bool:

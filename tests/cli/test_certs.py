@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import jsonschema
 import pytest
+from cryptography import x509
 
 from meshctl import pipeline
 from meshctl.cli.app import run
@@ -19,6 +22,7 @@ services:
   web: {port: 8080, endpoints: [{address: 10.0.0.1}], calls: {catalog: {}}}
   catalog: {port: 8080, endpoints: [{address: 10.0.0.2}]}
 """
+ROOT = Path(__file__).parents[2]
 CA = Path(".meshctl/ca")
 
 
@@ -158,3 +162,94 @@ def test_no_ca_for_a_spec_with_errors(capsys):
     assert run(["certs", "init"]) == 1
     assert "nobody" in capsys.readouterr().err
     assert not CA.exists()
+
+
+CHECKED = SPEC.replace("proxy: envoy", "proxy: envoy, mtls: {crl: true}")
+
+
+@pytest.fixture
+def checked():
+    Path("mesh.yaml").write_text(CHECKED)
+    assert run(["certs", "init"]) == 0
+    assert run(["build", "--verify", "none"]) == 0
+
+
+def test_from_a_stolen_key_to_a_new_one(checked, capsys):
+    capsys.readouterr()
+    assert run(["certs", "revoke", "catalog"]) == 0
+    out, err = capsys.readouterr()
+    assert re.fullmatch(
+        r"\* certificate [0-9a-f]+ of catalog, until \S+Z\n"
+        r"1 certificate revoked; new list in 2 bundles, good until \S+Z\n",
+        out,
+    )
+    assert "Deploy the bundles' tls folders" in err
+    assert states(capsys) == (1, {"catalog": "revoked", "web": "valid"})
+    assert run(["certs", "issue"]) == 0
+    assert "* certificate of catalog (revoked)\n1 certificate issued\n" in capsys.readouterr().out
+    assert states(capsys) == (0, {"catalog": "valid", "web": "valid"})
+
+
+def test_a_serial_number_of_before_is_revoked_once(checked, capsys):
+    pem = Path("build/web/tls/cert.pem").read_bytes()
+    serial = f"{x509.load_pem_x509_certificate(pem).serial_number:x}"
+    assert run(["certs", "revoke", serial]) == 0
+    capsys.readouterr()
+    assert run(["certs", "revoke", serial]) == 0
+    assert f"* certificate {serial} of web, until" in (out := capsys.readouterr().out)
+    assert "(before)\n0 certificates revoked" in out
+
+
+def test_status_says_when_lists_end(checked, capsys):
+    capsys.readouterr()
+    assert run(["certs", "status"]) == 0
+    assert re.search(r"^web +valid +\S+Z \(29 d\), CRL \S+Z \(29 d\)$", capsys.readouterr().out, re.MULTILINE)
+    run(["certs", "status", "--format", "json"])
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, json.loads((ROOT / "schemas/certificates.schema.json").read_text()))
+    assert {each["nextUpdate"][-1] for each in document["certificates"]} == {"Z"}
+    for path in Path("build").rglob("crl.pem"):
+        path.unlink()
+    assert states(capsys) == (1, {"catalog": "crl-missing", "web": "crl-missing"})
+    assert run(["certs", "issue"]) == 0
+    assert "0 certificates issued, newer revocation lists in 2 bundles\n" in capsys.readouterr().out
+
+
+def test_a_revocation_that_nobody_looks_at_is_a_finding(built, capsys):
+    run(["certs", "init"])
+    run(["certs", "issue"])
+    capsys.readouterr()
+    assert run(["certs", "revoke", "catalog"]) == 1
+    out, err = capsys.readouterr()
+    assert "1 certificate revoked\n" in out
+    assert "MSH6021 revocation-unchecked" in err
+    # The first build that looks has the list.
+    Path("mesh.yaml").write_text(CHECKED)
+    assert run(["build", "--verify", "none"]) == 0
+    assert "* certificate of catalog (revoked)" in capsys.readouterr().out
+    assert states(capsys) == (0, {"catalog": "valid", "web": "valid"})
+
+
+def test_whoever_is_unknown_cannot_be_revoked(checked, capsys):
+    before = (CA / "crl.pem").read_bytes()
+    for who in ("nobody", "\x1b[31m"):
+        assert run(["certs", "revoke", who]) == 2
+        assert "neither a service" in (err := capsys.readouterr().err)
+        assert "\x1b" not in err
+    assert (CA / "crl.pem").read_bytes() == before
+
+
+def test_without_a_ca_nobody_can_be_revoked(built, capsys):
+    assert run(["certs", "revoke", "web"]) == 2
+    assert "MSH6011" in capsys.readouterr().err
+
+
+def test_no_key_is_ever_told(checked, capsys):
+    run(["certs", "revoke", "web"])
+    run(["certs", "issue"])
+    run(["certs", "status", "--format", "json"])
+    said = "".join(capsys.readouterr())
+    keys = [path.read_text() for path in (*Path("build").rglob("*.key"), *CA.glob("*.key"))]
+    assert len(keys) == 4
+    assert not [line for key in keys for line in key.splitlines()[1:-1] if line in said]
+    assert {path.stat().st_mode & 0o777 for path in Path("build").rglob("*.key")} == {0o600}

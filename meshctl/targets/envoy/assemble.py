@@ -71,7 +71,7 @@ _RUNTIME: Message = {
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     """The bundle's ``envoy`` folder."""
     tls = sidecar.outbound.tls
-    secrets = mtls.secrets() | ({gateways.SECRET_FILE: gateways.secret(tls)} if tls else {})
+    secrets = mtls.secrets(sidecar.tls) | ({gateways.SECRET_FILE: gateways.secret(tls)} if tls else {})
     run = process.run((tls.certificate, tls.key) if tls else ())
     files = configuration(sidecar) | {name: _dump(message) for name, message in secrets.items()}
     return (
@@ -269,7 +269,8 @@ def _health(sidecar: Sidecar, its: HealthListener) -> Message:
         access_logs=[],
         local_replies=[],
     )
-    return {**http_listener("health", its.binds, manager), "ignore_global_conn_limit": True}
+    listener = http_listener("health", its.binds, manager)
+    return {**listener, "ignore_global_conn_limit": True, **metrics.room(sidecar)}
 
 
 def _admin_manager(sidecar: Sidecar, routes: Message) -> Message:
@@ -285,7 +286,8 @@ def _admin_manager(sidecar: Sidecar, routes: Message) -> Message:
 
 def _admin(sidecar: Sidecar, manager: Message) -> Message:
     # Readiness is asked for most when there are too many connections.
-    return {**http_listener("admin", (sidecar.admin.bind,), manager), "ignore_global_conn_limit": True}
+    listener = http_listener("admin", (sidecar.admin.bind,), manager)
+    return {**listener, "ignore_global_conn_limit": True, **metrics.room(sidecar)}
 
 
 def _overload_manager() -> Message:

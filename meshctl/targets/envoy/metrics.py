@@ -18,7 +18,7 @@ _NOTHING = "-"
 _MOST_COUNTERS = 20_000
 _MOST_HISTOGRAMS = 5_000
 
-PAGE_BYTES = 1 << 26
+_PAGE_BYTES = 1 << 26
 """What a page may hold: it is turned over as a whole."""
 
 
@@ -104,6 +104,11 @@ def http_filters(sidecar: Sidecar) -> list[Message]:
     if sidecar.metrics is None:
         return []
     return [{"name": _PAGE, "typed_config": typed("filters.http.lua.v3.Lua")}]
+
+
+def room(sidecar: Sidecar) -> Message:
+    """Field of a Listener that has the route."""
+    return {"per_connection_buffer_limit_bytes": _PAGE_BYTES} if sidecar.metrics else {}
 
 
 _QUESTION = "/stats/prometheus?filter=%5Emesh%5C.%7C%5Ehttp%5C..*%5C.downstream_rq_active%24&"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, TRUST_BUNDLE
+from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE
 from meshctl.ir import TlsContext, TlsVersion, WorkloadIdentity
 from meshctl.targets.envoy.protobuf import Message, typed
 
@@ -27,10 +27,12 @@ WORLD_CIPHER_SUITES = tuple(
 """For TLS 1.2 with those outside the mesh, whose keys may be RSA."""
 
 
-def secrets() -> dict[str, Message]:
+def secrets(tls: TlsContext) -> dict[str, Message]:
     """The SDS files. They name the certificate files, which Envoy reads again when one is renamed in."""
     trust = {
         "trusted_ca": {"filename": f"../{TRUST_BUNDLE}"},
+        # Of the whole chain, so every CA needs a list.
+        **({"crl": {"filename": f"../{REVOCATION_LISTS}"}} if tls.crl else {}),
         "watched_directory": {"path": _TLS_FOLDER},
     }
     return {

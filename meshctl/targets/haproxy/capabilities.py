@@ -189,6 +189,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.MTLS_STRICT: Native(),
     Feature.AUTHORIZATION_DECLARED: Native(),
     Feature.CIPHER_SUITES: Native(),
+    Feature.REVOCATION: Native(),
     Feature.AUTHORIZATION_EXPLICIT: Native(),
     Feature.AUTHORIZATION_OPEN: Native(),
     Feature.AUTHORIZATION_RULES: Native(),

@@ -100,6 +100,7 @@ class Tls:
     minimum: Token
     maximum: Token
     ciphers: Token | None
+    crl: bool
 
 
 @dataclass(frozen=True, slots=True)

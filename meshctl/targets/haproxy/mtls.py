@@ -17,6 +17,7 @@ def tls(context: ir.TlsContext) -> Tls:
         version(context.minimum_version),
         version(context.maximum_version),
         quoting.word(":".join(suites)) if suites else None,
+        context.crl,
     )
 
 
@@ -25,7 +26,9 @@ def transport(cluster: ir.Cluster, context: ir.TlsContext) -> Token:
     name = cluster.workload.dns_name
     both = tls(context)
     return quoting.statement(
-        Token("ssl crt ../tls/cert.pem ca-file ../tls/ca.pem verify required verifyhost"),
+        Token("ssl crt ../tls/cert.pem ca-file ../tls/ca.pem"),
+        *((Token("crl-file ../tls/crl.pem"),) if context.crl else ()),
+        Token("verify required verifyhost"),
         quoting.word(name),
         Token("sni"),
         quoting.string(name),

@@ -145,6 +145,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.MAX_REQUESTS: Native(),
     Feature.MTLS_STRICT: Native(),
     Feature.CIPHER_SUITES: Native(),
+    Feature.REVOCATION: Native(),
     Feature.AUTHORIZATION_DECLARED: Native(),
     Feature.AUTHORIZATION_EXPLICIT: Native(),
     Feature.AUTHORIZATION_OPEN: Native(),

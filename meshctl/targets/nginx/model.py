@@ -15,6 +15,7 @@ class Tls:
 
     protocols: Token
     cipher_suites: Token
+    crl: bool
 
 
 @dataclass(frozen=True, slots=True)

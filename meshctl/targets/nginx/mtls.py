@@ -25,6 +25,7 @@ def tls(context: ir.TlsContext) -> Tls:
     return Tls(
         protocols=protocols(context.minimum_version, context.maximum_version),
         cipher_suites=quoting.word(":".join(suites)),
+        crl=context.crl,
     )
 
 

@@ -50,6 +50,7 @@ def test_the_folder_appears_whole_and_leaves_nothing_beside(saved):
     assert [path.name for path in saved.parent.iterdir()] == ["ca"]
     assert sorted(path.name for path in saved.iterdir()) == [
         ".gitignore",
+        "crl.pem",
         "issuing.key",
         "issuing.pem",
         "root.key",

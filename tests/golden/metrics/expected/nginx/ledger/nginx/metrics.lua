@@ -5,6 +5,7 @@ local metrics = {own = "", buckets = {}}
 
 local counts = ngx.shared.metrics
 local DIRECTIONS = {"inbound", "outbound"}
+local BREATH = 200 -- keys after which a worker sees to its requests
 local REQUESTS, SUM, BUCKET, ACTIVE = "r", "s", "b", "a"
 
 local function add(kind, labels, number)
@@ -59,7 +60,10 @@ end
 function metrics.page()
     local requests = {"# TYPE mesh_requests_total counter"}
     local durations = {"# TYPE mesh_request_duration_milliseconds histogram"}
-    for _, key in ipairs(counts:get_keys(0)) do
+    for place, key in ipairs(counts:get_keys(0)) do
+        if place % BREATH == 0 then
+            ngx.sleep(0)
+        end
         local kind, labels = key:sub(1, 1), key:sub(2)
         local number = counts:get(key)
         if kind == REQUESTS then

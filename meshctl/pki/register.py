@@ -1,0 +1,77 @@
+"""What a CA has issued and has not yet ended, so that all certificates of a service can be revoked, also the last but one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from meshctl.catalogue import finding
+from meshctl.diagnostics import FindingsError
+from meshctl.pki import files
+from meshctl.pki.files import REGISTER
+from meshctl.pki.identities import Holder
+from meshctl.pki.issue import Issued
+
+_VERSION = 1
+
+
+class RegisterError(FindingsError):
+    """The register of a CA cannot be read; exit code 2."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A certificate that was issued: to whom, into which bundle, until when (UTC)."""
+
+    serial: int
+    service: str
+    bundle: str
+    not_after: datetime
+
+
+def record(folder: Path, issued: Mapping[Holder, Issued], now: datetime) -> None:
+    """Write down what was issued, before anybody can have it; what has ended by ``now`` leaves. Raises OSError, RegisterError."""
+    new = (Entry(each.serial, holder.service, str(holder), each.not_after) for holder, each in issued.items())
+    with files.folder(folder) as inside, files.lock(inside):
+        kept = [each for each in _read(inside, folder) if each.not_after > now]
+        rows = [_row(each) for each in (*kept, *new)]
+        content = json.dumps({"schemaVersion": _VERSION, "issued": rows}, indent=0)
+        files.replace(inside, REGISTER, content.encode(), 0o644)
+
+
+def entries(folder: Path, now: datetime) -> tuple[Entry, ...]:
+    """What was issued from the CA in ``folder`` and has not ended at ``now`` (UTC). Raises OSError, RegisterError."""
+    with files.folder(folder) as inside:
+        return tuple(each for each in _read(inside, folder) if each.not_after > now)
+
+
+def _read(inside: int, folder: Path) -> list[Entry]:
+    try:
+        document = json.loads(files.read(inside, REGISTER, limit=files.LARGE))
+        if document["schemaVersion"] == _VERSION:
+            return [_entry(each) for each in document["issued"]]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError):
+        pass
+    message = f"CA in {folder}: its {REGISTER} is not one that this meshctl wrote"
+    raise RegisterError([finding("ca-unusable", None, message)])
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    return {
+        "serial": f"{entry.serial:x}",
+        "service": entry.service,
+        "bundle": entry.bundle,
+        "notAfter": int(entry.not_after.timestamp()),
+    }
+
+
+def _entry(row: Mapping[str, str]) -> Entry:
+    end = datetime.fromtimestamp(int(row["notAfter"]), UTC)
+    return Entry(int(row["serial"], 16), str(row["service"]), str(row["bundle"]), end)
