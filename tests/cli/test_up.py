@@ -143,12 +143,14 @@ def test_nothing_is_left_however_it_ends(mesh, tmp_path, number, status):
 
 
 def test_a_sidecar_that_ends_is_not_passed_over(mesh, tmp_path):
-    script = "exec sleep 60"
+    started = tmp_path / "started"
+    script = f"touch {started}; exec sleep 60"
     with subprocess.Popen(
         argv(mesh, "--keep", tmp_path / "kept", "--", "sh", "-c", script), stderr=subprocess.PIPE, text=True
     ) as child:
-        wait_until(wanted=True)
-        time.sleep(0.5)
+        deadline = time.monotonic() + 30
+        while not started.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
         pid = tmp_path / "kept" / "build" / "web" / "127.80.2.1" / "run" / "pid"
         os.kill(int(pid.read_text()), signal.SIGKILL)
         _, said = child.communicate(timeout=20)
