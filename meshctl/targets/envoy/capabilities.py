@@ -148,8 +148,8 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.TIMEOUT: Native(),
     Feature.PER_TRY_TIMEOUT: Emulated(
         "once an answer has begun, only `timeout` bounds the rest of it; making the connection has time for itself "
-        "(`connectTimeout`, or the longest `perTryTimeout` of the callee's routes where each has one and `attempts`) "
-        "and counts as connect-failure when that is over",
+        "(`connectTimeout`, or the longest `perTryTimeout` of the callee's routes where each has one and `attempts` "
+        "and it gets no copies) and counts as connect-failure when that is over",
         applies=_tries_within_a_timeout,
     ),
     Feature.BODY_TIMEOUT: Emulated(
