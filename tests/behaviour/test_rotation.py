@@ -167,5 +167,5 @@ def test_nobody_is_turned_away(proxy, leaves, authorities, tmp_path):
     # NGINX closes what its callers keep idle (docs/reload.md): a request that is on its way there just then is lost.
     lost = [each for each in load.failures if proxy is Proxy.NGINX and each[:2] == ("_through", 502)]
     assert [each for each in load.failures if each not in lost] == []
-    assert len(lost) <= load.asked / 1000
+    assert len(lost) <= 1 + load.asked / 1000
     assert load.asked > 50 * (leaves + authorities)
