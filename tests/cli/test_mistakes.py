@@ -42,6 +42,13 @@ ELSEWHERE = {
     "ca-missing": (PKI / "test_authority.py", "ca-missing"),
     "ca-unusable": (PKI / "test_authority.py", "ca-unusable"),
     "ca-exists": (PKI / "test_authority.py", "ca-exists"),
+    "certificate-revoked": (PKI / "test_revocation.py", '"revoked"'),
+    "crl-missing": (PKI / "test_revocation.py", "crl-missing"),
+    "crl-unreadable": (PKI / "test_revocation.py", "crl-unreadable"),
+    "crl-expired": (PKI / "test_revocation.py", "crl-expired"),
+    "crl-outdated": (PKI / "test_revocation.py", "crl-outdated"),
+    "crl-due": (PKI / "test_revocation.py", "crl-due"),
+    "revocation-unchecked": (Path(__file__).parent / "test_certs.py", "revocation-unchecked"),
     "ca-tracked": (Path(__file__).parent / "test_certs.py", "test_a_ca_that_git_tracks_is_refused"),
 }
 
