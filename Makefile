@@ -53,7 +53,7 @@ docs: env proxies ## run the examples of the documentation
 	$(PY) -m pytest tests/docs --no-skips
 
 soak: env proxies ## long random runs: make soak SECONDS=600
-	MESHCTL_SOAK_SECONDS=$(SECONDS) $(PY) -m pytest tests -m soak --no-skips
+	MESHCTL_SOAK_SECONDS=$(SECONDS) $(PY) -m pytest tests -m soak --no-skips -n 2 --maxschedchunk=1 $(ARGS)
 
 lock: env ## resolve the dependencies again: make lock UPGRADE=1 for newer versions
 	$(PY) scripts/lock.py $(if $(UPGRADE),--upgrade)

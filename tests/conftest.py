@@ -32,3 +32,21 @@ def fail_if_skipped(report, config):
         path, line, reason = report.longrepr
         report.longrepr = f"{path}:{line}: skipped, which `make test` does not allow: {reason}"
     return report
+
+
+TOLD = "told"
+"""The property by which a test says what it did, for the end of the run: `record_property(TOLD, "…")`."""
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What tests that ran long did, also where they ran in another process."""
+    reports = [each for outcome in ("passed", "failed") for each in terminalreporter.stats.get(outcome, [])]
+    for report in reports:
+        for name, text in report.user_properties:
+            if name == TOLD and report.when == "call":
+                terminalreporter.write_line(text)
+
+
+def pytest_collection_modifyitems(items):
+    """The test that takes all of `SECONDS` begins first, beside which the others run."""
+    items.sort(key=lambda item: "lasting" not in item.keywords)

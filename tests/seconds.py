@@ -8,6 +8,6 @@ import os
 def soak_seconds(share: float) -> float:
     """Seconds for a test: the random meshes get all of them, the others a small ``share``.
 
-    So a run takes a little over `SECONDS`, and what the request tables need besides (some 20 minutes).
+    The others run beside them, so a run takes a little over `SECONDS` where that is half an hour or more.
     """
     return float(os.environ.get("MESHCTL_SOAK_SECONDS", "60")) * share

@@ -45,14 +45,18 @@ _LINES = re.compile(
 )
 
 
+def _as_one_line(listed: str) -> tuple[str, str]:
+    """With and without what is empty."""
+    lines = listed[1:-1].split("', '")
+    return f"'{','.join(lines)}'", f"'{','.join(filter(None, lines))}'"
+
+
 def _joins(named: Callable[[str], bool]) -> Callable[[Exchange, Faults], bool]:
     """Nothing but lines of one of these headers that have become one."""
 
     def shows(exchange: Exchange, faults: Faults) -> bool:
         found = [_LINES.fullmatch(each) for each in faults]
-        return all(
-            each is not None and named(each[1]) and each[2] == each[3].replace("', '", ",") for each in found
-        )
+        return all(each is not None and named(each[1]) and each[2] in _as_one_line(each[3]) for each in found)
 
     return shows
 

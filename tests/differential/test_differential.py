@@ -50,13 +50,13 @@ def test_what_was_mended_stays_so(document, rows, tmp_path):
 
 
 @pytest.mark.soak
-def test_any_mesh_for_long(tmp_path, capsys):
+@pytest.mark.lasting
+def test_any_mesh_for_long(tmp_path, record_property):
     end = time.monotonic() + soak_seconds(1)
     seed = random.SystemRandom().randrange(1 << 32)
+    print(f"differential: seed {seed}")
     whole, count = Comparison(), 0
     reports: list[str] = []
-    with capsys.disabled():
-        print(f"\ndifferential: seed {seed}")
     for number, document, found in worlds(seed, 2 * ROWS, tmp_path):
         count = number
         whole.pairs += found.pairs
@@ -71,8 +71,7 @@ def test_any_mesh_for_long(tmp_path, capsys):
         f"differential: seed {seed}, {count} worlds; pairs: {pairs}; {whole.emulated.total()} declared "
         f"differences, {len(whole.disagreements)} disagreements"
     )
-    with capsys.disabled():
-        print(told)
+    record_property("told", told)
     assert not whole.disagreements, "\n".join([told, *reports])
 
 
