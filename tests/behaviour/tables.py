@@ -201,8 +201,9 @@ class Table:
     """The same for SRV records: name to [target, port, weight, priority] of each."""
     discovered: dict[str, Document] = field(default_factory=dict)
     """Services that callers know by this `discovery`, and not by their endpoints."""
-    callers_alone: bool = False
-    """True: only the caller's proxy does anything here, so each has one callee, of another proxy; `make soak` has all."""
+    three_pairs: bool = False
+    """True: every run has each proxy once as caller and once as callee, which is all there is to see; `make soak` has
+    all nine pairs."""
     site: list[str] = field(default_factory=lambda: ["www.example", "*.shop.example"])
     """Names in the certificate /files/site.pem (and /files/site.key), whose CA is /files/public-ca.pem, and not
     /files/other-ca.pem, which has the same name."""

@@ -1,6 +1,6 @@
 """Every request table with real sidecars and real mTLS, in nine pairs of caller and callee.
 
-Where the callee's proxy does nothing, three of them come with every run, and the others with the long ones.
+Where only one of the two does anything, three of them come with every run, and the others with the long ones.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CLIENTS = 6
 
 def marks(table, pair):
     """A long run only, for the pairs that tell no more than the three."""
-    return [pytest.mark.soak] if table.callers_alone and pair not in DIFFERENT else []
+    return [pytest.mark.soak] if table.three_pairs and pair not in DIFFERENT else []
 
 
 def tried(table, caller, callee):
