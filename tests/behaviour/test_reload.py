@@ -351,6 +351,18 @@ def test_envoy_goes_back_when_it_refuses_a_part(tmp_path):
         assert mesh.build("web") == before
 
 
+def test_envoy_is_not_asked_to_take_a_bundle_with_a_part_missing(tmp_path):
+    with running(ir.Proxy.ENVOY, tmp_path) as mesh:
+        before = mesh.build("web")
+        mesh.deploy("second")
+        (mesh.bundles["web"].folder / "envoy/lds.json").unlink()
+        done = mesh.reload("web")
+        assert done.returncode == 1
+        assert "nothing was changed, for lds.json is missing or empty" in done.stderr
+        assert mesh.build("web") == before
+        assert _told(mesh.web) == "first"
+
+
 def test_envoy_forgets_clusters_of_before_after_its_listeners(tmp_path):
     with running(ir.Proxy.ENVOY, tmp_path) as mesh:
         folder = mesh.bundles["web"].folder
