@@ -100,8 +100,7 @@ def explain(
     from meshctl import pipeline
 
     what, *more = words or (None,)
-    if len(more) > (what == REQUEST):
-        raise UsageError(f"one thing at a time: `{one_line(more[-1] or '')}` is too much")
+    _refuse_more(what, more)
     if what == REQUEST:
         from meshctl.cli.request import Question, RequestFormat, show
 
@@ -125,6 +124,13 @@ def explain(
     else:
         sys.stdout.writelines(_told(each) for each in chosen)
     return 0
+
+
+def _refuse_more(what: str | None, more: Sequence[str | None]) -> None:
+    if more and what != REQUEST and get_close_matches(what or "", [REQUEST], cutoff=0.7):
+        raise UsageError(f"there is nothing called `{one_line(what or '')}`; did you mean `{REQUEST}`?")
+    if len(more) > (what == REQUEST):
+        raise UsageError(f"one thing at a time: `{one_line(more[-1] or '')}` is too much")
 
 
 def _find(word: str, rules: Sequence[Rule]) -> Rule:

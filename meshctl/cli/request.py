@@ -50,7 +50,7 @@ def show(question: Question, location: str, environment: str | None, form: Reque
         raise UsageError("name a URL: `meshctl explain request http://catalog/ --from web`")
     if question.caller is None:
         raise UsageError("say who asks: `--from SERVICE`, or `--from GATEWAY` for its clients")
-    first = Asked(question.method, question.url, tuple(map(_header, question.headers)))
+    first = Asked(_method(question.method), question.url, tuple(map(_header, question.headers)))
     then = tuple(map(_further, question.then))
     path = pipeline.explain_request(location, question.caller, first, then, environment)
     alone = path.calls[0] if not then else None
@@ -63,6 +63,12 @@ def show(question: Question, location: str, environment: str | None, form: Reque
         case RequestFormat.MERMAID:
             sys.stdout.writelines(f"{each}\n" for each in sequence.sequence(path))
     return 0
+
+
+def _method(text: str) -> str:
+    if not text.strip():
+        raise UsageError("the method is empty; write one such as GET, or leave it out")
+    return text
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -91,4 +97,4 @@ def _further(text: str) -> Asked:
     method = words.pop(0) if len(words) == 2 else "GET"
     if len(words) != 1:
         raise UsageError(f"`--then '{one_line(text)}'` is not of the form {_FURTHER}")
-    return Asked(method, words[0], tuple(headers), by)
+    return Asked(_method(method), words[0], tuple(headers), by)

@@ -33,6 +33,11 @@ def read(location: str) -> SpecFiles:
     try:
         if Path(location).is_dir():
             return _Folder(location).read()
+        if is_test_file(Path(location).name) and Path(location).exists():
+            beside = Path(location).parent
+            raise UsageError(
+                f"{shown(location)}: this is a file of route tests; name the spec that it stands beside, such as {shown(str(beside))}"
+            )
         file = read_regular(location, os.path.realpath(location))
     except OSError as error:
         raise UsageError(f"{shown(location)}: {error.strerror}") from error

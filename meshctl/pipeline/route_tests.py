@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from meshctl.ir.route_tests import RouteTest
     from meshctl.simulate.coverage import Coverage
     from meshctl.simulate.route_tests import Verdict
-    from meshctl.spec import Source
+    from meshctl.spec import Source, Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def run_route_tests(location: str, *, environment: str | None = None, proxy: str
 
     validated = check(load(location, environment), proxy=proxy, builds=False)
     mesh = validated.require()
-    tests, texts = _read(location, mesh)
+    tests, texts = _read(location, mesh, validated.spec)
     verdicts = tuple(_placed(each, validated.source) for each in route_tests.run(mesh, tests))
     covered = coverage.coverage(mesh, (each.decision for each in verdicts))
     return Tested(verdicts, covered, {**texts, **validated.texts})
@@ -87,15 +87,16 @@ def _placed(verdict: Verdict, source: Source) -> Verdict:
     return dataclasses.replace(verdict, differences=tuple(differences))
 
 
-def _read(location: str, mesh: ir.Mesh) -> tuple[tuple[RouteTest, ...], Mapping[str, str]]:
+def _read(location: str, mesh: ir.Mesh, spec: Spec | None) -> tuple[tuple[RouteTest, ...], Mapping[str, str]]:
     from meshctl.load import read_route_tests
-    from meshctl.resolve.route_tests import route_tests
+    from meshctl.resolve.route_tests import known, route_tests
 
     read = read_route_tests(location)
     tests: list[RouteTest] = []
     findings: list[Finding] = list(read.findings)
+    names = known(mesh, spec)
     for written, source in read.files:
-        found, faults = route_tests(written, source, mesh)
+        found, faults = route_tests(written, source, mesh, names)
         tests += found
         findings += faults
     if findings:

@@ -7,6 +7,7 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -22,6 +23,7 @@ from meshctl.pki.identities import Identities
 from meshctl.pki.register import Entry
 
 LIFETIME = authorities.FIRST_LIST_LIFETIME
+_FEW = 12
 _SERIAL = re.compile("[0-9A-Fa-f]{16,40}")
 """Ours have 159 random bits, others at least 64."""
 
@@ -58,7 +60,12 @@ def certificates_of(
         return tuple(each for each in found.values() if each.service == who)
     digits = who.replace(":", "")
     if not _SERIAL.fullmatch(digits):
-        raise UsageError(f"{who!r} is neither a service with certificates of this CA nor a serial number")
+        close = get_close_matches(who, sorted(services), n=1)
+        few = f"; there are {', '.join(sorted(services))}" if 0 < len(services) <= _FEW else ""
+        hint = f"; did you mean `{close[0]}`?" if close else few
+        raise UsageError(
+            f"{who!r} is neither a service with certificates of this CA nor a serial number{hint}"
+        )
     serial = int(digits, 16)
     return (found.get(serial) or Entry(serial, "", "", datetime.max.replace(tzinfo=UTC)),)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding, Position
+from meshctl.diagnostics import Finding, Position, Related
 from meshctl.ir import Mesh, Sidecar
 from meshctl.ir.route_tests import Expectation, RouteTest
-from meshctl.spec import Source
+from meshctl.resolve import discovery
+from meshctl.spec import Source, Spec
 from meshctl.spec.route_tests import ExpectationSpec, RouteTestSpec, RouteTestsSpec, TestedRequestSpec
+
+_FEW = 16
 
 
 class _Places(Mapping[str, Position | None]):
@@ -29,16 +33,87 @@ class _Places(Mapping[str, Position | None]):
         return len(self._source.node)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Names that expectations can have. ``backends``: of subsets alone, too."""
+
+    routes: frozenset[str]
+    callees: frozenset[str]
+    backends: frozenset[str]
+
+
 def route_tests(
-    written: RouteTestsSpec, source: Source, mesh: Mesh
+    written: RouteTestsSpec, source: Source, mesh: Mesh, names: Known
 ) -> tuple[tuple[RouteTest, ...], tuple[Finding, ...]]:
     """The tests of one file, and what the mesh has not that they begin with."""
     callers = {each.service: each for each in mesh.sidecars}
     below = source["tests"]
-    findings = tuple(
-        fault for index, each in enumerate(written.tests) for fault in _check(each, below[index], callers)
+    findings = [
+        fault
+        for index, each in enumerate(written.tests)
+        for fault in (
+            *_check(each, below[index], callers),
+            *_check_names(each.expect, below[index]["expect"], names),
+        )
+    ]
+    findings += _check_twice(written, below)
+    return tuple(_test(each, below[index]) for index, each in enumerate(written.tests)), tuple(findings)
+
+
+def known(mesh: Mesh, spec: Spec | None) -> Known:
+    """What expectations can name: all that the spec defines, and what only the resolved mesh has a name for."""
+    services = spec.written.services or {} if spec is not None else {}
+    externals = spec.written.externals or {} if spec is not None else {}
+    subsets = {(name, each) for name, service in services.items() for each in discovery.subsets(service)}
+    clusters = {each.name for sidecar in mesh.sidecars for each in sidecar.clusters}
+    callees = {*services, *externals, *(each.partition(".")[0] for each in clusters)}
+    parts = {f"{name}.{subset}" for name, subset in subsets} | {subset for _, subset in subsets}
+    hosts = (
+        host
+        for sidecar in mesh.sidecars
+        for listener in (sidecar.outbound, *sidecar.locals)
+        for host in listener.virtual_hosts
     )
-    return tuple(_test(each, below[index]) for index, each in enumerate(written.tests)), findings
+    routes = {route.name for host in hosts for route in host.routes}
+    written = [each for each in services.values() if each.routes]
+    routes |= {route.name for each in written for route in each.routes or ()}
+    routes |= {each.outbound.egress.name for each in mesh.sidecars if each.outbound.egress is not None}
+    return Known(frozenset(routes), frozenset(callees), frozenset(callees | parts | clusters))
+
+
+def _check_names(expected: ExpectationSpec, source: Source, names: Known) -> Iterator[Finding]:
+    if expected.route is not None and expected.route not in names.routes:
+        yield _absent("route", expected.route, source.value_at("route"), names.routes)
+    if expected.callee is not None and expected.callee not in names.callees:
+        yield _absent("service or external", expected.callee, source.value_at("callee"), names.callees)
+    for key, shares in (("backends", expected.backends), ("mirrors", expected.mirrors)):
+        for name in shares or ():
+            if name not in names.backends:
+                yield _absent("service, external or subset", name, source[key].at(name), names.backends)
+
+
+def _absent(kind: str, name: str, at: Position | None, names: Collection[str]) -> Finding:
+    close = get_close_matches(name, names, n=1)
+    some = f"There are {', '.join(sorted(names))}." if 0 < len(names) <= _FEW else ""
+    fix = f"Did you mean `{close[0]}`?" if close else some
+    return finding("undefined-reference", at, f"there is no {kind} named `{name}`", fix=fix)
+
+
+def _check_twice(written: RouteTestsSpec, source: Source) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for index, each in enumerate(written.tests):
+        before = first.setdefault(each.name, index)
+        if before != index:
+            at = source[before].value_at("name")
+            related = (Related(at, "the first one"),) if at is not None else ()
+            message = f"a second test is called `{each.name}`"
+            yield finding(
+                "duplicate-definition",
+                source[index].value_at("name"),
+                message,
+                related=related,
+                fix="Give it another name, by which a report tells them apart.",
+            )
 
 
 def _check(written: RouteTestSpec, source: Source, callers: dict[str, Sidecar]) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from meshctl.ir import Cluster, Mesh, OutboundListener, Protocol, Route, Sidecar, VirtualHost
 from meshctl.simulate import (
@@ -109,7 +110,9 @@ class _Way:
     def told(self) -> Explanation:
         refused = "CONNECT is refused" if self.request.method == "CONNECT" else inbound.gate(self.request)
         if refused:
-            return self._ended(Step(Topic.GATE, f"{refused}: {self.outcome.status}", from_spec=False))
+            method = self.request.method
+            meant = f"; did you mean `{method.upper()}`?" if method != method.upper() else ""
+            return self._ended(Step(Topic.GATE, f"{refused}: {self.outcome.status}{meant}", from_spec=False))
         gate = Step(Topic.GATE, "the request is canonical", from_spec=False)
         name = filters.hostname(self.request.values("host")[0])
         host = routing.virtual_host(self.listener, name)
@@ -146,7 +149,9 @@ class _Way:
         if status == 403 and callee in known:
             text = f"`{own}` does not list the service `{callee}` under `calls`: {status}"
         elif status == 403:
-            text = f"the mesh has no service `{callee}`: {status}"
+            close = get_close_matches(callee, sorted(known), n=1)
+            meant = f"; did you mean `{close[0]}`?" if close else ""
+            text = f"the mesh has no service `{callee}`: {status}{meant}"
         elif self.sidecar.is_gateway:
             text = f"gateway `{own}` does not answer to `{name}`: {status}"
             return Step(Topic.HOST, text, path=("gateways", own, "hostnames"))

@@ -12,6 +12,19 @@ from meshctl.simulate.message import Request
 
 _METHOD = re.compile("[A-Z_-]+")
 
+_WORDS = {
+    canonical.Refusal.BYTE: "a blank or another byte that is not printable ASCII (a blank is %20)",
+    canonical.Refusal.FRAGMENT: "a # with what is behind it, which stays in the browser",
+    canonical.Refusal.BACKSLASH: "a backslash",
+    canonical.Refusal.BROKEN_ESCAPE: "a % without two hexadecimal digits (the sign itself is %25)",
+    canonical.Refusal.ESCAPED_SLASH: "an escaped slash",
+    canonical.Refusal.ESCAPED_BACKSLASH: "an escaped backslash",
+    canonical.Refusal.ESCAPED_NUL: "an escaped NUL",
+    canonical.Refusal.NEEDLESS_ESCAPE: "an escape of what needs none",
+    canonical.Refusal.EMPTY_SEGMENT: "an empty segment (//)",
+    canonical.Refusal.DOT_SEGMENT: "a segment . or ..",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -53,7 +66,7 @@ def gate(request: Request) -> str:
     """Why both ends refuse a request that proxies would read in different ways, or an empty text."""
     why = canonical.refusal(request.target)
     if why:
-        return f"the path is not canonical: {why}"
+        return f"the path is not canonical: {_WORDS.get(why, why)}"
     if not _METHOD.fullmatch(request.method):
         return "the method is not in capitals"
     if len(request.values("host")) != 1:

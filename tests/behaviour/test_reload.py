@@ -330,6 +330,17 @@ def _spoil(folder: Path) -> None:
     file.write_text(file.read_text().replace('"per_connection_buffer_limit_bytes"', '"nonsense"'))
 
 
+def test_envoy_says_where_the_reason_stands_for_a_file_that_is_no_json(tmp_path):
+    with running(ir.Proxy.ENVOY, tmp_path) as mesh:
+        file = mesh.bundles["web"].folder / "envoy" / "lds.json"
+        file.write_text(file.read_text()[:-20])
+        done = mesh.reload("web")
+        assert done.returncode == 1
+        assert "what ran goes on, for Envoy refused the files of this bundle: " in done.stderr
+        assert "the log of the sidecar" in done.stderr
+        assert _told(mesh.web) == "first"
+
+
 def test_envoy_goes_back_when_it_refuses_a_part(tmp_path):
     with running(ir.Proxy.ENVOY, tmp_path) as mesh:
         before = mesh.build("web")

@@ -232,10 +232,11 @@ def test_a_revocation_that_nobody_looks_at_is_a_finding(built, capsys):
 
 def test_whoever_is_unknown_cannot_be_revoked(checked, capsys):
     before = (CA / "crl.pem").read_bytes()
-    for who in ("nobody", "\x1b[31m"):
+    for who in ("nobody", "catlog", "\x1b[31m"):
         assert run(["certs", "revoke", who]) == 2
         assert "neither a service" in (err := capsys.readouterr().err)
         assert "\x1b" not in err
+        assert ("did you mean `catalog`?" if who == "catlog" else "there are catalog, web") in err
     assert (CA / "crl.pem").read_bytes() == before
 
 

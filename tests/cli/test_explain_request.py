@@ -207,7 +207,13 @@ TABLE = [
         "ledger",
     ),
     ("http://localhost:15081/x", "host: local port 15081 leads to `catalog`, whatever the host", "localPort"),
-    ("http://catalog/../x", "gate: the path is not canonical: dot-segment: 400", ""),
+    (
+        "http://catalog/a b",
+        "gate: the path is not canonical: a blank or another byte that is not printable ASCII (a blank is %20): 400",
+        "",
+    ),
+    ("http://catlog/", "host: the mesh has no service `catlog`: 403; did you mean `catalog`?", "calls"),
+    ("http://catalog/../x", "gate: the path is not canonical: a segment . or ..: 400", ""),
     (
         "http://api.stripe.com/",
         "host: `api.stripe.com` is the external `stripe`, which `web` calls",
@@ -251,7 +257,11 @@ MORE = [
         "tries: again on connect-failure; not again on gateway-error, for `POST` is not idempotent",
         "retries:",
     ),
-    (("web", "http://catalog/x", "-X", "get"), "gate: the method is not in capitals: 400", ""),
+    (
+        ("web", "http://catalog/x", "-X", "get"),
+        "gate: the method is not in capitals: 400; did you mean `GET`?",
+        "",
+    ),
     (("web", "http://a/", "-H", "host: catalog"), "host: `catalog` is the service `catalog`", "catalog"),
     (("web", "http://a/old", "-H", f"host: catalog:{'9' * 5000}"), "answer: the sidecar answers 301", "old"),
     (("web", "http://catalog:/x"), "host: `catalog` is the service `catalog`", "catalog"),
@@ -316,6 +326,8 @@ def test_a_step_of_another_request(told, asked, step, line):
         (["http://catalog/"], "say who asks"),
         (["--from", "web"], "name a URL"),
         (["http://catalog/", "http://search/", "--from", "web"], "one thing at a time"),
+        (["http://catalog/", "--from", "web", "-X", ""], "the method is empty"),
+        (["http://catalog/", "--from", "web", "--then", "'' http://catalog/"], "the method is empty"),
         (["http://catalog/", "--from", "web", "-H", "x"], "`x` is not a header"),
         (["http://catalog/", "--from", "web", "-H", "x: a\nb: c"], "is not a header"),
         (["http://catalog/", "--from", "web", "--spec", "nowhere.yaml"], "nowhere.yaml"),
@@ -324,6 +336,12 @@ def test_a_step_of_another_request(told, asked, step, line):
 def test_what_is_no_request_is_a_usage_error(explain, capsys, arguments, words):
     assert run(["explain", "request", *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["requets", "Request", "reqest"])
+def test_a_slip_in_the_word_request_is_told(word, capsys):
+    assert run(["explain", word, "http://catalog/"]) == 2
+    assert capsys.readouterr().err == f"meshctl: there is nothing called `{word}`; did you mean `request`?\n"
 
 
 @pytest.mark.parametrize(

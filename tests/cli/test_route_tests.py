@@ -130,6 +130,40 @@ def write(*tests, name="a.test.yaml"):
     Path(name).write_text("\n".join(["tests:", *lines, ""]), "utf-8")
 
 
+NOT_THERE = [
+    ("route: rets", "route", "Did you mean `rest`?"),
+    ("callee: catlog", "service or external", "Did you mean `catalog`?"),
+    ("backends: {v3: 10%}", "service, external or subset", "There are catalog, catalog.v1, catalog.v2,"),
+    ("mirrors: {catalog.v9: 10%}", "service, external or subset", "Did you mean `catalog.v2`?"),
+]
+
+
+@pytest.mark.parametrize(("expected", "kind", "fix"), NOT_THERE)
+def test_an_expectation_of_what_there_is_not_is_told_where_it_is_written(mesh, capsys, expected, kind, fix):
+    write((REST, expected))
+    assert run(["test", "mesh.yaml"]) == 2
+    told = capsys.readouterr().err
+    assert f"there is no {kind} named" in told
+    assert "a.test.yaml:2:" in told
+    assert fix in told
+
+
+def test_a_name_stands_for_one_test(mesh, capsys):
+    line = f"  - {{name: twice, request: {REST}, expect: {{status: 200}}}}"
+    Path("a.test.yaml").write_text(f"tests:\n{line}\n{line}\n", "utf-8")
+    assert run(["test", "mesh.yaml"]) == 2
+    told = capsys.readouterr().err
+    assert "a second test is called `twice`" in told
+    assert "a.test.yaml:3:12" in told
+
+
+@pytest.mark.parametrize("command", ["test", "validate", "build"])
+def test_a_file_of_tests_is_no_spec(mesh, capsys, command):
+    write((REST, "status: 200"))
+    assert run([command, "a.test.yaml"]) == 2
+    assert "a.test.yaml: this is a file of route tests; name the spec" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("request_", "right", "wrong", "line"), EXPECTATIONS)
 def test_an_expectation_passes_or_names_the_line_that_decided(mesh, request_, right, wrong, line):
     write((request_, right), (request_, wrong))
@@ -412,7 +446,7 @@ tests:
   - name: everything else is expected of a real proxy
     request: {from: web, url: http://catalog/items}
     expect:
-      {status: 403, route: testers, callee: auth, backends: {v3: 100%}, path: /x, host: y, headers: {x-a: "1"}, location: z}
+      {status: 403, route: testers, callee: auth, backends: {auth: 100%}, path: /x, host: y, headers: {x-a: "1"}, location: z}
 """
 
 
