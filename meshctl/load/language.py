@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from meshctl.spec import MeshSpec
 from meshctl.spec.source import Node
+from meshctl.spec.types import file_path
 
 Annotation = Any
 
@@ -115,6 +116,11 @@ def _bare(annotation: Annotation) -> Annotation:
 def is_list(annotation: Annotation) -> bool:
     """Whether a list is asked for."""
     return _origin(_bare(annotation)) is list
+
+
+def is_file(annotation: Annotation) -> bool:
+    """Whether the path of a file is asked for."""
+    return any(getattr(each, "func", None) is file_path for each in typing.get_args(annotation))
 
 
 def is_named(annotation: Annotation) -> bool:

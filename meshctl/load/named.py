@@ -13,6 +13,8 @@ from meshctl.load.reading import SpecSource
 from meshctl.load.text import too_large
 from meshctl.spec import MeshSpec
 
+_SMALLER = "Save what the issuer publishes (`jwks_uri`), and of that only keys that still sign tokens."
+
 
 @dataclass(frozen=True, slots=True)
 class NamedFiles:
@@ -47,6 +49,8 @@ def _named(written: MeshSpec) -> Iterator[tuple[str, str]]:
 
 
 def _bounded(read: SourceFile | Finding) -> SourceFile | Finding:
-    if isinstance(read, SourceFile) and len(read.content) > limits.NAMED_BYTES:
-        return too_large(read.name, limits.NAMED_BYTES)
-    return read
+    large = read.slug == "too-large" if isinstance(read, Finding) else len(read.content) > limits.NAMED_BYTES
+    if not large:
+        return read
+    name = read.name if isinstance(read, SourceFile) else read.at.file if read.at else ""
+    return replace(too_large(name, limits.NAMED_BYTES), fix=_SMALLER)

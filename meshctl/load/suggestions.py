@@ -10,6 +10,7 @@ from itertools import islice, takewhile
 
 from meshctl.load import foreign, language
 from meshctl.spec.source import Node
+from meshctl.spec.types import file_path
 
 _ALTERNATIVES = 2
 _LONGEST = 60
@@ -27,6 +28,9 @@ _DAYS = {"w": 7, "week": 7, "weeks": 7, "mo": 30, "y": 365, "year": 365, "years"
 _UNIT_NAMES = {"": ("s", "ms"), "milli": ("ms",), "sec": ("s",), "min": ("m",), "hour": ("h",), "hr": ("h",)}
 _UNIT_NAMES |= {"day": ("d",)} | {unit: (unit,) for unit in _UNITS}
 _REGEX = re.compile(r"[()\\|^$]|\.[*+?]")
+_WEB = re.compile(r"https?://", re.IGNORECASE)
+_PLAIN_WEB = re.compile(r"https?://[A-Za-z0-9/_.%+:~-]+", re.IGNORECASE)
+_LONGEST_URL = 200
 _GLUED = re.compile(r"([A-Za-z][A-Za-z0-9]*):(\S+)")
 
 
@@ -94,6 +98,8 @@ def for_value(node: Node, annotation: language.Annotation) -> str:
     """A question with what ``node`` could be instead, or an empty text."""
     if isinstance(node, dict) and node and all(key.startswith("-") for key in node):
         return "A blank is missing behind the `-` that begins an item."
+    if isinstance(node, str) and language.is_file(annotation):
+        return _for_file(node)
     seen: list[str] = []
     for candidate in islice(_candidates(node, annotation), 200):
         shown = _flow(candidate)
@@ -104,6 +110,18 @@ def for_value(node: Node, annotation: language.Annotation) -> str:
     return f"Did you mean {' or '.join(f'`{each}`' for each in seen)}?" if seen else ""
 
 
+def _for_file(text: str) -> str:
+    """What to do about a ``text`` that is not the path of a file below the spec's folder."""
+    if _WEB.match(text):
+        url = text if _PLAIN_WEB.fullmatch(text) and len(text) <= _LONGEST_URL else "URL"
+        return f"Save it below the spec: `curl -o keys/idp.json {url}`, and write `keys/idp.json`."
+    tidied = _bare(text).replace("\\", "/").removeprefix("./")
+    try:
+        return f"Did you mean `{file_path(tidied)}`?"
+    except ValueError:
+        return "Copy it below the spec's folder, and write its path from there." if "/" in tidied else ""
+
+
 def _closest(word: str, candidates: Iterable[str], cutoff: float) -> str:
     by_plain = {foreign.plain(candidate): candidate for candidate in candidates}
     found = get_close_matches(foreign.plain(word)[:_LONGEST], by_plain, n=1, cutoff=cutoff)
@@ -112,7 +130,7 @@ def _closest(word: str, candidates: Iterable[str], cutoff: float) -> str:
 
 def _candidates(node: Node, annotation: language.Annotation) -> Iterator[Node]:
     if isinstance(node, str):
-        if len(node) > _LONGEST or "-----" in node:
+        if len(node) > _LONGEST or "-----" in node or not _bare(node):
             return
         yield from _of_text(node, annotation)
     elif language.is_list(annotation):

@@ -19,6 +19,7 @@ from meshctl.spec.authorization import AuthorizationRuleSpec, JwtIssuerSpec
 MOST_KEYS = 64
 
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_PEM = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----")
 _RSA_BITS = (2048, 8192)
 _RSA_EXPONENTS = range(3, 1 << 32)
 _TEXT = re.compile(r"[ -~]{1,255}")
@@ -107,11 +108,18 @@ def _keys(spec: Spec, issuer: JwtIssuerSpec) -> tuple[ir.JwtKey, ...]:
 @lru_cache(maxsize=16)
 def _parse(content: bytes) -> tuple[ir.JwtKey, ...]:
     """The keys of one file; every service whose rules ask for them has the same."""
+    if _PEM.search(content):
+        raise _UnusableError("this is a private key in PEM", secret=True)
     try:
         document = json.loads(content.decode("utf-8"), object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise _UnusableError("this is no JSON, or not in UTF-8") from None
     listed = document.get("keys") if isinstance(document, dict) else None
+    _refuse_secrets(listed if isinstance(listed, list) else [])
+    if any(map(_is_secret, _objects(document))):
+        raise _UnusableError("there is a private or a symmetric key in it", secret=True)
+    if not isinstance(listed, list) and isinstance(document, dict) and "kty" in document:
+        raise _UnusableError('this is one key, not a set: write it into {"keys": [ ]}')
     if not isinstance(listed, list) or len(listed) > MOST_KEYS:
         raise _UnusableError(
             f"a JWK Set (RFC 7517) is an object with a list `keys` of at most {MOST_KEYS} keys"
@@ -128,12 +136,32 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+def _refuse_secrets(listed: list[Any]) -> None:
+    for number, each in enumerate(listed, start=1):
+        if isinstance(each, dict) and (_PRIVATE & each.keys() or _is_secret(each)):
+            raise _UnusableError(f"key {number} is a private or a symmetric key", secret=True)
+
+
+def _is_secret(jwk: Mapping[str, Any]) -> bool:
+    return "kty" in jwk and (jwk["kty"] == "oct" or not _PRIVATE.isdisjoint(jwk))
+
+
+def _objects(document: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - whatever JSON has
+    """All of them, however deep."""
+    left = [document]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            yield each
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
+
+
 def _read(listed: list[Any]) -> Iterator[ir.JwtKey]:
     for number, each in enumerate(listed, start=1):
         if not isinstance(each, dict):
             raise _UnusableError(f"key {number} is no object")
-        if _PRIVATE & each.keys() or each.get("kty") == "oct":
-            raise _UnusableError(f"key {number} is a private or a symmetric key", secret=True)
         operations = each.get("key_ops", ["verify"])
         # What encrypts never signs a token, and issuers keep such keys in the same set.
         if each.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterator
 
 from meshctl import ir
@@ -11,9 +13,12 @@ from meshctl.ir.jwt import SPACE_DELIMITED
 from meshctl.resolve import authorization, health_checks, matching, mtls
 from meshctl.resolve.calls import declared_calls, place
 from meshctl.resolve.layers import call_layer, callee_layers
+from meshctl.resolve.references import undefined
 from meshctl.spec import Source, Spec
 from meshctl.spec.authorization import ANYONE, UNAUTHENTICATED, AuthorizationRuleSpec
 from meshctl.spec.service import ServiceSpec
+
+_NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?")
 
 
 def check(spec: Spec) -> Iterator[Finding]:
@@ -61,7 +66,7 @@ def _check_token(spec: Spec, rule: AuthorizationRuleSpec, source: Source) -> Ite
     issuers = written.issuers if written is not None else {}
     if rule.jwt is not None and rule.jwt not in issuers:
         message = f"there is no issuer named `{rule.jwt}` under `mesh.jwt`"
-        yield finding("undefined-reference", source.at("jwt"), message)
+        yield dataclasses.replace(undefined("issuer", rule.jwt, source.at("jwt"), issuers), message=message)
     if rule.claims is not None and rule.jwt is None:
         message = "`claims` are those of a token, and this rule asks for none"
         yield finding("missing-key", source.at("claims"), message, fix="Write `jwt`, the name of an issuer.")
@@ -69,6 +74,21 @@ def _check_token(spec: Spec, rule: AuthorizationRuleSpec, source: Source) -> Ite
         if name in SPACE_DELIMITED and " " in value:
             message = f"`{name}` of a token is a list of words, and a rule asks for one of them"
             yield finding("invalid-value", source["claims"].value_at(name), message, fix="Write one word.")
+        kind = _never_text(source["claims"], name, value)
+        if kind:
+            message = f"a claim is {kind} here, and only texts of a token match"
+            fix = (
+                f'Write "{value}" in quotes, if the token has it as a text; {kind} in a token never matches.'
+            )
+            yield finding("invalid-value", source["claims"].value_at(name), message, fix=fix)
+
+
+def _never_text(claims: Source, name: str, value: str) -> str:
+    """What YAML and JSON take a value without quotes for, where that is no text."""
+    kind = (
+        "a boolean" if value.lower() in ("true", "false") else "a number" if _NUMBER.fullmatch(value) else ""
+    )
+    return kind if kind and claims.positions.is_plain(claims.value_at(name), value) else ""
 
 
 def _check_without_call(spec: Spec, name: str, service: ServiceSpec, callers: set[str]) -> Iterator[Finding]:

@@ -107,6 +107,13 @@ class Positions:
             if origin is not None:
                 yield from self.keys(*origin)
 
+    def is_plain(self, at: Position | None, value: str) -> bool:
+        """Whether ``value``, which begins at ``at``, stands there without quotes."""
+        if at is None:
+            return False
+        nth = self._files.index(at.file)
+        return self._texts[nth].startswith(value, self._lines[nth][at.line - 1] + at.column - 1)
+
     def _find(self, container: Node, key: str | int, nth: int) -> Position | None:
         made = self._made.get(id(container))
         if made is not None:

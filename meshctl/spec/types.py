@@ -260,7 +260,8 @@ VersionRange = Annotated[str, BeforeValidator(_version_range), WithJsonSchema({"
 _FILE_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
-def _file_path(value: Any) -> str:  # noqa: ANN401
+def file_path(value: Any) -> str:  # noqa: ANN401
+    """A validator for the path of a file below the spec's folder."""
     expected = "a file below the spec's folder, such as keys/idp.json"
     written = text(value, expected)
     if len(written) > 255 or not _FILE_PATH.fullmatch(written):
@@ -268,4 +269,4 @@ def _file_path(value: Any) -> str:  # noqa: ANN401
     return written
 
 
-FilePath = Annotated[str, BeforeValidator(_file_path), WithJsonSchema({"type": "string", "minLength": 1})]
+FilePath = Annotated[str, BeforeValidator(file_path), WithJsonSchema({"type": "string", "minLength": 1})]

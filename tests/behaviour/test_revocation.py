@@ -12,15 +12,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from meshctl import pipeline
 from meshctl.artifacts import REVOCATION_LISTS
 from meshctl.ir import Proxy
 from meshctl.live.programs import environment
 from meshctl.pki import renewal, revocation, store
 from meshctl.pki.authority import load_authority
 from meshctl.pki.issue import issue
-from tests.behaviour.rotation import LIFETIME, authority_of, holder_of, identities, put, told
+from tests.behaviour.rotation import LIFETIME, authority_of, holder_of, identities, put, revoke, told
 from tests.behaviour.tables import Expect, Row, Table
-from tests.behaviour.world import running
+from tests.behaviour.world import running, specification, write_spec
 
 TABLE = Table(
     name="revocation",
@@ -97,6 +98,28 @@ def test_an_old_list_lets_nobody_in(proxy, tmp_path):
             answer = connection.ask(ROW)
         time.sleep(SETTLED)
         assert (answer.status, world.arrivals(answer.identifier)["seen"]) == (503, [])
+
+
+@pytest.mark.parametrize("proxy", Proxy)
+def test_the_next_build_alone_lets_nobody_in(proxy, tmp_path):
+    with running(TABLE, proxy, proxy, tmp_path) as world:
+        callee = world.sidecar("server/1")
+        folder = world.folder(world.sidecar("client/1"))
+        callers = [Caller(callee, folder, version) for version in VERSIONS]
+        before = [each.ask()[0] for each in callers]
+        revoke(world.out, folder)
+        told(callee, world.folder(callee))
+        time.sleep(SETTLED)
+        revoked = [each.ask()[0] for each in callers]
+        # A build without lists, over what runs. Nobody has told the sidecars.
+        spec = specification(TABLE, proxy, proxy, world.places)
+        spec["mesh"]["mtls"] = {"minVersion": "1.2"}
+        validated = pipeline.validate(write_spec(spec, tmp_path / "next"))
+        pipeline.build(validated, world.out, now=datetime.now(UTC), verify="none")
+        time.sleep(SETTLED)
+        after = [each.ask()[0] for each in callers]
+    assert before == ["HTTP/1.1 200"] * 2
+    assert (revoked, after) == ([""] * 2, [""] * 2)
 
 
 def _missing(out, folder):

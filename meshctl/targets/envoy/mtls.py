@@ -9,7 +9,9 @@ from meshctl.ir import TlsContext, TlsVersion, WorkloadIdentity
 from meshctl.targets.envoy.protobuf import Message, typed
 
 IDENTITY_FILE = "sds/identity.json"
-TRUST_FILE = "sds/trust.json"
+_TRUST_FILES = {False: "sds/trust.json", True: "sds/trust-crl.json"}
+"""Whether lists are looked into is the file's name. Envoy reads a file again as soon as a build has exchanged it, and the
+next build must not change whom a running sidecar believes: that takes a reload or a start."""
 
 _TLS_FOLDER = "../tls"
 _CIPHER_SUITES = (
@@ -37,7 +39,7 @@ def secrets(tls: TlsContext) -> dict[str, Message]:
     }
     return {
         IDENTITY_FILE: certificate_secret("identity", f"../{CERTIFICATE}", f"../{PRIVATE_KEY}", _TLS_FOLDER),
-        TRUST_FILE: _discovery_response("trust", validation_context=trust),
+        _TRUST_FILES[tls.crl]: _discovery_response("trust", validation_context=trust),
     }
 
 
@@ -107,7 +109,7 @@ def _common(names: list[Message], tls: TlsContext) -> Message:
             "default_validation_context": {
                 "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": name} for name in names]
             },
-            "validation_context_sds_secret_config": secret("trust", TRUST_FILE),
+            "validation_context_sds_secret_config": secret("trust", _TRUST_FILES[tls.crl]),
         },
     }
 

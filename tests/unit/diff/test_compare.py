@@ -48,6 +48,12 @@ def in_catalog(*expected):
     return ["~ service catalog", *(f"  {each}" for each in expected)]
 
 
+def test_whether_revocation_lists_are_looked_into_is_told(mesh):
+    before, after = mesh(BASE), mesh(BASE.replace("shop.example}", "shop.example, mtls: {crl: true}}"))
+    assert list(lines(compare(before, after).changes)) == ["~ mesh shop", "  ~ revocation lists: off -> on"]
+    assert list(lines(compare(after, before).changes)) == ["~ mesh shop", "  ~ revocation lists: on -> off"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected", "sidecars"),
     [

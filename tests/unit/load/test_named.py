@@ -93,6 +93,11 @@ FAULTS = {
         "larger than 256 KiB",
         "too-large",
     ),
+    "larger than a spec": (
+        lambda file: file.write_bytes(b" " * (limits.FILE_BYTES + 1)),
+        "larger than 256 KiB",
+        "too-large",
+    ),
 }
 
 
@@ -107,6 +112,7 @@ def test_what_cannot_be_read_is_told_wherever_it_is_named(spec, spoil, why, slug
         (slug, 3, 26),
         (slug, 3, 67),
     ]
+    assert not any("spec" in each.fix for each in found.findings if slug == "too-large")
     assert all(why in each.message and "keys/idp.json" in each.message for each in found.findings)
 
 

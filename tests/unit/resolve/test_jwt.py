@@ -101,6 +101,79 @@ def test_a_secret_is_an_error_and_not_told_again(tmp_path, key):
     assert "c2VjcmV0" not in repr(found)
 
 
+PRIVATE = EC | {"d": "c2VjcmV0"}
+SECRETS = {
+    "a private key alone": json.dumps(PRIVATE),
+    "a symmetric key alone": json.dumps({"kty": "oct", "k": "c2VjcmV0"}),
+    "a list of private keys": json.dumps([PRIVATE]),
+    "not in `keys`": json.dumps({"keys": [EC], "signing": {"key": PRIVATE}}),
+    "behind one that cannot be used": listed({"kty": "OKP"}, PRIVATE),
+    "behind too many": listed(*[EC] * 65, PRIVATE),
+    "PKCS 8": "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n",
+    "PKCS 1": "-----BEGIN RSA PRIVATE KEY-----\nc2VjcmV0\n-----END RSA PRIVATE KEY-----\n",
+    "encrypted": "-----BEGIN ENCRYPTED PRIVATE KEY-----\nc2VjcmV0\n",
+}
+
+
+@pytest.mark.parametrize("content", SECRETS.values(), ids=SECRETS)
+def test_a_secret_is_found_in_what_is_no_key_set(tmp_path, content):
+    found = validated(tmp_path, content).findings
+    assert [each.slug for each in found] == ["secret-in-key-set"]
+    assert "c2VjcmV0" not in repr(found)
+
+
+def test_one_public_key_is_told_from_a_set(tmp_path):
+    (found,) = validated(tmp_path, json.dumps(EC)).findings
+    assert "one key, not a set" in found.message
+
+
+CLAIMS = {
+    "5": ("a number", True),
+    "-1.5e3": ("a number", True),
+    "true": ("a boolean", True),
+    "False": ("a boolean", True),
+    '"5"': ("", False),
+    "'true'": ("", False),
+    "5a": ("", False),
+    "yes": ("", False),
+}
+
+
+@pytest.mark.parametrize(("value", "expected"), CLAIMS.items(), ids=CLAIMS)
+def test_a_claim_is_a_text(tmp_path, value, expected):
+    kind, refused = expected
+    found = validated(tmp_path, listed(EC), f"[{{jwt: idp, claims: {{sub: {value}}}}}]").findings
+    assert [each.slug for each in found] == ["invalid-value"] * refused
+    assert all(kind in each.message and f'"{value}"' in each.fix and each.at for each in found)
+
+
+NEAR = {"ipd": "Did you mean `idp`?", "another": "There is `idp`."}
+
+
+@pytest.mark.parametrize(("name", "fix"), NEAR.items(), ids=NEAR)
+def test_an_issuer_that_there_is_not_has_one_near(tmp_path, name, fix):
+    (found,) = validated(tmp_path, listed(EC), f"[{{jwt: {name}}}]").findings
+    assert (found.slug, found.fix) == ("undefined-reference", fix)
+
+
+FILES = {
+    '""': "",
+    "/etc/passwd": "Copy it below the spec's folder, and write its path from there.",
+    "./keys/idp.json": "Did you mean `keys/idp.json`?",
+    "https://idp/x": "Save it below the spec: `curl -o keys/idp.json https://idp/x`, and write `keys/idp.json`.",
+    '"https://idp/x?a=`id`"': "Save it below the spec: `curl -o keys/idp.json URL`, and write `keys/idp.json`.",
+}
+
+
+@pytest.mark.parametrize(("path", "fix"), FILES.items(), ids=FILES)
+def test_what_is_no_file_of_the_spec_has_a_way_out(tmp_path, path, fix):
+    (tmp_path / "mesh.yaml").write_text((SPEC % "[]").replace("idp.json", path))
+    (found,) = (
+        each for each in pipeline.validate(str(tmp_path / "mesh.yaml")).findings if "jwks" in each.message
+    )
+    assert found.fix == fix or (not fix and "mean" not in found.fix)
+
+
 def test_keys_are_read_with_their_algorithms(tmp_path):
     plain = without(RS, "alg", "kid")
     found = authorization(validated(tmp_path, listed(*PUBLIC.values(), plain, plain, RS | {"use": "enc"})))
