@@ -75,7 +75,7 @@ CODES = (
         "MSH6012",
         "ca-unusable",
         "Certificates from a CA that does not fit together, or whose key others can read, prove nothing.",
-        "Restore the folder from a backup, or make a new CA; its keys need mode 0600.",
+        "Restore the folder from a backup, or make a new CA; its keys need mode 0600, and `tls/crl.pem` of the newest bundle may be its `crl.pem`.",
     ),
     Code(
         "MSH6013",
@@ -92,7 +92,7 @@ CODES = (
     Code(
         "MSH6015",
         "certificate-revoked",
-        "Every sidecar that has the list refuses connections from and to this one, and this one does not start.",
+        "With `mtls: {crl: true}` every sidecar that has the list refuses connections from and to this one, and this one does not start.",
         "Run `meshctl certs issue`; it issues a new pair. Deploy it where the old key was not stolen.",
     ),
     Code(

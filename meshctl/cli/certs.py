@@ -131,7 +131,7 @@ def revoke(
 ) -> int:
     """Revoke all certificates of a service, or one, and put the new list into the bundles.
 
-    Exit code 1 when the sidecars of the build do not look into such lists.
+    Exit code 1 when the sidecars of the build do not look into such lists, 2 when there is no build.
     """
     from meshctl import pipeline
     from meshctl.catalogue import finding
@@ -151,6 +151,11 @@ def revoke(
         else ""
     )
     sys.stdout.write(f"{_count(len(done.new))} revoked{into}\n")
+    if done.checked is None:
+        raise UsageError(
+            f"there is no {pipeline.IDENTITIES} in {out}; run `meshctl build` first. "
+            "The CA's list is written, and no bundle has it"
+        )
     if done.checked:
         sys.stderr.write(
             _DEPLOY + "`meshctl certs issue` then makes new certificates in place of those revoked.\n"
@@ -179,7 +184,12 @@ def _count(number: int) -> str:
 
 def _table(found: Sequence[CertificateStatus], now: datetime) -> str:
     width = max((len(str(each.holder)) for each in found), default=0)
-    return "".join(f"{each.holder!s:{width}}  {each.state.value:14}  {_end(each, now)}\n" for each in found)
+    return "".join(f"{each.holder!s:{width}}  {_state(each):14}  {_end(each, now)}\n" for each in found)
+
+
+def _state(status: CertificateStatus) -> str:
+    revoked = status.state.value == "revoked"
+    return "revoked (nobody checks)" if revoked and not status.checked else status.state.value
 
 
 def _end(status: CertificateStatus, now: datetime) -> str:

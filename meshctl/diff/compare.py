@@ -45,10 +45,14 @@ def _mesh(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
         old_one, new_one = before.sidecars[0], after.sidecars[0]
         yield from changed("oldest TLS version", old_one.tls.minimum_version, new_one.tls.minimum_version)
         yield from changed("cipher suites", _suites(old_one.tls), _suites(new_one.tls))
-        yield from changed("revocation lists", _on(old_one.tls.crl), _on(new_one.tls.crl))
+        yield from changed("revocation lists", _on(_looks_up(before)), _on(_looks_up(after)))
         yield from changed("access log", _on(old_one.access_log.enabled), _on(new_one.access_log.enabled))
         yield from changed("metrics", _on(old_one.metrics), _on(new_one.metrics))
         yield from changed("tracing", tracing(old_one.tracing), tracing(new_one.tracing))
+
+
+def _looks_up(mesh: ir.Mesh) -> bool:
+    return any(each.tls.crl for each in mesh.sidecars)
 
 
 def _suites(tls: ir.TlsContext) -> str:

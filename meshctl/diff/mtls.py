@@ -79,11 +79,24 @@ def _to_mutual_tls(
             f"let plaintext into {_listed(closed)} for the time being, by "
             '`allow: [{from: ["*", unauthenticated]}]` there: callers that are not deployed yet would be refused'
         )
-    waits: dict[str, set[str]] = {}
+    waits: dict[str, set[str]] = {name: set() for name in services}
     for name in services:
-        waits.setdefault(name, set())
         for caller in callers.get(name, ()):
             waits.setdefault(caller, set()).add(name)
+    for ready in _in_turn(waits):
+        if isinstance(ready, str):
+            yield ready
+            continue
+        opened = [name for name in ready if name in called]
+        others = [name for name in ready if name not in called]
+        if opened:
+            yield f"deploy {_listed(opened)}, before anybody who calls: takes mutual TLS and plaintext from then on"
+        if others:
+            yield f"deploy {_listed(others)}: calls with mutual TLS from then on"
+
+
+def _in_turn(waits: Mapping[str, Collection[str]]) -> Iterator[list[str] | str]:
+    """Who may be deployed together, each after those that it waits for; why not, where some wait for each other."""
     sorter = TopologicalSorter(waits)
     try:
         sorter.prepare()
@@ -97,12 +110,7 @@ def _to_mutual_tls(
     while sorter.is_active():
         ready = sorted(sorter.get_ready())
         sorter.done(*ready)
-        opened = [name for name in ready if name in called]
-        others = [name for name in ready if name not in called]
-        if opened:
-            yield f"deploy {_listed(opened)}, before anybody who calls: takes mutual TLS and plaintext from then on"
-        if others:
-            yield f"deploy {_listed(others)}: calls with mutual TLS from then on"
+        yield ready
 
 
 def _opened(services: list[str]) -> Iterator[str]:
@@ -123,14 +131,24 @@ def _closed(services: list[str]) -> Iterator[str]:
 
 
 def _to_plaintext(services: list[str], callers: Mapping[str, list[str]]) -> Iterator[str]:
-    if services:
-        calling = sorted({caller for name in services for caller in callers.get(name, ())})
+    """From permissive to disabled: who calls before who is called, who takes no mutual TLS from then on."""
+    called = [name for name in services if callers.get(name)]
+    for ready in _in_turn({name: callers.get(name, ()) for name in services}):
+        if isinstance(ready, str):
+            yield ready
+            continue
+        calling = [name for name in ready if name not in called]
+        closed = [name for name in ready if name in called]
         if calling:
             yield (
                 f"deploy {_listed(calling)}: calls in plaintext from then on, and may do what `from: [unauthenticated]` "
                 "allows"
             )
-        yield f"deploy {_listed(services)}, when all callers are: takes plaintext alone from then on"
+        if closed:
+            yield (
+                f"deploy {_listed(closed)}, when all callers are: takes plaintext alone from then on, and calls in "
+                "plaintext"
+            )
 
 
 def _listed(names: Iterable[str]) -> str:

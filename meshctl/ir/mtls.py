@@ -66,7 +66,8 @@ class TlsContext:
     cipher_suites: Annotated[tuple[str, ...], needs(Feature.CIPHER_SUITES)] = ()
     """OpenSSL's names, for TLS 1.2 only; empty: the safe ones that every proxy has (see docs/wire-contract.md)."""
     crl: Annotated[bool, needs(Feature.REVOCATION)] = False
-    """Whether certificates of peers are looked up in the bundle's lists of revoked ones, and none passes without."""
+    """Whether certificates of peers are looked up in the bundle's lists of revoked ones, and none passes without. Never
+    for a sidecar that speaks plaintext alone."""
     at: Position | None = field(default=None, compare=False)
 
 

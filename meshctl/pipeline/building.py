@@ -58,7 +58,7 @@ def build(
     artifacts = emit(mesh, services)
     plan = Plan(out, artifacts, tuple(f"{each}/" for each in services), mesh.name)
     if authority and plan.changed:
-        require_authority(authority, mesh, now)
+        require_authority(authority, out, mesh, now)
     verified: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     if verify != "none" and (plan.changed or verify == "all"):

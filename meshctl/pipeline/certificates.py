@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from meshctl.diagnostics import UsageError
 from meshctl.pipeline.checking import Validated
 
 if TYPE_CHECKING:
+    from meshctl.pki.authority import Authority
     from meshctl.pki.identities import Identities
     from meshctl.pki.register import Entry
     from meshctl.pki.store import CertificateStatus
@@ -31,13 +33,16 @@ def create_authority(validated: Validated, folder: Path, now: datetime) -> None:
     authority.save_authority(folder, authority.create_authority(mesh.trust_domain, now))
 
 
-def require_authority(folder: Path, mesh: ir.Mesh, now: datetime) -> None:
-    """Raises FindingsError unless the CA in ``folder`` can issue what ``mesh`` needs at ``now``."""
+def require_authority(folder: Path, out: Path, mesh: ir.Mesh, now: datetime) -> None:
+    """Raises FindingsError unless the CA in ``folder`` can issue what ``mesh`` needs at ``now`` into ``out``."""
     from meshctl.pki.authority import load_authority
     from meshctl.pki.issue import issue
 
     _refuse_tracked(folder)
     issuer = load_authority(folder)
+    with contextlib.suppress(UsageError):
+        # One that nobody can read is replaced.
+        _require_latest(out, issuer)
     for sidecar in mesh.sidecars[:1]:
         issue(issuer, sidecar.identity, mesh.certificates.lifetime, now)
 
@@ -55,9 +60,10 @@ def issue_certificates(
     from meshctl.pki import renewal, revocation
     from meshctl.pki.authority import load_authority
 
-    issuer = (
-        revocation.renewed(authority, identities.policy, now) if identities.crl else load_authority(authority)
-    )
+    issuer = load_authority(authority)
+    _require_latest(out, issuer)
+    if identities.crl:
+        issuer = revocation.renewed(authority, identities.policy, now)
     return renewal.issue_due(out, identities, issuer, now)
 
 
@@ -69,6 +75,8 @@ def certificate_status(
     from meshctl.pki.authority import load_authority
 
     issuer = load_authority(authority) if authority else None
+    if issuer:
+        _require_latest(out, issuer)
     return renewal.check(out, _identities(out, services), issuer, now)
 
 
@@ -84,8 +92,8 @@ class Revocation:
     """When the new list ends, UTC."""
     bundles: int
     """That have the new list now."""
-    checked: bool
-    """Whether the sidecars of the build look into it; False where there is no build."""
+    checked: bool | None
+    """Whether the sidecars of the build look into it; None where there is no build."""
 
 
 def revoke_certificates(out: Path, authority: Path, who: str, now: datetime) -> Revocation:
@@ -94,8 +102,10 @@ def revoke_certificates(out: Path, authority: Path, who: str, now: datetime) -> 
     from meshctl.pki.authority import load_authority
 
     _refuse_tracked(authority)
-    load_authority(authority)
+    issuer = load_authority(authority)
     identities = _identities(out, ()) if (out / IDENTITIES).exists() else None
+    if identities:
+        _require_latest(out, issuer)
     try:
         found = revocation.certificates_of(who, authority, out if identities else None, identities, now)
         lifetime = identities.policy.lifetime if identities else revocation.LIFETIME
@@ -106,7 +116,16 @@ def revoke_certificates(out: Path, authority: Path, who: str, now: datetime) -> 
     except OSError as error:
         raise UsageError(f"cannot write revocation lists: {error.filename}: {error.strerror}") from error
     end = crl.end(crl.parse(issuer.crl_pem))
-    return Revocation(found, new, end, len(delivered), identities is not None and identities.crl)
+    return Revocation(found, new, end, len(delivered), identities.crl if identities else None)
+
+
+def _require_latest(out: Path, authority: Authority) -> None:
+    """Raises AuthorityError when bundles know of revocations that the CA has lost; UsageError without a build."""
+    from meshctl.pki import revocation
+
+    identities = _identities(out, ())
+    if identities.crl:
+        revocation.require_latest(authority, out, identities.holders)
 
 
 def _refuse_tracked(authority: Path) -> None:

@@ -84,16 +84,18 @@ def _lay_out(
     now: datetime,
 ) -> None:
     issued = {each.service: issue(authority, each.identity, timedelta(days=1), now) for each in sidecars}
+    folders = tuple(f"{folder(each)}/" for each in sidecars if not needs_files(each))
     equivalents = [
         with_files_below(each, root / HOST_FILES, issued[each.service])
         for each in sidecars
         if needs_files(each)
     ]
-    replaced = {each.path: each for sidecar in equivalents for each in bundle(sidecar)}
-    folders = tuple(f"{folder(each)}/" for each in sidecars)
-    Plan(root, (replaced.get(each.path, each) for each in artifacts if each.path.startswith(folders))).apply(
-        {}
-    )
+    # Whole, for files are named after what they name.
+    laid_out = [
+        *(each for each in artifacts if each.path.startswith(folders)),
+        *(each for sidecar in equivalents for each in bundle(sidecar)),
+    ]
+    Plan(root, laid_out).apply({})
     for sidecar in sidecars:
         its, where = issued[sidecar.service], root / folder(sidecar)
         (where / CERTIFICATE).parent.mkdir()

@@ -23,7 +23,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from meshctl.catalogue import finding
 from meshctl.diagnostics import FindingsError, UsageError
 from meshctl.pki import crl, files, profile
-from meshctl.pki.files import ISSUING_CERTIFICATE, ISSUING_KEY, REVOCATION_LISTS, ROOT_CERTIFICATE, ROOT_KEY
+from meshctl.pki.files import (
+    ISSUING_CERTIFICATE,
+    ISSUING_KEY,
+    REGISTER,
+    REVOCATION_LISTS,
+    ROOT_CERTIFICATE,
+    ROOT_KEY,
+)
 
 ROOT_LIFETIME = timedelta(days=3650)
 ISSUING_LIFETIME = timedelta(days=365)
@@ -146,7 +153,7 @@ def load_authority(folder: Path) -> Authority:
             root_pem = files.read(inside, ROOT_CERTIFICATE)
             issuing_pem = files.read(inside, ISSUING_CERTIFICATE)
             key_pem = files.read(inside, ISSUING_KEY, private=True)
-            crl_pem = _lists(inside)
+            crl_pem = _lists(inside, folder)
     except FileNotFoundError as error:
         raise AuthorityError(
             "ca-missing", f"no CA in {folder}: there is no {_named(error, folder)}"
@@ -175,12 +182,18 @@ def _authority(
     return Authority(root, issuing, key, profile.pem(root), profile.pem(issuing), crl_pem)
 
 
-def _lists(inside: int) -> bytes:
+def _lists(inside: int, folder: Path) -> bytes:
     try:
         return files.read(inside, REVOCATION_LISTS, limit=files.LARGE)
     except FileNotFoundError:
-        # A CA that an earlier release made.
-        return b""
+        if not files.exists(inside, REGISTER):
+            # A CA that an earlier release made.
+            return b""
+    message = (
+        f"CA in {folder}: there is no {REVOCATION_LISTS} beside {REGISTER}, and an empty one would let in "
+        f"everybody who was revoked; put it back, from a backup or the newest tls/{REVOCATION_LISTS} of a bundle"
+    )
+    raise AuthorityError("ca-unusable", message)
 
 
 def _check_lists(crl_pem: bytes, root: x509.Certificate, issuing: x509.Certificate) -> None:

@@ -66,6 +66,12 @@ def end(lists: Iterable[x509.CertificateRevocationList]) -> datetime:
     return min(each.next_update_utc or each.last_update_utc for each in lists)
 
 
+def knows_more(one: x509.CertificateRevocationList, than: x509.CertificateRevocationList | None) -> bool:
+    """Whether a CA's list is newer than another of its lists, or has who does not stand in that."""
+    known = serials([than] if than is not None else [])
+    return _number(one) > _number(than) or not serials([one]) <= known
+
+
 def _number(crl: x509.CertificateRevocationList | None) -> int:
     if crl is None:
         return 0

@@ -42,7 +42,7 @@ def settled(root: Path, identities: Identities, authority: Path, now: datetime) 
             issuer = digest(
                 files.read(inside, ROOT_CERTIFICATE),
                 files.read(inside, ISSUING_CERTIFICATE),
-                files.read(inside, AUTHORITYS_LISTS, limit=files.LARGE) if identities.crl else b"",
+                _lists(inside),
             )
         known = _load(root, issuer)
         until = (now + identities.policy.renew_before).timestamp()
@@ -52,6 +52,13 @@ def settled(root: Path, identities: Identities, authority: Path, now: datetime) 
         )
     except (OSError, KeyError, TypeError):
         return False
+
+
+def _lists(inside: int) -> bytes:
+    try:
+        return files.read(inside, AUTHORITYS_LISTS, limit=files.LARGE)
+    except FileNotFoundError:
+        return b""
 
 
 def _holds(
@@ -66,7 +73,7 @@ def _holds(
 
 
 def digest(root_pem: bytes, issuing_pem: bytes, crl_pem: bytes = b"") -> str:
-    """What facts know a CA by, and the state of its lists where they count."""
+    """What facts know a CA by, and whom it has revoked."""
     return hashlib.sha256(b"\0".join((root_pem, issuing_pem, crl_pem))).hexdigest()
 
 

@@ -107,6 +107,15 @@ def ignore_all(inside: int) -> None:
         write(inside, ".gitignore", b"*\n", 0o644, durable=False)
 
 
+def exists(inside: int, name: str) -> bool:
+    """Whether there is anything of that name."""
+    try:
+        os.stat(name, dir_fd=inside, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def is_link(inside: int, name: str) -> bool:
     """Whether ``name`` is a symbolic link; False where there is nothing."""
     try:

@@ -65,7 +65,8 @@ def _issue_due(
             for each in replaced
             if each.state.needs_certificate
         }
-        if issued and authority.folder:
+        # Without lists a register would say that they were lost.
+        if issued and authority.folder and authority.crl_pem:
             register.record(authority.folder, issued, now)
         relisted = deliver(root, identities, authority)
         store.write(root, issued)
@@ -88,8 +89,8 @@ def _remember(
     now: datetime,
     found: Mapping[Holder, tuple[facts.Marks | None, datetime | None]],
 ) -> None:
-    lists = authority.crl_pem if identities.crl else b""
-    latest = crl.end(crl.parse(lists)) if lists else None
+    lists = authority.crl_pem
+    latest = crl.end(crl.parse(lists)) if lists and identities.crl else None
     known = [
         (each, marked, min(end, latest or end)) for each, (marked, end) in found.items() if end is not None
     ]

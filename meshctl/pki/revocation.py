@@ -10,16 +10,18 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from meshctl import artifacts
 from meshctl.diagnostics import UsageError
 from meshctl.ir import CertificatePolicy
 from meshctl.pki import authority as authorities
 from meshctl.pki import crl, files, register, store
 from meshctl.pki.authority import Authority, AuthorityError
 from meshctl.pki.files import REVOCATION_LISTS, ROOT_KEY
-from meshctl.pki.identities import Identities
+from meshctl.pki.identities import Holder, Identities
 from meshctl.pki.register import Entry
 
 LIFETIME = authorities.FIRST_LIST_LIFETIME
@@ -81,6 +83,37 @@ def renewed(folder: Path, policy: CertificatePolicy, now: datetime) -> Authority
     with _locked(folder) as inside:
         found = authorities.load_authority(folder)
         return _signed(inside, found, policy.lifetime, now) if _due(found, policy, now) else found
+
+
+def require_latest(authority: Authority, root: Path, holders: Iterable[Holder]) -> None:
+    """Raises AuthorityError where a bundle below ``root`` has a list of this CA that knows more than the CA's own."""
+    own = crl.parse(authority.crl_pem)[0] if authority.crl_pem else None
+    seen = {authority.crl_pem, b""}
+    for holder in holders:
+        content = store.lists(root, holder)
+        if content in seen:
+            continue
+        seen.add(content)
+        if any(crl.knows_more(each, own) for each in _signed_by(authority, content)):
+            path = f"{root}/{holder}/{artifacts.REVOCATION_LISTS}"
+            message = (
+                f"CA in {authority.folder}: its list of the revoked is older than that in {path}, or lacks who stands "
+                f"there, so nothing was written; restore the CA's folder, or copy that file to its {REVOCATION_LISTS}"
+            )
+            raise AuthorityError("ca-unusable", message)
+
+
+def _signed_by(authority: Authority, content: bytes) -> tuple[x509.CertificateRevocationList, ...]:
+    key = authority.issuing_key.public_key()
+    try:
+        found = crl.parse(content)
+        return tuple(
+            each
+            for each in found
+            if each.issuer == authority.issuing.subject and each.is_signature_valid(key)
+        )
+    except (ValueError, TypeError):
+        return ()
 
 
 def _due(authority: Authority, policy: CertificatePolicy, now: datetime) -> bool:

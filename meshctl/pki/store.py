@@ -84,6 +84,8 @@ class CertificateStatus:
     not_after: datetime | None
     message: str
     next_update: datetime | None = None
+    checked: bool = True
+    """Whether the sidecars of the build look into revocation lists."""
 
 
 def write(root: Path, issued: Mapping[Holder, Issued]) -> None:
@@ -123,6 +125,15 @@ def write_lists(root: Path, holders: Iterable[Holder], crl_pem: bytes) -> tuple[
             files.replace(tls, _LISTS, crl_pem, 0o644)
             replaced.append(holder)
     return tuple(replaced)
+
+
+def lists(root: Path, holder: Holder) -> bytes:
+    """The file of revocation lists in a bundle below ``root``, empty where there is none that can be read."""
+    try:
+        with files.folder(root, *holder.folder, TLS) as tls:
+            return _read_lists(tls)
+    except OSError:
+        return b""
 
 
 def held(root: Path, holder: Holder) -> Entry | None:
@@ -167,6 +178,8 @@ def status(
     if state is CertificateState.VALID:
         state, message = _judge_time(leaf, renew_before, now)
     next_update = None
+    if lists is None and state in (CertificateState.VALID, CertificateState.DUE):
+        state, message = _judge_unchecked(state, message, leaf, authority)
     if lists is not None:
         listed = _judge_lists(lists, leaf, authority, renew_before, now)
         next_update = listed.next_update
@@ -174,7 +187,18 @@ def status(
             state is CertificateState.DUE and listed.state is CertificateState.REVOKED
         ):
             state, message = listed.state, listed.message or message
-    return CertificateStatus(holder, state, leaf.not_valid_after_utc, message, next_update)
+    return CertificateStatus(holder, state, leaf.not_valid_after_utc, message, next_update, with_lists)
+
+
+def _judge_unchecked(
+    state: CertificateState, message: str, leaf: x509.Certificate, authority: Authority | None
+) -> tuple[CertificateState, str]:
+    if not authority or not authority.crl_pem:
+        return state, message
+    own = crl.parse(authority.crl_pem)[0]
+    if own.get_revoked_certificate_by_serial_number(leaf.serial_number) is None:
+        return state, message
+    return CertificateState.REVOKED, "it has been revoked, and nobody checks: this build has no `crl: true`"
 
 
 @dataclass(frozen=True, slots=True)

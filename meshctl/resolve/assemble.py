@@ -94,14 +94,15 @@ class Assembly:
                 egress=self._egress,
                 http2=any(each.protocol.multiplexed for each in clusters),
             )
+            inbound = self._inbound(name, placement)
             yield ir.Sidecar(
                 mesh=mesh.name,
                 service=name,
                 instance=placement.instance,
                 proxy=proxies.proxy(self._spec, service),
                 identity=mtls.identity(self._spec, name),
-                tls=self._tls,
-                inbound=self._inbound(name, placement),
+                tls=mtls.own_context(self._tls, inbound, clusters),
+                inbound=inbound,
                 outbound=outbound,
                 admin=ir.AdminListener(placement.admin),
                 clusters=clusters,
@@ -128,7 +129,7 @@ class Assembly:
                 instance=placement.instance,
                 proxy=proxies.proxy(self._spec, gateway),
                 identity=mtls.identity(self._spec, name),
-                tls=self._tls,
+                tls=mtls.own_context(self._tls, None, clusters),
                 inbound=None,
                 outbound=ir.OutboundListener(
                     binds=placement.outbound,

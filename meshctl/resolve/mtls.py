@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 
 from meshctl import ir
@@ -41,6 +42,15 @@ def tls_context(spec: Spec) -> ir.TlsContext:
     )
 
 
+def own_context(
+    tls: ir.TlsContext, inbound: ir.InboundListener | None, clusters: Iterable[ir.Cluster]
+) -> ir.TlsContext:
+    """That of one sidecar: without revocation lists where nobody ever shows it a certificate of the mesh."""
+    taken = inbound is not None and inbound.mtls is not ir.MtlsMode.DISABLED
+    shown = taken or any(each.identity is not None and not each.plaintext for each in clusters)
+    return replace(tls, crl=tls.crl and shown)
+
+
 def mode(spec: Spec, service: str) -> ir.MtlsMode:
     """What the sidecars of a service take: as it says itself, or the mesh; strict where both are silent."""
     own, mesh = (spec.written.services or {})[service].mtls, spec.written.mesh.mtls
@@ -69,6 +79,7 @@ def check(spec: Spec) -> Iterator[Finding]:
     for written, source in _modes(spec):
         yield from _check_mode(spec, written, source)
     yield from _check_suites(spec)
+    yield from _check_lists(spec)
     yield from _check_limits(spec)
     policy = certificate_policy(spec)
     if policy.renew_before >= policy.lifetime:
@@ -107,6 +118,15 @@ def _check_suites(spec: Spec) -> Iterator[Finding]:
     if written is not None and written.cipher_suites and written.min_version != "1.2":
         message = "`cipherSuites` are those of TLS 1.2, and `minVersion` leaves only TLS 1.3"
         yield finding("ineffective-setting", spec.source["mesh"]["mtls"].at("cipherSuites"), message)
+
+
+def _check_lists(spec: Spec) -> Iterator[Finding]:
+    """Revocation lists where no certificate is ever shown."""
+    written, services = spec.written.mesh.mtls, spec.written.services or {}
+    plaintext = services and all(mode(spec, name) is ir.MtlsMode.DISABLED for name in services)
+    if written is not None and written.crl and plaintext:
+        message = "`crl` looks certificates up, and with `mode: disabled` at every service nobody shows one"
+        yield finding("ineffective-setting", spec.source["mesh"]["mtls"].at("crl"), message)
 
 
 def _check_limits(spec: Spec) -> Iterator[Finding]:

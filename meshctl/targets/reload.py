@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 
+from meshctl.artifacts import CERTIFICATE, REVOCATION_LISTS, TRUST_BUNDLE
 from meshctl.ir import Sidecar, SocketAddress
 from meshctl.resources import folder
+
+# A proxy keeps what it had, or takes an old list and then refuses every connection. Whose own certificate is revoked
+# still gets the list: others may be in it, too.
+_LISTED = f"""\
+said=$(openssl verify -crl_check_all -CAfile ../{TRUST_BUNDLE} -CRLfile ../{REVOCATION_LISTS} \\
+    -untrusted ../{CERTIFICATE} ../{CERTIFICATE} 2>&1) ||
+    case $said in
+    *": certificate revoked"*) ;;
+    *) fail 1 "nothing was changed, for it cannot use ../{REVOCATION_LISTS}: $said" ;;
+    esac
+"""
 
 
 def script(sidecar: Sidecar, part: str, words: Mapping[str, str]) -> bytes:
@@ -18,6 +30,7 @@ def script(sidecar: Sidecar, part: str, words: Mapping[str, str]) -> bytes:
         "ADDRESS": bind.address,
         "PORT": str(bind.port),
         "LISTENS": " ".join(map(str, _binds(sidecar))),
+        "LISTED\n": _LISTED if sidecar.tls.crl else "",
     }
     for word, value in (own | dict(words)).items():
         text = text.replace(word, value)

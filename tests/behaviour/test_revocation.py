@@ -89,11 +89,11 @@ def test_no_session_outlives_the_revocation_of_its_certificate(proxy, tmp_path):
 def test_an_old_list_lets_nobody_in(proxy, tmp_path):
     with running(TABLE, proxy, proxy, tmp_path) as world:
         now = datetime.now(UTC)
-        short, _ = revocation.revoke(authority_of(world.out), (), timedelta(seconds=2), now)
+        short, _ = revocation.revoke(authority_of(world.out), (), timedelta(seconds=8), now)
         for sidecar in world.mesh.sidecars:
             put(world.folder(sidecar) / REVOCATION_LISTS, short.crl_pem)
             told(sidecar, world.folder(sidecar))
-        time.sleep(max(0.0, 3 - (datetime.now(UTC) - now).total_seconds()))
+        time.sleep(max(0.0, 9 - (datetime.now(UTC) - now).total_seconds()))
         with world.connection(ROW) as connection:
             answer = connection.ask(ROW)
         time.sleep(SETTLED)
@@ -150,12 +150,45 @@ def _own_certificate(out, folder):
     return "certificate revoked"
 
 
+def _garbage(out, folder):
+    put(folder / REVOCATION_LISTS, b"hi\n")
+    return "crl"
+
+
+@pytest.mark.parametrize("proxy", Proxy)
+def test_a_list_that_lets_nobody_in_is_not_reloaded(proxy, tmp_path):
+    with running(TABLE, proxy, proxy, tmp_path) as world:
+        folder = world.folder(world.sidecar("client/1"))
+        reload = [str(folder / proxy / "reload")]
+        good = (folder / REVOCATION_LISTS).read_bytes()
+        for spoil in (_garbage, _of_one_ca, _old, _missing):
+            said = spoil(world.out, folder)
+            done = subprocess.run(
+                reload, env=environment({}), capture_output=True, text=True, timeout=20, check=False
+            )
+            assert done.returncode == 1, spoil
+            assert "reload: nothing was changed, for it cannot use ../tls/crl.pem: " in done.stderr
+            assert said.lower() in done.stderr.lower()
+            put(folder / REVOCATION_LISTS, good)
+        told(world.sidecar("client/1"), folder)
+        with world.connection(ROW) as connection:
+            assert connection.ask(ROW).status == 200
+
+
+@pytest.mark.parametrize("proxy", Proxy)
+def test_whose_own_certificate_is_revoked_still_gets_the_list(proxy, tmp_path):
+    with running(TABLE, proxy, proxy, tmp_path) as world:
+        sidecar = world.sidecar("client/1")
+        _own_certificate(world.out, world.folder(sidecar))
+        told(sidecar, world.folder(sidecar))
+
+
 @pytest.mark.parametrize("proxy", Proxy)
 def test_what_nobody_would_answer_to_does_not_start(proxy, tmp_path):
     with running(TABLE, proxy, proxy, tmp_path) as world:
         sidecar = world.sidecar("client/1")
     folder = world.folder(sidecar)
-    for spoil in (_of_one_ca, _old, _own_certificate, _missing):
+    for spoil in (_garbage, _of_one_ca, _old, _own_certificate, _missing):
         said = spoil(world.out, folder)
         run = [str(folder / proxy / "run")]
         done = subprocess.run(

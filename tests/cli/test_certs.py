@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -227,6 +228,118 @@ def test_a_revocation_that_nobody_looks_at_is_a_finding(built, capsys):
     Path("mesh.yaml").write_text(CHECKED)
     assert run(["build", "--verify", "none"]) == 0
     assert "* certificate of catalog (revoked)" in capsys.readouterr().out
+    assert states(capsys) == (0, {"catalog": "valid", "web": "valid"})
+
+
+def listed(path):
+    found = x509.load_pem_x509_crl(path.read_bytes())
+    number = found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    return number, {each.serial_number for each in found}
+
+
+def _lose(folder):
+    (folder / "crl.pem").unlink()
+
+
+def _lose_both(folder):
+    _lose(folder)
+    (folder / "issued.json").unlink()
+
+
+def _restore(folder):
+    shutil.rmtree(folder)
+    shutil.copytree("backup", folder)
+
+
+def _restore_and_go_on(folder):
+    _restore(folder)
+    for who in ("cd" * 16, "ce" * 16):
+        assert run(["certs", "revoke", who, "-o", "elsewhere"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "address"),
+    [
+        ("certs status", "10.0.0.2"),
+        ("certs status --service web", "10.0.0.2"),
+        ("certs issue", "10.0.0.2"),
+        ("certs issue --service web", "10.0.0.2"),
+        ("certs revoke web", "10.0.0.2"),
+        ("build --verify none", "10.0.0.2"),
+        ("build --verify none", "10.0.0.3"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("lose", "said"),
+    [
+        (_lose, "there is no crl.pem beside issued.json"),
+        (_lose_both, "older than that in build/catalog/tls/crl.pem"),
+        (_restore, "older than that in build/catalog/tls/crl.pem"),
+        (_restore_and_go_on, "older than that in build/catalog/tls/crl.pem, or lacks"),
+    ],
+)
+def test_a_ca_that_lost_its_list_lets_nobody_in_again(lose, said, command, address, checked, capsys):
+    shutil.copytree(CA, "backup")
+    assert run(["certs", "revoke", "web"]) == 0
+    assert run(["certs", "issue"]) == 0
+    lose(CA)
+    Path("mesh.yaml").write_text(CHECKED.replace("10.0.0.2", address))
+    folders = [Path("build"), CA]
+    before = {path: path.read_bytes() for each in folders for path in each.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert run(command.split()) == 2
+    err = capsys.readouterr().err
+    assert "MSH6012 ca-unusable" in err
+    assert said in re.sub(r"\s+", " ", err)
+    after = {path: path.read_bytes() for each in folders for path in each.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_a_lost_list_comes_back_from_a_bundle(checked, capsys):
+    shutil.copytree(CA, "backup")
+    assert run(["certs", "revoke", "web"]) == 0
+    assert run(["certs", "issue"]) == 0
+    before = listed(Path("build/web/tls/crl.pem"))
+    _restore(CA)
+    shutil.copy("build/web/tls/crl.pem", CA / "crl.pem")
+    assert states(capsys) == (0, {"catalog": "valid", "web": "valid"})
+    assert run(["certs", "revoke", "catalog"]) == 0
+    number, serials = listed(Path("build/web/tls/crl.pem"))
+    assert (number, len(serials)) == (before[0] + 1, 2)
+    assert before[1] < serials
+
+
+def test_a_ca_without_lists_goes_on_without(built, capsys):
+    run(["certs", "init"])
+    (CA / "crl.pem").unlink()
+    for _ in range(2):
+        assert run(["certs", "issue"]) == 0
+        assert states(capsys) == (0, {"catalog": "valid", "web": "valid"})
+
+
+def test_a_revocation_without_a_build_says_that_no_bundle_has_it(checked, capsys):
+    capsys.readouterr()
+    assert run(["certs", "revoke", "catalog", "-o", "nobuild"]) == 2
+    out, err = capsys.readouterr()
+    assert "1 certificate revoked\n" in out
+    assert "there is no identities.json in nobuild; run `meshctl build` first" in err
+    assert "The CA's list is written, and no bundle has it" in err
+    assert "MSH6021" not in err
+    number, serials = listed(CA / "crl.pem")
+    assert (number, len(serials)) == (2, 1)
+
+
+def test_who_is_revoked_is_renewed_where_nobody_checks(built, capsys):
+    run(["certs", "init"])
+    run(["certs", "issue"])
+    assert run(["certs", "revoke", "catalog"]) == 1
+    capsys.readouterr()
+    assert run(["certs", "status"]) == 1
+    out, err = capsys.readouterr()
+    assert re.search(r"^catalog +revoked \(nobody checks\) ", out, re.MULTILINE)
+    assert "it has been revoked, and nobody checks" in re.sub(r"\s+", " ", err)
+    assert run(["certs", "issue"]) == 0
+    assert "* certificate of catalog (revoked)\n1 certificate issued\n" in capsys.readouterr().out
     assert states(capsys) == (0, {"catalog": "valid", "web": "valid"})
 
 

@@ -68,7 +68,7 @@ _RUNTIME: Message = {
 def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
     """The bundle's ``envoy`` folder."""
     tls = sidecar.outbound.tls
-    secrets = mtls.secrets(sidecar.tls) | ({gateways.SECRET_FILE: gateways.secret(tls)} if tls else {})
+    secrets = mtls.secrets(sidecar.tls) | ({gateways.secret_file(tls): gateways.secret(tls)} if tls else {})
     run = process.run((tls.certificate, tls.key) if tls else ())
     files = configuration(sidecar) | {name: _dump(message) for name, message in secrets.items()}
     return (

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 
 from meshctl.ir import ServerTls, TlsVersion
 from meshctl.targets.envoy import mtls
 from meshctl.targets.envoy.protobuf import Message, typed
 
-SECRET_FILE = "sds/gateway.json"  # noqa: S105 - a file's name
-
 _NAME = "gateway"
 
 
+def secret_file(tls: ServerTls) -> str:
+    """The name of the SDS file, another one for other files.
+
+    Envoy reads it again as soon as a build has exchanged it, and the next build must not change what a running gateway
+    shows.
+    """
+    named = hashlib.sha256(f"{tls.certificate}\0{tls.key}".encode())
+    return f"sds/gateway-{named.hexdigest()[:12]}.json"
+
+
 def secret(tls: ServerTls) -> Message:
-    """The SDS file of the gateway's own certificate, read again like the mesh's."""
+    """The SDS file of the gateway's own certificate; that is read again, like the mesh's, when it is renewed."""
     return mtls.certificate_secret(_NAME, tls.certificate, tls.key, posixpath.dirname(tls.certificate))
 
 
@@ -30,7 +39,7 @@ def downstream(tls: ServerTls, protocols: tuple[str, ...]) -> Message:
             disable_stateful_session_resumption=True,
             common_tls_context={
                 "tls_params": parameters,
-                "tls_certificate_sds_secret_configs": [mtls.secret(_NAME, SECRET_FILE)],
+                "tls_certificate_sds_secret_configs": [mtls.secret(_NAME, secret_file(tls))],
                 **mtls.alpn(protocols),
             },
         ),
