@@ -323,7 +323,7 @@ def test_a_build_for_machines_keeps_standard_output_for_the_findings(told, capsy
     assert run_build(good, "--format", "json", capsys=capsys)[1].startswith("{")
     _, out, err = run_build(good, "--format", "json", "--out", "other", capsys=capsys)
     assert json.loads(out)["summary"]["error"] == 0
-    assert "+ other/web/README" in err
+    assert "+ other/api/README" in err
     _, out, err = run_build(good, "--format", "json", "--emit", "ir", capsys=capsys)
     assert "sidecars" in json.loads(out)
     assert '"findings"' in err

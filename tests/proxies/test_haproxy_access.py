@@ -32,7 +32,7 @@ WEB, OPS = (identity("web"),), (identity("ops"),)
 
 
 def authorization(*rules, deny=(), exempt=(), audit=False):
-    return ir.Authorization(ir.AuthorizationMode.EXPLICIT, rules, deny, exempt, audit)
+    return ir.Authorization(ir.AuthorizationMode.EXPLICIT, rules, deny, exempt, audit=audit)
 
 
 RULES = authorization(
