@@ -9,14 +9,13 @@ from meshctl.artifacts import CERTIFICATE, REVOCATION_LISTS, TRUST_BUNDLE
 from meshctl.ir import Sidecar, SocketAddress
 from meshctl.resources import folder
 
-# A proxy keeps what it had, or takes an old list and then refuses every connection. Whose own certificate is revoked
-# still gets the list: others may be in it, too.
+# A proxy keeps what it had, or takes an old list and then refuses every connection. What is amiss with the certificate
+# itself is not looked at here: whose own is revoked still gets the list, for others may be in it, too.
 _LISTED = f"""\
 said=$(openssl verify -crl_check_all -CAfile ../{TRUST_BUNDLE} -CRLfile ../{REVOCATION_LISTS} \\
     -untrusted ../{CERTIFICATE} ../{CERTIFICATE} 2>&1) ||
     case $said in
-    *": certificate revoked"*) ;;
-    *) fail 1 "nothing was changed, for it cannot use ../{REVOCATION_LISTS}: $said" ;;
+    *CRL* | *crl.pem* | *openssl:*) fail 1 "nothing was changed, for it cannot use ../{REVOCATION_LISTS}: $said" ;;
     esac
 """
 
