@@ -69,11 +69,15 @@ def validated(
         try:
             found = pipeline.validate(str(folder), environment=environment, proxy=proxy)
         except MeshctlError as error:
-            assert str(error).isprintable(), error
-            return None
+            return refused(error)
     assert (found.mesh is None) == any(each.is_error for each in found.findings), found.findings
     check_findings(found.findings, dict(found.texts))
     return found
+
+
+def refused(error: MeshctlError) -> None:
+    """Said in words that can be shown."""
+    assert str(error).isprintable(), error
 
 
 def command(

@@ -188,12 +188,9 @@ def meanings(text: str, depth: int = 4) -> Iterator[str]:
     seen, now = {text}, [text]
     yield text
     for _ in range(depth):
-        now = [
-            found
-            for each in now
-            for level in _LEVELS
-            if (found := level(each)) not in seen and not seen.add(found)
-        ]
+        found = dict.fromkeys(level(each) for each in now for level in _LEVELS)
+        now = [each for each in found if each not in seen]
+        seen.update(now)
         yield from now
 
 

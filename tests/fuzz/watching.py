@@ -71,7 +71,7 @@ def _below(path: str | bytes | os.PathLike[Any], folders: tuple[str, ...]) -> bo
     if "/" not in written and written not in ("", ".", ".."):
         # Beside a descriptor of a folder, which the interpreter does not tell of.
         return True
-    where = os.path.normpath(os.path.join(os.getcwd(), written))
+    where = os.path.normpath(Path.cwd() / written)
     return where.endswith((".py", ".pyc", ".so")) or any(
         where == each.rstrip("/") or where.startswith(each.rstrip("/") + "/") for each in folders
     )
