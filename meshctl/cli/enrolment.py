@@ -149,20 +149,24 @@ def renew(
 
     if (command is None) == (ca is None):
         raise UsageError("say who issues: either `--issuer-command COMMAND` or `--ca DIR`")
-    now, code = datetime.now(UTC), 0
+    code = 0
     for each in bundle:
         try:
             issuer = (
-                pipeline.issuer_in(ca, each, now)
+                pipeline.issuer_in(ca, each, _now())
                 if ca is not None
                 else pipeline.issuer_command(command or "", timedelta(seconds=timeout), os.environ)
             )
-            done = pipeline.renew_certificate(each, issuer, trust, now, always=force)
+            done = pipeline.renew_certificate(each, issuer, trust, _now, always=force)
         except MeshctlError as error:
             code = max(code, findings.tell(error))
             continue
         code = max(code, _report(done))
     return code
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _report(done: Renewal) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -86,7 +86,12 @@ def install_certificate(bundle: Path, answer: Path | None, trust: Path | None, n
 
 
 def renew_certificate(
-    bundle: Path, issuer: Issuer, trust: Path | None, now: datetime, *, always: bool = False
+    bundle: Path,
+    issuer: Issuer,
+    trust: Path | None,
+    clock: Callable[[], datetime],
+    *,
+    always: bool = False,
 ) -> Renewal:
     """A new key and certificate for a bundle whose own is missing or due, or ``always``."""
     from meshctl.pki import installing
@@ -94,7 +99,7 @@ def renew_certificate(
     identities = identities_alone(bundle)
     roots = _read(trust) if trust else None
     with _own(bundle):
-        return installing.renew(bundle, identities, issuer, roots, now, always=always)
+        return installing.renew(bundle, identities, issuer, roots, clock, always=always)
 
 
 def issuer_command(text: str, timeout: timedelta, environment: Mapping[str, str]) -> Issuer:
@@ -176,7 +181,7 @@ def _holder(who: str | None, path: Path | None, identities: Identities) -> Holde
     for each in wanted:
         if each in known:
             return known[each]
-    close = get_close_matches(wanted[0], sorted(known), n=3, cutoff=0.5)
+    close = sorted(get_close_matches(wanted[0], sorted(known), n=3, cutoff=0.5))
     hint = f"; did you mean {' or '.join(f'`{each}`' for each in close)}?" if close else ""
     if who is not None:
         raise RequestError(f"the build has no bundle `{who}`{hint}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -46,7 +47,7 @@ def install(bundle: Path, identities: Identities, answer: bytes, trust: bytes | 
         raise AnswerError(
             holder, [f"the key that it is for is not in this bundle ({TLS}/{requests.REQUEST_KEY})"]
         )
-    _put(bundle, identities, key, answer, trust, now)
+    _put(bundle, identities, key, answer, _trusted(bundle, trust), now)
     with files.folder(bundle, TLS) as tls:
         requests.forget(tls, ANSWER)
 
@@ -56,24 +57,25 @@ def renew(
     identities: Identities,
     issuer: Issuer,
     trust: bytes | None,
-    now: datetime,
+    clock: Callable[[], datetime],
     *,
     always: bool = False,
 ) -> Renewal:
-    """Get a certificate for a new key where the bundle's is missing, no use, or due at ``now`` (UTC); or ``always``.
+    """Get a certificate for a new key where the bundle's is missing, no use, or due (UTC); or ``always``.
 
-    The key is in memory until its certificate has been checked, so nothing is written where none is to be had.
+    The clock is read again when the issuer has answered: few backdate what they issue. The key is in memory until its certificate has been checked, so nothing is written where none is to be had.
     Raises as the issuer and :func:`install` do.
     """
     (holder,) = identities.holders
-    before = status(bundle, identities, now)
+    before = status(bundle, identities, clock())
     if not (before.state.needs_certificate or always):
         return Renewal(before, before, renewed=False)
-    _trusted(bundle, trust)
+    roots = _trusted(bundle, trust, issuer.trust_pem)
     key = profile.new_key()
     request = requests.render(key, holder.identity)
     answer = issuer.issue(holder, request, identities.policy.lifetime)
-    _put(bundle, identities, key, answer, trust, now)
+    now = clock()
+    _put(bundle, identities, key, answer, roots, now)
     return Renewal(before, status(bundle, identities, now), renewed=True)
 
 
@@ -88,11 +90,10 @@ def _put(
     identities: Identities,
     key: ec.EllipticCurvePrivateKey,
     answer: bytes,
-    trust: bytes | None,
+    trust_pem: bytes,
     now: datetime,
 ) -> None:
     (holder,) = identities.holders
-    trust_pem = _trusted(bundle, trust)
     found = acceptance.check(answer, key.public_key(), holder, trust_pem, now)
     if identities.crl and found.lists_pem:
         _require_newer(bundle, holder, found.lists_pem)
@@ -109,13 +110,15 @@ def _put(
     store.write(bundle, {holder: issued})
 
 
-def _trusted(bundle: Path, trust: bytes | None) -> bytes:
-    """The roots that count. Raises UsageError where there are none."""
+def _trusted(bundle: Path, trust: bytes | None, otherwise: bytes | None = None) -> bytes:
+    """The roots that count: those named, else the bundle's, else these. Raises UsageError where there are none."""
     if trust is None:
         try:
             with files.folder(bundle, TLS) as tls:
                 trust = files.read(tls, PurePosixPath(TRUST_BUNDLE).name)
         except FileNotFoundError:
+            if otherwise is not None:
+                return otherwise
             raise UsageError(
                 f"there is no {bundle}/{TRUST_BUNDLE}: name the file with the CA's root, "
                 "from somebody whom you trust, with `--trust FILE`"

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import IO, Protocol
@@ -24,6 +24,11 @@ LAST_WORDS = 2000
 
 class Issuer(Protocol):
     """Gets a key's signing request and a name, returns a certificate."""
+
+    @property
+    def trust_pem(self) -> bytes | None:
+        """Its roots, for a bundle that has none yet; None where somebody else has to say which they are."""
+        ...
 
     def issue(self, holder: Holder, request: bytes, lifetime: timedelta) -> bytes:
         """PEM: the leaf, its issuers, and revocation lists where there are any. Not to be trusted before
@@ -42,6 +47,11 @@ class Embedded:
     now: datetime
     crl: bool
     """Whether sidecars look into revocation lists, so that these go with the certificate."""
+
+    @property
+    def trust_pem(self) -> bytes | None:
+        """The CA's root."""
+        return self.authority.root_pem
 
     def issue(self, holder: Holder, request: bytes, lifetime: timedelta) -> bytes:
         """As the manifest has it, whatever the request asks for.
@@ -67,6 +77,11 @@ class Command:
     environment: Mapping[str, str] = field(repr=False)
     """What it gets beside the names: they are this process's, and may hold a token."""
 
+    @property
+    def trust_pem(self) -> bytes | None:
+        """A program that could say whom to trust could say anything."""
+        return None
+
     def issue(self, holder: Holder, request: bytes, lifetime: timedelta) -> bytes:
         """What it printed. Raises ToolError when it cannot be started, fails, takes too long or prints too much."""
         environment = {**self.environment, **names(holder, lifetime)}
@@ -89,7 +104,7 @@ class Command:
             out.seek(0)
             return out.read()
 
-    def _run(self, streams: list[IO[bytes]], environment: Mapping[str, str]) -> int | None:
+    def _run(self, streams: Sequence[IO[bytes]], environment: Mapping[str, str]) -> int | None:
         given, out, err = streams
         try:
             process = subprocess.Popen(

@@ -99,11 +99,14 @@ def _ignored(found: x509.CertificateSigningRequest, identity: WorkloadIdentity) 
         yield f"subject {subject}"
     own = profile.alternative_names(identity)
     for each in extensions:
-        match each.value:
-            case x509.SubjectAlternativeName() as names:
-                yield from (f"name {getattr(name, 'value', name)}" for name in names if name not in own)
-            case value if value not in _ASKED:
-                yield each.oid._name if each.oid._name != "Unknown OID" else each.oid.dotted_string  # noqa: SLF001 - it has no public name
+        if isinstance(each.value, x509.SubjectAlternativeName):
+            yield from (f"name {getattr(name, 'value', name)}" for name in each.value if name not in own)
+        elif each.value not in _ASKED:
+            yield f"extension {each.oid.dotted_string} {_known(each.value)}".rstrip()
+
+
+def _known(value: x509.ExtensionType) -> str:
+    return "" if isinstance(value, x509.UnrecognizedExtension) else f"({type(value).__name__})"
 
 
 def create(bundle: Path, identity: WorkloadIdentity) -> Path:
