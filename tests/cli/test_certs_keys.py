@@ -387,28 +387,37 @@ def test_renewed_on_a_schedule_with_the_meshs_own_ca(capsys):
     assert states(WEB, capsys) == (0, ["valid"])
 
 
+def _service_of_several():
+    return Path("build/catalog"), "no identity.json in build/catalog", 2
+
+
+def _no_folder():
+    return Path("mesh.yaml"), "no identity.json in mesh.yaml", 2
+
+
+def _manifest_of_many():
+    shutil.copy("build/identities.json", WEB / "identity.json")
+    return WEB, "names one identity", 2
+
+
+def _tracked():
+    (WEB / "tls").mkdir()
+    (WEB / "tls/cert.pem.key").write_text("a key")
+    subprocess.run(["git", "init", "-q", "."], check=True)
+    subprocess.run(["git", "add", "-f", WEB / "tls"], check=True)
+    return WEB, "MSH6032 key-tracked", 1
+
+
+def _linked():
+    Path("elsewhere").mkdir()
+    (WEB / "tls").symlink_to(Path("elsewhere").absolute())
+    return WEB, "build/web", 2
+
+
 @pytest.mark.parametrize("command", [["csr"], ["renew", "--ca", str(CA)], ["install"]])
-@pytest.mark.parametrize("fault", ["no bundle", "no folder", "a manifest of many", "tracked", "linked"])
+@pytest.mark.parametrize("fault", [_service_of_several, _no_folder, _manifest_of_many, _tracked, _linked])
 def test_where_no_key_belongs(command, fault, capsys):
-    bundle, said, code = WEB, "", 2
-    match fault:
-        case "no bundle":
-            bundle, said = Path("build/catalog"), "no identity.json in build/catalog"
-        case "no folder":
-            bundle, said = Path("mesh.yaml"), "no identity.json in mesh.yaml"
-        case "a manifest of many":
-            shutil.copy("build/identities.json", WEB / "identity.json")
-            said = "names one identity"
-        case "tracked":
-            (WEB / "tls").mkdir()
-            (WEB / "tls/cert.pem.key").write_text("a key")
-            subprocess.run(["git", "init", "-q", "."], check=True)
-            subprocess.run(["git", "add", "-f", WEB / "tls"], check=True)
-            said, code = "MSH6032 key-tracked", 1
-        case "linked":
-            Path("elsewhere").mkdir()
-            (WEB / "tls").symlink_to(Path("elsewhere").absolute())
-            said = "build/web"
+    bundle, said, code = fault()
     if command == ["install"]:
         assert run(["certs", "sign", "web.csr"]) == 0
         arguments = ["install", str(bundle), "web.pem", "--trust", str(ROOT)]

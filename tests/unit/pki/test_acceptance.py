@@ -139,7 +139,8 @@ def test_only_a_chain_to_the_bundles_own_root_counts(authority):
     answer = leaf(other) + other.issuing_pem + other.root_pem
     assert faults(answer, authority.root_pem) == [NO_ROOT]
     assert faults(leaf(authority), authority.root_pem) == [NO_ROOT]
-    assert acceptance.check(answer, KEY.public_key(), WEB, authority.root_pem + other.root_pem, NOW)
+    found = acceptance.check(answer, KEY.public_key(), WEB, authority.root_pem + other.root_pem, NOW)
+    assert found.leaf.issuer == other.issuing.subject
 
 
 def test_a_ca_that_has_ended_signs_nothing():

@@ -6,6 +6,7 @@ import os
 import stat
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -85,8 +86,8 @@ def test_cut_short_at_any_step_it_can_be_done_again(tmp_path, authority, monkeyp
     """A pair that does not fit is never there, and the same answer mends it."""
     installing.renew(tmp_path, IDENTITIES, Outside(authority), authority.root_pem, lambda: NOW)
     answer = requested(tmp_path, authority)
-    real = {"rename": os.rename, "unlink": os.unlink}
-    done = []
+    real: dict[str, Any] = {"rename": os.rename, "unlink": os.unlink}
+    done: list[str] = []
 
     def die(name):
         def step_or_die(*arguments, **named):
@@ -192,11 +193,18 @@ def test_lists_come_along_and_never_go_back(tmp_path, new_authority):
     (tmp_path / "tls/crl.pem").write_bytes(newer)
     before = contents(tmp_path)
     with pytest.raises(FindingsError) as caught:
-        installing.renew(tmp_path, CHECKED, Embedded(authority, NOW, crl=True), None, lambda: NOW, always=True)
+        installing.renew(
+            tmp_path, CHECKED, Embedded(authority, NOW, crl=True), None, lambda: NOW, always=True
+        )
     assert "is older than the bundle's" in caught.value.findings[0].message
     assert contents(tmp_path) == before
     done = installing.renew(
-        tmp_path, CHECKED, Embedded(replace(authority, crl_pem=newer), NOW, crl=True), None, lambda: NOW, always=True
+        tmp_path,
+        CHECKED,
+        Embedded(replace(authority, crl_pem=newer), NOW, crl=True),
+        None,
+        lambda: NOW,
+        always=True,
     )
     assert done.after.state is CertificateState.VALID
     assert contents(tmp_path)["crl.pem"] == newer
