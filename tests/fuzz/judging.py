@@ -69,7 +69,8 @@ def validated(
         try:
             found = pipeline.validate(str(folder), environment=environment, proxy=proxy)
         except MeshctlError as error:
-            return refused(error)
+            refused(error)
+            return None
     assert (found.mesh is None) == any(each.is_error for each in found.findings), found.findings
     check_findings(found.findings, dict(found.texts))
     return found

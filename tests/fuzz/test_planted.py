@@ -113,7 +113,7 @@ def test_an_order_that_counts_is_found(tmp_path, monkeypatch):
         found = check(loaded, **options)
         if found.mesh is None or found.spec is None:
             return found
-        first = next(iter(found.spec.written.services), "")
+        first = next(iter(found.spec.written.services or ()), "")
         sidecars = tuple(dataclasses.replace(each, build=each.build + first) for each in found.mesh.sidecars)
         return dataclasses.replace(found, mesh=dataclasses.replace(found.mesh, sidecars=sidecars))
 
