@@ -29,10 +29,12 @@ from meshctl.pipeline.linting import lint
 from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
 from meshctl.pipeline.rules import Rule, rules, service_of
 from meshctl.pipeline.running import up
+from meshctl.pipeline.segmenting import SEGMENTATION, segment, write_segmentation
 from meshctl.pipeline.settings import settings
 
 __all__ = [
     "IDENTITIES",
+    "SEGMENTATION",
     "UNREADABLE",
     "Built",
     "Loaded",
@@ -57,8 +59,10 @@ __all__ = [
     "rules",
     "run_route_tests",
     "run_route_tests_live",
+    "segment",
     "service_of",
     "settings",
     "up",
     "validate",
+    "write_segmentation",
 ]
