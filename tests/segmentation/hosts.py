@@ -30,10 +30,11 @@ class Host:
     enter: tuple[str, ...]
 
     def command(self, user: int, *argv: str) -> tuple[str, ...]:
-        """``argv`` on this host as that user, who may read the files of others: those of the tests are root's."""
+        """``argv`` on this host as that user, who may read the files of others (those of the tests are root's) and listen on port 80."""
         if user == 0:
             return (*self.enter, *argv)
-        capabilities = ("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override")
+        kept = "+dac_override,+net_bind_service"
+        capabilities = ("--inh-caps", kept, "--ambient-caps", kept)
         become = ("setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", *capabilities)
         return (*self.enter, *become, *argv)
 

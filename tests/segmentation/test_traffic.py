@@ -74,7 +74,8 @@ def town(tmp_path_factory):
     ):
         for name, user, ports in (
             ("web", USERS["web"][0], ("8080", "9999")),
-            ("back", USERS["catalog"][0], ("8080", "5432")),
+            ("back", USERS["catalog"][0], ("8080", "9999")),
+            ("back", USERS["ledger"][0], ("8088", "5432")),
             ("stranger", SOMEBODY, ("80", "9999")),
         ):
             script = str(HERE / "application.py")
@@ -83,10 +84,11 @@ def town(tmp_path_factory):
         for sidecar in mesh.sidecars:
             host, (_, user) = found[homes[sidecar.service]], USERS[sidecar.service]
             bundle = out / sidecar.service / sidecar.proxy
+            host.run("chown", "-R", str(user), str(out / sidecar.service))
             group.start(Program(sidecar.service, host.command(user, str(bundle / "run")), bundle))
         for sidecar in mesh.sidecars:
             _await(found[homes[sidecar.service]], group, sidecar.admin.bind.port)
-        for name, port in (("web", 8080), ("back", 8080), ("stranger", 80)):
+        for name, port in (("web", 8080), ("back", 8080), ("back", 8088), ("stranger", 80)):
             _await(found[name], group, port)
         yield found, folder / "mesh.yaml"
 
