@@ -34,7 +34,7 @@ def segment(
         return ()
     found = perimeters(validated.spec, mesh, around)
     chosen = [each for each in found if not services or each.service in services]
-    return tuple(EMITTERS[form](chosen, options.naming, options.intercept))
+    return tuple(EMITTERS[form](chosen, options.naming, intercept=options.intercept))
 
 
 def write_segmentation(

@@ -57,10 +57,11 @@ class _Written:
         self._spec = spec
         self._around = around
         services, gateways = spec.written.services or {}, spec.written.gateways or {}
-        self._hosts = {
-            name: tuple(each.address for each in owner.endpoints or ())
-            for name, owner in (*services.items(), *gateways.items())
+        endpoints = {
+            **{name: service.endpoints for name, service in services.items()},
+            **{name: gateway.endpoints for name, gateway in gateways.items()},
         }
+        self._hosts = {name: tuple(it.address for it in its or ()) for name, its in endpoints.items()}
         self._namespaces = {
             name: service.discovery.kubernetes.namespace or DEFAULT_NAMESPACE
             for name, service in services.items()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from meshctl.artifacts import Artifact
 from meshctl.ir.segmentation import Perimeter
@@ -28,7 +29,17 @@ class Options:
     intercept: bool = False
 
 
-EMITTERS: Mapping[Segmenter, Callable[[Iterable[Perimeter], Naming, bool], Iterable[Artifact]]] = {
+class Emitter(Protocol):
+    """Pure: the same perimeters, the same bytes. Raises UsageError for what its format cannot do."""
+
+    def __call__(
+        self, perimeters: Iterable[Perimeter], naming: Naming, *, intercept: bool
+    ) -> Iterable[Artifact]:
+        """The files."""
+        ...
+
+
+EMITTERS: Mapping[Segmenter, Emitter] = {
     Segmenter.NFTABLES: nftables.emit,
     Segmenter.SYSTEMD: systemd.emit,
     Segmenter.KUBERNETES: kubernetes.emit,

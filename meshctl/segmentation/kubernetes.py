@@ -26,7 +26,7 @@ _CLUSTER_DNS: object = {
 """CoreDNS and kube-dns, as kubeadm and its like install them."""
 
 
-def emit(perimeters: Iterable[Perimeter], naming: Naming, intercept: bool) -> Iterator[Artifact]:  # noqa: FBT001
+def emit(perimeters: Iterable[Perimeter], naming: Naming, *, intercept: bool) -> Iterator[Artifact]:
     """Raises UsageError with ``intercept``, which no NetworkPolicy can do."""
     if intercept:
         raise UsageError("a NetworkPolicy cannot intercept connections; --intercept is for --format nftables")

@@ -21,7 +21,7 @@ _ADDRESS = {4: "ip daddr", 6: "ip6 daddr"}
 _INDENT = "\t\t"
 
 
-def emit(perimeters: Iterable[Perimeter], naming: Naming, intercept: bool) -> Iterator[Artifact]:  # noqa: FBT001
+def emit(perimeters: Iterable[Perimeter], naming: Naming, *, intercept: bool) -> Iterator[Artifact]:
     """One file for each sidecar: a table of its own, which replaces the one before it at once.
 
     Raises UsageError where two sidecars of one host have a user in common: each table would refuse what the other is for.

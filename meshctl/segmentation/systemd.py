@@ -20,7 +20,7 @@ DROP_IN = "50-meshctl-segmentation.conf"
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
-def emit(perimeters: Iterable[Perimeter], naming: Naming, intercept: bool) -> Iterator[Artifact]:  # noqa: FBT001
+def emit(perimeters: Iterable[Perimeter], naming: Naming, *, intercept: bool) -> Iterator[Artifact]:
     """A drop-in for the sidecar's unit, and one for the application's.
 
     Raises UsageError with ``intercept``: systemd would see the addresses from before the interception in answers.

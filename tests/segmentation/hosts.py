@@ -99,7 +99,9 @@ def _namespace(inside: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]
     own_users = () if os.geteuid() == 0 or inside else ("--user", "--map-root-user", "--map-auto")
     # The pid is printed from inside, after the namespaces have been made.
     argv = (*inside, "unshare", *own_users, "--net", "sh", "-c", "echo $$; exec cat")
-    keeper = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    keeper = subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         pid = keeper.stdout.readline().strip()
         assert pid, f"{NEEDED}\n{keeper.stderr.read()}"

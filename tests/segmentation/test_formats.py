@@ -11,9 +11,8 @@ import pytest
 import yaml
 
 from meshctl import pipeline
-from meshctl.diagnostics import UsageError
-from meshctl.resolve.segmentation import Surroundings
-from meshctl.segmentation import Options, Segmenter
+from meshctl.resolve.segmentation import Surroundings, perimeters
+from meshctl.segmentation import Options, Segmenter, nftables
 from meshctl.segmentation.naming import Naming
 from tests.golden.cases import CASES
 from tests.segmentation.hosts import hosts
@@ -26,30 +25,27 @@ BY_NUMBER = Naming("20001", "20002")
 @pytest.fixture(scope="module")
 def meshes():
     """Every golden case that can be built, by its name."""
-    checked = {case.name: pipeline.check(pipeline.load(str(case / "mesh.yaml")), builds=False) for case in CASES}
+    checked = {
+        case.name: pipeline.check(pipeline.load(str(case / "mesh.yaml")), builds=False) for case in CASES
+    }
     return {name: each for name, each in checked.items() if each.mesh is not None}
 
 
-def emitted(validated, form, *, intercept=False, naming=Naming(), services=()):
-    return pipeline.segment(validated, form, Options(naming, intercept), Surroundings(), services)
+def emitted(validated, form):
+    return pipeline.segment(validated, form, Options(Naming()), Surroundings())
 
 
 def test_nft_takes_every_table(meshes):
-    told = []
-    for validated in meshes.values():
-        # One sidecar at a time, for all of them have the same users here.
-        for sidecar in validated.mesh.sidecars:
-            try:
-                files = emitted(
-                    validated, Segmenter.NFTABLES, intercept=True, naming=BY_NUMBER, services=[sidecar.service]
-                )
-            except UsageError as error:
-                assert "both on" in str(error)
-                continue
-            told += [each.content.decode() for each in files]
+    # One sidecar at a time, for all of them have the same users here.
+    told = {
+        artifact.content.decode(): None
+        for validated in meshes.values()
+        for perimeter in perimeters(validated.spec, validated.mesh, Surroundings())
+        for artifact in nftables.emit([perimeter], BY_NUMBER, intercept=True)
+    }
     assert len(told) > len(CASES)
     with hosts(one="10.84.1.1") as found:
-        found["one"].run("nft", "-c", "-f", "-", text="".join(dict.fromkeys(told)))
+        found["one"].run("nft", "-c", "-f", "-", text="".join(told))
 
 
 def test_kubernetes_takes_every_policy(meshes):

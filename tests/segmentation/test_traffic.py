@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
+import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ from meshctl.live.processes import ProcessGroup, Program
 from meshctl.resolve.segmentation import Surroundings
 from meshctl.segmentation import Options, Segmenter
 from meshctl.segmentation.naming import Naming
-from tests.behaviour.world import build
+from tests.behaviour.world import DOMAIN, TRUST_DOMAIN, build
 from tests.segmentation.hosts import HERE, hosts
 from tests.turns import turn
 
@@ -31,7 +32,8 @@ USERS = {"web": (20001, 20002), "catalog": (20003, 20004), "ledger": (20005, 200
 APPLICATION, SIDECAR = USERS["web"]
 SOMEBODY = 20009
 SPEC = {
-    "mesh": {"bind": "shared"},
+    "apiVersion": "meshctl.dev/v1",
+    "mesh": {"name": "test", "domain": DOMAIN, "trustDomain": TRUST_DOMAIN},
     "services": {
         "web": {
             "proxy": "envoy",
@@ -57,15 +59,8 @@ LIMIT = 20.0
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
     """Three hosts; the mesh runs on two of them, and no rules are there yet."""
-    import tests.behaviour.world as world
-
     folder = tmp_path_factory.mktemp("town")
-    spec = {
-        "apiVersion": "meshctl.dev/v1",
-        **SPEC,
-        "mesh": {"name": "test", "domain": world.DOMAIN, "trustDomain": world.TRUST_DOMAIN, **SPEC["mesh"]},
-    }
-    mesh, out = build(spec, folder)
+    mesh, out = build(SPEC, folder)
     homes = {"web": "web", "catalog": "back", "ledger": "back"}
     with (
         turn("segmentation"),
@@ -79,7 +74,7 @@ def town(tmp_path_factory):
             ("stranger", SOMEBODY, ("80", "9999")),
         ):
             script = str(HERE / "application.py")
-            command = found[name].command(user, *_python(), script, *ports)
+            command = found[name].command(user, sys.executable, script, *ports)
             group.start(Program(f"application {name}", command, folder))
         for sidecar in mesh.sidecars:
             host, (_, user) = found[homes[sidecar.service]], USERS[sidecar.service]
@@ -91,12 +86,6 @@ def town(tmp_path_factory):
         for name, port in (("web", 8080), ("back", 8080), ("back", 8088), ("stranger", 80)):
             _await(found[name], group, port)
         yield found, folder / "mesh.yaml"
-
-
-def _python():
-    import sys
-
-    return (sys.executable,)
 
 
 def _await(host, group, port):
@@ -167,12 +156,18 @@ def outcomes(attempts):
     asked: dict = {}
     for host, user, attempt in attempts:
         asked.setdefault((host, user), []).append(attempt)
-    told = {key: dict(zip(map(json.dumps, each), key[0].attempt(key[1], each), strict=True)) for key, each in asked.items()}
+    told = {
+        key: dict(zip(map(json.dumps, each), key[0].attempt(key[1], each), strict=True))
+        for key, each in asked.items()
+    }
     return [told[host, user][json.dumps(attempt)] for host, user, attempt in attempts]
 
 
 def shown(attempts, results):
-    return [f"{host.name} {user} {attempt}: {it}" for (host, user, attempt), it in zip(attempts, results, strict=True)]
+    return [
+        f"{host.name} {user} {attempt}: {it}"
+        for (host, user, attempt), it in zip(attempts, results, strict=True)
+    ]
 
 
 def test_without_rules_every_way_past_the_sidecars_is_open(town):
@@ -199,12 +194,16 @@ def test_with_rules_the_mesh_works(town):
         assert found["web"].attempt(APPLICATION, [CATALOG, LEDGER]) == [ANSWER, "echo hello"]
         # The application itself, and what has nothing to do with the mesh.
         assert found["web"].attempt(APPLICATION, [{"connect": ["127.0.0.1", 8080]}]) == ["open"]
-        assert found["web"].attempt(SOMEBODY, [{"connect": [STRANGER, 80]}, {"datagram": [STRANGER, 53]}]) == [
+        assert found["web"].attempt(
+            SOMEBODY, [{"connect": [STRANGER, 80]}, {"datagram": [STRANGER, 53]}]
+        ) == [
             "open",
             "sent",
         ]
         # A handshake with the sidecar is for everybody; who may ask is said there.
-        assert found["stranger"].attempt(SOMEBODY, [{"connect": [WEB, 15006]}, {"connect": [BACK, 15007]}]) == [
+        assert found["stranger"].attempt(
+            SOMEBODY, [{"connect": [WEB, 15006]}, {"connect": [BACK, 15007]}]
+        ) == [
             "open",
             "open",
         ]
@@ -227,8 +226,6 @@ def test_rules_are_replaced_at_once_and_again(town):
 
 
 def _without_counts(text):
-    import re
-
     return re.sub(r"packets \d+ bytes \d+", "", text)
 
 
@@ -256,8 +253,8 @@ def test_interception_leads_an_application_to_its_sidecar_that_knows_none(town):
 @pytest.mark.parametrize(
     ("line", "way"),
     [
-        ('jump application', {"connect": [STRANGER, 80]}),
-        ('ct direction reply fib', None),
+        ("jump application", {"connect": [STRANGER, 80]}),
+        ("ct direction reply fib", None),
     ],
 )
 def test_a_missing_rule_shows(town, line, way):
@@ -273,5 +270,3 @@ def test_a_missing_rule_shows(town, line, way):
             assert found["web"].attempt(SIDECAR, [{"connect": ["127.0.0.1", 8080]}]) != ["open"]
     finally:
         found["web"].run("nft", "flush", "ruleset")
-
-

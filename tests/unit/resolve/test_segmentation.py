@@ -9,6 +9,7 @@ from meshctl.diagnostics import UsageError
 from meshctl.ir.segmentation import ANYWHERE, networks
 from meshctl.resolve.segmentation import Surroundings, perimeters
 
+NOWHERE = Surroundings()
 HEAD = """\
 apiVersion: meshctl.dev/v1
 mesh:
@@ -23,11 +24,12 @@ mesh:
 def of(tmp_path):
     """The perimeter of a service in a mesh of these lines."""
 
-    def made(text, service="web", around=Surroundings()):
+    def made(text, service="web", around=NOWHERE):
         path = tmp_path / "mesh.yaml"
         path.write_text(HEAD + text, "utf-8")
         validated = pipeline.validate(str(path))
         mesh = validated.require()
+        assert validated.spec is not None
         return next(each for each in perimeters(validated.spec, mesh, around) if each.service == service)
 
     return made
@@ -48,12 +50,17 @@ DNS = [
     [
         (
             "services: {other: {port: 80, endpoints: [{address: 10.0.0.2}, {address: 10.0.0.3, port: 16006}, {address: fd00::2}]}",
-            [("other", ("10.0.0.2/32", "fd00::2/128"), 15006, "tcp"), ("other", ("10.0.0.3/32",), 16006, "tcp")],
+            [
+                ("other", ("10.0.0.2/32", "fd00::2/128"), 15006, "tcp"),
+                ("other", ("10.0.0.3/32",), 16006, "tcp"),
+            ],
         ),
         # Subsets are one callee.
         (
-            "services: {other: {port: 80, endpoints: [{address: 10.0.0.2, subset: a}, {address: 10.0.0.4, subset: b}], "
-            "routes: [{name: all, backends: [{subset: a}, {subset: b}]}]}",
+            (
+                "services: {other: {port: 80, endpoints: [{address: 10.0.0.2, subset: a}, {address: 10.0.0.4, subset: b}], "
+                "routes: [{name: all, backends: [{subset: a}, {subset: b}]}]}"
+            ),
             [("other", ("10.0.0.2/32", "10.0.0.4/32"), 15006, "tcp")],
         ),
         (
@@ -73,8 +80,10 @@ DNS = [
             [("other", ANYWHERE, 443, "tcp"), *DNS],
         ),
         (
-            "externals: {other: {hosts: [a.example], port: 443, tls: {}, endpoints: [{address: 192.0.2.7, port: 8443}]}}\n"
-            "services: {x: {port: 1}",
+            (
+                "externals: {other: {hosts: [a.example], port: 443, tls: {}, endpoints: [{address: 192.0.2.7, port: 8443}]}}\n"
+                "services: {x: {port: 1}"
+            ),
             [("other", ("192.0.2.7/32",), 8443, "tcp")],
         ),
     ],
@@ -110,9 +119,7 @@ def test_listeners_and_who_is_let_to_them(of):
 def test_nobody_calls_and_anybody_may_are_two_things(of):
     alone = "services: {web: {port: 8080, endpoints: [{address: 10.0.0.1}]}}\n"
     assert of(alone).callers == ()
-    permissive = (
-        "services: {web: {port: 8080, endpoints: [{address: 10.0.0.1}], mtls: {mode: permissive, until: 2099-01-01}}}\n"
-    )
+    permissive = "services: {web: {port: 8080, endpoints: [{address: 10.0.0.1}], mtls: {mode: permissive, until: 2099-01-01}}}\n"
     assert of(permissive).callers is None
     assert "callers without a certificate can be anywhere" in " ".join(of(permissive).notes)
 
