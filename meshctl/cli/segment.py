@@ -27,6 +27,51 @@ _LARGEST_PORT = 65535
 _NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
+FormatOption = Annotated[Segmenter, typer.Option("--format", help="Who keeps the rules.")]
+Service = Annotated[
+    list[str] | None, typer.Option("--service", help="Only around this service.", show_default=False)
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        parser=options.folder,
+        metavar="DIR",
+        help="Write files below this folder; without it they are printed.",
+        show_default=False,
+    ),
+]
+Application = Annotated[
+    str, typer.Option(metavar="NAME", help=f"The application's user or unit; {PLACEHOLDER} is its service.")
+]
+Sidecar = Annotated[str, typer.Option(metavar="NAME", help="The sidecar's user or unit.")]
+Also = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NETWORK:PORT[/udp]",
+        help="What applications may reach beside their sidecar.",
+        show_default=False,
+    ),
+]
+Within = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=NETWORK",
+        help="Where the addresses of a callee that is looked up can be.",
+        show_default=False,
+    ),
+]
+Intercept = Annotated[
+    bool, typer.Option("--intercept", help="Lead applications to their sidecar that do not know it.")
+]
+Label = Annotated[str, typer.Option(metavar="KEY", help="The label that holds a pod's service.")]
+Namespace = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of services that the spec does not place.", show_default=False),
+]
+
+
 def register(app: typer.Typer, text: str) -> None:
     """Add the command."""
     app.command("segment", help=f"Segment: {text}")(segment)
@@ -36,54 +81,16 @@ def segment(
     spec: options.Spec = None,
     env: options.Environment = None,
     *,
-    form: Annotated[Segmenter, typer.Option("--format", help="Who keeps the rules.")] = Segmenter.NFTABLES,
-    service: Annotated[
-        list[str] | None, typer.Option("--service", help="Only around this service.", show_default=False)
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--out",
-            parser=options.folder,
-            metavar="DIR",
-            help="Write files below this folder; without it they are printed.",
-            show_default=False,
-        ),
-    ] = None,
-    application: Annotated[
-        str,
-        typer.Option(metavar="NAME", help=f"The application's user or unit; {PLACEHOLDER} is its service."),
-    ] = _DEFAULT.application,
-    sidecar: Annotated[
-        str, typer.Option(metavar="NAME", help="The sidecar's user or unit.")
-    ] = _DEFAULT.sidecar,
-    also: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NETWORK:PORT[/udp]",
-            help="What applications may reach beside their sidecar.",
-            show_default=False,
-        ),
-    ] = None,
-    within: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=NETWORK",
-            help="Where the addresses of a callee that is looked up can be.",
-            show_default=False,
-        ),
-    ] = None,
-    intercept: Annotated[
-        bool, typer.Option("--intercept", help="Lead applications to their sidecar that do not know it.")
-    ] = False,
-    label: Annotated[
-        str, typer.Option(metavar="KEY", help="The label that holds a pod's service.")
-    ] = _DEFAULT.label,
-    namespace: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Of services that the spec does not place.", show_default=False),
-    ] = None,
+    form: FormatOption = Segmenter.NFTABLES,
+    service: Service = None,
+    out: Out = None,
+    application: Application = _DEFAULT.application,
+    sidecar: Sidecar = _DEFAULT.sidecar,
+    also: Also = None,
+    within: Within = None,
+    intercept: Intercept = False,
+    label: Label = _DEFAULT.label,
+    namespace: Namespace = None,
 ) -> int:
     """Rules around the sidecars, so that nothing goes past them."""
     from meshctl import pipeline
