@@ -84,7 +84,11 @@ def _chain(sidecar: Sidecar, inbound: InboundListener, chain: Message) -> Iterat
 
 
 def _certificate(sidecar: Sidecar, context: Message) -> Iterator[Violation]:
-    wanted = ("require_client_certificate", "disable_stateless_session_resumption", "disable_stateful_session_resumption")
+    wanted = (
+        "require_client_certificate",
+        "disable_stateless_session_resumption",
+        "disable_stateful_session_resumption",
+    )
     for field in wanted:
         if context.get(field) is not True:
             yield Violation(Invariant.CLIENT_CERTIFICATE, "inbound", f"no {field}")
@@ -93,19 +97,29 @@ def _certificate(sidecar: Sidecar, context: Message) -> Iterator[Violation]:
         yield Violation(Invariant.CLIENT_CERTIFICATE, "inbound", "no CA is asked for")
     names = combined.get("default_validation_context", {}).get("match_typed_subject_alt_names", [])
     if not names or not all(_of_the_mesh(sidecar, each) for each in names):
-        yield Violation(Invariant.CLIENT_CERTIFICATE, "inbound", "names of others than the mesh's are believed")
+        yield Violation(
+            Invariant.CLIENT_CERTIFICATE, "inbound", "names of others than the mesh's are believed"
+        )
 
 
 def _of_the_mesh(sidecar: Sidecar, name: Message) -> bool:
     domain = f"spiffe://{sidecar.identity.trust_domain}/"
-    others = ("spiffe://other.example.test/a", f"{domain[:-1]}.evil.example/a", domain.replace(".", "x", 1) + "a", f"x{domain}a", "")
+    others = (
+        "spiffe://other.example.test/a",
+        f"{domain[:-1]}.evil.example/a",
+        domain.replace(".", "x", 1) + "a",
+        f"x{domain}a",
+        "",
+    )
     if name.get("san_type") != "URI":
         return False
     match name["matcher"]:
         case {"exact": str(text)} | {"prefix": str(text)}:
             return text.startswith(domain)
         case {"safe_regex": {"regex": str(text)}}:
-            return not any(python_regex(text).fullmatch(each) for each in others if not each.startswith(domain))
+            return not any(
+                python_regex(text).fullmatch(each) for each in others if not each.startswith(domain)
+            )
         case _:
             return False
 
@@ -138,7 +152,9 @@ def _gate(filters: list[Message], where: str) -> Iterator[Violation]:
         return
     (permission,) = policies[0]["permissions"]
     tests = {each["header"]["name"]: each["header"] for each in permission["and_rules"]["rules"]}
-    if tests.keys() != {":path", ":authority", ":method"} or any("invert_match" in each for each in tests.values()):
+    if tests.keys() != {":path", ":authority", ":method"} or any(
+        "invert_match" in each for each in tests.values()
+    ):
         yield Violation(Invariant.GATE, where, f"it asks for {sorted(tests)}")
         return
     expression = tests[":path"]["string_match"]["safe_regex"]["regex"]
@@ -174,7 +190,9 @@ def _authorization(
         yield Violation(Invariant.DEFAULT_DENY, "inbound", "what is denied is not asked first")
     if filters[-1]["typed_config"].get("@type") != _ROUTER:
         yield Violation(Invariant.DEFAULT_DENY, "inbound", "the router is not the last")
-    yield from _strangers(sidecar, rules["policies"], anyone=any(each.anyone for each in (*asked.exempt, *asked.rules)))
+    yield from _strangers(
+        sidecar, rules["policies"], anyone=any(each.anyone for each in (*asked.exempt, *asked.rules))
+    )
 
 
 def _strangers(sidecar: Sidecar, policies: Message, *, anyone: bool) -> Iterator[Violation]:
@@ -185,7 +203,11 @@ def _strangers(sidecar: Sidecar, policies: Message, *, anyone: bool) -> Iterator
     for policy in policies.values():
         for principal in policy["principals"]:
             parts = principal.get("and_ids", {}).get("ids", [principal])
-            names = [each["authenticated"]["principal_name"].get("exact") for each in parts if "authenticated" in each]
+            names = [
+                each["authenticated"]["principal_name"].get("exact")
+                for each in parts
+                if "authenticated" in each
+            ]
             if not names or not {*names} <= known:
                 yield Violation(Invariant.DEFAULT_DENY, "inbound", "a caller is let in whom no rule names")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from meshctl.artifacts import TRUST_BUNDLE
-from meshctl.ir import Cluster, Sidecar, SocketAddress
+from meshctl.ir import AuthorizationRule, Cluster, Sidecar, SocketAddress
 
 TRUST = f"../{TRUST_BUNDLE}"
 """The mesh's CAs, as the files of a proxy name them."""
@@ -49,8 +49,10 @@ def listeners(sidecar: Sidecar) -> frozenset[SocketAddress]:
 
 def _listeners(sidecar: Sidecar) -> Iterator[SocketAddress]:
     yield sidecar.admin.bind
-    for listener in (sidecar.outbound, *sidecar.locals, *sidecar.tcp):
+    for listener in (sidecar.outbound, *sidecar.locals):
         yield from listener.binds
+    for stream in sidecar.tcp:
+        yield from stream.binds
     if sidecar.inbound is not None:
         yield from sidecar.inbound.binds
     if sidecar.health is not None:
@@ -66,22 +68,25 @@ def callers(sidecar: Sidecar) -> frozenset[str]:
     return frozenset(each.service for rule in rules for each in rule.principals)
 
 
-def lets_anyone_in(sidecar: Sidecar) -> bool:
-    """Whether some rule is about everybody in the mesh."""
-    if sidecar.inbound is None:
-        return False
-    its = sidecar.inbound.authorization
-    return any(rule.anyone for rule in (*its.exempt, *its.deny, *its.rules))
-
-
-def verdicts(sidecar: Sidecar) -> list[str]:
-    """The kinds of rules that hold for anybody, in the order in which they are asked."""
+def rules(sidecar: Sidecar) -> list[tuple[str, AuthorizationRule]]:
+    """The rules that hold for anybody, with their kinds, in the order in which they are asked."""
     if sidecar.inbound is None:
         return []
     its = sidecar.inbound.authorization
     kinds = (("exempt", its.exempt), ("deny", its.deny), ("allow", its.rules))
     return [
-        kind
-        for kind, rules in kinds
-        if any(rule.principals or rule.anyone or rule.unauthenticated for rule in rules)
+        (kind, rule)
+        for kind, written in kinds
+        for rule in written
+        if rule.principals or rule.anyone or rule.unauthenticated
     ]
+
+
+def lets_anyone_in(sidecar: Sidecar) -> bool:
+    """Whether some rule is about everybody in the mesh."""
+    return any(rule.anyone for _, rule in rules(sidecar))
+
+
+def same_verdicts(found: list[str], wanted: list[str]) -> bool:
+    """Whether rules are asked as they should be. Exempt and allowed are one word where no limit tells them apart."""
+    return found == wanted or found == ["allow" if each == "exempt" else each for each in wanted]

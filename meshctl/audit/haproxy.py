@@ -13,6 +13,7 @@ from meshctl.audit.patterns import first_repeating
 from meshctl.audit.violations import Invariant, Violation
 from meshctl.ir import Sidecar
 
+
 def audit(sidecar: Sidecar, files: Mapping[str, bytes]) -> Iterator[Violation]:
     """What is wrong with ``haproxy.cfg``."""
     text = files["haproxy/haproxy.cfg"].decode()
@@ -98,7 +99,9 @@ def _upstream(
         yield Violation(Invariant.UPSTREAM, where, f"the name {name!r} by {its.get('ca-file', 'no CA')}")
     in_mesh = its.get("ca-file") == TRUST
     if (its.get("crt") == f"../{CERTIFICATE}") is not in_mesh:
-        yield Violation(Invariant.UPSTREAM, where, "the sidecar's own certificate is for the mesh, and for it alone")
+        yield Violation(
+            Invariant.UPSTREAM, where, "the sidecar's own certificate is for the mesh, and for it alone"
+        )
     if in_mesh and sidecar.tls.crl and its.get("crl-file") != f"../{REVOCATION_LISTS}":
         yield Violation(Invariant.UPSTREAM, where, "no revocation lists")
 
@@ -128,4 +131,3 @@ def _repeated_groups(sections: list[Section]) -> Iterator[Violation]:
             repeating = first_repeating(line[2:]) if by_regex else None
             if repeating is not None:
                 yield Violation(Invariant.REPEATED_GROUP, str(section), repeating)
-

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 
 from meshctl.artifacts import CERTIFICATE, REVOCATION_LISTS
-from meshctl.audit.expectations import TRUST, callers, lets_anyone_in, verdicts
+from meshctl.audit.expectations import TRUST, callers, rules, same_verdicts
 from meshctl.audit.haproxy_text import Section, Words, address_of, options
 from meshctl.audit.patterns import knows_subjects, misjudged, unmatched_alias
 from meshctl.audit.violations import Invariant, Violation
-from meshctl.ir import InboundListener, MtlsMode, Protocol, Sidecar
+from meshctl.ir import AuthorizationRule, InboundListener, MtlsMode, Protocol, Sidecar
 from meshctl.ir.mesh import IDENTITY_HEADER
 
 _TLS, _PLAIN = "unix@../run/inbound_tls.sock", "unix@../run/inbound_plain.sock"
@@ -34,15 +34,17 @@ def audit(sidecar: Sidecar, sections: list[Section]) -> Iterator[Violation]:
 
 def _inbound(sidecar: Sidecar, inbound: InboundListener, at: dict[str, Section]) -> Iterator[Violation]:
     binds = tuple(map(str, inbound.binds))
+    tls: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
     match inbound.mtls:
         case MtlsMode.STRICT:
-            tls, plain = binds, ()
+            tls = binds
         case MtlsMode.PERMISSIVE:
             tls, plain = (_TLS,), (_PLAIN,)
             for bind in binds:
                 yield from _doorway(at[bind])
         case MtlsMode.DISABLED:
-            tls, plain = (), binds
+            plain = binds
     section = at[(*tls, *plain)[0]]
     for line in section.starting("bind"):
         address = address_of(line[1])
@@ -106,10 +108,12 @@ def _gate(section: Section) -> Iterator[Violation]:
     wrong = _misjudged(tuple(line[2:] for line in section.starting("acl", "uncanonical")))
     if wrong is not None:
         yield Violation(Invariant.GATE, str(section), f"{wrong!r} is judged wrongly")
-    refusal = (*"http-request return status 400 if uncanonical || !rooted || !one_host || empty_host".split(),)
-    rules = list(section.starting("http-request"))
-    first = next((at for at, line in enumerate(rules) if line[1] in ("return", "use-service", "redirect")), None)
-    if first is None or rules[first] != refusal:
+    refusal = "http-request return status 400 if uncanonical || !rooted || !one_host || empty_host"
+    asked = list(section.starting("http-request"))
+    first = next(
+        (at for at, line in enumerate(asked) if line[1] in ("return", "use-service", "redirect")), None
+    )
+    if first is None or " ".join(asked[first]) != refusal:
         yield Violation(Invariant.GATE, str(section), "its refusal is not the first")
 
 
@@ -134,10 +138,10 @@ def _holds(test: Words, target: str) -> bool:
 def _untrusted(section: Section) -> Iterator[Violation]:
     """Unconditional, and before anything of the kind is set."""
     rules = list(section.starting("http-request"))
-    told = next((at for at, line in enumerate(rules) if line[1:3] == ("set-header", IDENTITY_HEADER)), len(rules))
-    removed = tuple(
-        line[2] for line in rules[:told] if line[1] == "del-header" and line[3:] == ("-m", "reg")
+    told = next(
+        (at for at, line in enumerate(rules) if line[1:3] == ("set-header", IDENTITY_HEADER)), len(rules)
     )
+    removed = tuple(line[2] for line in rules[:told] if line[1] == "del-header" and line[3:] == ("-m", "reg"))
     left = unmatched_alias(removed, whole=False)
     if left is not None:
         yield Violation(Invariant.IDENTITY_HEADERS, str(section), f"{left} is let through")
@@ -150,7 +154,7 @@ def _told(sidecar: Sidecar, section: Section) -> Iterator[Violation]:
         yield Violation(Invariant.IDENTITY_HEADERS, str(section), "the caller is not told as he is")
 
 
-_VERDICTS = {"exempt": "exempt", "denied": "deny", "allowed": "allow"}
+_VERDICTS = {"str(exempt)": "exempt", "str(denied)": "deny", "str(allowed)": "allow"}
 
 
 def _default_deny(sidecar: Sidecar, inbound: InboundListener, section: Section) -> Iterator[Violation]:
@@ -158,7 +162,13 @@ def _default_deny(sidecar: Sidecar, inbound: InboundListener, section: Section) 
     request = ("tcp-request", "content") if streams else ("http-request",)
     refusal = (*request, *(("reject",) if streams else ("return", "status", "403")), "if", "!allowed")
     if inbound.authorization.audit:
-        refusal = (*request, f"set-var({'sess' if streams else 'txn'}.audit)", "str(denied)", "if", "!allowed")
+        refusal = (
+            *request,
+            f"set-var({'sess' if streams else 'txn'}.audit)",
+            "str(denied)",
+            "if",
+            "!allowed",
+        )
     where = section.lines.index(refusal) if refusal in section.lines else None
     if where is None:
         yield Violation(Invariant.DEFAULT_DENY, str(section), "nobody is refused")
@@ -175,30 +185,29 @@ def _default_deny(sidecar: Sidecar, inbound: InboundListener, section: Section) 
 
 
 def _order(sidecar: Sidecar, section: Section, end: int) -> Iterator[Violation]:
-    """Exempt, deny, allow; the first that holds; and none without a condition but where anybody may."""
-    found: list[str] = []
-    for at, line in enumerate(section.lines):
-        words = next((line[size:] for size in (1, 2) if line[size:][:1] == ("set-var(txn.verdict,ifnotset)",)), None)
-        if any("set-var(txn.verdict" in word for word in line) and words is None:
-            yield Violation(Invariant.DEFAULT_DENY, str(section), "a later rule takes back an earlier one's word")
-        if words is None or words[1] == "str(challenged)":
-            continue
-        found.append(words[1].removeprefix("str(").removesuffix(")"))
-        if at > end or (len(words) == 2 and not lets_anyone_in(sidecar)):
-            yield Violation(Invariant.DEFAULT_DENY, str(section), f"{words[1]} without a condition, or too late")
-    kinds = verdicts(sidecar)
-    # What is exempt and what is allowed are one word where no limit has to tell them apart.
-    as_told = ["allow" if each == "exempt" and "exempt" not in found else each for each in kinds]
-    if _collapsed(_VERDICTS[each] for each in found) != _collapsed(as_told):
-        yield Violation(Invariant.DEFAULT_DENY, str(section), f"rules of {found} for {kinds}")
+    """One line for each rule: exempt, deny, allow. The first that holds decides."""
+    found = [
+        (at, line[1 if line[0] == "http-request" else 2 :])
+        for at, line in enumerate(section.lines)
+        if any(word.startswith("set-var(txn.verdict") for word in line)
+    ]
+    found = [(at, words) for at, words in found if words[1] != "str(challenged)"]
+    if any(words[0] != "set-var(txn.verdict,ifnotset)" or at > end for at, words in found):
+        yield Violation(
+            Invariant.DEFAULT_DENY, str(section), "a rule takes back another's word, or comes too late"
+        )
+    wanted = rules(sidecar)
+    verdicts = [_VERDICTS.get(words[1], words[1]) for _, words in found]
+    if not same_verdicts(verdicts, [kind for kind, _ in wanted]):
+        yield Violation(Invariant.DEFAULT_DENY, str(section), f"the rules are {verdicts}")
+    for (_, words), (kind, rule) in zip(found, wanted, strict=False):
+        conditional = rule.methods or rule.headers or rule.jwt or not rule.anyone
+        if len(words) == 2 and (conditional or not _of_all_paths(rule)):
+            yield Violation(Invariant.DEFAULT_DENY, str(section), f"{kind} has lost its conditions")
 
 
-def _collapsed(words: Iterable[str]) -> list[str]:
-    found: list[str] = []
-    for word in words:
-        if found[-1:] != [word]:
-            found.append(word)
-    return found
+def _of_all_paths(rule: AuthorizationRule) -> bool:
+    return not rule.paths or any(each.takes_everything for each in rule.paths)
 
 
 def _strangers(sidecar: Sidecar, section: Section, allowing: list[Words]) -> Iterator[Violation]:
@@ -211,4 +220,3 @@ def _strangers(sidecar: Sidecar, section: Section, allowing: list[Words]) -> Ite
     named = [line[6:] for line in section.starting("acl") if line[2:6] == by_subject]
     for subject in sorted({each for names in named for each in names} - known):
         yield Violation(Invariant.DEFAULT_DENY, str(section), f"{subject} is let in, whom no rule names")
-

@@ -9,9 +9,8 @@ from functools import lru_cache
 
 from meshctl.audit.violations import Unreadable
 
-SECTIONS = frozenset(
-    "global defaults frontend backend listen peers resolvers ring log-forward userlist mailers cache "
-    "http-errors program fcgi-app".split()
+_SECTIONS = re.compile(
+    "global|defaults|frontend|backend|listen|peers|resolvers|ring|log-forward|userlist|mailers|cache|http-errors|program|fcgi-app"
 )
 
 
@@ -42,7 +41,7 @@ def read(text: str) -> list[Section]:
         words = _words(line)
         if not words:
             continue
-        if line[0] not in " \t" and words[0] in SECTIONS:
+        if line[0] not in " \t" and _SECTIONS.fullmatch(words[0]):
             found.append(Section(words[0], words[1] if len(words) > 1 else "", []))
         elif not found:
             raise Unreadable(f"a line before the first section: {words[0]}")
@@ -86,10 +85,9 @@ def _unquoted(word: str) -> str:
     return _PART.sub(part, word)
 
 
+# Whatever has a value that could be taken for one of the words that are asked for.
 _VALUED = frozenset(
-    "crt ca-file crl-file verify verifyhost sni alpn proto ssl-min-ver ssl-max-ver ciphers mode level "
-    "check-sni check-alpn weight id inter fall rise track maxconn resolvers resolve-prefer init-addr max-reuse "
-    "pool-max-conn pool-low-conn pool-purge-delay".split()
+    ("crt", "ca-file", "crl-file", "verify", "verifyhost", "sni", "alpn", "ciphers", "mode", "track")
 )
 
 

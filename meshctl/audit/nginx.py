@@ -123,7 +123,9 @@ def _upstream(
         yield Violation(Invariant.UPSTREAM, target, told)
     in_mesh = said["trusted_certificate"] == TRUST
     if (said["certificate"] == f"../{CERTIFICATE}") is not in_mesh and not (streams and not in_mesh):
-        yield Violation(Invariant.UPSTREAM, target, "the sidecar's own certificate is for the mesh, and for it alone")
+        yield Violation(
+            Invariant.UPSTREAM, target, "the sidecar's own certificate is for the mesh, and for it alone"
+        )
     if in_mesh and sidecar.tls.crl and said["crl"] != f"../{REVOCATION_LISTS}":
         yield Violation(Invariant.UPSTREAM, target, "no revocation lists")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS
-from meshctl.audit.expectations import TRUST, callers, lets_anyone_in, verdicts
+from meshctl.audit.expectations import TRUST, callers, lets_anyone_in, rules, same_verdicts
 from meshctl.audit.nginx_text import Directive
 from meshctl.audit.patterns import knows_subjects, misjudged, python_regex
 from meshctl.audit.violations import Invariant, Violation
@@ -15,7 +15,12 @@ from meshctl.ir import InboundListener, MtlsMode, Protocol, Sidecar
 from meshctl.ir.mesh import IDENTITY_HEADER, UNTRUSTED_HEADERS
 
 _WHERE = "inbound"
-_SOCKETS = ("unix:../run/inbound_tls.sock", "unix:../run/inbound_http1.sock", "unix:../run/inbound_http2.sock", "unix:../run/inbound_plain.sock")
+_SOCKETS = (
+    "unix:../run/inbound_tls.sock",
+    "unix:../run/inbound_http1.sock",
+    "unix:../run/inbound_http2.sock",
+    "unix:../run/inbound_plain.sock",
+)
 
 
 def audit(sidecar: Sidecar, root: Directive) -> Iterator[Violation]:
@@ -48,7 +53,9 @@ def _inbound(
     declared = set(map(str, inbound.binds))
     part = streams if inbound.protocol is Protocol.TCP else http
     found = [each for each in part.named("server") if _binds(each) & {*declared, *_SOCKETS}]
-    doors = [each for each in streams.named("server") if _binds(each) & declared and any(each.named("js_preread"))]
+    doors = [
+        each for each in streams.named("server") if _binds(each) & declared and any(each.named("js_preread"))
+    ]
     taking = [each for each in found if each not in doors]
     if inbound.mtls is MtlsMode.STRICT and doors:
         yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, "a door for plaintext")
@@ -145,7 +152,9 @@ def _misjudged(pattern: str) -> str | None:
 def _gate(server: Directive) -> Iterator[Violation]:
     """Before any location; and no location lets go on who would have to be refused."""
     if not _refuses(server, "($canonical", "=", "0)", status="400"):
-        yield Violation(Invariant.GATE, str(next(server.named("listen"))), "what is not canonical is not refused")
+        yield Violation(
+            Invariant.GATE, str(next(server.named("listen"))), "what is not canonical is not refused"
+        )
 
 
 _DROPS = re.compile(r"\bmesh\.drop_untrusted_headers\(\)")
@@ -155,11 +164,15 @@ def _untrusted(http: Directive, server: Directive) -> Iterator[Violation]:
     (start,) = http.named("init_by_lua_block")
     for header in UNTRUSTED_HEADERS:
         if f'mesh.untrusted_headers["{header}"] = true' not in start.code:
-            yield Violation(Invariant.IDENTITY_HEADERS, "nginx.conf", f"{header} is not among what is dropped")
+            yield Violation(
+                Invariant.IDENTITY_HEADERS, "nginx.conf", f"{header} is not among what is dropped"
+            )
     for location in server.named("location"):
         passes = any(location.named("proxy_pass")) or any(location.named("grpc_pass"))
         if passes and not any(_DROPS.search(each.code) for each in location.named("set_by_lua_block")):
-            yield Violation(Invariant.IDENTITY_HEADERS, str(location), "what callers say of identities is let through")
+            yield Violation(
+                Invariant.IDENTITY_HEADERS, str(location), "what callers say of identities is let through"
+            )
 
 
 def _default_deny(
@@ -177,11 +190,17 @@ def _default_deny(
             name = row.words[0].lstrip("\\")
             if name not in known or row.words[1] != f"spiffe://{sidecar.identity.trust_domain}/{name}":
                 yield Violation(Invariant.DEFAULT_DENY, _WHERE, f"{name} is let in, whom no rule names")
-    headers = [each for location in server.named("location") for each in (*location.named("proxy_set_header"), *location.named("grpc_set_header")) if each.words[1] == IDENTITY_HEADER]
+    headers = [
+        each
+        for location in server.named("location")
+        for each in (*location.named("proxy_set_header"), *location.named("grpc_set_header"))
+        if each.words[1] == IDENTITY_HEADER
+    ]
     if not headers or any(each.words[2] not in ("$caller_identity", "$told_identity") for each in headers):
         yield Violation(Invariant.IDENTITY_HEADERS, _WHERE, "the caller is not told as he is")
 
 
+_NAMED = re.compile(r"\^\(\?:([^)(]*)\) ")
 _VERDICTS = {"0": "deny", "1": "allow", "exempt": "exempt"}
 
 
@@ -190,7 +209,8 @@ def _decisions(
 ) -> Iterator[Violation]:
     refuses = any(
         _test(each) == ("($allowed", "=", "0)")
-        and each.block == [Directive(("set", "$audit", "denied") if inbound.authorization.audit else ("return", "403"))]
+        and each.block
+        == [Directive(("set", "$audit", "denied") if inbound.authorization.audit else ("return", "403"))]
         for each in server.named("if")
     )
     if _default(table) != ("0",) or not refuses:
@@ -198,18 +218,15 @@ def _decisions(
     # Expressions that were given up come first, and refuse.
     rows = [each for each in _rows(table) if not (each.words[1] == "0" and each.words[0].endswith(",fault,"))]
     found = [_VERDICTS.get(each.words[1], "?") for each in rows]
-    kinds = verdicts(sidecar)
-    as_told = ["allow" if each == "exempt" and "exempt" not in found else each for each in kinds]
-    if _collapsed(found) != _collapsed(as_told):
-        yield Violation(Invariant.DEFAULT_DENY, _WHERE, f"rules of {_collapsed(found)} for {kinds}")
-    if not lets_anyone_in(sidecar):
-        for row in rows:
-            if row.words[1] != "0" and python_regex(_key(row)).search("stranger-of-audit GET - /"):
-                yield Violation(Invariant.DEFAULT_DENY, _WHERE, "a caller is let in whom no rule names")
-
-
-def _collapsed(words: list[str]) -> list[str]:
-    return [word for before, word in zip(["", *words], words, strict=False) if word != before]
+    wanted = [(kind, rule) for kind, rule in rules(sidecar) for _ in rule.paths or (None,)]
+    if not same_verdicts(found, [kind for kind, _ in wanted]):
+        yield Violation(Invariant.DEFAULT_DENY, _WHERE, f"the rules are {found}")
+    known = {*callers(sidecar), "unauthenticated"}
+    for row, (_, rule) in zip(rows, wanted, strict=False):
+        named = _NAMED.match(_key(row))
+        names = named[1].replace("\\", "").split("|") if named else []
+        if not rule.anyone and (not names or not {*names} <= known):
+            yield Violation(Invariant.DEFAULT_DENY, _WHERE, "a caller is let in whom no rule names")
 
 
 def _streams(sidecar: Sidecar, inbound: InboundListener, streams: Directive) -> Iterator[Violation]:

@@ -49,7 +49,9 @@ _TOKEN = re.compile(
 _ESCAPE = re.compile(r"""\\(["'\\ trn])""")
 _END = 5
 _SPELT = {"t": "\t", "r": "\r", "n": "\n"}
-_LUA = re.compile(r"""--\[\[.*?\]\]|--[^\n]*|\[\[.*?\]\]|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[{}]""", re.DOTALL)
+_LUA = re.compile(
+    r"""--\[\[.*?\]\]|--[^\n]*|\[\[.*?\]\]|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[{}]""", re.DOTALL
+)
 
 
 def read(text: str) -> Directive:
@@ -62,7 +64,7 @@ def read(text: str) -> Directive:
     lines = iter(text.split("\n"))
     for line in lines:
         for part in _parts(line) or _longer(line, lines):
-            if type(part) is Directive:
+            if isinstance(part, Directive):
                 inside[-1].append(part)
             elif part:
                 block: list[Directive] = []

@@ -57,7 +57,7 @@ def build(
     mesh = validated.require()
     artifacts = emit(mesh, services)
     plan = Plan(out, artifacts, tuple(f"{each}/" for each in services), mesh.name)
-    _audit(mesh, artifacts, plan.changed)
+    require_sound(mesh, artifacts, plan.changed)
     if authority and plan.changed:
         require_authority(authority, out, mesh, now)
     verified: tuple[str, ...] = ()
@@ -73,8 +73,8 @@ def build(
     return Built(written, issued, verified, missing)
 
 
-def _audit(mesh: ir.Mesh, artifacts: Sequence[Artifact], changed: Sequence[str]) -> None:
-    """Read back each bundle with a changed file, before anything of it is written."""
+def require_sound(mesh: ir.Mesh, artifacts: Sequence[Artifact], changed: Sequence[str]) -> None:
+    """Read back each bundle with a ``changed`` file. Raises AuditError where meshctl itself is wrong."""
     if not changed:
         return
     from meshctl.audit import require
