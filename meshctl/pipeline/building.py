@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from meshctl import __version__, ir
 from meshctl.artifacts import Artifact, Plan, Written
-from meshctl.pipeline.certificates import IDENTITIES, issue_certificates, require_authority
+from meshctl.pipeline.certificates import IDENTITIES, IDENTITY, issue_certificates, require_authority
 from meshctl.pipeline.checking import Validated
 
 if TYPE_CHECKING:
@@ -32,12 +32,18 @@ class Built:
 
 def emit(mesh: ir.Mesh, services: Sequence[str] = ()) -> tuple[Artifact, ...]:
     """Every file of the mesh's bundles, or of those of ``services`` only."""
-    from meshctl.pki.identities import identities_of, render_identities
+    from meshctl.pki.identities import identities_of, render_identities, render_identity
     from meshctl.targets.bundle import bundle
 
     chosen = [each for each in mesh.sidecars if not services or each.service in services]
     artifacts = [artifact for sidecar in chosen for artifact in bundle(sidecar)]
-    return (*artifacts, Artifact(IDENTITIES, render_identities(identities_of(mesh))))
+    identities = identities_of(mesh)
+    own = [
+        Artifact(f"{holder}/{IDENTITY}", render_identity(identities, holder))
+        for holder in identities.holders
+        if not services or holder.service in services
+    ]
+    return (*artifacts, *own, Artifact(IDENTITIES, render_identities(identities)))
 
 
 def build(
