@@ -38,10 +38,12 @@ from meshctl.pipeline.linting import lint
 from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
 from meshctl.pipeline.rules import Rule, rules, service_of
 from meshctl.pipeline.running import up
+from meshctl.pipeline.segmenting import SEGMENTATION, segment, write_segmentation
 from meshctl.pipeline.settings import settings
 
 __all__ = [
     "IDENTITIES",
+    "SEGMENTATION",
     "UNREADABLE",
     "Built",
     "Loaded",
@@ -71,10 +73,12 @@ __all__ = [
     "rules",
     "run_route_tests",
     "run_route_tests_live",
+    "segment",
     "service_of",
     "settings",
     "sign_request",
     "sign_requests",
     "up",
     "validate",
+    "write_segmentation",
 ]
