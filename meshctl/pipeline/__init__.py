@@ -26,6 +26,7 @@ from meshctl.pipeline.checking import (
 from meshctl.pipeline.comparing import diff, rendered_diff
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.linting import lint
+from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
 from meshctl.pipeline.rules import Rule, rules, service_of
 from meshctl.pipeline.running import up
@@ -36,6 +37,7 @@ __all__ = [
     "UNREADABLE",
     "Built",
     "Loaded",
+    "Reached",
     "Revocation",
     "Rule",
     "Tested",
@@ -61,4 +63,5 @@ __all__ = [
     "settings",
     "up",
     "validate",
+    "who_can_reach",
 ]
