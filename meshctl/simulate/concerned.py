@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from meshctl.ir import AuthorizationRule, InboundListener, MtlsMode
+from meshctl.ir.authorization import UNAUTHENTICATED
 from meshctl.simulate.examples import Found, Lead, search
 
 ANYBODY = "*"
-"""Stands for an identity of the mesh that no rule names."""
-PLAINTEXT = "unauthenticated"
-"""Stands for callers without a certificate, as in the spec. No service has either name."""
-
+"""Stands for an identity of the mesh that no rule names. No service has this name."""
 _Indices = tuple[int, ...]
 
 
@@ -50,7 +48,7 @@ class Concerned:
         return self.listener.authorization.rules[rules[0]] if rules and not deny else None
 
     def _about(self, caller: str) -> tuple[_Indices, _Indices, _Indices]:
-        unknown = caller == PLAINTEXT or self.listener.mtls is MtlsMode.DISABLED
+        unknown = caller == UNAUTHENTICATED or self.listener.mtls is MtlsMode.DISABLED
         exempt, deny, rules = (
             tuple(
                 index

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from meshctl.ir import AuthorizationMode, AuthorizationRule, Mesh, MtlsMode, Protocol
+from meshctl.ir.authorization import UNAUTHENTICATED
 from meshctl.ir.reachability import (
     Door,
     Entrance,
@@ -15,7 +16,7 @@ from meshctl.ir.reachability import (
     Reachability,
     Unpermitted,
 )
-from meshctl.simulate.concerned import ANYBODY, PLAINTEXT, Concerned
+from meshctl.simulate.concerned import ANYBODY, Concerned
 from meshctl.simulate.examples import Found, Lead, search
 from meshctl.simulate.leads import OUTSIDE, Leads, straight
 
@@ -166,7 +167,7 @@ class _Search:
         lead = straight(own)
         let_in = concerned.let_in(caller, (lead,))
         for each in let_in:
-            scheme = "http" if caller == PLAINTEXT else "https"
+            scheme = "http" if caller == UNAUTHENTICATED else "https"
             example = _example(each.found, scheme) if each.found.request is not None else None
             yield self._grounded(replace(made, example=example), each.rule, exempt=each.exempt)
         if not let_in and its.audit:
@@ -182,7 +183,7 @@ class _Search:
             binds = (bind for each in alike for bind in each.outbound.binds)
             yield Entrance(Door.GATEWAY, tuple(dict.fromkeys(map(str, binds))), path=section)
         if own.inbound is not None and own.inbound.mtls is not MtlsMode.STRICT:
-            permissions = tuple(self._straight(PLAINTEXT, name))
+            permissions = tuple(self._straight(UNAUTHENTICATED, name))
             if permissions:
                 listeners = (each.inbound for each in alike if each.inbound is not None)
                 found = (bind for each in listeners for bind in each.binds)
