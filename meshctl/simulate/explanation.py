@@ -82,10 +82,10 @@ class Explanation:
     """None where a sidecar answers by itself."""
     route: Route | None = None
     """What took it, where something is sent on."""
-    plaintext: bool = False
-    """Whether somebody without a certificate asks ``sidecar`` itself, at the listener for other sidecars."""
     bundles: int = 1
     """How many the caller has: they differ in addresses, and in levels of endpoints where zones count."""
+    plaintext: bool = False
+    """Whether somebody without a certificate asks ``sidecar`` itself, at the listener for other sidecars."""
 
 
 def explain(
