@@ -535,8 +535,23 @@ def test_what_cannot_be_asked_without_a_certificate(tmp_path, capsys, url, why):
 
 @pytest.mark.xdist_group("up")
 def test_callers_without_a_certificate_through_real_proxies(tmp_path):
-    spec = plaintext_tests(tmp_path, *PASSING)
-    for proxy in ("envoy", "haproxy", "nginx"):
-        with turn("up"):
-            found = pipeline.run_route_tests_live(spec, tmp_path / proxy, now=datetime.now(UTC), proxy=proxy)
-        assert [each.differences for each in found.verdicts] == [()] * len(PASSING)
+    """The service three times, each behind another proxy."""
+    head, _, rest = PLAINTEXT.partition("  legacy:\n")
+    body, _, _ = rest.partition("  sure:")
+    names = {proxy: f"legacy-{proxy}" for proxy in ("envoy", "haproxy", "nginx")}
+    rows = [
+        (url.replace("legacy", name), expect.replace("callee: legacy", f"callee: {name}"))
+        for name in names.values()
+        for url, expect in PASSING
+    ]
+    spec = Path(plaintext_tests(tmp_path, *rows))
+    copies = (
+        f"  {name}:\n    proxy: {proxy}\n{body.replace('10.0.0.2', f'10.0.1.{number}')}"
+        for number, (proxy, name) in enumerate(names.items())
+    )
+    spec.write_text(
+        head.replace("legacy: {}", ", ".join(f"{name}: {{}}" for name in names.values())) + "".join(copies)
+    )
+    with turn("up"):
+        found = pipeline.run_route_tests_live(str(spec), tmp_path / "out", now=datetime.now(UTC))
+    assert [each.differences for each in found.verdicts] == [()] * len(rows)
