@@ -8,14 +8,13 @@ from meshctl.simulate.call_path import Asked, CallPath, Inversion, Reach, explai
 from meshctl.simulate.explanation import Explanation, Hop, explain
 from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Backend, Outcome
-from meshctl.simulate.reachability import ANYBODY, reachability
+from meshctl.simulate.reachability import reachability
 from meshctl.simulate.request import answer, connect, probe, receive, request
 from meshctl.simulate.retries import tries_again
 from meshctl.simulate.steps import Step, Topic
 from meshctl.simulate.timeouts import WorstCase
 
 __all__ = [
-    "ANYBODY",
     "Asked",
     "Backend",
     "CallPath",

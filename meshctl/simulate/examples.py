@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from meshctl.ir import (
@@ -199,7 +199,7 @@ def _claims(rule: AuthorizationRule, issuer: JwtIssuer, audience: str) -> dict[s
     return {**wanted, **own}
 
 
-def _encoded(part: dict[str, object]) -> str:
+def _encoded(part: Mapping[str, object]) -> str:
     return urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
 
 
@@ -231,7 +231,8 @@ def _easier(lead: Lead) -> Lead:
 def _decides_by_regex(match: RouteMatch) -> bool:
     return (
         match.path.kind is PathMatchKind.REGEX
-        or any(each.kind is ValueMatchKind.REGEX for each in (*match.headers, *match.queries))
+        or any(each.kind is ValueMatchKind.REGEX for each in match.headers)
+        or any(each.kind is ValueMatchKind.REGEX for each in match.queries)
         or any(each.name == "host" for each in match.headers)
     )
 

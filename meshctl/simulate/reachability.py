@@ -51,9 +51,9 @@ class _Search:
         return Reachability(
             permissions=self.permissions,
             unpermitted={name: tuple(each) for name, each in self.unpermitted.items()},
-            uncalled={name: each for name in self.callees if (each := tuple(self._uncalled(name)))},
+            uncalled={name: some for name in self.callees if (some := tuple(self._uncalled(name)))},
             entrances={
-                name: each for name in self.leads.by_service if (each := tuple(self._entrances(name)))
+                name: found for name in self.leads.by_service if (found := tuple(self._entrances(name)))
             },
         )
 

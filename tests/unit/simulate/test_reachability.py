@@ -82,7 +82,7 @@ def holds_for(seed, worlds, rows, tmp_path):
         found, places = reachability(mesh), Places.of(mesh)
         for caller in (f"from-{each}" for each in CALLERS):
             for row in rows_for(document, seed + number, rows):
-                request = Request(row.method, row.target, (("host", row.host), *row.headers))
+                request = Request(row.method, row.target, (("host", row.host or ""), *row.headers))
                 outcome = simulate.answer(mesh, caller, request)
                 drawn += 1
                 for callee in let_in(outcome):
@@ -178,3 +178,59 @@ def test_chains_are_those_of_the_requests(tmp_path):
                 assert len(shortest) <= len(way)
             chains += sum(len(each) > 2 for each in ways)
     assert chains > 8
+
+
+ONE = """
+services:
+  web: {port: 80, endpoints: [{address: 10.0.0.1}], calls: {shop: {}}}
+  other: {port: 80, endpoints: [{address: 10.0.0.4}]}
+  shop:
+    port: 80
+    endpoints: [{address: 10.0.0.2}]
+    routes: [%s]
+  copied: {port: 80, endpoints: [{address: 10.0.0.3}]%s}
+"""
+MIRROR = "{name: a, mirror: [{service: copied}]}"
+LEGACY = "{name: a, matches: [{path: {prefix: /old}}], backends: [{service: copied}], rewrite: {path: {prefix: /new}}}, {name: b}"
+
+
+@pytest.mark.parametrize(
+    ("routes", "rules", "example"),
+    [
+        (MIRROR, "", "GET http://shop/"),
+        ("{name: a, backends: [{service: shop, weight: 1}, {service: copied, weight: 0}]}", "", None),
+        ("{name: a, redirect: {hostname: copied}}", "", None),
+        (LEGACY, "", "GET http://shop/old"),
+        (LEGACY, ", allow: [{paths: [{prefix: /new/x}], methods: [PUT]}]", "PUT http://shop/old/x"),
+        (LEGACY, ", allow: [{paths: [{prefix: /old}]}]", None),
+        (LEGACY, ", allow: [{from: [other]}]", None),
+        (LEGACY, ", deny: [{paths: [{prefix: /new}]}]", None),
+        (LEGACY, ", deny: [{paths: [{exact: /new}]}]", "GET http://shop/old/example"),
+        (LEGACY, ", deny: [{methods: [GET, POST]}]", "PUT http://shop/old"),
+        ("{name: z}, " + LEGACY.replace("/old", "/"), "", None),
+        (
+            MIRROR.replace("}]}", "}], requestHeaders: {set: {x-a: b}}}"),
+            ", allow: [{headers: {x-a: b}}], deny: [{headers: {x-b: {present: true}}}]",
+            "GET http://shop/",
+        ),
+        (
+            MIRROR.replace("}]}", "}], requestHeaders: {remove: [x-a]}}"),
+            ", allow: [{headers: {x-a: b}}]",
+            None,
+        ),
+    ],
+)
+def test_a_route_that_leads_on(tmp_path, routes, rules, example):
+    mesh = resolved(
+        tmp_path, ONE % (routes.replace("{name: z}, ", "{name: z, matches: [{path: {prefix: /}}]}, "), rules)
+    )
+    permissions = reachability(mesh).permissions.get("copied", {})
+    assert "other" not in permissions
+    if example is None:
+        assert "web" not in permissions
+        return
+    (found,) = permissions["web"]
+    assert found.example is not None
+    assert f"{found.example.method} {found.example.url}" == example
+    assert found.copy is ("mirror" in routes)
+    assert "copied" in let_in(simulate.answer(mesh, "web", asked(found.example)))
