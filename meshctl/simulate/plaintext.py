@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from meshctl.diagnostics import UsageError
-from meshctl.ir import InboundListener, Mesh, Protocol, Sidecar
+from meshctl.ir import Feature, InboundListener, Mesh, Protocol, Sidecar
 from meshctl.simulate import authorization, entrance, filters, inbound, rate_limiting
 from meshctl.simulate.explanation import Explanation, Hop, received
 from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Outcome
 from meshctl.simulate.request import receive
-from meshctl.simulate.steps import Step, Topic
+from meshctl.simulate.steps import Step, Topic, place_of
 
 
 def callee(mesh: Mesh, host: str) -> tuple[Sidecar, InboundListener]:
@@ -63,10 +63,10 @@ def explain(mesh: Mesh, method: str, url: str, headers: Sequence[tuple[str, str]
 
 
 def _steps(own: Sidecar, listener: InboundListener, request: Request, outcome: Outcome) -> list[Step]:
-    mode = ("services", own.service, "mtls")
     if outcome.closed:
-        return [Step(Topic.TLS, f"{outcome.reason}: the connection is closed", path=mode)]
-    taken = Step(Topic.TLS, f"`{own.service}` takes plaintext, from callers whom nobody knows", path=mode)
+        return [Step(Topic.TLS, f"{outcome.reason}: the connection is closed", from_spec=False)]
+    at = place_of(listener.asks, Feature.MTLS_PERMISSIVE, Feature.MTLS_DISABLED)
+    taken = Step(Topic.TLS, f"`{own.service}` takes plaintext, from callers whom nobody knows", at)
     refused = inbound.gate(request)
     if refused:
         return [taken, Step(Topic.GATE, f"{refused}: 400", from_spec=False)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from meshctl.ir import AuthorizationMode, AuthorizationRule, Mesh, MtlsMode, Protocol
+from meshctl.ir import AuthorizationMode, AuthorizationRule, Feature, Mesh, MtlsMode, Protocol
 from meshctl.ir.authorization import UNAUTHENTICATED
 from meshctl.ir.reachability import (
     Door,
@@ -19,6 +19,7 @@ from meshctl.ir.reachability import (
 from meshctl.simulate.concerned import ANYBODY, Concerned
 from meshctl.simulate.examples import Found, Lead, search
 from meshctl.simulate.leads import OUTSIDE, Leads, straight
+from meshctl.simulate.steps import place_of
 
 _Path = tuple[str, ...]
 
@@ -188,7 +189,8 @@ class _Search:
                 listeners = (each.inbound for each in alike if each.inbound is not None)
                 found = (bind for each in listeners for bind in each.binds)
                 doors = tuple(dict.fromkeys(map(str, found)))
-                yield Entrance(Door.PLAINTEXT, doors, permissions, path=(*section, "mtls"))
+                at = place_of(own.inbound.asks, Feature.MTLS_PERMISSIVE, Feature.MTLS_DISABLED)
+                yield Entrance(Door.PLAINTEXT, doors, permissions, at=at)
         if own.health is not None and own.health.path:
             health = (bind for each in alike if each.health is not None for bind in each.health.binds)
             yield Entrance(Door.HEALTH, tuple(dict.fromkeys(map(str, health))), at=own.health.at)
