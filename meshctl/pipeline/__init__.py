@@ -24,6 +24,15 @@ from meshctl.pipeline.checking import (
     validate,
 )
 from meshctl.pipeline.comparing import diff, rendered_diff
+from meshctl.pipeline.enrolling import (
+    install_certificate,
+    issuer_command,
+    issuer_in,
+    renew_certificate,
+    request_certificate,
+    sign_request,
+    sign_requests,
+)
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.linting import lint
 from meshctl.pipeline.reaching import Reached, who_can_reach
@@ -50,10 +59,15 @@ __all__ = [
     "diff",
     "emit",
     "explain_request",
+    "install_certificate",
     "issue_certificates",
+    "issuer_command",
+    "issuer_in",
     "lint",
     "load",
     "rendered_diff",
+    "renew_certificate",
+    "request_certificate",
     "resolved_json",
     "revoke_certificates",
     "rules",
@@ -61,6 +75,8 @@ __all__ = [
     "run_route_tests_live",
     "service_of",
     "settings",
+    "sign_request",
+    "sign_requests",
     "up",
     "validate",
     "who_can_reach",
