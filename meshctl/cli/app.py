@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "build": "compile the spec to sidecar bundles",
     "diff": "what a change means: two revisions, or the work tree and one",
     "up": "run the whole mesh on this machine with real proxies",
+    "segment": "firewall rules so that nothing goes past the sidecars",
     "certs": "the mesh's CA and the certificates of its sidecars",
     "explain": "what a finding means, which value a setting has, or what a request would do",
     "who-can-reach": "who reaches a service, by which ways, and which rules let them",

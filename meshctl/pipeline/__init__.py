@@ -39,10 +39,12 @@ from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
 from meshctl.pipeline.rules import Rule, rules, service_of
 from meshctl.pipeline.running import up
+from meshctl.pipeline.segmenting import SEGMENTATION, segment, write_segmentation
 from meshctl.pipeline.settings import settings
 
 __all__ = [
     "IDENTITIES",
+    "SEGMENTATION",
     "UNREADABLE",
     "Built",
     "Loaded",
@@ -73,6 +75,7 @@ __all__ = [
     "rules",
     "run_route_tests",
     "run_route_tests_live",
+    "segment",
     "service_of",
     "settings",
     "sign_request",
@@ -80,4 +83,5 @@ __all__ = [
     "up",
     "validate",
     "who_can_reach",
+    "write_segmentation",
 ]
