@@ -747,3 +747,9 @@ def test_the_path_of_somebody_without_a_certificate_goes_on(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "`payments` gets at most 1 for 1 of a caller without a certificate" in out
     assert "call 2 is answered by a sidecar, 403" in out
+
+
+def test_json_of_a_request_has_nothing_that_turns_a_line(explain):
+    out = explain("json", "http://catalog/\u202egpj\u2028\x85é")
+    assert all(each.isprintable() for each in out.split("\n"))
+    assert "\u202egpj\u2028\x85é" in json.dumps(json.loads(out), ensure_ascii=False)
