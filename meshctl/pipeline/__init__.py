@@ -27,6 +27,15 @@ from meshctl.pipeline.comparing import diff, rendered_diff
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.linting import lint
 from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
+from meshctl.pipeline.rotation import (
+    Evidence,
+    Rotated,
+    Standing,
+    ca_standing,
+    check_rotation,
+    renew_issuing,
+    rotate_ca,
+)
 from meshctl.pipeline.rules import Rule, rules, service_of
 from meshctl.pipeline.running import up
 from meshctl.pipeline.settings import settings
@@ -35,15 +44,20 @@ __all__ = [
     "IDENTITIES",
     "UNREADABLE",
     "Built",
+    "Evidence",
     "Loaded",
     "Revocation",
+    "Rotated",
     "Rule",
+    "Standing",
     "Tested",
     "Validated",
     "build",
+    "ca_standing",
     "capabilities",
     "certificate_status",
     "check",
+    "check_rotation",
     "create_authority",
     "diff",
     "emit",
@@ -52,8 +66,10 @@ __all__ = [
     "lint",
     "load",
     "rendered_diff",
+    "renew_issuing",
     "resolved_json",
     "revoke_certificates",
+    "rotate_ca",
     "rules",
     "run_route_tests",
     "run_route_tests_live",

@@ -29,7 +29,7 @@ def create_authority(validated: Validated, folder: Path, now: datetime) -> None:
     from meshctl.pki import authority
 
     mesh = validated.require()
-    _refuse_tracked(folder)
+    refuse_tracked(folder)
     authority.save_authority(folder, authority.create_authority(mesh.trust_domain, now))
 
 
@@ -38,7 +38,7 @@ def require_authority(folder: Path, out: Path, mesh: ir.Mesh, now: datetime) -> 
     from meshctl.pki.authority import load_authority
     from meshctl.pki.issue import issue
 
-    _refuse_tracked(folder)
+    refuse_tracked(folder)
     issuer = load_authority(folder)
     with contextlib.suppress(UsageError):
         # One that nobody can read is replaced.
@@ -53,8 +53,8 @@ def issue_certificates(
     """Issue what is missing or due into the bundles below ``out``; returns the former states."""
     from meshctl.pki import facts
 
-    _refuse_tracked(authority)
-    identities = _identities(out, services)
+    refuse_tracked(authority)
+    identities = load_identities(out, services)
     if facts.settled(out, identities, authority, now):
         return ()
     from meshctl.pki import renewal, revocation
@@ -77,7 +77,7 @@ def certificate_status(
     issuer = load_authority(authority) if authority else None
     if issuer:
         _require_latest(out, issuer)
-    return renewal.check(out, _identities(out, services), issuer, now)
+    return renewal.check(out, load_identities(out, services), issuer, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,9 @@ def revoke_certificates(out: Path, authority: Path, who: str, now: datetime) -> 
     from meshctl.pki import crl, renewal, revocation
     from meshctl.pki.authority import load_authority
 
-    _refuse_tracked(authority)
+    refuse_tracked(authority)
     issuer = load_authority(authority)
-    identities = _identities(out, ()) if (out / IDENTITIES).exists() else None
+    identities = load_identities(out, ()) if (out / IDENTITIES).exists() else None
     if identities:
         _require_latest(out, issuer)
     try:
@@ -123,12 +123,13 @@ def _require_latest(out: Path, authority: Authority) -> None:
     """Raises AuthorityError when bundles know of revocations that the CA has lost; UsageError without a build."""
     from meshctl.pki import revocation
 
-    identities = _identities(out, ())
+    identities = load_identities(out, ())
     if identities.crl:
         revocation.require_latest(authority, out, identities.holders)
 
 
-def _refuse_tracked(authority: Path) -> None:
+def refuse_tracked(authority: Path) -> None:
+    """Raises AuthorityError where git has files of a CA."""
     from meshctl.load.tracking import tracked
 
     paths = tracked(authority)
@@ -138,11 +139,12 @@ def _refuse_tracked(authority: Path) -> None:
         raise AuthorityError("ca-tracked", f"git tracks files of the CA in {authority}: {', '.join(paths)}")
 
 
-def _identities(out: Path, services: Sequence[str]) -> Identities:
+def load_identities(out: Path, services: Sequence[str] = ()) -> Identities:
+    """Who needs a certificate below ``out``, or only these services. Raises UsageError where there is no build."""
     from meshctl.pki.identities import parse_identities
 
     try:
-        identities = parse_identities((out / IDENTITIES).read_bytes())
+        identities = parseload_identities((out / IDENTITIES).read_bytes())
     except FileNotFoundError:
         raise UsageError(f"there is no {IDENTITIES} in {out}; run `meshctl build` first") from None
     if not services:

@@ -63,7 +63,7 @@ def begin(folder: Path, now: datetime) -> Rotation:
 def switch(folder: Path, step: Step) -> Rotation:
     """Let the new CA issue (``Step.ISSUE``), or the old one again (``Step.BEGIN``); both stay trusted."""
     with _locked(folder) as (inside, under_way):
-        after = dataclasses.replace(_require(under_way), step=step, issued=True)
+        after = dataclasses.replace(require(under_way, step), step=step, issued=True)
         rotation.write(inside, after)
         return after
 
@@ -74,7 +74,7 @@ def drop(folder: Path, step: Step) -> Authority:
     Returns what bundles should hold. The rotation is over with :func:`close`, when they do.
     """
     with _locked(folder) as (inside, under_way):
-        rotation.write(inside, dataclasses.replace(_require(under_way), step=step))
+        rotation.write(inside, dataclasses.replace(require(under_way, step), step=step))
         old = files.read(inside, ROOT_CERTIFICATE)
         with files.folder(folder, NEXT) as beside:
             new = files.read(beside, ROOT_CERTIFICATE)
@@ -87,7 +87,7 @@ def drop(folder: Path, step: Step) -> Authority:
 def close(folder: Path) -> None:
     """End a rotation after :func:`drop`: the new CA takes the old one's place, or goes."""
     with _locked(folder) as (inside, under_way):
-        if _require(under_way).step is Step.FINISH:
+        if under_way is not None and under_way.step is Step.FINISH:
             with files.folder(folder, NEXT) as new, files.lock(new):
                 _promote(inside, new)
         rotation.end(inside)
@@ -123,9 +123,12 @@ def renew_issuing(folder: Path, now: datetime) -> Authority:
         return renewed
 
 
-def _require(under_way: Rotation | None) -> Rotation:
+def require(under_way: Rotation | None, step: Step) -> Rotation:
+    """The rotation that is under way, if this step may be taken in it. Raises UsageError."""
     if under_way is None:
-        raise UsageError("no rotation of the root is under way")
+        raise UsageError("no rotation of the root is under way; `--step begin` begins one")
+    if under_way.step not in rotation.MAY_FOLLOW[step]:
+        raise UsageError(f"the rotation is at `{under_way.step}`: `{step}` is not what may follow")
     return under_way
 
 

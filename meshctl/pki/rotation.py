@@ -39,6 +39,15 @@ class Step(StrEnum):
     """The old CA alone is trusted, and the new one is about to be removed."""
 
 
+MAY_FOLLOW = {
+    Step.ISSUE: (Step.BEGIN, Step.ISSUE),
+    Step.FINISH: (Step.ISSUE, Step.FINISH),
+    Step.ABORT: (Step.BEGIN, Step.ABORT),
+    Step.BEGIN: (Step.ISSUE, Step.BEGIN),
+}
+"""What may be the last step when one is taken; itself, for a step that broke off is taken again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rotation:
     """A rotation that is under way. ``began`` is UTC; ``old`` and ``new`` are the roots' subjects, for people."""
