@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshctl.cli import certs_options, findings, options
+from meshctl.cli import findings, options
 from meshctl.diagnostics import UsageError
 
 if TYPE_CHECKING:
@@ -33,8 +33,13 @@ _DEPLOY = "Deploy the bundles' tls folders and reload every sidecar"
 def rotate_ca(
     spec: options.Spec = None,
     env: options.Environment = None,
-    out: certs_options.Build = Path("build"),
-    ca: certs_options.Authority = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--out", parser=options.folder, metavar="DIR", help="The folder that `meshctl build` wrote."
+        ),
+    ] = Path("build"),
+    ca: options.Authority = None,
     step: Annotated[
         Step | None,
         typer.Option(
@@ -69,13 +74,15 @@ def rotate_ca(
     from meshctl import pipeline
     from meshctl.pki import rotation
 
-    folder, now = ca or certs_options.default(spec), datetime.now(UTC)
+    folder, now = ca or options.default_authority(spec), datetime.now(UTC)
     evidence = _evidence(spec, env, deployed or [], live=live)
     if issuing:
         if step or evidence:
             raise UsageError("--issuing is done at once: it takes no --step, --deployed or --live")
         renewed = pipeline.renew_issuing(folder, now)
-        sys.stdout.write(f"renewed the issuing CA, until {_day(renewed.issuing_end)}; nothing needs to be deployed\n")
+        sys.stdout.write(
+            f"renewed the issuing CA, until {options.moment(renewed.issuing_end)}; nothing needs to be deployed\n"
+        )
         return 0
     if step is None:
         standing = pipeline.ca_standing(folder)
@@ -93,7 +100,7 @@ def told(rotation: Rotation | None) -> str:
     """A rotation that is under way, in a line, and what is next."""
     if rotation is None:
         return ""
-    return f"The root is being rotated since {_day(rotation.began)}, from {rotation.old} to {rotation.new}, at `{rotation.step}`.\n{_next(rotation)}"
+    return f"The root is being rotated since {options.moment(rotation.began)}, from {rotation.old} to {rotation.new}, at `{rotation.step}`.\n{_next(rotation)}"
 
 
 def _evidence(spec: str | None, env: str | None, deployed: list[Path], *, live: bool) -> pipeline.Evidence:
@@ -109,14 +116,16 @@ def _evidence(spec: str | None, env: str | None, deployed: list[Path], *, live: 
 
 
 def _standing(standing: pipeline.Standing) -> str:
-    root = f"root {findings.printable(standing.root)}, until {_day(standing.root_end)}; issuing CA until {_day(standing.issuing_end)}\n"
+    root = f"root {findings.printable(standing.root)}, until {options.moment(standing.root_end)}; issuing CA until {options.moment(standing.issuing_end)}\n"
     return root + (told(standing.rotation) or "No rotation is under way; `--step begin` begins one.\n")
 
 
 def _done(step: Step, done: pipeline.Rotated) -> str:
     if done.rotation is None:
         over = "trusts the new root alone" if step is Step.FINISH else "trusts the old root alone, as before"
-        return f"the mesh {over}: {_bundles(done.bundles)} written\n{_DEPLOY}: with that the rotation is over.\n"
+        return (
+            f"the mesh {over}: {_bundles(done.bundles)} written\n{_DEPLOY}: with that the rotation is over.\n"
+        )
     match done.rotation.step:
         case "begin" if not done.rotation.issued:
             what = f"both roots are in all bundles: {_bundles(done.bundles)} written"
@@ -139,10 +148,6 @@ def _next(rotation: Rotation) -> str:
         case broken, _:
             return f"Next: `certs rotate-ca --step {broken}` again, which broke off.\n"
     return f"Next: {_DEPLOY[0].lower()}{_DEPLOY[1:]}, then `certs rotate-ca --step {step}` with --deployed DIR or --live.\n"
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _bundles(number: int) -> str:

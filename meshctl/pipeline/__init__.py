@@ -26,16 +26,17 @@ from meshctl.pipeline.checking import (
 from meshctl.pipeline.comparing import diff, rendered_diff
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.linting import lint
-from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
 from meshctl.pipeline.rotation import (
     Evidence,
     Rotated,
     Standing,
+    ca_due,
     ca_standing,
     check_rotation,
     renew_issuing,
     rotate_ca,
 )
+from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
 from meshctl.pipeline.rules import Rule, rules, service_of
 from meshctl.pipeline.running import up
 from meshctl.pipeline.settings import settings
@@ -53,6 +54,7 @@ __all__ = [
     "Tested",
     "Validated",
     "build",
+    "ca_due",
     "ca_standing",
     "capabilities",
     "certificate_status",

@@ -42,7 +42,7 @@ def require_authority(folder: Path, out: Path, mesh: ir.Mesh, now: datetime) -> 
     issuer = load_authority(folder)
     with contextlib.suppress(UsageError):
         # One that nobody can read is replaced.
-        _require_latest(out, issuer)
+        require_latest(out, issuer)
     for sidecar in mesh.sidecars[:1]:
         issue(issuer, sidecar.identity, mesh.certificates.lifetime, now)
 
@@ -54,14 +54,14 @@ def issue_certificates(
     from meshctl.pki import facts
 
     refuse_tracked(authority)
-    identities = load_identities(out, services)
+    identities = identities_in(out, services)
     if facts.settled(out, identities, authority, now):
         return ()
     from meshctl.pki import renewal, revocation
     from meshctl.pki.authority import load_authority
 
     issuer = load_authority(authority)
-    _require_latest(out, issuer)
+    require_latest(out, issuer)
     if identities.crl:
         issuer = revocation.renewed(authority, identities.policy, now)
     return renewal.issue_due(out, identities, issuer, now)
@@ -76,8 +76,8 @@ def certificate_status(
 
     issuer = load_authority(authority) if authority else None
     if issuer:
-        _require_latest(out, issuer)
-    return renewal.check(out, load_identities(out, services), issuer, now)
+        require_latest(out, issuer)
+    return renewal.check(out, identities_in(out, services), issuer, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +103,9 @@ def revoke_certificates(out: Path, authority: Path, who: str, now: datetime) -> 
 
     refuse_tracked(authority)
     issuer = load_authority(authority)
-    identities = load_identities(out, ()) if (out / IDENTITIES).exists() else None
+    identities = identities_in(out, ()) if (out / IDENTITIES).exists() else None
     if identities:
-        _require_latest(out, issuer)
+        require_latest(out, issuer)
     try:
         found = revocation.certificates_of(who, authority, out if identities else None, identities, now)
         lifetime = identities.policy.lifetime if identities else revocation.LIFETIME
@@ -119,17 +119,17 @@ def revoke_certificates(out: Path, authority: Path, who: str, now: datetime) -> 
     return Revocation(found, new, end, len(delivered), identities.crl if identities else None)
 
 
-def _require_latest(out: Path, authority: Authority) -> None:
+def require_latest(out: Path, authority: Authority) -> None:
     """Raises AuthorityError when bundles know of revocations that the CA has lost; UsageError without a build."""
     from meshctl.pki import revocation
 
-    identities = load_identities(out, ())
+    identities = identities_in(out, ())
     if identities.crl:
         revocation.require_latest(authority, out, identities.holders)
 
 
 def refuse_tracked(authority: Path) -> None:
-    """Raises AuthorityError where git has files of a CA."""
+    """Raises AuthorityError when git tracks files of a CA."""
     from meshctl.load.tracking import tracked
 
     paths = tracked(authority)
@@ -139,12 +139,12 @@ def refuse_tracked(authority: Path) -> None:
         raise AuthorityError("ca-tracked", f"git tracks files of the CA in {authority}: {', '.join(paths)}")
 
 
-def load_identities(out: Path, services: Sequence[str] = ()) -> Identities:
-    """Who needs a certificate below ``out``, or only these services. Raises UsageError where there is no build."""
+def identities_in(out: Path, services: Sequence[str]) -> Identities:
+    """The identities of a build, or those of some services. Raises UsageError."""
     from meshctl.pki.identities import parse_identities
 
     try:
-        identities = parseload_identities((out / IDENTITIES).read_bytes())
+        identities = parse_identities((out / IDENTITIES).read_bytes())
     except FileNotFoundError:
         raise UsageError(f"there is no {IDENTITIES} in {out}; run `meshctl build` first") from None
     if not services:

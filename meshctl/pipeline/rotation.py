@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meshctl.diagnostics import FindingsError, UsageError
-from meshctl.pipeline.certificates import load_identities, refuse_tracked
+from meshctl.diagnostics import Finding, FindingsError, UsageError
+from meshctl.pipeline.certificates import identities_in, refuse_tracked
 from meshctl.pipeline.checking import Validated
 
 if TYPE_CHECKING:
@@ -62,6 +62,21 @@ def ca_standing(authority: Path) -> Standing:
     return Standing(name, found.root.not_valid_after_utc, found.issuing.not_valid_after_utc, under_way)
 
 
+def ca_due(out: Path, authority: Path, now: datetime) -> tuple[Finding, ...]:
+    """An error when the CA has to be renewed, or its root rotated: soon it can issue no certificate of the usual lifetime."""
+    from meshctl.catalogue import finding
+
+    policy, standing = identities_in(out, ()).policy, ca_standing(authority)
+    whose, end = "issuing CA", standing.issuing_end
+    if standing.root_end <= end:
+        whose, end = "root", standing.root_end
+    # In a rotation the CA that issues now has to last no longer than the rotation.
+    if standing.rotation or now < end - policy.lifetime - policy.renew_before:
+        return ()
+    message = f"the {whose} ends {end:%Y-%m-%dT%H:%M:%SZ}, and certificates live {policy.lifetime.days} days"
+    return (finding("ca-due", None, message),)
+
+
 def renew_issuing(authority: Path, now: datetime) -> Standing:
     """A new certificate of the issuing CA, signed with the root's key."""
     from meshctl.pki import rotate
@@ -109,7 +124,7 @@ def _begin(out: Path, authority: Path, _: Evidence, now: datetime) -> Rotated:
     from meshctl.pki.authority import load_authority
     from meshctl.pki.rotation import Step
 
-    identities = load_identities(out)
+    identities = identities_in(out, ())
     begun = rotate.begin(authority, now)
     if begun.step is not Step.BEGIN:
         raise UsageError(f"the rotation is past that, at `{begun.step}`; `--step abort` goes back")
@@ -126,7 +141,7 @@ def _issue(out: Path, authority: Path, evidence: Evidence, now: datetime) -> Rot
     from meshctl.pki.rotation import Step
 
     found = rotate.require(_under_way(authority), Step.ISSUE)
-    identities = load_identities(out)
+    identities = identities_in(out, ())
     if found.step is Step.BEGIN:
         new = load_authority(authority).beside
         _require_both(out, authority, evidence, now)
@@ -157,7 +172,7 @@ def _abort(out: Path, authority: Path, evidence: Evidence, now: datetime) -> Rot
     if under_way is None and rotate.sweep(authority):
         return Rotated(None)
     if under_way is not None and under_way.step is Step.ISSUE:
-        load_identities(out)
+        identities_in(out, ())
         rotate.switch(authority, Step.BEGIN)
         return _issued(out, authority, now)
     found = rotate.require(under_way, Step.ABORT)
@@ -186,7 +201,7 @@ def _issued(out: Path, authority: Path, now: datetime) -> Rotated:
 def _dropped(out: Path, authority: Path, step: Step) -> Rotated:
     from meshctl.pki import rotate
 
-    identities = load_identities(out)
+    identities = identities_in(out, ())
     bundles = _delivered(out, identities, rotate.drop(authority, step))
     rotate.close(authority)
     return Rotated(None, bundles=bundles)
@@ -197,7 +212,7 @@ def _require_both(out: Path, authority: Path, evidence: Evidence, now: datetime)
     from meshctl.pki.authority import load_authority
     from meshctl.pki.deployed import Wanted
 
-    identities = load_identities(out)
+    identities = identities_in(out, ())
     found = load_authority(authority)
     _require(identities, found, Wanted(found.trusted, identities.crl), evidence, now)
 
@@ -207,7 +222,7 @@ def _require_leaves(out: Path, authority: Path, evidence: Evidence, now: datetim
     from meshctl.pki.authority import load_authority
     from meshctl.pki.deployed import Wanted
 
-    identities = load_identities(out)
+    identities = identities_in(out, ())
     found = load_authority(authority)
     _require(identities, found, Wanted((found,), identities.crl, leaf_of=found), evidence, now)
 

@@ -79,9 +79,7 @@ def _issue_due(
 
 def deliver(root: Path, identities: Identities, authority: Authority) -> tuple[Holder, ...]:
     """Put the revocation lists into the bundles, where those look at them, and the roots; returns who had others. Raises OSError."""
-    relisted = (
-        store.write_lists(root, identities.holders, authority.lists_pem) if identities.crl else ()
-    )
+    relisted = store.write_lists(root, identities.holders, authority.lists_pem) if identities.crl else ()
     # A root whose CA's list is not there yet would let nobody in.
     trusting = trust.write(root, identities.holders, authority)
     return tuple(each for each in identities.holders if each in relisted or each in trusting)

@@ -132,9 +132,7 @@ def _due(authority: Authority, policy: CertificatePolicy, now: datetime) -> bool
     return now >= crl.end(own) - policy.renew_before and crl.end(own) < authority.issuing.not_valid_after_utc
 
 
-def _sign(
-    authority: Authority, lifetime: timedelta, now: datetime, serials: Iterable[int] = ()
-) -> None:
+def _sign(authority: Authority, lifetime: timedelta, now: datetime, serials: Iterable[int] = ()) -> None:
     if authority.folder is None:
         raise ValueError("a CA that was not loaded has no folder for its lists")
     with files.folder(authority.folder) as inside:
@@ -144,9 +142,7 @@ def _sign(
             roots = crl.pem(of_root)
         else:
             message = f"it has no {REVOCATION_LISTS}, and the root's part of it needs {ROOT_KEY}: put that back for once"
-            roots = authorities.roots_list(
-                authority.root, root_key(inside, message), authority.issuing, now
-            )
+            roots = authorities.roots_list(authority.root, root_key(inside, message), authority.issuing, now)
         end = min(now + lifetime, authority.issuing.not_valid_after_utc)
         own = crl.sign(authority.issuing, authority.issuing_key, now, end, before, serials)
         files.replace(inside, REVOCATION_LISTS, own + roots, 0o644)

@@ -187,16 +187,17 @@ def status(
     if state is CertificateState.VALID:
         state, message = _judge_time(leaf, renew_before, now)
     if state is CertificateState.VALID and authority and not trust.holds(held.trust, authority):
-        state, message = CertificateState.TRUST_OUTDATED, f"{TLS}/{_TRUST_BUNDLE} does not hold the CA's roots of now"
+        state, message = (
+            CertificateState.TRUST_OUTDATED,
+            f"{TLS}/{_TRUST_BUNDLE} does not hold the CA's roots of now",
+        )
     next_update = None
     if lists is None and state in (CertificateState.VALID, *_MILDER):
         state, message = _judge_unchecked(state, message, leaf, authority)
     if lists is not None:
         listed = _judge_lists(lists, leaf, authority, renew_before, now)
         next_update = listed.next_update
-        if state is CertificateState.VALID or (
-            state in _MILDER and listed.state is CertificateState.REVOKED
-        ):
+        if state is CertificateState.VALID or (state in _MILDER and listed.state is CertificateState.REVOKED):
             state, message = listed.state, listed.message or message
     return CertificateStatus(holder, state, leaf.not_valid_after_utc, message, next_update, with_lists)
 
