@@ -81,7 +81,8 @@ def rotate_ca(
             raise UsageError("--issuing is done at once: it takes no --step, --deployed or --live")
         renewed = pipeline.renew_issuing(folder, now)
         sys.stdout.write(
-            f"renewed the issuing CA, until {options.moment(renewed.issuing_end)}; nothing needs to be deployed\n"
+            f"renewed the issuing CA, until {options.moment(renewed.issuing_end)}\nNo certificate has to change. "
+            "With `crl: true` run `certs issue` and deploy, for the root's list is new too.\n"
         )
         return 0
     if step is None:

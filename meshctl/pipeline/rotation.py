@@ -143,11 +143,11 @@ def _issue(out: Path, authority: Path, evidence: Evidence, now: datetime) -> Rot
     found = rotate.require(_under_way(authority), Step.ISSUE)
     identities = identities_in(out, ())
     if found.step is Step.BEGIN:
-        new = load_authority(authority).beside
         _require_both(out, authority, evidence, now)
-        for each in identities.holders[:1] if new else ():
+        new = load_authority(authority).beside
+        if new and identities.holders:
             # A CA that cannot issue must not become the one that does.
-            issue(new, each.identity, identities.policy.lifetime, now)
+            issue(new, identities.holders[0].identity, identities.policy.lifetime, now)
         rotate.switch(authority, Step.ISSUE)
     return _issued(out, authority, now)
 

@@ -209,10 +209,10 @@ def load_authority(folder: Path) -> Authority:
     return replace(_load(folder, under_way.issuer), beside=beside, retired_pem=retired_pem)
 
 
-def _load(root: Path, below: str = "") -> Authority:
-    folder = root / below
+def _load(top: Path, below: str = "") -> Authority:
+    folder = top / below
     try:
-        with files.folder(root, *([below] if below else [])) as inside:
+        with files.folder(top, *([below] if below else [])) as inside:
             root_pem = files.read(inside, ROOT_CERTIFICATE)
             issuing_pem = files.read(inside, ISSUING_CERTIFICATE)
             key_pem = files.read(inside, ISSUING_KEY, private=True)

@@ -54,8 +54,8 @@ def begin(folder: Path, now: datetime) -> Rotation:
         organization = old.root.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value
         new = authorities.create_authority(str(organization), now)
         authorities.save_authority(folder / NEXT, new)
-        names = (each.subject.rfc4514_string() for each in (old.root, new.authority.root))
-        begun = Rotation(Step.BEGIN, now, *names)
+        names = [each.subject.rfc4514_string() for each in (old.root, new.authority.root)]
+        begun = Rotation(Step.BEGIN, now, old=names[0], new=names[1])
         rotation.write(inside, begun)
         return begun
 

@@ -102,7 +102,7 @@ def placements(spec: Spec, service: ServiceSpec, *, zoned: bool = False) -> tupl
 
 def endpoints(spec: Spec, name: str) -> tuple[ir.SocketAddress, ...]:
     """Where a service's sidecars are, as its endpoints are listed; nothing for one that is discovered."""
-    service = spec.written.services[name]
+    service = (spec.written.services or {})[name]
     hosts = _hosts(service.endpoints, inbound_port(spec, service), "")
     return tuple(dict.fromkeys(ir.SocketAddress(each.address, each.port) for each in hosts))
 
