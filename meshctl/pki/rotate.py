@@ -112,10 +112,10 @@ def renew_issuing(folder: Path, now: datetime) -> Authority:
         key = root_key(inside, f"it has no {ROOT_KEY}, which signs the issuing CA: put that back for once")
         if key.public_key() != found.root.public_key():
             raise AuthorityError("ca-unusable", f"CA in {folder}: {ROOT_KEY} is not {ROOT_CERTIFICATE}'s key")
-        renewed = authorities.renewed_issuing(found, key, now)
-        if renewed.issuing.not_valid_after_utc <= found.issuing.not_valid_after_utc:
-            message = f"CA in {folder}: the root ends {found.root.not_valid_after_utc:%Y-%m-%d}, so the issuing CA cannot live longer"
+        if found.issuing.not_valid_after_utc >= found.root.not_valid_after_utc:
+            message = f"CA in {folder}: its issuing CA ends with the root already"
             raise AuthorityError("ca-unusable", message)
+        renewed = authorities.renewed_issuing(found, key, now)
         if renewed.crl_pem:
             # First: a list of the root may live longer than the CA that it is about, not shorter.
             files.replace(inside, REVOCATION_LISTS, renewed.crl_pem, 0o644)

@@ -36,7 +36,7 @@ TABLE = Table(
             "client": {
                 "port": 8080,
                 "endpoints": [{"address": "127.50.0.1"}],
-                "calls": {"server": {}, "ledger": {}},
+                "calls": {"server": {}, "ledger": {"localPort": 5432}},
             },
             "server": {"port": 8080, "endpoints": [{"address": "127.50.0.11"}]},
             "ledger": {"port": 8080, "protocol": "tcp", "endpoints": [{"address": "127.50.0.21"}]},
@@ -203,7 +203,7 @@ def test_what_is_live_is_seen_as_it_is(proxy, tmp_path, capsys):
             assert _taken(world, service, known), service
             assert not _taken(world, service, foreign), service
         command = ["certs", "rotate-ca", str(out.parent / "mesh.yaml"), "--ca", str(ca), "-o", str(out)]
-        shutil.copytree(out, tmp_path / "elsewhere")
+        shutil.copytree(out, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("*.sock"))
         assert run([*command[:-1], str(tmp_path / "elsewhere"), "--step", "begin"]) == 0
         assert run([*command, "--step", "issue", "--live"]) == 1
         told = capsys.readouterr().err

@@ -9,13 +9,13 @@ from meshctl.pipeline.asking_sidecars import _addresses, _caller_of
 
 SPEC = """\
 apiVersion: meshctl.dev/v1
-mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example, proxy: envoy, resolvers: ["10.0.0.53:53"]}
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example, proxy: envoy, resolvers: ["10.0.0.53:53"], authorization: {mode: open}}
 services:
   web: {port: 80, endpoints: [{address: 10.0.0.1}, {address: 10.0.0.2}], calls: {catalog: {}, found: {}, open: {}}}
   catalog: {port: 80, endpoints: [{address: 10.0.0.3}, {address: 10.0.0.4, port: 7000, weight: 0}]}
   own: {port: 80, bind: endpoint, endpoints: [{address: 10.0.0.5}, {address: "2001:db8::5"}]}
   open: {port: 80, mtls: {mode: disabled}, endpoints: [{address: 10.0.0.6}]}
-  found: {port: 80, discovery: {dns: found.example, port: 15006}}
+  found: {port: 80, discovery: {dns: {name: found.example}}}
 gateways:
   edge: {port: 8081, endpoints: [{address: 10.0.0.7}], hostnames: [shop.example], calls: {web: {}}}
 """
