@@ -94,7 +94,9 @@ def test_sidecars_that_do_not_run_or_show_nothing_are_behind(capsys):
     said = capsys.readouterr().err
     assert "`catalog/127.82.0.2`: 127.82.0.2:15006: Connection refused" in said
     assert "`web/127.82.0.1`: 127.82.0.1:15006: Connection refused" in said
-    assert "`edge/127.82.0.3`: no listener of its shows a certificate; name its folder with --deployed" in said
+    assert (
+        "`edge/127.82.0.3`: no listener of its shows a certificate; name its folder with --deployed" in said
+    )
     assert standing(capsys)[1]["step"] == "begin"
 
 

@@ -283,6 +283,17 @@ def test_another_build_of_the_same_ca_loses_the_old_root_with_its_next_issuing(m
     assert mesh.roots(tmp_path / "other") == {1}
 
 
+def test_a_leaf_of_the_other_ca_is_replaced_whichever_that_is(mesh):
+    mesh.step(Step.BEGIN)
+    mesh.deploy()
+    rotate.switch(mesh.ca, Step.ISSUE)
+    assert mesh.states() == {"other-root"}
+    assert len(pipeline.issue_certificates(mesh.build, mesh.ca, NOW)) == 3
+    assert mesh.states() == {"valid"}
+    rotate.switch(mesh.ca, Step.BEGIN)
+    assert mesh.states() == {"other-root"}
+
+
 @pytest.mark.parametrize("steps", [[Step.BEGIN], [Step.BEGIN, Step.ISSUE]])
 def test_a_revocation_meanwhile_is_in_the_lists_of_both(mesh, steps):
     for each in steps:
@@ -427,13 +438,14 @@ def killed(mesh, step, number):
     ],
     ids=lambda each: each if isinstance(each, str) else f"after {len(each)}",
 )
-def test_a_step_killed_anywhere_can_be_taken_again(tmp_path, before, step):
+@pytest.mark.parametrize("each", [pytest.param(1, marks=pytest.mark.soak), 6])
+def test_a_step_killed_anywhere_can_be_taken_again(tmp_path, before, step, each):
     prepared = Mesh(tmp_path / "prepared")
-    for each in before:
-        prepared.step(each)
+    for taken in before:
+        prepared.step(taken)
         prepared.deploy()
     done = False
-    for number in range(1, 200):
+    for number in range(each, 200, each):
         root = tmp_path / str(number)
         shutil.copytree(tmp_path / "prepared", root)
         mesh = object.__new__(Mesh)
