@@ -29,43 +29,47 @@ class Step(StrEnum):
 
 _DEPLOY = "Deploy the bundles' tls folders and reload every sidecar"
 
+Build = Annotated[
+    Path,
+    typer.Option(
+        "-o", "--out", parser=options.folder, metavar="DIR", help="The folder that `meshctl build` wrote."
+    ),
+]
+StepOption = Annotated[
+    Step | None,
+    typer.Option(
+        "--step",
+        help="Take a step: begin (make a new CA, both roots into all bundles), issue (from the new CA), "
+        "finish (drop the old root); abort goes back.",
+        show_default=False,
+    ),
+]
+Deployed = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--deployed",
+        metavar="DIR",
+        help="Bundles as they are deployed, in folders as the build's; prove by their tls folders that the step before is everywhere.",
+        show_default=False,
+    ),
+]
+Live = Annotated[
+    bool, typer.Option("--live", help="Prove it by a handshake with every running sidecar of the SPEC.")
+]
+Issuing = Annotated[
+    bool, typer.Option("--issuing", help="Only renew the issuing CA for a year, with the root's key.")
+]
+
 
 def rotate_ca(
     spec: options.Spec = None,
     env: options.Environment = None,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "-o", "--out", parser=options.folder, metavar="DIR", help="The folder that `meshctl build` wrote."
-        ),
-    ] = Path("build"),
+    out: Build = Path("build"),
     ca: options.Authority = None,
-    step: Annotated[
-        Step | None,
-        typer.Option(
-            "--step",
-            help="Take a step: begin (make a new CA, both roots into all bundles), issue (from the new CA), "
-            "finish (drop the old root); abort goes back.",
-            show_default=False,
-        ),
-    ] = None,
-    deployed: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--deployed",
-            metavar="DIR",
-            help="Bundles as they are deployed, in folders as the build's; prove by their tls folders that the step before is everywhere.",
-            show_default=False,
-        ),
-    ] = None,
-    live: Annotated[
-        bool,
-        typer.Option("--live", help="Prove it by a handshake with every running sidecar of the SPEC."),
-    ] = False,
-    issuing: Annotated[
-        bool,
-        typer.Option("--issuing", help="Only renew the issuing CA for a year, with the root's key."),
-    ] = False,
+    step: StepOption = None,
+    deployed: Deployed = None,
+    live: Live = False,
+    issuing: Issuing = False,
 ) -> int:
     """Replace the mesh's root without turning anybody away; without a step say where it stands and what is next.
 

@@ -304,7 +304,7 @@ def _proves(leaf: x509.Certificate, identity: WorkloadIdentity) -> bool:
 def _is_from(authority: Authority, leaf: x509.Certificate, held: _Held) -> bool:
     return (
         _signer(leaf) == authority.key_identifier
-        and _shows(authority, held.chain)
+        and trust.is_shown(authority, held.chain)
         # During a rotation the bundle trusts a second root; that is no reason to issue again.
         and authority.root_pem in held.trust
     )
@@ -312,15 +312,6 @@ def _is_from(authority: Authority, leaf: x509.Certificate, held: _Held) -> bool:
 
 def _signer(leaf: x509.Certificate) -> bytes | None:
     return leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-
-
-def _shows(authority: Authority, chain: bytes) -> bool:
-    """Whether the issuing CA is in the chain, now or as it was before it was renewed, which keeps its key."""
-    if authority.issuing_pem in chain:
-        return True
-    others = x509.load_pem_x509_certificates(chain)[1:]
-    own = authority.issuing.public_key()
-    return any(each.public_key() == own and each.subject == authority.issuing.subject for each in others)
 
 
 def _reason(error: OSError) -> str:

@@ -1,4 +1,4 @@
-"""The roots in a bundle's trust bundle: both while a rotation is under way, and none of a rotation before."""
+"""What a bundle trusts, and shows of its CA. It trusts both roots while a rotation is under way, and none of one before."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+
+from cryptography import x509
 
 from meshctl.artifacts import TRUST_BUNDLE
 from meshctl.pki import files
@@ -21,6 +23,18 @@ def holds(roots: bytes, authority: Authority) -> bool:
     retired = _PEM.findall(authority.retired_pem)
     wanted = (each.root_pem in roots for each in authority.trusted)
     return all(wanted) and not any(each in roots for each in retired)
+
+
+def is_shown(authority: Authority, chain: bytes) -> bool:
+    """Whether the issuing CA is in a chain, as it is now or as it was before it was renewed, which keeps its key.
+
+    Raises ValueError for what is no chain.
+    """
+    if authority.issuing_pem in chain:
+        return True
+    own = authority.issuing
+    others = x509.load_pem_x509_certificates(chain)[1:]
+    return any(each.subject == own.subject and each.public_key() == own.public_key() for each in others)
 
 
 def write(root: Path, holders: Iterable[Holder], authority: Authority) -> tuple[Holder, ...]:
