@@ -155,4 +155,22 @@ CODES = (
         "No certificate may outlive its CA, so soon before its end the CA can issue no more, and the mesh stops with the certificates that it has.",
         "Renew the issuing CA with `meshctl certs rotate-ca --issuing`; where the root ends, begin a rotation with `--step begin`.",
     ),
+    Code(
+        "MSH6030",
+        "request-refused",
+        "Who signs what is asked for gives a name to whoever asks.",
+        "Make the request with `meshctl certs csr` where the sidecar runs, and name the bundle that it is for with `--for`.",
+    ),
+    Code(
+        "MSH6031",
+        "certificate-refused",
+        "With it the sidecar would not start, would be refused by its peers, or would be somebody else. Nothing was replaced.",
+        "Have the issuer sign exactly the identity in the bundle's `identity.json`; docs/certificates.md shows how for several.",
+    ),
+    Code(
+        "MSH6032",
+        "key-tracked",
+        "A key that is in git once is in every clone for ever, and whoever has it can be this sidecar.",
+        "Run `git rm -r --cached` on the bundle's `tls` folder, and get a new key.",
+    ),
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshctl.cli import findings, options, rotate_ca
+from meshctl.cli import enrolment, findings, options, rotate_ca
 from meshctl.cli.options import Authority
 from meshctl.diagnostics import UsageError
 
@@ -45,7 +45,7 @@ class Format(StrEnum):
 def register(app: typer.Typer, text: str) -> None:
     """Add the commands."""
     certs = typer.Typer(help=f"Certificates: {text}", no_args_is_help=True)
-    for command in (init, issue, status, revoke):
+    for command in (init, issue, *enrolment.COMMANDS, status, revoke):
         certs.command(command.__name__)(command)
     certs.command("rotate-ca")(rotate_ca.rotate_ca)
     app.add_typer(certs, name="certs")

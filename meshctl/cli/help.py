@@ -19,6 +19,7 @@ Commands:
   build         Build: compile the spec to sidecar bundles
   diff          Diff: what a change means: two revisions, or the work tree and one
   up            Up: run the whole mesh on this machine with real proxies
+  segment       Segment: firewall rules so that nothing goes past the sidecars
   explain       Explain: what a finding means, which value a setting has, or what a request...
   capabilities  Capabilities: what each proxy can do, and what this mesh uses
   certs         Certificates: the mesh's CA and the certificates of its sidecars

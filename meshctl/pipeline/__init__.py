@@ -24,6 +24,15 @@ from meshctl.pipeline.checking import (
     validate,
 )
 from meshctl.pipeline.comparing import diff, rendered_diff
+from meshctl.pipeline.enrolling import (
+    install_certificate,
+    issuer_command,
+    issuer_in,
+    renew_certificate,
+    request_certificate,
+    sign_request,
+    sign_requests,
+)
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.linting import lint
 from meshctl.pipeline.rotation import (
@@ -39,10 +48,12 @@ from meshctl.pipeline.rotation import (
 from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
 from meshctl.pipeline.rules import Rule, rules, service_of
 from meshctl.pipeline.running import up
+from meshctl.pipeline.segmenting import SEGMENTATION, segment, write_segmentation
 from meshctl.pipeline.settings import settings
 
 __all__ = [
     "IDENTITIES",
+    "SEGMENTATION",
     "UNREADABLE",
     "Built",
     "Evidence",
@@ -64,19 +75,28 @@ __all__ = [
     "diff",
     "emit",
     "explain_request",
+    "install_certificate",
     "issue_certificates",
+    "issuer_command",
+    "issuer_in",
     "lint",
     "load",
     "rendered_diff",
+    "renew_certificate",
     "renew_issuing",
+    "request_certificate",
     "resolved_json",
     "revoke_certificates",
     "rotate_ca",
     "rules",
     "run_route_tests",
     "run_route_tests_live",
+    "segment",
     "service_of",
     "settings",
+    "sign_request",
+    "sign_requests",
     "up",
     "validate",
+    "write_segmentation",
 ]

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 IDENTITIES = "identities.json"
 """Who needs a certificate, beside the bundles."""
 
+IDENTITY = "identity.json"
+"""In each bundle: the same of that bundle alone."""
+
 
 def create_authority(validated: Validated, folder: Path, now: datetime) -> None:
     """Make the mesh's CA in ``folder``; never over another, nor where git would keep its keys."""
@@ -70,10 +73,12 @@ def issue_certificates(
 def certificate_status(
     out: Path, authority: Path | None, now: datetime, services: Sequence[str] = ()
 ) -> tuple[CertificateStatus, ...]:
-    """What every bundle below ``out`` holds at ``now``."""
-    from meshctl.pki import renewal
+    """What every bundle below ``out`` holds at ``now``, or the one that ``out`` is."""
+    from meshctl.pki import installing, renewal
     from meshctl.pki.authority import load_authority
 
+    if (out / IDENTITY).exists():
+        return (installing.status(out, identities_alone(out), now),)
     issuer = load_authority(authority) if authority else None
     if issuer:
         require_latest(out, issuer)
@@ -137,6 +142,18 @@ def refuse_tracked(authority: Path) -> None:
         from meshctl.pki.authority import AuthorityError
 
         raise AuthorityError("ca-tracked", f"git tracks files of the CA in {authority}: {', '.join(paths)}")
+
+
+def identities_alone(bundle: Path) -> Identities:
+    """The identity of a bundle by itself. Raises UsageError."""
+    from meshctl.pki.identities import parse_identity
+
+    try:
+        return parse_identity((bundle / IDENTITY).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(
+            f"there is no {IDENTITY} in {bundle}: name the folder of one sidecar, as `meshctl build` wrote it"
+        ) from None
 
 
 def identities_in(out: Path, services: Sequence[str]) -> Identities:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshctl.diagnostics import Finding, FindingsError, UsageError
-from meshctl.pipeline.certificates import identities_in, refuse_tracked
+from meshctl.pipeline.certificates import IDENTITIES, identities_in, refuse_tracked
 from meshctl.pipeline.checking import Validated
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ def ca_due(out: Path, authority: Path, now: datetime) -> tuple[Finding, ...]:
     """An error when the CA has to be renewed, or its root rotated: soon it can issue no certificate of the usual lifetime."""
     from meshctl.catalogue import finding
 
+    if not (out / IDENTITIES).exists():
+        # A bundle by itself, where it is deployed.
+        return ()
     policy, standing = identities_in(out, ()).policy, ca_standing(authority)
     whose, end = "issuing CA", standing.issuing_end
     if standing.root_end <= end:
@@ -192,7 +195,11 @@ def _delivered(out: Path, identities: Identities, found: Authority) -> int:
 
 def _issued(out: Path, authority: Path, now: datetime) -> Rotated:
     from meshctl.pipeline.certificates import issue_certificates
+    from meshctl.pki import store
 
+    if not any(store.held(out, each) for each in identities_in(out, ()).holders):
+        # Keys are made where they are used, and ask for certificates from there.
+        return Rotated(_under_way(authority))
     issued = issue_certificates(out, authority, now)
     certificates = sum(each.state.needs_certificate for each in issued)
     return Rotated(_under_way(authority), certificates, len(issued))

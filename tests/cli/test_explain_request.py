@@ -674,3 +674,9 @@ def test_text_of_a_request_stays_on_its_line(explain):
     out = explain("text", "http://catalog/\x1b[31m\nforged")
     assert "\x1b" not in out
     assert "\nforged" not in out
+
+
+def test_json_of_a_request_has_nothing_that_turns_a_line(explain):
+    out = explain("json", "http://catalog/\u202egpj\u2028\x85é")
+    assert all(each.isprintable() for each in out.split("\n"))
+    assert "\u202egpj\u2028\x85é" in json.dumps(json.loads(out), ensure_ascii=False)

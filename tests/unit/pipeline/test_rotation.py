@@ -179,6 +179,16 @@ def test_lists_are_asked_for_only_where_sidecars_look_into_them(tmp_path):
     assert mesh.step(Step.ISSUE).certificates == 3
 
 
+def test_where_hosts_hold_the_keys_the_build_gets_none(mesh):
+    mesh.step(Step.BEGIN)
+    mesh.deploy()
+    for each in BUNDLES:
+        shutil.rmtree(mesh.build / each / "tls")
+    assert mesh.step(Step.ISSUE).certificates == 0
+    assert mesh.under_way() is Step.ISSUE
+    assert mesh.states() == {"missing"}
+
+
 def test_a_bundle_that_is_deployed_nowhere_is_behind(mesh):
     mesh.step(Step.BEGIN)
     mesh.deploy()
