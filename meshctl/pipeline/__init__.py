@@ -35,6 +35,7 @@ from meshctl.pipeline.enrolling import (
 )
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.linting import lint
+from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
     Evidence,
     Rotated,
@@ -58,6 +59,7 @@ __all__ = [
     "Built",
     "Evidence",
     "Loaded",
+    "Reached",
     "Revocation",
     "Rotated",
     "Rule",
@@ -98,5 +100,6 @@ __all__ = [
     "sign_requests",
     "up",
     "validate",
+    "who_can_reach",
     "write_segmentation",
 ]
