@@ -154,6 +154,7 @@ def run(monkeypatch, capsys):
         ("findings", ["lint", "BROKEN", "--format", "json"]),
         ("findings", ["validate", "BROKEN", "--format", "json"]),
         ("capabilities", ["capabilities", "--format", "json"]),
+        ("reach", ["who-can-reach", "payments", SHOP, "--format", "json"]),
         ("capabilities", ["capabilities", MIXED, "--format", "json"]),
     ],
 )
