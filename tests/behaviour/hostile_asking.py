@@ -17,8 +17,8 @@ import h2.exceptions
 from meshctl import ir
 from tests.behaviour.hostile import Sent, with_host
 
-PATIENCE = 2.0
-"""Seconds for an answer. A head that is never whole gets none; it is given up then."""
+PATIENCE, LITTLE = 20.0, 0.3
+"""Seconds for an answer; and for one to what may never be a whole request, of which only what an application saw is judged."""
 
 AMBIGUOUS = ("framing", "control", "line", "host", "nomination")
 """Kinds that may leave a connection in a state of its own."""
@@ -78,6 +78,7 @@ def head_of(sent: Sent, identity: str) -> bytes:
 
 
 def _ask(kept: socket.socket, sent: Sent, identity: str) -> tuple[int | None, bool]:
+    kept.settimeout(LITTLE if sent.kind in AMBIGUOUS else PATIENCE)
     try:
         kept.sendall(head_of(sent, identity))
         return _answer(kept, sent.method)
@@ -143,6 +144,7 @@ def _streams(
     connection = h2.connection.H2Connection(settings)
     found: dict[int, int | None] = {}
     with _open(address, context, name) as kept:
+        kept.settimeout(LITTLE if any(each.kind in AMBIGUOUS for each in sent.values()) else PATIENCE)
         connection.initiate_connection()
         kept.sendall(connection.data_to_send())
         streams = {}
