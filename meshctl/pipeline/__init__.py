@@ -34,6 +34,7 @@ from meshctl.pipeline.enrolling import (
     sign_requests,
 )
 from meshctl.pipeline.explaining import explain_request
+from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
 from meshctl.pipeline.linting import lint
 from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
 from meshctl.pipeline.rules import Rule, rules, service_of
@@ -51,11 +52,14 @@ __all__ = [
     "Validated",
     "build",
     "capabilities",
+    "cert_manager",
     "certificate_status",
     "check",
     "create_authority",
+    "decrypt_bundle",
     "diff",
     "emit",
+    "encrypt_bundles",
     "explain_request",
     "install_certificate",
     "issue_certificates",

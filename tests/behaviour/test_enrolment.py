@@ -58,7 +58,7 @@ def shown(world):
         socket.create_connection((where.address, where.port), 5) as raw,
         client_context(caller).wrap_socket(raw, server_hostname=callee.identity.dns_name) as stream,
     ):
-        return x509.load_der_x509_certificate(stream.getpeercert(binary_form=True))
+        return x509.load_der_x509_certificate(stream.getpeercert(binary_form=True) or b"")
 
 
 def enrol_by_program(bundle, ca):
