@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from meshctl.lint.checks import retry_amplification, single_point_of_failure, timeout_budget_inversion
+from meshctl.lint.checks import (
+    dependency_cycle,
+    exposure,
+    retry_amplification,
+    retry_layers,
+    single_point_of_failure,
+    timeout_budget_inversion,
+    zone_loss,
+)
 from meshctl.lint.checks.base import Check, Violation
 
 CHECKS: Mapping[str, Check] = {
+    "dependency-cycle": dependency_cycle.CHECK,
+    "exposure": exposure.CHECK,
     "retry-amplification": retry_amplification.CHECK,
+    "retry-layers": retry_layers.CHECK,
     "single-point-of-failure": single_point_of_failure.CHECK,
     "timeout-budget-inversion": timeout_budget_inversion.CHECK,
+    "zone-loss": zone_loss.CHECK,
 }
 """By the name that a policy gives."""
 

@@ -1,6 +1,6 @@
 """What the rules get to know about a mesh."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -41,7 +41,7 @@ def world(tmp_path_factory):
     path.write_text(MESH, "utf-8")
     validated = pipeline.validate(str(path))
     assert validated.spec is not None
-    return collect(validated.require(), validated.spec)
+    return collect(validated.require(), validated.spec, date(2026, 1, 1))
 
 
 def test_services(world):
@@ -115,7 +115,7 @@ gateways:
 """)
     validated = pipeline.validate(str(path))
     assert validated.spec is not None
-    world = collect(validated.require(), validated.spec)
+    world = collect(validated.require(), validated.spec, date(2026, 1, 1))
     assert {(each.caller, each.callee, each.protocol) for each in world.calls} == {
         ("edge", "api", "http"),
         ("edge", "web", "http"),
