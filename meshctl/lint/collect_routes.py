@@ -108,7 +108,8 @@ def _route(
         retry_on=retry_on(route.retries),
         retries_answers=answers,
         retries_non_idempotent=answers and route.retries.non_idempotent,
-        retries_bounded=route.retries.budget is not None or (bool(leads_to) and all(map(_is_bounded, leads_to))),
+        retries_bounded=route.retries.budget is not None
+        or (bool(leads_to) and all(map(_is_bounded, leads_to))),
         backoff_written=route.retries.backoff is not None,
         per_try_timeout=route.retries.per_try_timeout.duration,
         longest=_longest(route.retries),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding, Position, Related
+from meshctl.diagnostics import Finding, Position, Related, Severity
 from meshctl.lint.cel import Lookup, UndecidedError
 from meshctl.lint.checks import CHECKS
 from meshctl.lint.facts import Facts, RouteFacts, ServiceFacts, Value, World, fields_of, place
@@ -57,7 +57,7 @@ def _evaluate(policy: Policy, world: World) -> Iterator[Finding]:
     match policy.body:
         case BuiltIn(name):
             for violation in CHECKS[name].run(world, policy.params):
-                yield _finding(policy, violation.at, violation.values, violation.related)
+                yield _finding(policy, violation.at, violation.values, violation.related, violation.severity)
         case Assertion() as body:
             yield from _assert(policy, body, world)
 
@@ -119,11 +119,12 @@ def _finding(
     at: Position | None,
     values: Mapping[str, Value],
     related: tuple[Related, ...] = (),
+    severity: Severity | None = None,
 ) -> Finding:
     return Finding(
         code=policy.code,
         slug=policy.slug,
-        severity=policy.severity,
+        severity=severity or policy.severity,
         message=message_of(policy, values),
         at=at,
         why=policy.why,

@@ -58,21 +58,31 @@ def read_profile(source: Source, top: Position) -> tuple[Profile | None, tuple[F
 def _faults(source: Source, top: Position) -> list[Finding]:
     node = source.node
     found = [
-        finding("policy-invalid", source.at(key), f"`{key}` is not a key of a profile") for key in node if key not in _KEYS
+        finding("policy-invalid", source.at(key), f"`{key}` is not a key of a profile")
+        for key in node
+        if key not in _KEYS
     ]
     if node.get("apiVersion") != API_VERSION:
-        found.append(finding("policy-invalid", source.at("apiVersion") or top, f"`apiVersion` must be `{API_VERSION}`"))
-    for key in ("name", "title"):
-        if not isinstance(node.get(key), str):
-            found.append(finding("policy-invalid", source.at(key) or top, f"`{key}` must be text"))
+        found.append(
+            finding("policy-invalid", source.at("apiVersion") or top, f"`apiVersion` must be `{API_VERSION}`")
+        )
+    found += [
+        finding("policy-invalid", source.at(key) or top, f"`{key}` must be text")
+        for key in ("name", "title")
+        if not isinstance(node.get(key), str)
+    ]
     if node.get("others", "on") not in ("on", "off"):
         found.append(finding("policy-invalid", source.at("others"), "`others` must be on or off"))
     rules = node.get("rules", {})
     if not isinstance(rules, dict) or not all(isinstance(each, dict) for each in rules.values()):
-        found.append(finding("policy-invalid", source.at("rules"), "`rules` must be settings by the names of rules"))
+        found.append(
+            finding("policy-invalid", source.at("rules"), "`rules` must be settings by the names of rules")
+        )
     groups = node.get("groups", [])
     if not isinstance(groups, list) or not all(map(_is_group, groups)):
-        found.append(finding("policy-invalid", source.at("groups"), "`groups` must be a list of {title, rules}"))
+        found.append(
+            finding("policy-invalid", source.at("groups"), "`groups` must be a list of {title, rules}")
+        )
     return found
 
 

@@ -62,7 +62,9 @@ def _profile(policies: PolicySet, spec: Spec, asked: str | None, choice: _Choice
         close = get_close_matches(name, known, n=1)
         fix = f"Did you mean `{close[0]}`?" if close else f"Known here: {', '.join(known)}."
         at = spec.source["lint"].at("profile") if asked is None else None
-        choice.findings.append(finding("undefined-reference", at, f"there is no profile named `{name}`", fix=fix))
+        choice.findings.append(
+            finding("undefined-reference", at, f"there is no profile named `{name}`", fix=fix)
+        )
     return found
 
 
@@ -74,7 +76,9 @@ def _unknown(slug: str, known: Collection[str], at: Position | None) -> Finding:
     return finding("undefined-reference", at, f"there is no lint rule named `{slug}`", fix=fix)
 
 
-def _apply(choice: _Choice, written: Mapping[str, Mapping[str, object]], here: Source, *, mandatory: bool) -> None:
+def _apply(
+    choice: _Choice, written: Mapping[str, Mapping[str, object]], here: Source, *, mandatory: bool
+) -> None:
     """Set severities and parameters; those of mandatory rules only where ``mandatory`` says that it may be."""
     for slug, settings in written.items():
         policy = choice.rules.get(slug)
@@ -98,7 +102,9 @@ def _set(choice: _Choice, policy: Policy, written: Mapping[str, object], here: S
             severity = Severity(str(node))
         elif key == "severity":
             expected = f"one of {', '.join(_SEVERITIES)}"
-            choice.findings.append(finding("invalid-value", here.value_at(key), f"`severity` must be {expected}"))
+            choice.findings.append(
+                finding("invalid-value", here.value_at(key), f"`severity` must be {expected}")
+            )
         elif key not in params:
             choice.findings.append(_unknown_param(key, policy, here))
         else:
