@@ -74,11 +74,15 @@ def _by_name(host: ir.VirtualHost) -> dict[str, list[ir.Route]]:
 
 def _written(spec: Spec) -> dict[tuple[str, str], tuple[int, RouteSpec]]:
     """Each written route, by its owner's name and its own, with its index."""
-    owners = chain((spec.written.services or {}).items(), (spec.written.gateways or {}).items())
+    services, gateways = spec.written.services or {}, spec.written.gateways or {}
+    owned = chain(
+        ((name, each.routes) for name, each in services.items()),
+        ((name, each.routes) for name, each in gateways.items()),
+    )
     return {
         (name, route.name): (index, route)
-        for name, owner in owners
-        for index, route in enumerate(owner.routes or ())
+        for name, routes in owned
+        for index, route in enumerate(routes or ())
     }
 
 

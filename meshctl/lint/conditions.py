@@ -143,9 +143,9 @@ def _one(
         return None
     having = [each.language() for each in wanted]
     lacking = [each.language() for each in unwanted]
-    text = automata.shortest((plain, *having), lacking)
-    if text is not None:
-        return [text]
+    found = automata.shortest((plain, *having), lacking)
+    if found is not None:
+        return [found]
     if automata.shortest((possible, *having), lacking) is not None:
         raise UndecidedError("only with unusual characters is there such a request")
     return None

@@ -74,7 +74,12 @@ def test_a_wrong_test_of_a_policy_is_told():
         ("service.owner != ''", "service.owner !=", (9, 25), "Syntax error"),
         ("service.owner != ''", "[1]", (9, 9), "`assert` must be an expression"),
         ("in params.free", "in params.fre", (8, 57), "undeclared reference to 'params.fre'"),
-        ("kind: service", "kind: sidecar", (8, 10), "must be one of mesh, service, route, call"),
+        (
+            "kind: service",
+            "kind: sidecar",
+            (8, 10),
+            "must be one of mesh, service, route, match, call, external",
+        ),
         ("{{ service.name }}", "{{ service.nmae }}", (11, 10), "there is no `service.nmae` here"),
         ("at: service.owner", "at: route.name", (12, 5), "must begin with `service`"),
         ("severity: warning", "severity: bad", (7, 11), "one of error, warning, info"),
@@ -87,7 +92,7 @@ def test_a_wrong_test_of_a_policy_is_told():
         ("{name: a, owner: b}", "{name: a, instances: b}", (15, 5), "must be a whole number"),
         ("kind: Policy", "kind: Mesh", (2, 7), "must be `Policy`"),
         ("fix: Write an owner.\n", "", (1, 1), "missing from this policy: fix"),
-        ("assert: service.owner != ''", "check: no-such-check", (9, 8), "must be one of retry-amplification"),
+        ("assert: service.owner != ''", "check: no-such-check", (9, 8), "must be one of ambiguous-overlap"),
         ("assert:", "check: retry-amplification\nassert:", (9, 1), "either an `assert` or a `check`"),
     ],
 )

@@ -32,6 +32,14 @@ PATTERNS = (
 )
 VALUES = ("1", "2", "a", "")
 VALUE_PATTERNS = ("[12]", "[0-9]*", ".+", "a|1", "")
+TEXTS = sorted(
+    {
+        text[:at] + more + text[at:]
+        for text in (*PATHS, *VALUES, "/x/y", "aaa", "aaab", "ac", ".7", "/ite/1")
+        for at in range(len(text) + 1)
+        for more in ("", "a", "7", "/", "\u00e9")
+    }
+)
 METHODS = ("GET", "HEAD", "POST")
 RANDOM_REQUESTS = 300
 
@@ -150,7 +158,6 @@ def test_a_dead_match_is_never_hit_by_many_requests():
         "a{3}",
         "a{2,4}b",
         "a{2,}",
-        "[[:alpha:]]{2}",
         "a{0,2}",
         "(a|b?)c",
         r"\.\d",
@@ -161,11 +168,8 @@ def test_an_automaton_takes_what_the_pattern_takes(pattern):
 
     assert not fault(pattern)
     language = regex(pattern)
-    chance = random.Random(pattern)
     taken = 0
-    for _ in range(200):
-        start = chance.choice(("", "/items/", "/a/", "ac", "aa", "aaa", "/ite/1", ".7"))
-        text = start + "".join(chance.choice("/abc.17i\u00e9") for _ in range(chance.randrange(5)))
+    for text in TEXTS:
         agrees = shortest((exact(text), language), ()) is not None
         assert agrees == (re2.fullmatch(pattern, text) is not None), (pattern, text)
         taken += agrees
@@ -194,4 +198,4 @@ def test_what_is_too_large_is_not_decided():
     (told,) = CHECKS["dead-route"].run(
         World(MeshFacts(), {}, matches=(MatchFacts(route="a", path="prefix /a"), host)), {}
     )
-    assert "not found out" in told.values["how"]
+    assert "not found out" in str(told.values["how"])
