@@ -2,7 +2,7 @@
 
 A condition becomes a nondeterministic automaton without empty moves; their product is made deterministic only as far
 as the search for a text gets (breadth first, so the text is a shortest one). Characters that no condition tells
-apart are one. Both the number of states of a condition and that of the product are bounded.
+apart are one. The number of states of a condition is bounded, and so is the effort of a search.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from meshctl.spec.regex_cost import CHARACTERS, Automaton
 
 MOST_ATOMS = 1000
 """The states of one condition."""
-MOST_STATES = 4000
-"""The states of a product."""
+MOST_REMEMBERED = 10_000
+"""Sets of states of one condition whose successors are kept."""
 
 EVERY = (1 << len(CHARACTERS)) - 1
 _BIT = {character: 1 << number for number, character in enumerate(CHARACTERS)}
@@ -27,6 +27,19 @@ _COUNT = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
 
 class UndecidedError(Exception):
     """A question whose answer would take too long; the message says what is too large."""
+
+
+@dataclass(slots=True)
+class Effort:
+    """How many steps, of about a microsecond each, a question may still take."""
+
+    left: int = 200_000
+
+    def spend(self, steps: int) -> None:
+        """Count ``steps``; raises UndecidedError when there are no more."""
+        self.left -= steps
+        if self.left < 0:
+            raise UndecidedError("the conditions together are too large")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +61,8 @@ class Language:
             reached = 0
             for number in _bits(states):
                 reached |= self.follow[number]
+            if len(self._reached) >= MOST_REMEMBERED:
+                self._reached.clear()
             self._reached[states] = reached
         return reached & self.takers[character]
 
@@ -141,11 +156,14 @@ def _expanded(pattern: str) -> str:
     return "".join(parts)
 
 
-def shortest(wanted: Sequence[Language], unwanted: Sequence[Language]) -> str | None:
+def shortest(
+    wanted: Sequence[Language], unwanted: Sequence[Language], effort: Effort | None = None
+) -> str | None:
     """A shortest text that all of ``wanted`` take and none of ``unwanted``; None where there is none.
 
-    Raises UndecidedError when the product has too many states.
+    Raises UndecidedError when ``effort`` is spent.
     """
+    effort = effort or Effort()
     every = (*wanted, *unwanted)
     classes = _classes(every)
     start = (1,) * len(every)
@@ -156,13 +174,12 @@ def shortest(wanted: Sequence[Language], unwanted: Sequence[Language]) -> str | 
         for states in front:
             if _accepts(states, every, len(wanted)):
                 return _text(states, came_from)
+            effort.spend(len(classes) * len(every))
             for character in classes:
                 onward = tuple(each.step(at, character) for each, at in zip(every, states, strict=True))
                 if onward not in came_from and all(onward[: len(wanted)]):
                     came_from[onward] = (states, character)
                     following.append(onward)
-            if len(came_from) > MOST_STATES:
-                raise UndecidedError("the conditions together are too large")
         front = following
     return None
 

@@ -8,7 +8,7 @@ from functools import cache
 
 from meshctl.ir.canonical import refusal
 from meshctl.lint import automata
-from meshctl.lint.automata import Language, UndecidedError
+from meshctl.lint.automata import Effort, Language, UndecidedError
 from meshctl.lint.facts import MatchFacts
 
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
@@ -82,23 +82,25 @@ def _split(text: str) -> tuple[str, str]:
     return kind, value
 
 
-def values_at(place: str, wanted: Conditions, unwanted: Conditions) -> list[str] | None:
+def values_at(
+    place: str, wanted: Conditions, unwanted: Conditions, effort: Effort
+) -> list[str] | None:
     """Values with which all of ``wanted`` hold and none of ``unwanted``; several only of a header."""
     if place == "method":
         return _method(wanted, unwanted)
     if place == "path":
-        return _one(wanted, unwanted, _paths(wanted), _PATHS)
+        return _one(wanted, unwanted, _paths(wanted), _PATHS, effort)
     # A parameter that is there at all is `present`; one that nobody wants is not there.
     if any(each.kind == "present" for each in unwanted):
         return None
     if place.startswith("query "):
-        return _one(wanted, unwanted, _texts(wanted), _QUERY_VALUES)
+        return _one(wanted, unwanted, _texts(wanted), _QUERY_VALUES, effort)
     # Each line of a header satisfies conditions by itself, and all of them avoid what is unwanted.
     lines: list[str] = []
     for each in wanted:
         if any(map(each.takes, lines)):
             continue
-        found = _one((each,), unwanted, _texts((each,)), _HEADER_VALUES)
+        found = _one((each,), unwanted, _texts((each,)), _HEADER_VALUES, effort)
         if found is None:
             return None
         lines += found
@@ -128,7 +130,8 @@ def _texts(wanted: Conditions) -> Iterator[str]:
 
 
 def _one(
-    wanted: Conditions, unwanted: Conditions, tried: Iterator[str], limits: tuple[Language, Language, _Fit]
+    wanted: Conditions, unwanted: Conditions, tried: Iterator[str], limits: tuple[Language, Language, _Fit],
+    effort: Effort,
 ) -> list[str] | None:
     """One value: of those that are tried at once, else of the plain ones, and the proof that there is no other."""
     plain, possible, fits = limits
@@ -143,10 +146,10 @@ def _one(
         return None
     having = [each.language() for each in wanted]
     lacking = [each.language() for each in unwanted]
-    found = automata.shortest((plain, *having), lacking)
+    found = automata.shortest((plain, *having), lacking, effort)
     if found is not None:
         return [found]
-    if automata.shortest((possible, *having), lacking) is not None:
+    if automata.shortest((possible, *having), lacking, effort) is not None:
         raise UndecidedError("only with unusual characters is there such a request")
     return None
 

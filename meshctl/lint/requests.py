@@ -11,11 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from meshctl.lint.automata import UndecidedError
+from meshctl.lint.automata import Effort, UndecidedError
 from meshctl.lint.conditions import Condition, Conditions, conditions, values_at
-
-MOST_STEPS = 400
-"""Requests that one search may try."""
 
 _NOT_FREE = frozenset(
     f"header {name}"
@@ -74,7 +71,7 @@ class Search:
     avoided: Sequence[Conditions]
     in_the_way: dict[int, None] = field(default_factory=dict)
     """Those of ``avoided`` that took a request that was tried: together they are the proof where there is none."""
-    _steps: int = 0
+    effort: Effort = field(default_factory=Effort)
     _known: dict[tuple[str, Conditions], list[str] | None] = field(default_factory=dict)
 
     def run(self) -> Request | None:
@@ -86,9 +83,7 @@ class Search:
         return self._solve(tuple(dict.fromkeys(asked)), ())
 
     def _solve(self, asked: Conditions, denied: Conditions) -> Request | None:
-        self._steps += 1
-        if self._steps > MOST_STEPS:
-            raise UndecidedError(f"more than {MOST_STEPS} requests would have to be tried")
+        self.effort.spend(10 + len(self.avoided))
         request = self._request(asked, denied)
         if request is None:
             return None
@@ -115,7 +110,7 @@ class Search:
             unwanted = tuple(each for each in denied if each.place == place)
             key = (place, (*wanted, *unwanted))
             if key not in self._known:
-                self._known[key] = values_at(place, wanted, unwanted)
+                self._known[key] = values_at(place, wanted, unwanted, self.effort)
             values = self._known[key]
             if values is None:
                 return None
@@ -135,4 +130,4 @@ class Search:
         )
 
 
-__all__ = ["Conditions", "Request", "Search", "UndecidedError", "conditions"]
+__all__ = ["Conditions", "Effort", "Request", "Search", "UndecidedError", "conditions"]

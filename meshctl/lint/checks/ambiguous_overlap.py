@@ -19,15 +19,15 @@ MOST = 10_000
 
 
 def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
-    """The first overlap of each two routes of a service."""
-    told: set[tuple[str, str, str]] = set()
+    """The first overlap of each route with one that is tried before it."""
+    told: set[tuple[str, str]] = set()
     seen: set[tuple[object, ...]] = set()
     left = MOST
     for table in tables(world):
         asked = [conditions(each) for each in table]
         for first, second in _pairs(asked):
             one, other = table[first], table[second]
-            names = (one.service, one.route, other.route)
+            names = (other.service, other.route)
             pair = (written(one), written(other))
             if one.route == other.route or names in told or pair in seen:
                 continue

@@ -12,11 +12,11 @@ from meshctl.diagnostics import Related, Severity
 from meshctl.lint.checks.base import Check, Violation
 from meshctl.lint.checks.tables import Table, tables, written
 from meshctl.lint.facts import MatchFacts, Value, World, place
-from meshctl.lint.requests import Conditions, Search, UndecidedError, conditions
+from meshctl.lint.requests import Conditions, Effort, Search, UndecidedError, conditions
 
 _SHOWN = 3
-MOST = 2000
-"""Matches of one virtual host that are looked at."""
+MOST = 5_000_000
+"""The effort for one mesh."""
 
 _Cover = tuple[MatchFacts, ...] | str
 """What takes all of a match; or why that is not known."""
@@ -26,13 +26,14 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
     """Matches that nothing gets to, with the routes that take everything before."""
     covers: dict[tuple[object, ...], tuple[MatchFacts, _Cover]] = {}
     alive: set[tuple[object, ...]] = set()
+    left = Effort(MOST)
     for table in tables(world):
-        asked = [conditions(each) for each in table[:MOST]]
+        asked = [conditions(each) for each in table]
         for number, match in enumerate(table):
             key = written(match)
             if key in alive:
                 continue
-            cover = _cover(table, asked, number) if number < MOST else f"only {MOST} matches are looked at"
+            cover = _cover(table, asked, number, left)
             if cover is None:
                 alive.add(key)
                 covers.pop(key, None)
@@ -42,16 +43,20 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
         yield _violation(match, cover)
 
 
-def _cover(table: Table, asked: list[Conditions], number: int) -> _Cover | None:
-    """None where a request gets to the match with that number."""
+def _cover(table: Table, asked: list[Conditions], number: int, left: Effort) -> _Cover | None:
+    """None where a request gets to the match with that number; ``left`` is the effort for the rest of the mesh."""
     if not number:
         return None
     search = Search([asked[number]], asked[:number])
+    begun = search.effort.left
     try:
+        left.spend(0)
         if search.run() is not None:
             return None
     except UndecidedError as error:
         return str(error)
+    finally:
+        left.left -= begun - search.effort.left
     return tuple(table[each] for each in sorted(search.in_the_way))
 
 
