@@ -15,7 +15,7 @@ from typing import Any
 
 import typer
 
-from meshctl.diagnostics import FindingsError, MeshctlError
+from meshctl.diagnostics import MeshctlError
 
 COMMANDS: Mapping[str, str] = {
     "validate": "is the spec meaningful, and can the chosen proxies do it?",
@@ -24,11 +24,13 @@ COMMANDS: Mapping[str, str] = {
     "build": "compile the spec to sidecar bundles",
     "diff": "what a change means: two revisions, or the work tree and one",
     "up": "run the whole mesh on this machine with real proxies",
+    "segment": "firewall rules so that nothing goes past the sidecars",
     "certs": "the mesh's CA and the certificates of its sidecars",
     "explain": "what a finding means, which value a setting has, or what a request would do",
+    "who-can-reach": "who reaches a service, by which ways, and which rules let them",
     "capabilities": "what each proxy can do, and what this mesh uses",
 }
-"""Name and what `--help` says of it. Each is a module of this package with a ``register`` function."""
+"""Name and what `--help` says of it. Each is a module of this package (`_` for `-`) with a ``register`` function."""
 
 
 def application(names: Sequence[str]) -> typer.Typer:
@@ -42,7 +44,7 @@ def application(names: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_options)
     for name in names:
-        import_module(f"meshctl.cli.{name}").register(app, COMMANDS[name])
+        import_module(f"meshctl.cli.{name.replace('-', '_')}").register(app, COMMANDS[name])
     return app
 
 
@@ -62,7 +64,9 @@ def run(arguments: Sequence[str]) -> int:
         result: Any = application(chosen)(args=words, prog_name="meshctl", standalone_mode=False)
         sys.stdout.flush()
     except MeshctlError as error:
-        return _explain(error)
+        from meshctl.cli import findings
+
+        return findings.tell(error)
     except KeyboardInterrupt:
         return 130
     except SystemExit as end:
@@ -77,16 +81,6 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the one place where every error ends in an exit code
         return _foreign(error, debug=debug)
     return result if isinstance(result, int) else 0
-
-
-def _explain(error: MeshctlError) -> int:
-    from meshctl.cli import findings
-
-    if isinstance(error, FindingsError):
-        findings.show(error.findings, error.texts, to=sys.stderr)
-        return error.exit_code
-    sys.stderr.write(f"meshctl: {findings.printable(str(error))}\n")
-    return 2
 
 
 def _reader_gone() -> int:

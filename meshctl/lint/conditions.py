@@ -82,9 +82,7 @@ def _split(text: str) -> tuple[str, str]:
     return kind, value
 
 
-def values_at(
-    place: str, wanted: Conditions, unwanted: Conditions, effort: Effort
-) -> list[str] | None:
+def values_at(place: str, wanted: Conditions, unwanted: Conditions, effort: Effort) -> list[str] | None:
     """Values with which all of ``wanted`` hold and none of ``unwanted``; several only of a header."""
     if place == "method":
         return _method(wanted, unwanted)
@@ -130,7 +128,10 @@ def _texts(wanted: Conditions) -> Iterator[str]:
 
 
 def _one(
-    wanted: Conditions, unwanted: Conditions, tried: Iterator[str], limits: tuple[Language, Language, _Fit],
+    wanted: Conditions,
+    unwanted: Conditions,
+    tried: Iterator[str],
+    limits: tuple[Language, Language, _Fit],
     effort: Effort,
 ) -> list[str] | None:
     """One value: of those that are tried at once, else of the plain ones, and the proof that there is no other."""

@@ -24,18 +24,31 @@ from meshctl.pipeline.checking import (
     validate,
 )
 from meshctl.pipeline.comparing import diff, rendered_diff
+from meshctl.pipeline.enrolling import (
+    install_certificate,
+    issuer_command,
+    issuer_in,
+    renew_certificate,
+    request_certificate,
+    sign_request,
+    sign_requests,
+)
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.linting import lint
+from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
 from meshctl.pipeline.rules import Rule, rules, service_of
 from meshctl.pipeline.running import up
+from meshctl.pipeline.segmenting import SEGMENTATION, segment, write_segmentation
 from meshctl.pipeline.settings import settings
 
 __all__ = [
     "IDENTITIES",
+    "SEGMENTATION",
     "UNREADABLE",
     "Built",
     "Loaded",
+    "Reached",
     "Revocation",
     "Rule",
     "Tested",
@@ -48,17 +61,27 @@ __all__ = [
     "diff",
     "emit",
     "explain_request",
+    "install_certificate",
     "issue_certificates",
+    "issuer_command",
+    "issuer_in",
     "lint",
     "load",
     "rendered_diff",
+    "renew_certificate",
+    "request_certificate",
     "resolved_json",
     "revoke_certificates",
     "rules",
     "run_route_tests",
     "run_route_tests_live",
+    "segment",
     "service_of",
     "settings",
+    "sign_request",
+    "sign_requests",
     "up",
     "validate",
+    "who_can_reach",
+    "write_segmentation",
 ]
