@@ -79,7 +79,6 @@ def _service(
         authorization_audit=authorization.audit,
         open_to_anyone=any(map(_is_open, authorization.rules)),
         wildcard_rules=sum(ANYONE in (each.callers or (ANYONE,)) for each in written.allow or ()),
-        access_log=sidecar.access_log.enabled,
         admin_exposed=not ip_address(sidecar.admin.bind.address).is_loopback,
         source=spec.source["services"][sidecar.service],
     )

@@ -81,7 +81,6 @@ class ServiceFacts:
     """Whether some rule lets every identity of the mesh do everything."""
     wildcard_rules: int = 0
     """Rules for every identity of the mesh that are written under `allow`."""
-    access_log: bool = True
     admin_exposed: bool = False
     """Whether an admin listener is off loopback."""
     source: Source | None = None

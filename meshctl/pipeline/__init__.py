@@ -34,7 +34,7 @@ from meshctl.pipeline.enrolling import (
     sign_requests,
 )
 from meshctl.pipeline.explaining import explain_request
-from meshctl.pipeline.linting import lint
+from meshctl.pipeline.linting import lint, run_policy_tests
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
 from meshctl.pipeline.rules import Rule, rules, service_of
@@ -73,6 +73,7 @@ __all__ = [
     "resolved_json",
     "revoke_certificates",
     "rules",
+    "run_policy_tests",
     "run_route_tests",
     "run_route_tests_live",
     "segment",

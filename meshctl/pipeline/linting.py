@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,7 +13,7 @@ from meshctl.diagnostics import Finding, UsageError, in_order
 from meshctl.pipeline.checking import UNREADABLE, Validated, validate
 
 if TYPE_CHECKING:
-    from meshctl.lint import PolicySet
+    from meshctl.lint import FailedCase, PolicySet
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,39 @@ def _found(
 def _verdicts(chosen: PolicySet, found: tuple[Finding, ...]) -> Iterator[Verdict]:
     for group in chosen.profile.groups if chosen.profile is not None else ():
         yield Verdict(group.title, sum(each.slug in group.rules and not each.waived for each in found))
+
+
+@dataclass(frozen=True, slots=True)
+class TestedPolicies:
+    """What came of the cases of policies, and the faults of their files."""
+
+    policies: int
+    cases: int
+    failed: tuple[FailedCase, ...]
+    findings: tuple[Finding, ...]
+    texts: Mapping[str, str]
+    unreadable: bool
+
+
+def run_policy_tests(own: Path | None = None) -> TestedPolicies:
+    """Run the cases of the policies below ``own``, or of the built-in ones."""
+    from meshctl import lint
+
+    builtin, texts = read_policies(None)
+    rules = builtin
+    if own is not None:
+        every, texts = read_policies(own)
+        known = {each.slug for each in builtin.policies}
+        mine = tuple(each for each in every.policies if each.slug not in known)
+        rules = dataclasses.replace(every, policies=mine)
+    return TestedPolicies(
+        policies=len(rules.policies),
+        cases=sum(len(each.tests) for each in rules.policies),
+        failed=tuple(lint.run_tests(rules)),
+        findings=rules.findings,
+        texts=texts,
+        unreadable=any(each.slug in UNREADABLE for each in rules.findings),
+    )
 
 
 def read_policies(own: Path | None) -> tuple[PolicySet, dict[str, str]]:

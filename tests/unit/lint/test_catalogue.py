@@ -52,7 +52,6 @@ RULES = {
     "G2 approximated-on-target": "MSH7002 approximated-on-target",
     "G3 implicit-default": "MSH7103 implicit-default",
     "H6 no-owner": "MSH8106 no-owner",
-    "H7 no-telemetry": "MSH8107 no-telemetry",
     "H8 expired-waiver": "MSH8001 expired-waiver",
 }
 
