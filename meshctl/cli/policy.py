@@ -15,7 +15,7 @@ def register(app: typer.Typer, text: str) -> None:
     """Add the commands."""
     commands = typer.Typer(name="policy", help=f"Policies: {text}", no_args_is_help=True)
     commands.callback()(_policies)
-    commands.command("test", help="Run the cases that policy files hold.")(test)
+    commands.command("test", help="Run the cases that policy files hold.")(run_cases)
     app.add_typer(commands)
 
 
@@ -23,7 +23,7 @@ def _policies() -> None:
     """Rules of `lint`."""
 
 
-def test(
+def run_cases(
     folder: Annotated[
         Path | None,
         typer.Argument(
