@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from ipaddress import ip_address
 
@@ -53,13 +54,8 @@ def _service(
     on_timeout: tuple[str, ...],
     on_breaker: tuple[str, ...],
 ) -> ServiceFacts:
-    inbound = sidecar.inbound
-    if inbound is None:
-        raise TypeError(sidecar.service)
-    until = _permissive_until(written, spec)
-    authorization = inbound.authorization
     capacity = _capacity(written)
-    return ServiceFacts(
+    facts = ServiceFacts(
         name=sidecar.service,
         owner=written.owner or "",
         labels=dict(written.labels or {}),
@@ -71,6 +67,25 @@ def _service(
         callers_on_default_timeout=on_timeout,
         callers_on_default_breaker=on_breaker,
         capacity=_shares(capacity),
+        admin_exposed=not ip_address(sidecar.admin.bind.address).is_loopback,
+        source=spec.source["services"][sidecar.service],
+    )
+    if sidecar.inbound is None:
+        # A service without a port takes nothing from anybody.
+        return facts
+    return _taking(facts, sidecar.inbound, written, _permissive_until(written, spec), today)
+
+
+def _taking(
+    facts: ServiceFacts,
+    inbound: ir.InboundListener,
+    written: ServiceSpec,
+    until: date | None,
+    today: date,
+) -> ServiceFacts:
+    authorization = inbound.authorization
+    return replace(
+        facts,
         protocol=inbound.protocol.value,
         mtls=inbound.mtls.value,
         permissive_until=until.isoformat() if until is not None else "",
@@ -79,8 +94,6 @@ def _service(
         authorization_audit=authorization.audit,
         open_to_anyone=any(map(_is_open, authorization.rules)),
         wildcard_rules=sum(ANYONE in (each.callers or (ANYONE,)) for each in written.allow or ()),
-        admin_exposed=not ip_address(sidecar.admin.bind.address).is_loopback,
-        source=spec.source["services"][sidecar.service],
     )
 
 
