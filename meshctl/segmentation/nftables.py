@@ -137,7 +137,7 @@ def _wherever_it_listens(application: SocketAddress) -> SocketAddress:
 
     Where it is not on the usual loopback, `bind: endpoint` gives each service addresses, and may give many one port.
     """
-    return replace(application, address="0.0.0.0") if application.address == "127.0.0.1" else application
+    return replace(application, address="::") if application.address == "127.0.0.1" else application
 
 
 def _input(perimeter: Perimeter) -> Iterator[str]:
