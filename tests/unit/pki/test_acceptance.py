@@ -41,7 +41,9 @@ def leaf(authority, **other):
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
     )
     if not other.get("linked", True):
-        del builder._extensions[[each.oid for each in builder._extensions].index(x509.AuthorityKeyIdentifier.oid)]
+        del builder._extensions[
+            [each.oid for each in builder._extensions].index(x509.AuthorityKeyIdentifier.oid)
+        ]
     return profile.pem(profile.sign(builder, other.get("signer", authority.issuing_key)))
 
 
