@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from meshctl.audit.violations import Unreadable
 
@@ -28,54 +29,56 @@ class Section:
     def __str__(self) -> str:
         return f"{self.kind} {self.name}".rstrip()
 
-    def starting(self, *words: str) -> Iterator[Words]:
-        """The lines that begin with ``words``."""
-        count = len(words)
-        return (line for line in self.lines if line[:count] == words)
+    def starting(self, first: str, *others: str) -> list[Words]:
+        """The lines that begin with these words."""
+        words, count = (first, *others), 1 + len(others)
+        return [line for line in self.lines if line[0] == first and line[:count] == words]
 
 
 def read(text: str) -> list[Section]:
     """Every section. Raises Unreadable for what HAProxy would not read."""
-    found: list[Section] = []
-    for line in text.split("\n"):
-        words = _words(line)
-        if not words:
-            continue
-        if line[0] not in " \t" and _SECTIONS.fullmatch(words[0]):
-            found.append(Section(words[0], words[1] if len(words) > 1 else "", []))
-        elif not found:
-            raise Unreadable(f"a line before the first section: {words[0]}")
-        else:
-            found[-1].lines.append(words)
-    return found
+    lines = text.split("\n")
+    begins = [at for at, line in enumerate(lines) if line and line[0] not in " \t#" and _begins_section(line)]
+    before = list(filter(None, map(_words, lines[: begins[0] if begins else None])))
+    if before:
+        raise Unreadable(f"a line before the first section: {before[0][0]}")
+    return [_section(lines[at:end]) for at, end in pairwise((*begins, len(lines)))]
 
 
-_WORD = re.compile(r"""(?:[^\s"'\\#]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+""")
+def _begins_section(line: str) -> bool:
+    return _SECTIONS.fullmatch(_words(line)[0]) is not None
+
+
+def _section(lines: list[str]) -> Section:
+    # No loop of our own: a mesh of a thousand services has two hundred thousand lines, of which most are known.
+    (kind, *names), *rest = filter(None, map(_words, lines))
+    return Section(kind, names[0] if names else "", rest)
+
+
+_WORD = r"""(?:[^\s"'\\#]++|\\.|'[^']*+'|"(?:[^"\\]++|\\.)*+")++"""
+_WORDS = re.compile(rf"{_WORD}|#.*", re.DOTALL)
+_WHOLE = re.compile(rf"(?:\s*+{_WORD})*+\s*+(?:#.*)?", re.DOTALL)
+_MARKS = re.compile(r"""["'\\#]""")
 _PART = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^"'\\]+)""")
 _IN_QUOTES = re.compile(r'\\([\\"$])')
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 16)
 def _words(line: str) -> Words:
     """Many lines are the same in many files."""
-    if not any(mark in line for mark in "\"'\\#"):
+    if not _MARKS.search(line):
         return tuple(line.split())
-    words, at = [], 0
-    while at < len(line):
-        if line[at].isspace():
-            at += 1
-            continue
-        if line[at] == "#":
-            break
-        found = _WORD.match(line, at)
-        if found is None:
-            raise Unreadable("a quote that is not closed")
-        words.append(_unquoted(found[0]))
-        at = found.end()
-    return tuple(words)
+    if not _WHOLE.fullmatch(line):
+        raise Unreadable("a quote that is not closed")
+    return tuple(_unquoted(word) for word in _WORDS.findall(line) if word[0] != "#")
 
 
 def _unquoted(word: str) -> str:
+    if not _MARKS.search(word):
+        return word
+    if word[0] == "'" and word.find("'", 1) == len(word) - 1:
+        return word[1:-1]
+
     def part(found: re.Match[str]) -> str:
         strong, weak, escaped, bare = found.groups()
         if weak is not None:
