@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 from meshctl.audit.violations import Unreadable
 
 _SECTIONS = re.compile(
     "global|defaults|frontend|backend|listen|peers|resolvers|ring|log-forward|userlist|mailers|cache|http-errors|program|fcgi-app"
 )
-
+_UNINDENTED = re.compile(r"\n(?=[^ \t\n#])")
 
 Words = tuple[str, ...]
 
@@ -37,22 +36,20 @@ class Section:
 
 def read(text: str) -> list[Section]:
     """Every section. Raises Unreadable for what HAProxy would not read."""
-    lines = text.split("\n")
-    begins = [at for at, line in enumerate(lines) if line and line[0] not in " \t#" and _begins_section(line)]
-    before = list(filter(None, map(_words, lines[: begins[0] if begins else None])))
-    if before:
-        raise Unreadable(f"a line before the first section: {before[0][0]}")
-    return [_section(lines[at:end]) for at, end in pairwise((*begins, len(lines)))]
-
-
-def _begins_section(line: str) -> bool:
-    return _SECTIONS.fullmatch(_words(line)[0]) is not None
-
-
-def _section(lines: list[str]) -> Section:
-    # No loop of our own: a mesh of a thousand services has two hundred thousand lines, of which most are known.
-    (kind, *names), *rest = filter(None, map(_words, lines))
-    return Section(kind, names[0] if names else "", rest)
+    found: list[Section] = []
+    for part in _UNINDENTED.split(text):
+        # No loop of our own: a mesh of a thousand services has two hundred thousand lines, of which most are known.
+        lines = list(filter(None, map(_words, part.split("\n"))))
+        if not lines:
+            continue
+        (kind, *names), *rest = lines
+        if part[0] not in " \t\n#" and _SECTIONS.fullmatch(kind):
+            found.append(Section(kind, names[0] if names else "", rest))
+        elif found:
+            found[-1].lines.extend(lines)
+        else:
+            raise Unreadable(f"a line before the first section: {kind}")
+    return found
 
 
 _WORD = r"""(?:[^\s"'\\#]++|\\.|'[^']*+'|"(?:[^"\\]++|\\.)*+")++"""

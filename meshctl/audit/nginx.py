@@ -68,8 +68,6 @@ def _upstreams(sidecar: Sidecar, root: Directive) -> Iterator[Violation]:
                     yield from _upstream(sidecar, module, settings, plain, wanted)
 
 
-
-
 @lru_cache(maxsize=1 << 12)
 def _of_tls(name: str) -> bool:
     return _TLS.fullmatch(name) is not None
@@ -151,7 +149,11 @@ _DECIMAL = re.compile(r"\\(\d{3})")
 def _locations(root: Directive) -> Iterator[Violation]:
     for server in servers(root):
         for location in server.named("location"):
-            if any(len(word.encode()) > LONGEST_LOCATION for word in location.words):
+            # No character has more than four bytes.
+            longest = max(location.words, key=len)
+            if len(longest) > LONGEST_LOCATION // 4 and any(
+                len(word.encode()) > LONGEST_LOCATION for word in location.words
+            ):
                 yield Violation(Invariant.LONG_LOCATION, "nginx.conf", f"location {location.words[-1][:40]}…")
 
 

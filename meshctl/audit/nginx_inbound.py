@@ -53,9 +53,7 @@ def _inbound(
     declared = set(map(str, inbound.binds))
     part = streams if inbound.protocol is Protocol.TCP else http
     found = [each for each in part.named("server") if _binds(each) & {*declared, *_SOCKETS}]
-    doors = [
-        each for each in streams.named("server") if _binds(each) & declared and each.named("js_preread")
-    ]
+    doors = [each for each in streams.named("server") if _binds(each) & declared and each.named("js_preread")]
     taking = [each for each in found if each not in doors]
     if inbound.mtls is MtlsMode.STRICT and doors:
         yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, "a door for plaintext")
