@@ -136,6 +136,32 @@ def test_everything_that_is_wrong_is_told_at_once(authority):
     assert len(faults(wrong + authority.issuing_pem, authority.root_pem)) == 5
 
 
+@pytest.mark.parametrize(
+    ("other", "trusting", "way_out"),
+    [
+        ({}, True, "renew"),
+        ({"key": profile.new_key()}, True, "certs csr` again"),
+        ({"start": NOW - 31 * DAY}, True, "Have a new one issued"),
+        ({"start": NOW + DAY}, True, "clocks"),
+        ({"lifetime": 400 * DAY}, True, "shorter time"),
+        ({"linked": False}, True, "authorityKeyIdentifier"),
+        ({"subject": ("shop.example", "b")}, True, "identity.json"),
+        ({}, False, "--trust FILE"),
+        (None, True, "certs sign` wrote"),
+    ],
+)
+def test_each_cause_has_its_way_out(authority, other, trusting, way_out):
+    trust = (authority if trusting else create_authority("shop.example", NOW).authority).root_pem
+    answer = b"" if other is None else leaf(authority, **other) + authority.issuing_pem
+    if other == {} and trusting:
+        serial = x509.load_pem_x509_certificate(answer).serial_number
+        answer += listing(authority, revoked=[serial])
+    with pytest.raises(FindingsError) as caught:
+        acceptance.check(answer, KEY.public_key(), WEB, trust, NOW)
+    (found,) = caught.value.findings
+    assert way_out in found.fix
+
+
 NO_ROOT = "it does not lead to a root in tls/ca.pem, by CAs in force that came with it and may sign it"
 
 
