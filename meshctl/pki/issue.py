@@ -46,7 +46,7 @@ def issue(authority: Authority, identity: WorkloadIdentity, lifetime: timedelta,
     """A fresh key and its certificate, valid from five minutes before ``now`` to ``now + lifetime``.
 
     The identity stands in it three times, one to one: the SPIFFE id for Envoy, the whole subject for
-    proxies that cannot read a URI SAN, and the DNS name that a caller verifies. Raises
+    proxies that cannot read a URI SAN, and the DNS name that such a caller verifies. Raises
     IssuerEndsFirstError.
     """
     end = now.replace(microsecond=0) + lifetime
@@ -79,7 +79,7 @@ def issue(authority: Authority, identity: WorkloadIdentity, lifetime: timedelta,
 
 
 def _alternative_names(identity: WorkloadIdentity) -> x509.SubjectAlternativeName:
-    # One URI only: with two, Envoy lets a peer in when either matches.
+    # One URI only: no sidecar lets a caller with two in.
     return x509.SubjectAlternativeName(
-        [x509.UniformResourceIdentifier(identity.spiffe_id), x509.DNSName(identity.dns_name)]
+        [x509.UniformResourceIdentifier(identity.spiffe_id), *map(x509.DNSName, identity.dns_names)]
     )

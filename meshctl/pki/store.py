@@ -262,6 +262,8 @@ def _judge(
         return CertificateState.MISMATCHED_KEY, "the private key is not the certificate's"
     if not _proves(leaf, identity):
         return CertificateState.WRONG_IDENTITY, f"it is not the certificate of {identity.spiffe_id}"
+    if lacking := sorted(set(identity.dns_names) - _dns_names(leaf)):
+        return CertificateState.WRONG_IDENTITY, f"it lacks the DNS name {lacking[0]}"
     if authority and not _is_from(authority, leaf, held):
         return CertificateState.FOREIGN_CA, "it was issued by another CA than this one"
     return CertificateState.VALID, ""
@@ -284,9 +286,14 @@ def _proves(leaf: x509.Certificate, identity: WorkloadIdentity) -> bool:
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return (
         names.get_values_for_type(x509.UniformResourceIdentifier) == [identity.spiffe_id]
-        and names.get_values_for_type(x509.DNSName) == [identity.dns_name]
+        and _dns_names(leaf) <= set(identity.dns_names)
         and leaf.subject.rfc4514_string() == identity.distinguished_name
     )
+
+
+def _dns_names(leaf: x509.Certificate) -> set[str]:
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return set(names.get_values_for_type(x509.DNSName))
 
 
 def _is_from(authority: Authority, leaf: x509.Certificate, held: _Held) -> bool:

@@ -169,7 +169,7 @@ def test_a_callee_reads_requests_of_the_mesh_only(proxy, mtls, plaintext, tmp_pa
     with sidecar(tmp_path, proxy, "server", with_application=True, mtls=mtls) as (server, _):
 
         def ask(context):
-            with Connection(server.inbound.bind, context, server.identity.dns_name) as connection:
+            with Connection(server.inbound.bind, context, server.identity.server_name) as connection:
                 return connection.ask(ROW).status
 
         answers = {
@@ -257,7 +257,7 @@ def test_a_caller_speaks_to_its_callee_only(proxy, tmp_path):
     assert requests.pop("good") == 1
     assert answers == dict.fromkeys(answers, 503)
     assert requests == dict.fromkeys(requests, 0), "a request reached someone who is not the callee"
-    assert set(server.names) == {"server.test.mesh"}
+    assert set(server.names) == {"server.spiffe.test.example"}
     assert ("URI", "spiffe://test.example/client") in peer["subjectAltName"]
 
 
@@ -286,7 +286,7 @@ def test_a_callee_takes_the_named_suites_only(proxy, tmp_path):
         for suite in (NAMED, OTHER, None):
             version = ssl.TLSVersion.TLSv1_2 if suite else ssl.TLSVersion.TLSv1_3
             context = client_context(good(tmp_path, "client"), version=version, suite=suite)
-            with Connection(server.inbound.bind, context, server.identity.dns_name) as connection:
+            with Connection(server.inbound.bind, context, server.identity.server_name) as connection:
                 answers[suite] = connection.ask(ROW).status
     assert answers == {NAMED: 200, OTHER: None, None: 200}
 
@@ -312,5 +312,5 @@ def test_a_caller_offers_the_named_suites_only(proxy, tmp_path):
 def test_without_a_word_there_is_no_tls_1_2(proxy, tmp_path):
     with sidecar(tmp_path, proxy, "server", with_application=True) as (server, _):
         context = client_context(good(tmp_path, "client"), version=ssl.TLSVersion.TLSv1_2)
-        with Connection(server.inbound.bind, context, server.identity.dns_name) as connection:
+        with Connection(server.inbound.bind, context, server.identity.server_name) as connection:
             assert connection.ask(ROW).status is None

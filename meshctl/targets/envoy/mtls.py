@@ -64,7 +64,7 @@ def upstream(callee: WorkloadIdentity, tls: TlsContext, protocols: tuple[str, ..
         "name": "envoy.transport_sockets.tls",
         "typed_config": typed(
             "transport_sockets.tls.v3.UpstreamTlsContext",
-            sni=callee.dns_name,
+            sni=callee.server_name,
             allow_renegotiation=False,
             # No session is ever resumed: a resumed one would not be verified again.
             max_session_keys=0,

@@ -56,7 +56,7 @@ def transport(cluster: ir.Cluster, context: ir.TlsContext) -> Token:
     """What a server line says of the hop: both certificates, and the name that is sent and verified."""
     if cluster.plaintext:
         return _without_tls(cluster)
-    name = cluster.workload.dns_name
+    name = cluster.workload.server_name
     both = tls(context)
     return quoting.statement(
         Token("ssl crt ../tls/cert.pem ca-file ../tls/ca.pem"),

@@ -73,7 +73,7 @@ def protocols(minimum: TlsVersion, maximum: TlsVersion) -> Token:
 
 def server_name(identity: ir.WorkloadIdentity) -> Token:
     """What a caller sends as SNI and verifies: NGINX can check a DNS name, not a SPIFFE id."""
-    return quoting.name(identity.dns_name)
+    return quoting.name(identity.server_name)
 
 
 def subject(identity: ir.WorkloadIdentity, before: str = "") -> Token:
