@@ -10,7 +10,6 @@ from typing import Annotated
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
 
-
 RESERVED_LABEL = "spiffe"
 """Between a service and its trust domain in the DNS name of an identity."""
 

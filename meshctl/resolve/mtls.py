@@ -133,7 +133,9 @@ def _check_lists(spec: Spec) -> Iterator[Finding]:
 def _check_domain(spec: Spec) -> Iterator[Finding]:
     """A domain whose hosts are another mesh's names of identities."""
     if spec.written.mesh.domain.partition(".")[0] == ir.RESERVED_LABEL:
-        message = f"`<service>.{ir.RESERVED_LABEL}.<trust domain>` is the name that sidecars know each other by"
+        message = (
+            f"`<service>.{ir.RESERVED_LABEL}.<trust domain>` is the name that sidecars know each other by"
+        )
         yield finding("reserved-name", spec.source["mesh"].at("domain"), message)
 
 
