@@ -1,7 +1,7 @@
-"""Real sidecars with certificates that nobody should accept, as callers and as callees, in nine pairs.
+"""Real sidecars with certificates that nobody should accept, as callers and as callees, in nine pairs: of requests and of streams.
 
-What no sidecar of ours can do (show no certificate, or speak plaintext) is in test_tls.py. Three pairs come with every run,
-the others with the long ones.
+What no sidecar of ours can do (show no certificate, or speak plaintext) is a matter of the callee's proxy alone, and of
+clients that are none: test_tls.py, for all three. Three pairs come with every run, the others with the long ones.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from meshctl import ir
 from meshctl.pki import renewal, revocation, store
 from meshctl.pki.authority import create_authority, load_authority
 from meshctl.pki.issue import issue
+from tests.behaviour.impostors import of_two
 from tests.behaviour.rotation import authority_of, holder_of, identities, told
 from tests.behaviour.tables import Expect, Row, Table
 from tests.behaviour.test_tables import DIFFERENT, PAIRS
@@ -24,19 +25,25 @@ from tests.behaviour.world import DOMAIN, TRUST_DOMAIN, running
 DAY = timedelta(days=1)
 TABLE = Table(
     name="identities",
-    features=["strict mTLS", "certificate revocation"],
+    features=["strict mTLS", "certificate revocation", "TCP services"],
     spec={
         "mesh": {"mtls": {"crl": True}},
         "defaults": {"retries": {"attempts": 0}, "idleTimeout": "1s"},
         "services": {
-            "client": {"port": 8080, "endpoints": [{"address": "127.50.0.1"}], "calls": {"server": {}}},
+            "client": {
+                "port": 8080,
+                "endpoints": [{"address": "127.50.0.1"}],
+                "calls": {"server": {}, "ledger": {"localPort": 15432}},
+            },
             "server": {"port": 8080, "endpoints": [{"address": "127.50.0.11"}]},
+            "ledger": {"port": 5432, "protocol": "tcp", "endpoints": [{"address": "127.50.0.12"}]},
         },
     },
     requests=[],
 )
-ROW = Row("a request", Expect())
-
+REQUEST = Row("a request", Expect())
+STREAM = Row("a stream", Expect(), via="tcp", to="ledger", body="x")
+CALLEES, CALLERS = ("server", "ledger"), ("client",)
 
 SETTLED = 0.3
 """Seconds after which a request that came through would have arrived, and a new certificate is shown."""
@@ -44,29 +51,36 @@ SETTLED = 0.3
 
 def certificates(authority, service, now):
     """What nobody should accept from ``service``, by name; the last is the one that everybody should."""
+    own = ir.WorkloadIdentity(service, TRUST_DOMAIN, DOMAIN)
+    other = dataclasses.replace(own, service="other")
 
-    def made(
-        name=service, trust_domain=TRUST_DOMAIN, signer=authority, lifetime=30 * DAY, at=now, domain=DOMAIN
-    ):
-        who = ir.WorkloadIdentity(name, trust_domain, domain)
+    def made(who=own, signer=authority, lifetime=30 * DAY, at=now):
         # Whoever is wrong still believes the right ones.
         return dataclasses.replace(issue(signer, who, lifetime, at), trust_pem=authority.root_pem)
 
     foreign = create_authority(TRUST_DOMAIN, now).authority
+    # Of another environment: under the same CA, with the same hosts.
+    elsewhere = dataclasses.replace(own, trust_domain="other.example")
     return {
-        "another name": made("other"),
-        # HAProxy and NGINX verify a callee by its DNS name only (docs/wire-contract.md).
-        "another trust domain": made(trust_domain="other.example", domain="other.mesh"),
+        "another name": made(other),
+        "another trust domain": made(elsewhere),
+        # As close as a domain can come.
+        "a trust domain's hosts": made(dataclasses.replace(elsewhere, domain=TRUST_DOMAIN)),
         "a foreign CA": made(signer=foreign),
         "expired": made(lifetime=timedelta(hours=1), at=now - timedelta(hours=2)),
         "not yet valid": made(at=now + DAY),
         "revoked": made(),
+        "two URIs": of_two(made(), authority, own, other),
+        "two URIs, the other first": of_two(made(), authority, own, other, first=True),
         "right": made(),
     }
 
 
+WRONG = 9
+
+
 class Pair:
-    """A caller and a callee that run, with certificates that change."""
+    """A caller and its callees that run, with certificates that change."""
 
     def __init__(self, world):
         self.world = world
@@ -83,25 +97,39 @@ class Pair:
         renewal.deliver(self.world.out, identities(self.world.out), authority)
         for service in self.folders:
             self._told(service)
+        time.sleep(SETTLED)
 
-    def show(self, service, which):
-        folder = self.folders[service]
-        holder = holder_of(self.world.out, folder)
-        store.write(self.world.out, {holder: self.certificates[service][which]})
-        self._told(service)
+    def show(self, services, which):
+        for service in services:
+            holder = holder_of(self.world.out, self.folders[service])
+            store.write(self.world.out, {holder: self.certificates[service][which]})
+            self._told(service)
+        time.sleep(SETTLED)
 
     def _told(self, service):
         told(self.world.sidecar(f"{service}/1"), self.folders[service])
-        time.sleep(SETTLED)
 
     def ask(self):
-        """The answer to one request on a connection of its own."""
-        with self.world.connection(ROW) as connection:
-            return connection.ask(ROW)
+        """The status of a request on a connection of its own and how often it arrived; the same of a stream's greeting."""
+        before = self._streams()
+        with self.world.connection(REQUEST) as connection:
+            answer = connection.ask(REQUEST)
+        with self.world.connection(STREAM) as connection:
+            greeting = connection.ask(STREAM).values("greeting")
+        time.sleep(SETTLED)
+        arrived = len(self.world.arrivals(answer.identifier)["seen"])
+        return answer.status, arrived, greeting, self._streams() - before
 
-    def arrivals(self, answer):
-        """How often a request has come to the application."""
-        return len(self.world.arrivals(answer.identifier)["seen"])
+    def _streams(self):
+        # The application of a stream counts each connection, whether or not a byte comes over it.
+        return len(self.world.arrivals("ledger")["seen"])
+
+
+Outcome = tuple[int, int, list[str], int]
+LET_IN: Outcome = (200, 1, ["ledger/1"], 1)
+CLOSED: list[Outcome] = [(status, 0, [], 0) for status in (502, 503)]
+# Who is of the mesh, and may not call, is told so.
+UNKNOWN: Outcome = (403, 0, [], 0)
 
 
 @pytest.mark.parametrize(
@@ -112,21 +140,19 @@ def test_only_the_right_certificate_is_accepted(caller, callee, tmp_path):
     with running(TABLE, caller, callee, tmp_path) as world:
         pair, answers = Pair(world), {}
         pair.revoke()
-        # The callee first, and nobody right before the end: a connection that is open is not looked at again.
-        for service in ("server", "client"):
-            for which in pair.certificates[service]:
-                pair.show(service, which)
-                if (service, which) != ("server", "right"):
-                    answers[service, which] = pair.ask()
-                if which == "another name":
-                    # It may have been let in, to be told 403, and its connection must not serve the next one.
+        # The callees first, and nobody right before the end: a connection that is open is not looked at again.
+        for services in (CALLEES, CALLERS):
+            for which in pair.certificates[services[0]]:
+                pair.show(services, which)
+                if (services, which) != (CALLEES, "right"):
+                    answers[services, which] = pair.ask()
+                if answers.get((services, which)) not in CLOSED:
+                    # Its connection must not serve the next one.
                     time.sleep(1.5)
-        time.sleep(SETTLED)
-        arrived = {each: number for each, answer in answers.items() if (number := pair.arrivals(answer))}
-    statuses = {each: answer.status for each, answer in answers.items()}
-    assert arrived == {("client", "right"): 1}, statuses
-    assert len(statuses) == 13
-    assert statuses.pop(("client", "right")) == 200
-    # Who is of the mesh, and may not call, is told so.
-    assert statuses.pop(("client", "another name")) == 403
-    assert set(statuses.values()) <= {502, 503}, statuses
+    assert len(answers) == 2 * WRONG + 1
+    assert answers.pop((CALLERS, "right")) == LET_IN
+    assert answers.pop((CALLERS, "another name")) == UNKNOWN
+    # No proxy can tell, as a caller, that there is a name besides the one that it looks for (docs/wire-contract.md).
+    for which in ("two URIs", "two URIs, the other first"):
+        assert answers.pop((CALLEES, which)) == LET_IN
+    assert {which: each for which, each in answers.items() if each not in CLOSED} == {}
