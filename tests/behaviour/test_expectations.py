@@ -56,15 +56,34 @@ def test_an_instance_that_nobody_expects_is_seen():
     assert faults([answer("1"), answer("3")], reaches=["1"])
 
 
-@pytest.mark.parametrize(("let_in", "right"), [(21, False), (22, True), (26, True), (27, False)])
-def test_a_bucket_lets_in_what_it_holds_and_gets(let_in, right):
-    """Five, and ten a second for two seconds."""
-    answers = [answer(ended=10 + number / 50) for number in range(101)]
-    taken = [
-        answer(ended=each.ended, duration=0, status=200 if n < let_in else 429)
-        for n, each in enumerate(answers)
-    ]
+def let_in_by(burst, rate, times):
+    """What a bucket answers to who asks at ``times``."""
+    tokens, before = burst, times[0]
+    for each in times:
+        tokens = min(burst, tokens + (each - before) * rate)
+        before = each
+        yield answer(ended=each, duration=0, status=200 if tokens >= 1 else 429)
+        tokens -= tokens >= 1
+
+
+EVENLY = [10 + number / 50 for number in range(101)]
+AFTER_A_REST = [*EVENLY[:50], *(each + 2 for each in EVENLY[50:])]
+
+
+@pytest.mark.parametrize("times", [EVENLY, AFTER_A_REST])
+@pytest.mark.parametrize(
+    ("burst", "rate", "right"),
+    [(5, 10, True), (2, 10, False), (8, 10, False), (5, 7, False), (5, 14, False), (5, 0, False)],
+)
+def test_a_bucket_lets_in_what_it_holds_and_gets(burst, rate, right, times):
+    """Five, and ten a second."""
+    taken = list(let_in_by(burst, rate, times))
     assert (not faults(taken, admitted={"burst": 5, "per_second": 10})) is right
+
+
+def test_who_was_answered_late_may_have_been_let_in_early():
+    taken = [*let_in_by(5, 10, EVENLY), *(answer(ended=13.0, duration=1.0, status=200) for _ in range(3))]
+    assert not faults(taken, admitted={"burst": 5, "per_second": 10})
 
 
 def test_a_bucket_that_refuses_nothing_is_none():

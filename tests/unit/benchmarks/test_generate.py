@@ -36,15 +36,20 @@ def test_unrelated_services_are_only_added():
     assert all(set(services[name].get("calls", ())) <= others for name in others)
 
 
+def read(text):
+    """By libyaml: eight times as fast, for thousands of services."""
+    return yaml.load(text, Loader=yaml.CSafeLoader)
+
+
 def test_a_folder_holds_the_same_mesh():
     text = generate.mesh(2500)
     parts = generate.files(text)
     assert list(parts) == ["mesh.yaml", *(f"services-{nth}.yaml" for nth in range(3))]
     services: dict[str, object] = {}
     for name, part in parts.items():
-        services |= yaml.safe_load(part).get("services") or {}
+        services |= read(part).get("services") or {}
         assert len(part) < 4 << 20, name
-    assert services == yaml.safe_load(text)["services"]
+    assert services == read(text)["services"]
 
 
 def test_generated_route_tests_pass(tmp_path):
