@@ -2,52 +2,88 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from pkilint.bin import lint_crl, lint_pkix_cert, lint_pkix_signer_signee_cert_chain
+from pkilint import loader, pkix
+from pkilint.bin import lint_pkix_signer_signee_cert_chain as chains
+from pkilint.pkix import certificate as certificates
+from pkilint.pkix import crl as lists
+from pkilint.pkix import extension, name
 
 from meshctl.ir import WorkloadIdentity
 from meshctl.pki import crl
 from meshctl.pki.issue import issue
 
 MONTH = timedelta(days=30)
-SHORTEST = WorkloadIdentity("a", "b", "c")
-LONGEST = WorkloadIdentity("s" * 63, f"{'t' * 31}.{'t' * 32}", f"{'d' * 63}.{'d' * 63}.{'d' * 62}")
+SHORTEST = WorkloadIdentity("a", "b.io", "c.io")
+LONGEST = WorkloadIdentity("s" * 63, f"{'t' * 31}.{'t' * 32}", f"{'d' * 63}.{'d' * 63}.{'d' * 61}")
+
+# As pkilint's own commands put them together.
+OF_CERTIFICATES = certificates.create_pkix_certificate_validator_container(
+    certificates.create_decoding_validators(name.ATTRIBUTE_TYPE_MAPPINGS, extension.EXTENSION_MAPPINGS),
+    [
+        certificates.create_issuer_validator_container([]),
+        certificates.create_validity_validator_container(),
+        certificates.create_subject_validator_container([]),
+        certificates.create_extensions_validator_container([]),
+        certificates.create_spki_validator_container([]),
+    ],
+)
+OF_LISTS = lists.create_pkix_crl_validator_container(
+    [
+        pkix.create_attribute_decoder(name.ATTRIBUTE_TYPE_MAPPINGS),
+        pkix.create_extension_decoder(extension.EXTENSION_MAPPINGS),
+    ],
+    [
+        lists.create_issuer_validator_container([]),
+        lists.create_validity_validator_container([]),
+        lists.create_extensions_validator_container([]),
+    ],
+)
 
 
-def found(capsys, lint, *arguments):
-    """The codes that pkilint finds, from notices on, with what it says of them."""
-    capsys.readouterr()
-    lint.main(["lint", "-s", "NOTICE", "-f", "JSON", *map(str, arguments)])
-    results = json.loads(capsys.readouterr().out)["results"]
-    said = [(each["code"], each["message"] or "") for one in results for each in one["finding_descriptions"]]
-    return sorted(code for code, message in said if not _of_a_spiffe_id(code, message))
+def of_certificate(content):
+    """What pkilint finds in a certificate."""
+    return _codes(OF_CERTIFICATES.validate(loader.load_pem_certificate(content.decode(), "it").root))
 
 
-def _of_a_spiffe_id(code, message):
+def of_list(content):
+    """What pkilint finds in a revocation list."""
+    return _codes(OF_LISTS.validate(loader.load_pem_crl(content.decode(), "it").root))
+
+
+def of_chain(issuer, subject):
+    """What it finds between a certificate and its issuer's."""
+    documents: dict = {}
+    load = loader.RFC5280CertificateDocumentLoader().load_pem_document
+    for which, content in (("issuer", issuer), ("subject", subject)):
+        documents[which] = load(content.decode(), which, which, documents)
+    decoding = chains.create_decoder_validation_container()
+    return _codes(
+        [
+            *(result for each in documents.values() for result in decoding.validate(each.root)),
+            *chains.create_issuer_validation_container().validate(documents["issuer"].root),
+            *chains.create_subject_validation_container().validate(documents["subject"].root),
+        ]
+    )
+
+
+def _codes(results):
+    found = [each for result in results for each in result.finding_descriptions]
+    return sorted(
+        each.finding.code
+        for each in found
+        if each.finding.severity.name not in ("INFO", "DEBUG") and not _of_a_spiffe_id(each)
+    )
+
+
+def _of_a_spiffe_id(found):
     """The one filter: pkilint knows the schemes of the web, and calls every other URI wrong."""
-    return code == "pkix.invalid_uri_syntax" and message.startswith('Invalid URI syntax: "spiffe://')
-
-
-@pytest.fixture
-def linted(capsys, tmp_path):
-    """What pkilint finds in a certificate, behind its issuer's if that is given, or in a list."""
-
-    def lint(content, issuer=None):
-        (tmp_path / "it.pem").write_bytes(content)
-        if issuer is not None:
-            (tmp_path / "issuer.pem").write_bytes(issuer)
-            both = (tmp_path / "issuer.pem", tmp_path / "it.pem")
-            return found(capsys, lint_pkix_signer_signee_cert_chain, *both)
-        if b"CRL" in content:
-            return found(capsys, lint_crl, "-t", "CRL", "-p", "PKIX", tmp_path / "it.pem")
-        return found(capsys, lint_pkix_cert, tmp_path / "it.pem")
-
-    return lint
+    wrong = found.finding.code == "pkix.invalid_uri_syntax"
+    return wrong and (found.message or "").startswith('Invalid URI syntax: "spiffe://')
 
 
 def pem(signed):
@@ -59,22 +95,22 @@ def leaf_of(authority, identity, now):
 
 
 @pytest.mark.parametrize("identity", [SHORTEST, LONGEST], ids=["shortest", "longest"])
-def test_a_leaf(linted, authority, now, identity):
+def test_a_leaf(authority, now, identity):
     leaf = leaf_of(authority, identity, now)
-    assert linted(leaf) == []
-    assert linted(leaf, authority.issuing_pem) == []
+    assert of_certificate(leaf) == []
+    assert of_chain(authority.issuing_pem, leaf) == []
 
 
-def test_both_certificates_of_a_ca(linted, authority):
-    assert linted(authority.issuing_pem) == []
-    assert linted(authority.root_pem) == []
-    assert linted(authority.issuing_pem, authority.root_pem) == []
+def test_both_certificates_of_a_ca(authority):
+    assert of_certificate(authority.issuing_pem) == []
+    assert of_certificate(authority.root_pem) == []
+    assert of_chain(authority.root_pem, authority.issuing_pem) == []
 
 
-def test_the_lists(linted, authority, now):
+def test_the_lists(authority, now):
     (own, roots) = crl.parse(authority.crl_pem)
     revoked = crl.sign(authority.issuing, authority.issuing_key, now, now + MONTH, own, [7, 8])
-    assert [linted(each) for each in (pem(own), pem(roots), revoked)] == [[], [], []]
+    assert [of_list(each) for each in (pem(own), pem(roots), revoked)] == [[], [], []]
 
 
 def resigned(authority, change, now):
@@ -117,15 +153,15 @@ def not_critical(value, critical):
         (named(x509.DNSName("a_b..c")), "pkix.invalid_domain_name_syntax"),
     ],
 )
-def test_a_leaf_that_is_not_right_is_found(linted, authority, now, change, code):
-    assert code in linted(resigned(authority, change, now))
+def test_a_leaf_that_is_not_right_is_found(authority, now, change, code):
+    assert code in of_certificate(resigned(authority, change, now))
 
 
-def test_a_certificate_beside_another_issuers_is_found(linted, authority, now):
-    assert linted(leaf_of(authority, SHORTEST, now), authority.root_pem) != []
+def test_a_certificate_beside_another_issuers_is_found(authority, now):
+    assert of_chain(authority.root_pem, leaf_of(authority, SHORTEST, now)) != []
 
 
-def test_a_list_without_a_number_is_found(linted, authority, now):
+def test_a_list_without_a_number_is_found(authority, now):
     builder = x509.CertificateRevocationListBuilder().issuer_name(authority.issuing.subject)
     listed = builder.last_update(now).next_update(now + MONTH).sign(authority.issuing_key, hashes.SHA256())
-    assert linted(pem(listed)) != []
+    assert of_list(pem(listed)) != []
