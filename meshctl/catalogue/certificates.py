@@ -131,4 +131,22 @@ CODES = (
         "Sidecars look into revocation lists only where the spec asks for it; the others accept the certificate until its end.",
         "Write `mtls: {crl: true}` under `mesh`, build, issue and deploy.",
     ),
+    Code(
+        "MSH6030",
+        "request-refused",
+        "Who signs what is asked for gives a name to whoever asks.",
+        "Make the request with `meshctl certs csr` where the sidecar runs, and name the bundle that it is for with `--for`.",
+    ),
+    Code(
+        "MSH6031",
+        "certificate-refused",
+        "With it the sidecar would not start, would be refused by its peers, or would be somebody else. Nothing was replaced.",
+        "Have the issuer sign exactly the identity in the bundle's `identity.json`; docs/certificates.md shows how for several.",
+    ),
+    Code(
+        "MSH6032",
+        "key-tracked",
+        "A key that is in git once is in every clone for ever, and whoever has it can be this sidecar.",
+        "Run `git rm -r --cached` on the bundle's `tls` folder, and get a new key.",
+    ),
 )

@@ -15,7 +15,7 @@ from typing import Any
 
 import typer
 
-from meshctl.diagnostics import FindingsError, MeshctlError
+from meshctl.diagnostics import MeshctlError
 
 COMMANDS: Mapping[str, str] = {
     "validate": "is the spec meaningful, and can the chosen proxies do it?",
@@ -62,7 +62,9 @@ def run(arguments: Sequence[str]) -> int:
         result: Any = application(chosen)(args=words, prog_name="meshctl", standalone_mode=False)
         sys.stdout.flush()
     except MeshctlError as error:
-        return _explain(error)
+        from meshctl.cli import findings
+
+        return findings.tell(error)
     except KeyboardInterrupt:
         return 130
     except SystemExit as end:
@@ -77,16 +79,6 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the one place where every error ends in an exit code
         return _foreign(error, debug=debug)
     return result if isinstance(result, int) else 0
-
-
-def _explain(error: MeshctlError) -> int:
-    from meshctl.cli import findings
-
-    if isinstance(error, FindingsError):
-        findings.show(error.findings, error.texts, to=sys.stderr)
-        return error.exit_code
-    sys.stderr.write(f"meshctl: {findings.printable(str(error))}\n")
-    return 2
 
 
 def _reader_gone() -> int:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshctl.cli import findings, options
+from meshctl.cli import enrolment, findings, options
+from meshctl.cli.options import Authority
 from meshctl.diagnostics import UsageError
 
 if TYPE_CHECKING:
@@ -22,10 +23,6 @@ SCHEMA_VERSION = 1
 
 _DEPLOY = "Deploy the bundles' tls folders, and reload the sidecars as their README says.\n"
 
-Authority = Annotated[
-    Path | None,
-    typer.Option("--ca", help="The CA's folder. Default: .meshctl/ca beside the spec.", show_default=False),
-]
 Build = Annotated[
     Path,
     typer.Option(
@@ -47,7 +44,7 @@ class Format(StrEnum):
 def register(app: typer.Typer, text: str) -> None:
     """Add the commands."""
     certs = typer.Typer(help=f"Certificates: {text}", no_args_is_help=True)
-    for command in (init, issue, status, revoke):
+    for command in (init, issue, *enrolment.COMMANDS, status, revoke):
         certs.command(command.__name__)(command)
     app.add_typer(certs, name="certs")
 
@@ -80,7 +77,7 @@ def issue(
     """
     from meshctl import pipeline
 
-    folder = ca or _default(spec)
+    folder = ca or options.default_authority(spec)
     issued = pipeline.issue_certificates(out, folder, datetime.now(UTC), tuple(service or ()))
     for each in issued:
         sys.stdout.write(f"* {each.state.what} of {each.holder} ({each.state})\n")
@@ -106,7 +103,7 @@ def status(
     from meshctl import pipeline
     from meshctl.pki import renewal
 
-    default = _default(spec)
+    default = options.default_authority(spec)
     authority = ca or (default if default.is_dir() else None)
     now = datetime.now(UTC)
     found = pipeline.certificate_status(out, authority, now, tuple(service or ()))
@@ -136,17 +133,17 @@ def revoke(
     from meshctl import pipeline
     from meshctl.catalogue import finding
 
-    done = pipeline.revoke_certificates(out, ca or _default(spec), who, datetime.now(UTC))
+    done = pipeline.revoke_certificates(out, ca or options.default_authority(spec), who, datetime.now(UTC))
     for each in done.certificates:
         known = (
-            f"of {each.bundle}, until {_moment(each.not_after)}"
+            f"of {each.bundle}, until {options.moment(each.not_after)}"
             if each.bundle
             else "that this CA has no record of"
         )
         before = "" if each.serial in done.new else " (before)"
         sys.stdout.write(f"* certificate {each.serial:x} {known}{before}\n")
     into = (
-        f"; new list in {_bundles(done.bundles)}, good until {_moment(done.next_update)}"
+        f"; new list in {_bundles(done.bundles)}, good until {options.moment(done.next_update)}"
         if done.checked
         else ""
     )
@@ -164,14 +161,6 @@ def revoke(
     message = f"no sidecar in {findings.printable(str(out))} looks into revocation lists"
     findings.show((finding("revocation-unchecked", None, message),), {}, "text", to=sys.stderr)
     return 1
-
-
-def _default(spec: str | None) -> Path:
-    try:
-        return options.beside(options.location(spec)) / options.CA_FOLDER
-    except UsageError:
-        # Where bundles are deployed there is no spec, and these commands need none.
-        return options.CA_FOLDER
 
 
 def _bundles(number: int) -> str:
@@ -200,11 +189,7 @@ def _end(status: CertificateStatus, now: datetime) -> str:
 
 
 def _until(end: datetime, now: datetime) -> str:
-    return f"{_moment(end)} ({(end - now).days} d)"
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{options.moment(end)} ({(end - now).days} d)"
 
 
 def _json(found: Sequence[CertificateStatus]) -> str:
@@ -219,8 +204,8 @@ def _json(found: Sequence[CertificateStatus]) -> str:
                 "instance": each.holder.instance,
                 "spiffeId": each.holder.identity.spiffe_id,
                 "state": each.state.value,
-                "notAfter": _moment(each.not_after) if each.not_after else None,
-                "nextUpdate": _moment(each.next_update) if each.next_update else None,
+                "notAfter": options.moment(each.not_after) if each.not_after else None,
+                "nextUpdate": options.moment(each.next_update) if each.next_update else None,
                 "message": each.message,
             }
             for each in found

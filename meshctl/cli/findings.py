@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from meshctl.cli.formats import RENDERERS, Context, Format
 from meshctl.cli.formats.context import no_service, printable
-from meshctl.diagnostics import Finding, Severity
+from meshctl.diagnostics import Finding, FindingsError, MeshctlError, Severity
 
 if TYPE_CHECKING:
     from meshctl.pipeline import Validated
@@ -46,6 +46,15 @@ def show(
     out = to or sys.stdout
     context = Context(texts, colour=has_colour(out))
     out.write(RENDERERS[Format(form)](findings, context))
+
+
+def tell(error: MeshctlError) -> int:
+    """Say on standard error why a command ended, or a part of it did; returns the exit code for that."""
+    if isinstance(error, FindingsError):
+        show(error.findings, error.texts, to=sys.stderr)
+        return error.exit_code
+    sys.stderr.write(f"meshctl: {printable(str(error))}\n")
+    return 2
 
 
 def report(
@@ -108,4 +117,5 @@ __all__ = [
     "report",
     "show",
     "summary",
+    "tell",
 ]

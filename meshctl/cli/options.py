@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -54,6 +55,25 @@ Out = Annotated[Path, typer.Option("-o", "--out", parser=folder, metavar="DIR", 
 
 CA_FOLDER = Path(".meshctl") / "ca"
 """Where `certs init` puts a CA, beside the spec."""
+
+Authority = Annotated[
+    Path | None,
+    typer.Option("--ca", help="The CA's folder. Default: .meshctl/ca beside the spec.", show_default=False),
+]
+
+
+def default_authority(spec: str | None) -> Path:
+    """Where the CA is when nobody says."""
+    try:
+        return beside(location(spec)) / CA_FOLDER
+    except UsageError:
+        # Where bundles are deployed there is no spec, and the commands about certificates need none.
+        return CA_FOLDER
+
+
+def moment(when: datetime) -> str:
+    """A time in UTC as it is printed (RFC 3339)."""
+    return f"{when:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def location(spec: str | None) -> str:

@@ -24,6 +24,15 @@ from meshctl.pipeline.checking import (
     validate,
 )
 from meshctl.pipeline.comparing import diff, rendered_diff
+from meshctl.pipeline.enrolling import (
+    install_certificate,
+    issuer_command,
+    issuer_in,
+    renew_certificate,
+    request_certificate,
+    sign_request,
+    sign_requests,
+)
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.linting import lint
 from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
@@ -48,10 +57,15 @@ __all__ = [
     "diff",
     "emit",
     "explain_request",
+    "install_certificate",
     "issue_certificates",
+    "issuer_command",
+    "issuer_in",
     "lint",
     "load",
     "rendered_diff",
+    "renew_certificate",
+    "request_certificate",
     "resolved_json",
     "revoke_certificates",
     "rules",
@@ -59,6 +73,8 @@ __all__ = [
     "run_route_tests_live",
     "service_of",
     "settings",
+    "sign_request",
+    "sign_requests",
     "up",
     "validate",
 ]

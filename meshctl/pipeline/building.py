@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from meshctl import __version__, ir
 from meshctl.artifacts import Artifact, Plan, Written
-from meshctl.pipeline.certificates import IDENTITIES, issue_certificates, require_authority
+from meshctl.pipeline.certificates import IDENTITIES, IDENTITY, issue_certificates, require_authority
 from meshctl.pipeline.checking import Validated
 
 if TYPE_CHECKING:
@@ -32,12 +32,18 @@ class Built:
 
 def emit(mesh: ir.Mesh, services: Sequence[str] = ()) -> tuple[Artifact, ...]:
     """Every file of the mesh's bundles, or of those of ``services`` only."""
-    from meshctl.pki.identities import identities_of, render_identities
+    from meshctl.pki.identities import identities_of, render_identities, render_identity
     from meshctl.targets.bundle import bundle
 
     chosen = [each for each in mesh.sidecars if not services or each.service in services]
     artifacts = [artifact for sidecar in chosen for artifact in bundle(sidecar)]
-    return (*artifacts, Artifact(IDENTITIES, render_identities(identities_of(mesh))))
+    identities = identities_of(mesh)
+    own = [
+        Artifact(f"{holder}/{IDENTITY}", render_identity(identities, holder))
+        for holder in identities.holders
+        if not services or holder.service in services
+    ]
+    return (*artifacts, *own, Artifact(IDENTITIES, render_identities(identities)))
 
 
 def build(
@@ -52,11 +58,12 @@ def build(
     """Compile into ``out``: verify what changed, write it, and issue certificates where there is a CA.
 
     Raises before anything is written: FindingsError when the spec has errors or the CA is unusable,
-    ToolError when a proxy refuses an output. ``verify`` is auto (changed outputs of proxies that are installed), all or none.
+    ToolError when a proxy refuses an output, AuditError when meshctl itself is wrong. ``verify`` is auto (changed outputs of proxies that are installed), all or none.
     """
     mesh = validated.require()
     artifacts = emit(mesh, services)
     plan = Plan(out, artifacts, tuple(f"{each}/" for each in services), mesh.name)
+    require_sound(mesh, artifacts, plan.changed)
     if authority and plan.changed:
         require_authority(authority, out, mesh, now)
     verified: tuple[str, ...] = ()
@@ -70,6 +77,32 @@ def build(
     written = plan.apply(_manifest(mesh, validated))
     issued = issue_certificates(out, authority, now, services) if authority else ()
     return Built(written, issued, verified, missing)
+
+
+def require_sound(mesh: ir.Mesh, artifacts: Sequence[Artifact], changed: Sequence[str]) -> None:
+    """Read back each bundle with a ``changed`` file. Raises AuditError where meshctl itself is wrong."""
+    if not changed:
+        return
+    from meshctl.audit import require
+    from meshctl.targets.bundle import folder
+
+    sidecars = {folder(each): each for each in mesh.sidecars}
+    files: dict[str, dict[str, bytes]] = {}
+    for artifact in artifacts:
+        base, its = _bundle_of(artifact.path, sidecars)
+        files.setdefault(base, {})[its] = artifact.content
+    touched = {_bundle_of(path, sidecars)[0] for path in changed}
+    require((base, sidecars[base], files[base]) for base in sorted(touched & sidecars.keys() & files.keys()))
+
+
+def _bundle_of(path: str, folders: Container[str]) -> tuple[str, str]:
+    """The bundle that a file is of, and its path in it; no bundle where it is of the whole mesh."""
+    service, _, rest = path.partition("/")
+    if service in folders:
+        return service, rest
+    instance, _, its = rest.partition("/")
+    base = f"{service}/{instance}"
+    return (base, its) if base in folders else ("", path)
 
 
 def _manifest(mesh: ir.Mesh, validated: Validated) -> dict[str, object]:

@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 IDENTITIES = "identities.json"
 """Who needs a certificate, beside the bundles."""
 
+IDENTITY = "identity.json"
+"""In each bundle: the same of that bundle alone."""
+
 
 def create_authority(validated: Validated, folder: Path, now: datetime) -> None:
     """Make the mesh's CA in ``folder``; never over another, nor where git would keep its keys."""
     from meshctl.pki import authority
 
     mesh = validated.require()
-    _refuse_tracked(folder)
+    refuse_tracked(folder)
     authority.save_authority(folder, authority.create_authority(mesh.trust_domain, now))
 
 
@@ -38,11 +41,11 @@ def require_authority(folder: Path, out: Path, mesh: ir.Mesh, now: datetime) -> 
     from meshctl.pki.authority import load_authority
     from meshctl.pki.issue import issue
 
-    _refuse_tracked(folder)
+    refuse_tracked(folder)
     issuer = load_authority(folder)
     with contextlib.suppress(UsageError):
         # One that nobody can read is replaced.
-        _require_latest(out, issuer)
+        require_latest(out, issuer)
     for sidecar in mesh.sidecars[:1]:
         issue(issuer, sidecar.identity, mesh.certificates.lifetime, now)
 
@@ -53,15 +56,15 @@ def issue_certificates(
     """Issue what is missing or due into the bundles below ``out``; returns the former states."""
     from meshctl.pki import facts
 
-    _refuse_tracked(authority)
-    identities = _identities(out, services)
+    refuse_tracked(authority)
+    identities = identities_in(out, services)
     if facts.settled(out, identities, authority, now):
         return ()
     from meshctl.pki import renewal, revocation
     from meshctl.pki.authority import load_authority
 
     issuer = load_authority(authority)
-    _require_latest(out, issuer)
+    require_latest(out, issuer)
     if identities.crl:
         issuer = revocation.renewed(authority, identities.policy, now)
     return renewal.issue_due(out, identities, issuer, now)
@@ -70,14 +73,16 @@ def issue_certificates(
 def certificate_status(
     out: Path, authority: Path | None, now: datetime, services: Sequence[str] = ()
 ) -> tuple[CertificateStatus, ...]:
-    """What every bundle below ``out`` holds at ``now``."""
-    from meshctl.pki import renewal
+    """What every bundle below ``out`` holds at ``now``, or the one that ``out`` is."""
+    from meshctl.pki import installing, renewal
     from meshctl.pki.authority import load_authority
 
+    if (out / IDENTITY).exists():
+        return (installing.status(out, identities_alone(out), now),)
     issuer = load_authority(authority) if authority else None
     if issuer:
-        _require_latest(out, issuer)
-    return renewal.check(out, _identities(out, services), issuer, now)
+        require_latest(out, issuer)
+    return renewal.check(out, identities_in(out, services), issuer, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +106,11 @@ def revoke_certificates(out: Path, authority: Path, who: str, now: datetime) -> 
     from meshctl.pki import crl, renewal, revocation
     from meshctl.pki.authority import load_authority
 
-    _refuse_tracked(authority)
+    refuse_tracked(authority)
     issuer = load_authority(authority)
-    identities = _identities(out, ()) if (out / IDENTITIES).exists() else None
+    identities = identities_in(out, ()) if (out / IDENTITIES).exists() else None
     if identities:
-        _require_latest(out, issuer)
+        require_latest(out, issuer)
     try:
         found = revocation.certificates_of(who, authority, out if identities else None, identities, now)
         lifetime = identities.policy.lifetime if identities else revocation.LIFETIME
@@ -119,16 +124,17 @@ def revoke_certificates(out: Path, authority: Path, who: str, now: datetime) -> 
     return Revocation(found, new, end, len(delivered), identities.crl if identities else None)
 
 
-def _require_latest(out: Path, authority: Authority) -> None:
+def require_latest(out: Path, authority: Authority) -> None:
     """Raises AuthorityError when bundles know of revocations that the CA has lost; UsageError without a build."""
     from meshctl.pki import revocation
 
-    identities = _identities(out, ())
+    identities = identities_in(out, ())
     if identities.crl:
         revocation.require_latest(authority, out, identities.holders)
 
 
-def _refuse_tracked(authority: Path) -> None:
+def refuse_tracked(authority: Path) -> None:
+    """Raises AuthorityError when git tracks files of a CA."""
     from meshctl.load.tracking import tracked
 
     paths = tracked(authority)
@@ -138,7 +144,20 @@ def _refuse_tracked(authority: Path) -> None:
         raise AuthorityError("ca-tracked", f"git tracks files of the CA in {authority}: {', '.join(paths)}")
 
 
-def _identities(out: Path, services: Sequence[str]) -> Identities:
+def identities_alone(bundle: Path) -> Identities:
+    """The identity of a bundle by itself. Raises UsageError."""
+    from meshctl.pki.identities import parse_identity
+
+    try:
+        return parse_identity((bundle / IDENTITY).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(
+            f"there is no {IDENTITY} in {bundle}: name the folder of one sidecar, as `meshctl build` wrote it"
+        ) from None
+
+
+def identities_in(out: Path, services: Sequence[str]) -> Identities:
+    """The identities of a build, or those of some services. Raises UsageError."""
     from meshctl.pki.identities import parse_identities
 
     try:

@@ -5,6 +5,7 @@ Every proxy checks a whole chain against them, so a file without the root's list
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from datetime import datetime
@@ -75,4 +76,6 @@ def knows_more(one: x509.CertificateRevocationList, than: x509.CertificateRevoca
 def _number(crl: x509.CertificateRevocationList | None) -> int:
     if crl is None:
         return 0
-    return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    with contextlib.suppress(x509.ExtensionNotFound):
+        return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    return 0

@@ -6,6 +6,7 @@ whoever issues by other means, work from.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,14 +27,20 @@ class Holder:
     instance: str
     """The folder under the service's; empty where all endpoints share one."""
     identity: WorkloadIdentity
+    alone: bool = False
+    """Whether its bundle is by itself, as on the host that runs it, and not in a build."""
 
     @property
     def folder(self) -> tuple[str, ...]:
-        """The bundle's folder below the build's, name by name."""
+        """The bundle's folder below the build's, name by name; of one that is alone, the folder itself."""
+        return () if self.alone else self._names
+
+    @property
+    def _names(self) -> tuple[str, ...]:
         return (self.service, self.instance) if self.instance else (self.service,)
 
     def __str__(self) -> str:
-        return "/".join(self.folder)
+        return "/".join(self._names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,19 @@ def render_identities(identities: Identities) -> bytes:
         "identities": [_entry(holder) for holder in _sorted(identities.holders)],
     }
     return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def render_identity(identities: Identities, holder: Holder) -> bytes:
+    """The manifest of one bundle, in the same words: all that its host needs to know to get a certificate for it."""
+    return render_identities(dataclasses.replace(identities, holders=(holder,)))
+
+
+def parse_identity(text: bytes) -> Identities:
+    """What :func:`render_identity` wrote, for a bundle that is alone. Raises UsageError on anything else."""
+    found = parse_identities(text)
+    if len(found.holders) != 1:
+        raise UsageError("the identity manifest of a bundle names one identity; build again")
+    return dataclasses.replace(found, holders=(dataclasses.replace(found.holders[0], alone=True),))
 
 
 def parse_identities(text: bytes) -> Identities:
@@ -114,4 +134,4 @@ def _holder(entry: Any) -> Holder:  # noqa: ANN401 - a JSON value, whatever it i
 
 
 def _sorted(holders: Iterable[Holder]) -> list[Holder]:
-    return sorted(holders, key=lambda holder: holder.folder)
+    return sorted(holders, key=lambda holder: (holder.service, holder.instance))

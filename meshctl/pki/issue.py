@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import FindingsError
 from meshctl.ir import WorkloadIdentity
 from meshctl.pki import profile
 from meshctl.pki.authority import Authority
-
-_BOTH_ENDS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
 
 
 class IssuerEndsFirstError(FindingsError):
@@ -49,25 +47,8 @@ def issue(authority: Authority, identity: WorkloadIdentity, lifetime: timedelta,
     proxies that cannot read a URI SAN, and the DNS name that such a caller verifies. Raises
     IssuerEndsFirstError.
     """
-    end = now.replace(microsecond=0) + lifetime
-    if end > authority.not_after:
-        raise IssuerEndsFirstError(identity, end, authority.not_after)
     key = profile.new_key()
-    builder = (
-        profile.certificate(
-            profile.name(identity.trust_domain, identity.service),
-            key.public_key(),
-            authority.issuing.subject,
-            authority.issuing_key,
-            now,
-            lifetime,
-        )
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(profile.LEAF_USAGE, critical=True)
-        .add_extension(_BOTH_ENDS, critical=False)
-        .add_extension(_alternative_names(identity), critical=False)
-    )
-    leaf = profile.sign(builder, authority.issuing_key)
+    leaf = certify(authority, identity, key.public_key(), lifetime, now)
     return Issued(
         chain_pem=profile.pem(leaf) + authority.issuing_pem,
         key_pem=profile.key_pem(key),
@@ -78,8 +59,29 @@ def issue(authority: Authority, identity: WorkloadIdentity, lifetime: timedelta,
     )
 
 
-def _alternative_names(identity: WorkloadIdentity) -> x509.SubjectAlternativeName:
-    # One URI only: no sidecar lets a caller with two in.
-    return x509.SubjectAlternativeName(
-        [x509.UniformResourceIdentifier(identity.spiffe_id), *map(x509.DNSName, identity.dns_names)]
+def certify(
+    authority: Authority,
+    identity: WorkloadIdentity,
+    key: ec.EllipticCurvePublicKey,
+    lifetime: timedelta,
+    now: datetime,
+) -> x509.Certificate:
+    """The certificate of whoever holds a key, as :func:`issue` says. Raises IssuerEndsFirstError."""
+    end = now.replace(microsecond=0) + lifetime
+    if end > authority.not_after:
+        raise IssuerEndsFirstError(identity, end, authority.not_after)
+    builder = (
+        profile.certificate(
+            profile.name(identity.trust_domain, identity.service),
+            key,
+            authority.issuing.subject,
+            authority.issuing_key,
+            now,
+            lifetime,
+        )
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(profile.LEAF_USAGE, critical=True)
+        .add_extension(profile.BOTH_ENDS, critical=False)
+        .add_extension(profile.alternative_names(identity), critical=False)
     )
+    return profile.sign(builder, authority.issuing_key)

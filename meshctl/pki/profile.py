@@ -7,11 +7,14 @@ SPIFFE: P-256 everywhere, because Envoy fails handshakes with Ed25519 and P-384 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TypeGuard
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from meshctl.ir import WorkloadIdentity
 
 BACKDATED = timedelta(minutes=5)
 """How far a certificate starts before its issuing, for hosts whose clocks are behind."""
@@ -29,6 +32,7 @@ _NO_USAGE = {
 }
 CA_USAGE = x509.KeyUsage(**{**_NO_USAGE, "key_cert_sign": True, "crl_sign": True})
 LEAF_USAGE = x509.KeyUsage(**{**_NO_USAGE, "digital_signature": True})
+BOTH_ENDS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
@@ -43,6 +47,13 @@ def name(organization: str, common: str) -> x509.Name:
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
             x509.NameAttribute(NameOID.COMMON_NAME, common),
         ]
+    )
+
+
+def alternative_names(identity: WorkloadIdentity) -> x509.SubjectAlternativeName:
+    """The names of a leaf beside its subject. One URI only: no sidecar lets a caller with two in."""
+    return x509.SubjectAlternativeName(
+        [x509.UniformResourceIdentifier(identity.spiffe_id), *map(x509.DNSName, identity.dns_names)]
     )
 
 
@@ -88,6 +99,11 @@ def sign(builder: x509.CertificateBuilder, issuer_key: ec.EllipticCurvePrivateKe
 def pem(certificate: x509.Certificate) -> bytes:
     """A certificate as PEM text."""
     return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def is_usable(key: object) -> TypeGuard[ec.EllipticCurvePublicKey]:
+    """Whether a public key is of the one kind that every pair of proxies shakes hands with."""
+    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +12,6 @@ from meshctl.catalogue import finding
 from meshctl.diagnostics import FindingsError
 from meshctl.pki import files
 from meshctl.pki.files import REGISTER
-from meshctl.pki.identities import Holder
-from meshctl.pki.issue import Issued
 
 _VERSION = 1
 
@@ -34,12 +32,11 @@ class Entry:
     not_after: datetime
 
 
-def record(folder: Path, issued: Mapping[Holder, Issued], now: datetime) -> None:
+def record(folder: Path, issued: Iterable[Entry], now: datetime) -> None:
     """Write down what was issued, before anybody can have it; what has ended by ``now`` leaves. Raises OSError, RegisterError."""
-    new = (Entry(each.serial, holder.service, str(holder), each.not_after) for holder, each in issued.items())
     with files.folder(folder) as inside, files.lock(inside):
         kept = [each for each in _read(inside, folder) if each.not_after > now]
-        rows = [_row(each) for each in (*kept, *new)]
+        rows = [_row(each) for each in (*kept, *issued)]
         content = json.dumps({"schemaVersion": _VERSION, "issued": rows}, indent=0)
         files.replace(inside, REGISTER, content.encode(), 0o644)
 

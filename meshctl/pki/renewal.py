@@ -67,7 +67,11 @@ def _issue_due(
         }
         # Without lists a register would say that they were lost.
         if issued and authority.folder and authority.crl_pem:
-            register.record(authority.folder, issued, now)
+            entries = [
+                register.Entry(each.serial, holder.service, str(holder), each.not_after)
+                for holder, each in issued.items()
+            ]
+            register.record(authority.folder, entries, now)
         relisted = deliver(root, identities, authority)
         store.write(root, issued)
         for holder in (*relisted, *issued):

@@ -49,6 +49,9 @@ ELSEWHERE = {
     "crl-outdated": (PKI / "test_revocation.py", "crl-outdated"),
     "crl-due": (PKI / "test_revocation.py", "crl-due"),
     "revocation-unchecked": (Path(__file__).parent / "test_certs.py", "revocation-unchecked"),
+    "request-refused": (PKI / "test_requests.py", "request-refused"),
+    "certificate-refused": (PKI / "test_acceptance.py", "certificate-refused"),
+    "key-tracked": (Path(__file__).parent / "test_certs_keys.py", "MSH6032 key-tracked"),
     "ca-tracked": (Path(__file__).parent / "test_certs.py", "test_a_ca_that_git_tracks_is_refused"),
 }
 

@@ -15,6 +15,7 @@ from meshctl import ir, pipeline
 from meshctl.diff import compare_artifacts
 from meshctl.ir import Feature, features_of
 from meshctl.pipeline import verification
+from meshctl.pipeline.building import require_sound
 from meshctl.targets.base import NOT_YET
 from tests.golden.cases import CASES, expected, made, rewrite
 
@@ -66,8 +67,10 @@ def test_the_proxies_take_it(case, proxy):
     if mesh is None:
         assert "diagnostics.txt" in expected(case)
         return
+    artifacts = pipeline.emit(mesh)
+    require_sound(mesh, artifacts, [each.path for each in artifacts])
     # An error or a warning of the proxy is raised; what is not installed is an error too.
-    told = verification.verify(mesh, pipeline.emit(mesh), None, datetime.now(UTC), require=True)
+    told = verification.verify(mesh, artifacts, None, datetime.now(UTC), require=True)
     assert len(told.verified) == len(mesh.sidecars)
 
 

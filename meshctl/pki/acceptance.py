@@ -1,0 +1,237 @@
+"""Whether what an issuer returned is the certificate that was asked for.
+
+An issuer is a program of somebody else's, and a certificate with another name, key or root than the bundle's
+takes its sidecar down, or says that it is somebody else. So every word is checked before a file is touched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+
+from meshctl.catalogue import finding
+from meshctl.diagnostics import FindingsError, UsageError
+from meshctl.ir import WorkloadIdentity
+from meshctl.pki import crl, profile
+from meshctl.pki.identities import Holder
+
+MOST_INTERMEDIATES = 2
+"""The longest chain that NGINX is told to follow (``ssl_verify_depth``)."""
+
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.+?-----END \1-----\n?", re.DOTALL)
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class AnswerError(FindingsError):
+    """What an issuer returned is not the certificate of a bundle; exit code 1."""
+
+    def __init__(self, holder: Holder, faults: Sequence[str]) -> None:
+        super().__init__(
+            [finding("certificate-refused", None, f"certificate for `{holder}`: {each}") for each in faults]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A certificate that fits its bundle."""
+
+    leaf: x509.Certificate
+    chain_pem: bytes
+    """The leaf and the CAs between it and the root, in that order, and no root."""
+    lists_pem: bytes
+    """The revocation lists that came with it, may be none."""
+
+
+def leaf_of(answer: bytes, holder: Holder) -> x509.Certificate:
+    """The first certificate of what an issuer returned. Raises AnswerError."""
+    return _certificates(answer, holder)[0]
+
+
+def check(
+    answer: bytes,
+    key: ec.EllipticCurvePublicKey,
+    holder: Holder,
+    trust_pem: bytes,
+    now: datetime,
+) -> Answer:
+    """What an issuer returned, PEM, for this key of a bundle that trusts ``trust_pem``, at ``now`` (UTC).
+
+    Raises AnswerError with everything that is wrong, and UsageError for a trust bundle that holds no root.
+    """
+    leaf, *others = _certificates(answer, holder)
+    roots = roots_of(trust_pem)
+    faults = [*_names(leaf, holder.identity), *_leaf(leaf, key, now)]
+    chain = () if faults else _chain(leaf, others, roots, now)
+    if chain is None:
+        faults.append(
+            "it does not lead to a root in tls/ca.pem, by CAs in force that came with it and may sign it"
+        )
+    issuers = (chain or ())[1:]
+    faults += _outlived(leaf, issuers)
+    lists = _lists(answer)
+    faults += _listed(lists, leaf, issuers, now)
+    if faults:
+        raise AnswerError(holder, faults)
+    pem = b"".join(profile.pem(each) for each in (leaf, *issuers[:-1]))
+    return Answer(leaf, pem, b"".join(each for each, _ in lists))
+
+
+def roots_of(trust_pem: bytes) -> tuple[x509.Certificate, ...]:
+    """The roots in a trust bundle; HAProxy and NGINX refuse a chain that ends before one. Raises UsageError."""
+    try:
+        found = x509.load_pem_x509_certificates(trust_pem)
+        roots = tuple(each for each in found if each.subject == each.issuer)
+    except ValueError:
+        roots = ()
+    if not roots:
+        raise UsageError("the trust bundle holds no root certificate in PEM")
+    return roots
+
+
+def _certificates(answer: bytes, holder: Holder) -> tuple[x509.Certificate, ...]:
+    kinds = [kind for kind, _ in _blocks(answer)]
+    if any(b"PRIVATE KEY" in kind for kind in kinds):
+        raise AnswerError(holder, ["a private key came with it: whoever sent that could be this sidecar"])
+    try:
+        found = tuple(
+            x509.load_pem_x509_certificate(text) for kind, text in _blocks(answer) if kind == b"CERTIFICATE"
+        )
+        for each in found:
+            # Parsed when asked for.
+            each.extensions  # noqa: B018
+            each.subject  # noqa: B018
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        found = ()
+    if not found:
+        raise AnswerError(holder, ["there is no certificate in PEM that can be read"])
+    return found
+
+
+def _blocks(answer: bytes) -> Iterator[tuple[bytes, bytes]]:
+    for each in _BLOCK.finditer(answer):
+        yield each[1], each[0] if each[0].endswith(b"\n") else each[0] + b"\n"
+
+
+def _names(leaf: x509.Certificate, identity: WorkloadIdentity) -> Iterator[str]:
+    subject = leaf.subject.rfc4514_string()
+    if subject != identity.distinguished_name:
+        yield f"its subject is `{subject}`, not `{identity.distinguished_name}`"
+    try:
+        names = list(leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        names = []
+    own = list(profile.alternative_names(identity))
+    for wanted in own:
+        of_kind = [str(each.value) for each in names if isinstance(each, type(wanted))]
+        if of_kind != [wanted.value]:
+            kind = "DNS" if isinstance(wanted, x509.DNSName) else "URI"
+            yield f"its {kind} names are {', '.join(of_kind) or 'none'}, not {wanted.value} alone"
+    others = [str(getattr(each, "value", each)) for each in names if type(each) not in map(type, own)]
+    if others:
+        yield f"it has other names: {', '.join(others)}"
+
+
+def _leaf(leaf: x509.Certificate, key: ec.EllipticCurvePublicKey, now: datetime) -> Iterator[str]:
+    try:
+        same = leaf.public_key() == key
+    except (ValueError, UnsupportedAlgorithm):
+        same = False
+    if not same:
+        yield "its key is not the one that was asked for"
+    constraints = _extension(leaf, x509.BasicConstraints)
+    if constraints is not None and constraints.ca:
+        yield "it is a CA's (CA:TRUE)"
+    usage = _extension(leaf, x509.KeyUsage)
+    if usage is None or not usage.digital_signature or usage.key_cert_sign:
+        yield "its key usage is not that of a leaf: digitalSignature, and no keyCertSign"
+    ends = _extension(leaf, x509.ExtendedKeyUsage) or ()
+    for oid, name in (
+        (ExtendedKeyUsageOID.SERVER_AUTH, "serverAuth"),
+        (ExtendedKeyUsageOID.CLIENT_AUTH, "clientAuth"),
+    ):
+        if oid not in ends:
+            yield f"its extended key usage lacks {name}"
+    if now >= leaf.not_valid_after_utc:
+        yield f"it ended {leaf.not_valid_after_utc:{_MOMENT}}"
+    if now < leaf.not_valid_before_utc:
+        yield f"it starts {leaf.not_valid_before_utc:{_MOMENT}}, which is not yet"
+
+
+def _extension(leaf: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    try:
+        return leaf.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _chain(
+    leaf: x509.Certificate,
+    others: Sequence[x509.Certificate],
+    roots: Sequence[x509.Certificate],
+    now: datetime,
+) -> tuple[x509.Certificate, ...] | None:
+    verifier = (
+        PolicyBuilder()
+        .store(Store(list(roots)))
+        .time(now)
+        .max_chain_depth(MOST_INTERMEDIATES)
+        .build_client_verifier()
+    )
+    try:
+        return tuple(verifier.verify(leaf, list(others)).chain)
+    except (VerificationError, ValueError):
+        return None
+
+
+def _outlived(leaf: x509.Certificate, issuers: Sequence[x509.Certificate]) -> Iterator[str]:
+    end = min((each.not_valid_after_utc for each in issuers), default=leaf.not_valid_after_utc)
+    if leaf.not_valid_after_utc > end:
+        yield (
+            f"it would end {leaf.not_valid_after_utc:{_MOMENT}}, after its issuer, which ends {end:{_MOMENT}}"
+        )
+
+
+def _lists(answer: bytes) -> list[tuple[bytes, x509.CertificateRevocationList | None]]:
+    found: list[tuple[bytes, x509.CertificateRevocationList | None]] = []
+    for kind, text in _blocks(answer):
+        if kind == b"X509 CRL":
+            try:
+                found.append((text, x509.load_pem_x509_crl(text)))
+            except ValueError:
+                found.append((text, None))
+    return found
+
+
+def _listed(
+    lists: Sequence[tuple[bytes, x509.CertificateRevocationList | None]],
+    leaf: x509.Certificate,
+    issuers: Sequence[x509.Certificate],
+    now: datetime,
+) -> Iterator[str]:
+    for _, each in lists:
+        if each is None:
+            yield "a revocation list that came with it cannot be read"
+        elif not all(_signed(each, issuer) for issuer in issuers if issuer.subject == each.issuer):
+            yield "a revocation list that came with it is not signed by the CA in whose name it speaks"
+        elif now >= crl.end([each]):
+            yield "a revocation list that came with it has ended"
+        elif each.issuer == leaf.issuer and leaf.serial_number in crl.serials([each]):
+            yield "it stands in the revocation list that came with it"
+
+
+def _signed(each: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+    key = issuer.public_key()
+    try:
+        return each.is_signature_valid(key)  # type: ignore[arg-type] # others raise TypeError
+    except (TypeError, ValueError, UnsupportedAlgorithm, InvalidSignature):
+        return False

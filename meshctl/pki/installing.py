@@ -1,0 +1,142 @@
+"""Certificates into bundles on the host that runs them, where their keys are made and stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from meshctl.artifacts import CERTIFICATE, TRUST_BUNDLE
+from meshctl.diagnostics import UsageError
+from meshctl.pki import acceptance, crl, files, profile, requests, store
+from meshctl.pki.acceptance import AnswerError
+from meshctl.pki.identities import Holder, Identities
+from meshctl.pki.issue import Issued
+from meshctl.pki.issuers import Issuer
+from meshctl.pki.store import CertificateStatus
+
+TLS = PurePosixPath(CERTIFICATE).parent.name
+ANSWER = "request.pem"
+"""Where an answer to a request is looked for, beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What became of a bundle's certificate."""
+
+    before: CertificateStatus
+    after: CertificateStatus
+    renewed: bool
+
+
+def install(bundle: Path, identities: Identities, answer: bytes, trust: bytes | None, now: datetime) -> None:
+    """Check an answer to the request in a bundle and put it in force, with the key that waited for it.
+
+    ``trust`` takes the place of the bundle's roots; without it they stay. Raises AnswerError and UsageError, before
+    anything is changed, and OSError.
+    """
+    (holder,) = identities.holders
+    with files.folder(bundle, TLS) as tls:
+        leaf = acceptance.leaf_of(answer, holder)
+        fitting = (each for each in requests.keys(tls) if each.public_key() == leaf.public_key())
+        key = next(fitting, None)
+    if key is None:
+        raise AnswerError(
+            holder, [f"the key that it is for is not in this bundle ({TLS}/{requests.REQUEST_KEY})"]
+        )
+    _put(bundle, identities, key, answer, _trusted(bundle, trust), now)
+    with files.folder(bundle, TLS) as tls:
+        requests.forget(tls, ANSWER)
+
+
+def renew(
+    bundle: Path,
+    identities: Identities,
+    issuer: Issuer,
+    trust: bytes | None,
+    clock: Callable[[], datetime],
+    *,
+    always: bool = False,
+) -> Renewal:
+    """Get a certificate for a new key where the bundle's is missing, no use, or due (UTC); or ``always``.
+
+    The clock is read again when the issuer has answered: few backdate what they issue. The key is in memory until its certificate has been checked, so nothing is written where none is to be had.
+    Raises as the issuer and :func:`install` do.
+    """
+    (holder,) = identities.holders
+    before = status(bundle, identities, clock())
+    if not (before.state.needs_certificate or always):
+        return Renewal(before, before, renewed=False)
+    roots = _trusted(bundle, trust, issuer.trust_pem)
+    key = profile.new_key()
+    request = requests.render(key, holder.identity)
+    answer = issuer.issue(holder, request, identities.policy.lifetime)
+    now = clock()
+    _put(bundle, identities, key, answer, roots, now)
+    return Renewal(before, status(bundle, identities, now), renewed=True)
+
+
+def status(bundle: Path, identities: Identities, now: datetime) -> CertificateStatus:
+    """What a bundle that is alone holds at ``now`` (UTC)."""
+    (holder,) = identities.holders
+    return store.status(bundle, holder, None, identities.policy.renew_before, now, with_lists=identities.crl)
+
+
+def _put(
+    bundle: Path,
+    identities: Identities,
+    key: ec.EllipticCurvePrivateKey,
+    answer: bytes,
+    trust_pem: bytes,
+    now: datetime,
+) -> None:
+    (holder,) = identities.holders
+    found = acceptance.check(answer, key.public_key(), holder, trust_pem, now)
+    if identities.crl and found.lists_pem:
+        _require_newer(bundle, holder, found.lists_pem)
+        store.write_lists(bundle, [holder], found.lists_pem)
+    leaf = found.leaf
+    issued = Issued(
+        chain_pem=found.chain_pem,
+        key_pem=profile.key_pem(key),
+        trust_pem=trust_pem,
+        not_before=leaf.not_valid_before_utc,
+        not_after=leaf.not_valid_after_utc,
+        serial=leaf.serial_number,
+    )
+    store.write(bundle, {holder: issued})
+
+
+def _trusted(bundle: Path, trust: bytes | None, otherwise: bytes | None = None) -> bytes:
+    """The roots that count: those named, else the bundle's, else these. Raises UsageError where there are none."""
+    if trust is None:
+        try:
+            with files.folder(bundle, TLS) as tls:
+                trust = files.read(tls, PurePosixPath(TRUST_BUNDLE).name)
+        except FileNotFoundError:
+            if otherwise is not None:
+                return otherwise
+            raise UsageError(
+                f"there is no {bundle}/{TRUST_BUNDLE}: name the file with the CA's root, "
+                "from somebody whom you trust, with `--trust FILE`"
+            ) from None
+    acceptance.roots_of(trust)
+    return trust
+
+
+def _require_newer(bundle: Path, holder: Holder, lists: bytes) -> None:
+    """Raises AnswerError where the bundle knows of revocations that these lists do not have."""
+    present = store.lists(bundle, holder)
+    try:
+        known = {each.issuer: each for each in crl.parse(present)} if present else {}
+    except ValueError:
+        return
+    new = {each.issuer: each for each in crl.parse(lists)}
+    if any(issuer in new and crl.knows_more(each, new[issuer]) for issuer, each in known.items()):
+        raise AnswerError(
+            holder,
+            ["the revocation list that came with it is older than the bundle's, or lacks who stands there"],
+        )
