@@ -7,7 +7,10 @@ import re
 from meshctl.ir import WorkloadIdentity
 
 _LENGTH = "(?:[0-7].|81..|82....)"
-_NO_URI = f"(?:8[12]{_LENGTH}(?:[2-7].)+|8704.{{8}}|8710.{{32}})*"
+_END = f"30{_LENGTH}06"
+"""What comes behind the names, the next extension or the signature's algorithm: a SEQUENCE that begins with an OID."""
+
+_NO_URI = f"(?:8[12]{_LENGTH}(?:(?!{_END})[2-7].)++|8704.{{8}}|8710.{{32}})*+"
 """DNS names, mail addresses and IP addresses. All but the last are printable, so none of them hides the tag of another name."""
 
 _NAMES = "0603551D11"
@@ -25,8 +28,7 @@ def names_one(identity: WorkloadIdentity) -> str:
     if not re.fullmatch(r"[!-~]+", prefix):
         raise ValueError(prefix)
     uri = f"86{_LENGTH}{prefix.encode().hex().upper()}\\k<name>"
-    # Behind the names come the next extension or the signature's algorithm: a SEQUENCE that begins with an OID.
     return (
         f"^(?<name>[0-9A-F]+):(?!.*{_NAMES}.*{_NAMES}).*{_NAMES}(?:0101FF)?04{_LENGTH}30{_LENGTH}"
-        f"{_NO_URI}{uri}{_NO_URI}30{_LENGTH}06"
+        f"{_NO_URI}{uri}{_NO_URI}{_END}"
     )
