@@ -19,7 +19,7 @@ $(STAMP):
 	@echo "making $(VENV) from requirements/dev.lock"
 	@sh scripts/bootstrap.sh $(STAMP)
 
-proxies: ## install the HAProxy, NGINX and dnsmasq packages that the tests run (Debian)
+proxies: ## install HAProxy, NGINX and the other Debian packages that the tests run
 	@sh scripts/install-proxies.sh
 
 demo: env ## see it work: compile the example mesh and run it on loopback

@@ -59,30 +59,30 @@ class Written:
         return tuple(sorted((*self.created, *self.updated)))
 
 
-def own_files(root: Path, mesh: str = "") -> Mapping[str, str]:
-    """Path to digest of every file that the manifest in ``root`` claims; empty without a manifest.
+def own_files(root: Path, mesh: str = "", manifest: str = MANIFEST) -> Mapping[str, str]:
+    """Path to digest of every file that the ``manifest`` in ``root`` claims; empty without one.
 
     Raises UsageError where there is a manifest that meshctl did not write, or one of another mesh than
     ``mesh``.
     """
     try:
-        content = (root / MANIFEST).read_bytes()
+        content = (root / manifest).read_bytes()
     except FileNotFoundError:
         return {}
     try:
-        manifest = orjson.loads(content)
-        if manifest["schemaVersion"] != MANIFEST_VERSION:
+        found = orjson.loads(content)
+        if found["schemaVersion"] != MANIFEST_VERSION:
             raise UsageError(
-                f"{root / MANIFEST} was written by another version of meshctl; choose another folder"
+                f"{root / manifest} was written by another version of meshctl; choose another folder"
             )
-        if mesh and manifest["mesh"] != mesh:
+        if mesh and found["mesh"] != mesh:
             raise UsageError(
-                f"{root} holds the mesh {manifest['mesh']!r}, and building {mesh!r} there would remove it; "
+                f"{root} holds the mesh {found['mesh']!r}, and building {mesh!r} there would remove it; "
                 "choose another folder, or remove this one first"
             )
-        return {str(path): str(entry["sha256"]) for path, entry in manifest["files"].items()}
+        return {str(path): str(entry["sha256"]) for path, entry in found["files"].items()}
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        raise UsageError(f"{root / MANIFEST} is not a manifest of meshctl's; choose another folder") from None
+        raise UsageError(f"{root / manifest} is not a manifest of meshctl's; choose another folder") from None
 
 
 class Plan:
@@ -95,11 +95,17 @@ class Plan:
     """
 
     def __init__(
-        self, root: Path, artifacts: Iterable[Artifact], scope: tuple[str, ...] = (), mesh: str = ""
+        self,
+        root: Path,
+        artifacts: Iterable[Artifact],
+        scope: tuple[str, ...] = (),
+        mesh: str = "",
+        manifest: str = MANIFEST,
     ) -> None:
         self._root = root
+        self._manifest = manifest
         self._wanted = {each.path: each for each in artifacts}
-        self._ours = own_files(root, mesh)
+        self._ours = own_files(root, mesh, manifest)
         self._kept = {
             path: digest
             for path, digest in self._ours.items()
@@ -137,8 +143,8 @@ class Plan:
         content = orjson.dumps(
             {"schemaVersion": MANIFEST_VERSION, **manifest, "files": files}, option=orjson.OPT_INDENT_2
         )
-        own = Artifact(MANIFEST, content + b"\n")
-        if _compare(self._root, own, {MANIFEST: ""}) != "equal":
+        own = Artifact(self._manifest, content + b"\n")
+        if _compare(self._root, own, {self._manifest: ""}) != "equal":
             _replace(self._root, own, folders)
 
 

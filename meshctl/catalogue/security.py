@@ -45,6 +45,12 @@ CODES = (
         "Write `mtls: {mode: strict}`, or another date if somebody still comes in plaintext.",
     ),
     Code(
+        "MSH5022",
+        "header-of-the-mesh",
+        "Until the rules have been asked, what stands in such a header is what the caller wrote, so it says nothing of who calls; and behind them sidecars take it away.",
+        "Name the caller under `from`: that is read from its certificate. Else use a header of your own.",
+    ),
+    Code(
         "MSH5005",
         "path-rule-with-path-policy",
         "Where paths that are not canonical get through, one and the same resource has many paths, and a rule sees only one.",

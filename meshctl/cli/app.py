@@ -24,11 +24,13 @@ COMMANDS: Mapping[str, str] = {
     "build": "compile the spec to sidecar bundles",
     "diff": "what a change means: two revisions, or the work tree and one",
     "up": "run the whole mesh on this machine with real proxies",
+    "segment": "firewall rules so that nothing goes past the sidecars",
     "certs": "the mesh's CA and the certificates of its sidecars",
     "explain": "what a finding means, which value a setting has, or what a request would do",
+    "who-can-reach": "who reaches a service, by which ways, and which rules let them",
     "capabilities": "what each proxy can do, and what this mesh uses",
 }
-"""Name and what `--help` says of it. Each is a module of this package with a ``register`` function."""
+"""Name and what `--help` says of it. Each is a module of this package (`_` for `-`) with a ``register`` function."""
 
 
 def application(names: Sequence[str]) -> typer.Typer:
@@ -42,7 +44,7 @@ def application(names: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_options)
     for name in names:
-        import_module(f"meshctl.cli.{name}").register(app, COMMANDS[name])
+        import_module(f"meshctl.cli.{name.replace('-', '_')}").register(app, COMMANDS[name])
     return app
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -13,13 +12,9 @@ import typer
 
 from meshctl.cli import findings, options
 from meshctl.cli.findings import Format
-from meshctl.diagnostics import UsageError
 
 if TYPE_CHECKING:
-    from meshctl import ir
     from meshctl.pipeline import Built
-
-_SHOWN = 20
 
 
 class Verify(StrEnum):
@@ -77,7 +72,7 @@ def build(
     if emit is Emit.IR:
         sys.stdout.write(pipeline.resolved_json(validated.mesh))
         return 0
-    _require_known(service or (), validated.mesh)
+    options.require_known(service or (), validated.mesh)
     authority = ca or _default_authority(where)
     built = pipeline.build(
         validated,
@@ -98,12 +93,6 @@ def _default_authority(spec: str) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _require_known(services: Iterable[str], mesh: ir.Mesh) -> None:
-    unknown = sorted(set(services) - {each.service for each in mesh.sidecars})
-    if unknown:
-        raise UsageError(f"there is no service named {', '.join(unknown)} in the spec")
-
-
 def _tell_of_certificates(identities: str) -> None:
     sys.stderr.write(
         "No CA is at hand, so no certificates were issued: run `meshctl certs init` once and build again, "
@@ -112,16 +101,11 @@ def _tell_of_certificates(identities: str) -> None:
 
 
 def _tell(built: Built, out: Path, to: TextIO) -> None:
-    written = built.written
-    for sign, paths in (("+", written.created), ("~", written.updated), ("-", written.removed)):
-        to.writelines(f"{sign} {out}/{path}\n" for path in paths[:_SHOWN])
-        if len(paths) > _SHOWN:
-            to.write(f"{sign} … and {len(paths) - _SHOWN} more\n")
+    options.tell_paths(built.written, out, to)
     issued = sum(each.state.needs_certificate for each in built.issued)
     to.writelines(f"* {status.state.what} of {status.holder} ({status.state})\n" for status in built.issued)
     to.write(
-        f"{len(written.created)} created, {len(written.updated)} updated, {len(written.removed)} removed, "
-        f"{written.unchanged} unchanged"
+        options.counted(built.written)
         + (f", {issued} certificates issued" if issued else "")
         + (f", {len(built.verified)} bundles verified" if built.verified else "")
         + "\n"

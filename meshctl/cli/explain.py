@@ -43,7 +43,8 @@ Caller = Annotated[
     typer.Option(
         "--from",
         metavar="SVC",
-        help="The service that asks, or a gateway that is asked by its clients.",
+        help="The service that asks, a gateway that is asked by its clients, or `unauthenticated`: somebody without a "
+        "certificate who asks the callee's sidecar himself.",
         show_default=False,
     ),
 ]

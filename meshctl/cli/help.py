@@ -13,13 +13,15 @@ Options:
   -h, --help            Show this message and exit.
 
 Commands:
-  validate      Validate: is the spec meaningful, and can the chosen proxies do it?
-  lint          Lint: is the mesh wise? built-in policies and your own
-  test          Test: does it do what its own tests say, request by request?
-  build         Build: compile the spec to sidecar bundles
-  diff          Diff: what a change means: two revisions, or the work tree and one
-  up            Up: run the whole mesh on this machine with real proxies
-  explain       Explain: what a finding means, which value a setting has, or what a request...
-  capabilities  Capabilities: what each proxy can do, and what this mesh uses
-  certs         Certificates: the mesh's CA and the certificates of its sidecars
+  validate       Validate: is the spec meaningful, and can the chosen proxies do it?
+  lint           Lint: is the mesh wise? built-in policies and your own
+  test           Test: does it do what its own tests say, request by request?
+  build          Build: compile the spec to sidecar bundles
+  diff           Diff: what a change means: two revisions, or the work tree and one
+  up             Up: run the whole mesh on this machine with real proxies
+  segment        Segment: firewall rules so that nothing goes past the sidecars
+  explain        Explain: what a finding means, which value a setting has, or what a request...
+  who-can-reach  Who can reach: who reaches a service, by which ways, and which rules let them
+  capabilities   Capabilities: what each proxy can do, and what this mesh uses
+  certs          Certificates: the mesh's CA and the certificates of its sidecars
 """

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from meshctl.cli.findings import FailOn, Format
 from meshctl.diagnostics import UsageError
-from meshctl.ir import Proxy
+from meshctl.ir import Mesh, Proxy
+
+if TYPE_CHECKING:
+    from meshctl.artifacts import Written
 
 Spec = Annotated[
     str | None,
@@ -53,6 +56,8 @@ def folder(text: str | Path) -> Path:
 
 Out = Annotated[Path, typer.Option("-o", "--out", parser=folder, metavar="DIR", help="The output folder.")]
 
+_SHOWN = 20
+
 CA_FOLDER = Path(".meshctl") / "ca"
 """Where `certs init` puts a CA, beside the spec."""
 
@@ -84,6 +89,29 @@ def location(spec: str | None) -> str:
         if Path(default).exists():
             return default
     raise UsageError("there is no mesh.yaml and no mesh/ here; name the spec: `meshctl … SPEC`")
+
+
+def require_known(services: Iterable[str], mesh: Mesh) -> None:
+    """Raises UsageError for services that the mesh does not have."""
+    unknown = sorted(set(services) - {each.service for each in mesh.sidecars})
+    if unknown:
+        raise UsageError(f"there is no service named {', '.join(unknown)} in the spec")
+
+
+def tell_paths(written: Written, out: Path, to: TextIO) -> None:
+    """Which files were made, changed and removed; not all of many."""
+    for sign, paths in (("+", written.created), ("~", written.updated), ("-", written.removed)):
+        to.writelines(f"{sign} {out}/{path}\n" for path in paths[:_SHOWN])
+        if len(paths) > _SHOWN:
+            to.write(f"{sign} … and {len(paths) - _SHOWN} more\n")
+
+
+def counted(written: Written) -> str:
+    """The same in numbers."""
+    return (
+        f"{len(written.created)} created, {len(written.updated)} updated, {len(written.removed)} removed, "
+        f"{written.unchanged} unchanged"
+    )
 
 
 def beside(spec: str) -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from meshctl.ir.authorization import UNAUTHENTICATED
+
 if TYPE_CHECKING:
     from meshctl.diagnostics import Position
     from meshctl.simulate import CallPath, Explanation, Hop, Request, Step
@@ -47,7 +49,7 @@ def _path(path: CallPath) -> dict[str, object]:
 
 def _call(found: Explanation) -> dict[str, object]:
     return {
-        "caller": found.sidecar.service,
+        "caller": UNAUTHENTICATED if found.plaintext else found.sidecar.service,
         "gateway": found.sidecar.is_gateway,
         "instance": found.sidecar.instance,
         "proxy": found.sidecar.proxy.value,

@@ -22,6 +22,8 @@ _PASSED_OVER_SHOWN = 8
 def names(found: Explanation) -> tuple[str, str]:
     """Who asks, and its sidecar, as people call them."""
     service = found.sidecar.service
+    if found.plaintext:
+        return "a caller without a certificate", f"sidecar of {service}"
     return (
         (f"a client of {service}", f"gateway {service}")
         if found.sidecar.is_gateway
@@ -37,6 +39,8 @@ def ways(hops: Sequence[Hop]) -> Iterator[tuple[Hop, ...]]:
 
 def answered(outcome: Outcome) -> str:
     """Who answers the request, in words."""
+    if outcome.closed:
+        return f"none: {outcome.reason}"
     if outcome.status is not None:
         return f"{outcome.status}: {outcome.reason}"
     backends = outcome.backends

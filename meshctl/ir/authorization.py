@@ -12,6 +12,9 @@ from meshctl.ir.jwt import JwtCondition, JwtIssuer
 from meshctl.ir.matching import HeaderMatch, PathMatch
 from meshctl.ir.mtls import WorkloadIdentity
 
+UNAUTHENTICATED = "unauthenticated"
+"""Stands among callers for all those without a certificate. No service has this name."""
+
 
 class AuthorizationMode(StrEnum):
     """Where permission comes from. Only words for people and for lint: the rules say all of it.

@@ -36,7 +36,10 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class RouteTest:
-    """One test. ``headers`` are the lines that are sent, in order, ``Host`` first."""
+    """One test. ``headers`` are the lines that are sent, in order, ``Host`` first.
+
+    A ``caller`` who is UNAUTHENTICATED asks the sidecar of the service that Host names, in plaintext.
+    """
 
     name: str
     caller: str

@@ -30,7 +30,9 @@ def case(source: Source) -> Case:
     node = source.node
     if not isinstance(node, Mapping) or set(node) != {"name", "given", "expect"}:
         raise LiteralError("it needs exactly `name`, `given` and `expect`")
-    if not isinstance(node["name"], str) or node["expect"] not in _OUTCOMES:
+    if not (
+        isinstance(node["name"], str) and isinstance(node["expect"], str) and node["expect"] in _OUTCOMES
+    ):
         raise LiteralError("`expect` is `pass` or `fail`")
     return Case(node["name"], _world(node["given"]), _OUTCOMES[node["expect"]], source.here)
 

@@ -192,7 +192,7 @@ class _Reader:
     def _kind(self) -> str:
         select = self._source["select"]
         kind = select["kind"].node
-        if kind not in SUBJECTS:
+        if not isinstance(kind, str) or kind not in SUBJECTS:
             raise self._refuse(select.at("kind"), f"`select.kind` must be one of {', '.join(SUBJECTS)}")
         for key in select.node:
             if key not in ("kind", "where"):

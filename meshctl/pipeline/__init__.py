@@ -35,16 +35,20 @@ from meshctl.pipeline.enrolling import (
 )
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.linting import lint
+from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
 from meshctl.pipeline.rules import Rule, rules, service_of
 from meshctl.pipeline.running import up
+from meshctl.pipeline.segmenting import SEGMENTATION, segment, write_segmentation
 from meshctl.pipeline.settings import settings
 
 __all__ = [
     "IDENTITIES",
+    "SEGMENTATION",
     "UNREADABLE",
     "Built",
     "Loaded",
+    "Reached",
     "Revocation",
     "Rule",
     "Tested",
@@ -71,10 +75,13 @@ __all__ = [
     "rules",
     "run_route_tests",
     "run_route_tests_live",
+    "segment",
     "service_of",
     "settings",
     "sign_request",
     "sign_requests",
     "up",
     "validate",
+    "who_can_reach",
+    "write_segmentation",
 ]

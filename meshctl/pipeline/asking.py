@@ -12,9 +12,11 @@ from datetime import timedelta
 from typing import Any
 
 from meshctl import ir
+from meshctl.ir.authorization import UNAUTHENTICATED
 from meshctl.ir.route_tests import RouteTest
 from meshctl.live.asking import Answer, ask
 from meshctl.pipeline.rehearsal import EXTERNAL, Rehearsal
+from meshctl.simulate import plaintext
 from meshctl.simulate.route_tests import Difference, Verdict, called, lines_text
 
 _LOG_PATIENCE = timedelta(seconds=2)
@@ -62,19 +64,28 @@ class LiveMesh:
         )
 
     def _ask(self, test: RouteTest) -> _Seen:
-        sidecar = next(each for each in self.rehearsal.mesh.sidecars if each.service == test.caller)
+        sidecar, where = self._asked(test)
         before = len(self.lines)
         number = next(self._numbers)
         answer = ask(
-            sidecar.outbound.bind,
+            where,
             test.method,
             test.target,
             (*test.headers, ("x-echo-id", f"route-test-{number}")),
             test.body.encode(),
-            tls=sidecar.outbound.tls is not None,
+            tls=where == sidecar.outbound.bind and sidecar.outbound.tls is not None,
         )
-        route = self._route(sidecar, test, answer.status, before) if sidecar.access_log.enabled else None
+        logged = sidecar.access_log.enabled and where == sidecar.outbound.bind
+        route = self._route(sidecar, test, answer.status, before) if logged else None
         return _Seen(answer, _arrived(answer), route)
+
+    def _asked(self, test: RouteTest) -> tuple[ir.Sidecar, ir.SocketAddress]:
+        """Whose sidecar, at which of its listeners: of a caller without a certificate the callee's for others."""
+        if test.caller == UNAUTHENTICATED:
+            sidecar, inbound = plaintext.callee(self.rehearsal.mesh, test.headers[0][1])
+            return sidecar, inbound.bind
+        sidecar = next(each for each in self.rehearsal.mesh.sidecars if each.service == test.caller)
+        return sidecar, sidecar.outbound.bind
 
     def _route(self, sidecar: ir.Sidecar, test: RouteTest, status: int, before: int) -> str | None:
         """The route in the next line of the caller's access log that can be about this request."""

@@ -101,7 +101,7 @@ def parse_identities(text: bytes) -> Identities:
         )
         holders = tuple(_holder(entry) for entry in document["identities"])
         return Identities(str(document["mesh"]), policy, holders, document.get("crl", False) is True)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise UsageError("the identity manifest is not one that meshctl wrote; build again") from error
 
 

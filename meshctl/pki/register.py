@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from meshctl.catalogue import finding
@@ -54,7 +54,7 @@ def _read(inside: int, folder: Path) -> list[Entry]:
             return [_entry(each) for each in document["issued"]]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         pass
     message = f"CA in {folder}: its {REGISTER} is not one that this meshctl wrote"
     raise RegisterError([finding("ca-unusable", None, message)])
@@ -70,5 +70,5 @@ def _row(entry: Entry) -> dict[str, object]:
 
 
 def _entry(row: Mapping[str, str]) -> Entry:
-    end = datetime.fromtimestamp(int(row["notAfter"]), UTC)
+    end = datetime.fromtimestamp(0, UTC) + timedelta(seconds=int(row["notAfter"]))
     return Entry(int(row["serial"], 16), str(row["service"]), str(row["bundle"]), end)

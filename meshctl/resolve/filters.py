@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Related
-from meshctl.resolve.matching import check_canonical, check_cases, check_repeats, header_place
+from meshctl.resolve.matching import (
+    check_canonical,
+    check_cases,
+    check_repeats,
+    header_place,
+    is_of_the_mesh,
+)
 from meshctl.resolve.precedence import specificity, takes
 from meshctl.spec import Source
 from meshctl.spec.filters import HeaderChangesSpec, PathChangeSpec, RedirectSpec
@@ -31,9 +37,6 @@ _OF_THE_CONNECTION = frozenset(
         "upgrade",
     )
 )
-_OF_THE_MESH = ("x-mesh-", "x-forwarded-client-cert")
-"""How names begin that tell identities and statuses between sidecars."""
-
 _SENT_ON = ("backends", "mirror", "rewrite", "requestHeaders", "fault")
 _BOUNDED = ("timeout", "bodyTimeout", "streaming", "retries")
 
@@ -156,8 +159,7 @@ def _untouchable(name: str) -> str:
         return "a request goes by it"
     if name in _OF_THE_CONNECTION:
         return "it belongs to one connection, and each sidecar writes its own"
-    spelt = name.replace("_", "-").replace(".", "-")
-    if spelt.startswith(_OF_THE_MESH):
+    if is_of_the_mesh(name):
         return "it is the mesh's own"
     return ""
 

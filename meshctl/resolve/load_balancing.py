@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position
+from meshctl.resolve import matching
 from meshctl.resolve.layers import Layers, particular, said
 from meshctl.spec.load_balancing import LoadBalancingSpec
 
@@ -53,6 +54,8 @@ def check(layers: Layers, *, gateway: bool, stream: bool) -> Iterator[Finding]:
         if sum(each is not None for each in kinds) != 1:
             message = "a hash is made of one of `header`, `cookie` and `sourceAddress`"
             yield finding("not-exactly-one", here.at("hashOn"), message)
+        if written.hash_on.header is not None and matching.is_of_the_mesh(written.hash_on.header):
+            yield matching.of_the_mesh(written.hash_on.header, here["hashOn"].value_at("header"))
         if written.hash_on.source_address and not (gateway and layer is layers[-1]):
             at = here.at("hashOn", "sourceAddress")
             yield finding("source-address-unknown", at, "the client's address is not known here")

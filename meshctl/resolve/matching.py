@@ -11,6 +11,9 @@ from meshctl.ir.canonical import refusal
 from meshctl.spec import Source
 from meshctl.spec.matching import HeaderMatchSpec, PathMatchSpec, QueryMatchSpec
 
+_OF_THE_MESH = ("x-mesh-", "x-forwarded-client-cert")
+"""How names begin that tell identities and statuses between sidecars."""
+
 EVERYTHING = ir.PathMatch(ir.PathMatchKind.PREFIX, "/")
 
 
@@ -82,6 +85,18 @@ def check_values(
             place = header_place(at, name)
             message = f"the {what} `{name}` is compared with one of `exact`, `regex` and `present`"
             yield finding("ambiguous-match", place, message)
+        if what == "header" and is_of_the_mesh(name):
+            yield of_the_mesh(name, header_place(at, name))
+
+
+def is_of_the_mesh(name: str) -> bool:
+    """Whether only sidecars may say what a header has, in any spelling that maps to it."""
+    return name.lower().replace("_", "-").replace(".", "-").startswith(_OF_THE_MESH)
+
+
+def of_the_mesh(name: str, at: Position | None) -> Finding:
+    """That something is decided by such a header."""
+    return finding("header-of-the-mesh", at, f"nothing can be decided by `{name}`, which is the mesh's own")
 
 
 def check_cases(what: str, at: Source) -> Iterator[Finding]:

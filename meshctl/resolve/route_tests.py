@@ -8,7 +8,8 @@ from difflib import get_close_matches
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related
-from meshctl.ir import Mesh, Sidecar
+from meshctl.ir import Mesh, MtlsMode, Protocol, Sidecar
+from meshctl.ir.authorization import UNAUTHENTICATED
 from meshctl.ir.route_tests import Expectation, RouteTest
 from meshctl.resolve import discovery
 from meshctl.spec import Source, Spec
@@ -52,7 +53,7 @@ def route_tests(
         fault
         for index, each in enumerate(written.tests)
         for fault in (
-            *_check(each, below[index], callers),
+            *_check(each, below[index], callers, mesh.domain),
             *_check_names(each.expect, below[index]["expect"], names),
         )
     ]
@@ -116,8 +117,13 @@ def _check_twice(written: RouteTestsSpec, source: Source) -> Iterator[Finding]:
             )
 
 
-def _check(written: RouteTestSpec, source: Source, callers: dict[str, Sidecar]) -> Iterator[Finding]:
+def _check(
+    written: RouteTestSpec, source: Source, callers: dict[str, Sidecar], domain: str
+) -> Iterator[Finding]:
     request, here = written.request, source["request"]
+    if request.caller == UNAUTHENTICATED:
+        yield from _check_plaintext(request, here, callers, domain)
+        return
     caller = callers.get(request.caller)
     if caller is None:
         close = get_close_matches(request.caller, callers, n=1)
@@ -130,6 +136,28 @@ def _check(written: RouteTestSpec, source: Source, callers: dict[str, Sidecar]) 
     if scheme != wanted:
         message = f"requests from `{request.caller}` begin with {wanted}://, not {scheme}://"
         yield finding("invalid-value", here.value_at("url"), message)
+
+
+def _check_plaintext(
+    request: TestedRequestSpec, source: Source, sidecars: dict[str, Sidecar], domain: str
+) -> Iterator[Finding]:
+    """Without a certificate the sidecar of a service is asked, and must take that."""
+    name = _parted(request)[0].partition(":")[0].removesuffix(".").lower().removesuffix(f".{domain}")
+    inbound = sidecars[name].inbound if name in sidecars else None
+    at = source.value_at("url")
+    if not request.url.startswith("http://"):
+        yield finding("invalid-value", at, "requests without a certificate begin with http://")
+    elif inbound is None:
+        taking = sorted(each.service for each in sidecars.values() if each.inbound is not None)
+        close = get_close_matches(name, taking, n=1)
+        message = f"there is no service `{name}` whose sidecar could be asked without a certificate"
+        fix = f"Did you mean `{close[0]}`?" if close else f"There are {', '.join(taking)}."
+        yield finding("undefined-reference", at, message, fix=fix)
+    elif inbound.protocol is Protocol.TCP:
+        yield finding("invalid-value", at, f"`{name}` is a stream, without requests")
+    elif inbound.mtls is MtlsMode.STRICT:
+        message = f"`{name}` takes mutual TLS only: without a certificate there is no answer to expect"
+        yield finding("invalid-value", source.value_at("from"), message)
 
 
 def _test(written: RouteTestSpec, source: Source) -> RouteTest:

@@ -3,10 +3,12 @@
 Written from docs/wire-contract.md and never from an emitter, so that the two can disagree.
 """
 
+from meshctl.simulate.authorization import conditions
 from meshctl.simulate.call_path import Asked, CallPath, Inversion, Reach, explain_path
 from meshctl.simulate.explanation import Explanation, Hop, explain
 from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Backend, Outcome
+from meshctl.simulate.reachability import reachability
 from meshctl.simulate.request import answer, connect, probe, receive, request
 from meshctl.simulate.retries import tries_again
 from meshctl.simulate.steps import Step, Topic
@@ -26,10 +28,12 @@ __all__ = [
     "Topic",
     "WorstCase",
     "answer",
+    "conditions",
     "connect",
     "explain",
     "explain_path",
     "probe",
+    "reachability",
     "receive",
     "request",
     "tries_again",

@@ -114,15 +114,20 @@ def _words(rule: AuthorizationRule) -> str:
     callers = [f"`{each.service}`" for each in rule.principals]
     if rule.unauthenticated and not rule.anyone:
         callers.append("callers without a certificate")
-    parts = [
-        "from everybody" if rule.anyone else f"from {', '.join(callers)}",
+    who = "from everybody" if rule.anyone else f"from {', '.join(callers)}"
+    return "; ".join((who, *conditions(rule)))
+
+
+def conditions(rule: AuthorizationRule) -> tuple[str, ...]:
+    """What a rule asks of a request, in words; nothing where it takes every one."""
+    parts = (
         ", ".join(rule.methods),
         " or ".join(map(path_words, rule.paths)),
         " and ".join(f"header {value_words(each)}" for each in rule.headers),
         f"token of `{rule.jwt.issuer}`" if rule.jwt is not None else "",
         " and ".join(f"claim {each.name}: {each.value}" for each in rule.jwt.claims) if rule.jwt else "",
-    ]
-    return "; ".join(each for each in parts if each)
+    )
+    return tuple(each for each in parts if each)
 
 
 def _unmet(inbound: InboundListener, rule: AuthorizationRule, caller: Caller, request: Request | None) -> str:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from meshctl.diagnostics import Position, UsageError
-from meshctl.ir import Mesh, duration_text
+from meshctl.ir import InboundListener, Mesh, duration_text
+from meshctl.ir.authorization import UNAUTHENTICATED
 from meshctl.ir.retries import BEFORE_THE_APPLICATION
+from meshctl.simulate import plaintext
 from meshctl.simulate.explanation import Explanation, explain
 from meshctl.simulate.outcome import Outcome
 from meshctl.simulate.steps import Step, Topic
@@ -21,6 +23,8 @@ MOST_CALLS = 32
 """Longer paths are refused: nobody reads them, and numbers of tries have no end."""
 CORRELATION = ("traceparent", "tracestate", "x-request-id")
 """What tells which requests belong together: W3C Trace Context, and the name that most proxies use."""
+_NOBODY_TRIES = Step(Topic.TRIES, "", from_spec=False)
+"""Of a caller without a sidecar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +86,17 @@ class CallPath:
 
 
 def explain_path(mesh: Mesh, caller: str, first: Asked, then: Sequence[Asked]) -> CallPath:
-    """What becomes of ``first`` from ``caller``, and of each further request by who got the one before.
+    """What becomes of ``first`` from ``caller`` (:data:`UNAUTHENTICATED`: somebody without a certificate, past all
+    sidecars but the callee's), and of each further request by who got the one before.
 
     Raises UsageError as :func:`explain` does, for a path that is too long, and where it is not clear who asks on.
     """
     if len(then) >= MOST_CALLS:
         raise UsageError(f"a path has at most {MOST_CALLS} calls, not {len(then) + 1}")
-    calls = [explain(mesh, caller, first.method, first.url, first.headers)]
+    if caller == UNAUTHENTICATED:
+        calls = [plaintext.explain(mesh, first.method, first.url, first.headers)]
+    else:
+        calls = [explain(mesh, caller, first.method, first.url, first.headers)]
     for number, asked in enumerate(then):
         asks = _who_asks(calls[-1], asked)
         if asks is None:
@@ -99,6 +107,8 @@ def explain_path(mesh: Mesh, caller: str, first: Asked, then: Sequence[Asked]) -
 
 def client(call: Explanation) -> str:
     """Who asks, in words."""
+    if call.plaintext:
+        return "a caller without a certificate"
     name = f"`{call.sidecar.service}`"
     return f"a client of {name}" if call.sidecar.is_gateway else name
 
@@ -197,7 +207,7 @@ def _requests(path: CallPath) -> Iterator[Step]:
         product = f"{reach.asked} x {tries}" if number else "1 try" if tries == 1 else f"{tries} tries"
         why = " (what is tried again there never reached it)" if reach.tries > reach.received else ""
         text = f"{callees(call)} gets at most {reach.received}{first}: {product}{why}"
-        decided = next(each for each in call.steps if each.topic is Topic.TRIES)
+        decided = next((each for each in call.steps if each.topic is Topic.TRIES), _NOBODY_TRIES)
         yield replace(decided, topic=Topic.REQUESTS, text=text)
 
 
@@ -252,7 +262,8 @@ def _end(path: CallPath) -> Iterator[Step]:
         return
     decided = next((each.arrival[-1] for each in last.hops if each.arrival), None)
     decided = decided or next((each for each in last.steps if each.topic is Topic.ANSWER), last.steps[-1])
-    text = f"call {number} is answered by a sidecar, {last.outcome.status}: {last.outcome.reason}"
+    answered = "closed" if last.outcome.closed else f"answered by a sidecar, {last.outcome.status}"
+    text = f"call {number} is {answered}: {last.outcome.reason}"
     yield replace(decided, topic=Topic.END, text=text, passed_over=False)
     if number > 1:
         text = f"what {client(path.calls[0])} gets is what {client(last)} makes of that"
@@ -276,8 +287,7 @@ def _headers(path: CallPath) -> Iterator[Step]:
 
 
 def _looked_at(call: Explanation) -> set[str]:
-    host = next(
-        (each for each in call.listener.virtual_hosts if each.service == call.outcome.virtual_host), None
-    )
+    hosts = () if isinstance(call.listener, InboundListener) else call.listener.virtual_hosts
+    host = next((each for each in hosts if each.service == call.outcome.virtual_host), None)
     routes = host.routes if host is not None else ()
     return {header.name.lower() for route in routes for header in route.match.headers} - {"host"}

@@ -63,6 +63,15 @@ class Places:
                 rules.append((inbound, _decisive(inbound, known, sent)))
         return Decision(route, tuple(rules))
 
+    def of_plaintext(self, request: Request, outcome: Outcome) -> Decision:
+        """The same of somebody without a certificate, at the callee's sidecar."""
+        callees = (each.callee for each in outcome.backends if each.callee is not None)
+        listeners = (self.by_service[each.service].inbound for each in callees)
+        asked = request.in_origin_form()
+        return Decision(
+            None, tuple((each, _decisive(each, None, asked)) for each in listeners if each is not None)
+        )
+
 
 def _decisive(
     inbound: InboundListener, caller: WorkloadIdentity | None, request: Request

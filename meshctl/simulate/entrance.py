@@ -41,6 +41,18 @@ def authority(sidecar: Sidecar, url: str) -> str:
         who = f"gateway `{sidecar.service}` serves {wanted.upper()}" if sidecar.is_gateway else ""
         why = who or "an application asks its own sidecar in plain HTTP, and that speaks TLS"
         raise UsageError(f"`{url}`: {why}; write {wanted}://…")
+    return _authority(url, rest)
+
+
+def plain_authority(url: str) -> str:
+    """The same of a URL that is asked without a certificate."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.lower() != "http":
+        raise UsageError(f"`{url}` is not a URL of the form http://service/path")
+    return _authority(url, rest)
+
+
+def _authority(url: str, rest: str) -> str:
     authority = rest[: min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))]
     if not authority or authority.startswith(":"):
         raise UsageError(f"`{url}` names no host")

@@ -10,7 +10,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from meshctl.ir import Cluster, Mesh, OutboundListener, Protocol, Route, Sidecar, VirtualHost
+from meshctl.ir import (
+    Cluster,
+    InboundListener,
+    Mesh,
+    OutboundListener,
+    Protocol,
+    Route,
+    Sidecar,
+    VirtualHost,
+)
 from meshctl.simulate import (
     authorization,
     circuit_breaking,
@@ -61,7 +70,7 @@ class Explanation:
     """``steps`` are those at the caller's sidecar before the draw, ``hops`` all that may be drawn."""
 
     sidecar: Sidecar
-    listener: OutboundListener
+    listener: OutboundListener | InboundListener
     request: Request
     url: str
     outcome: Outcome
@@ -75,6 +84,8 @@ class Explanation:
     """What took it, where something is sent on."""
     bundles: int = 1
     """How many the caller has: they differ in addresses, and in levels of endpoints where zones count."""
+    plaintext: bool = False
+    """Whether somebody without a certificate asks ``sidecar`` itself, at the listener for other sidecars."""
 
 
 def explain(
@@ -231,7 +242,7 @@ class _Way:
             steps += mtls.told(self.sidecar, cluster)
         led_by = (*path, "mirror" if copy else "backends")
         arrival = tuple(self._arrival(cluster, backend, sent, led_by))
-        return Hop(backend, copy, tuple(steps), arrival, tuple(_received(backend)))
+        return Hop(backend, copy, tuple(steps), arrival, received(backend))
 
     def _arrival(
         self, cluster: Cluster, backend: Backend, sent: Request, led_by: tuple[str, ...]
@@ -252,6 +263,11 @@ class _Way:
         known = splitting.known(self.sidecar, cluster)
         yield from authorization.told(callee.service, listener, known, sent, call)
         yield from rate_limiting.told(backend.limit)
+
+
+def received(backend: Backend) -> tuple[Step, ...]:
+    """What the application sees; nothing where a sidecar answers."""
+    return tuple(_received(backend))
 
 
 def _received(backend: Backend) -> Iterator[Step]:

@@ -55,15 +55,24 @@ def _read(request: Request) -> tuple[Json, Json] | str:
     head, claims = (_json(each) for each in bearer.groups()) if bearer else (None, None)
     if head is None or claims is None:
         return "Authorization is not one line with `Bearer` and a token"
+    if "crit" in head:
+        return "the token has a `crit`, and nothing that stands there is understood"
     return head, claims
 
 
 def _json(text: str) -> Json | None:
     try:
-        read = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8"))
+        decoded = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8")
+        read = json.loads(decoded, object_pairs_hook=_once)
     except (ValueError, BinasciiError, RecursionError):
         return None
     return read if isinstance(read, dict) else None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Json:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a name is there twice")
+    return dict(pairs)
 
 
 def _bad(issuer: JwtIssuer, head: Json, claims: Json) -> str:

@@ -9,9 +9,10 @@ from functools import cache, partial
 
 from meshctl.diagnostics import Position
 from meshctl.ir import Mesh, Route, duration_text
+from meshctl.ir.authorization import UNAUTHENTICATED
 from meshctl.ir.mesh import IDENTITY_HEADER
 from meshctl.ir.route_tests import Expectation, RouteTest
-from meshctl.simulate import entrance
+from meshctl.simulate import entrance, plaintext
 from meshctl.simulate.decisions import Decision, Places
 from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Backend, Outcome
@@ -54,7 +55,11 @@ def run(mesh: Mesh, tests: Iterable[RouteTest]) -> tuple[Verdict, ...]:
     """The verdicts in the order of the tests, whose callers are all in ``mesh``."""
     places = Places.of(mesh)
     around = cache(places.around)
-    return tuple(_verdict(around(each.caller), places, each) for each in tests)
+    # Somebody without a certificate is nobody's neighbour.
+    return tuple(
+        _verdict(mesh if each.caller == UNAUTHENTICATED else around(each.caller), places, each)
+        for each in tests
+    )
 
 
 def called(cluster: str, service: str) -> str:
@@ -65,8 +70,12 @@ def called(cluster: str, service: str) -> str:
 
 def _verdict(mesh: Mesh, places: Places, test: RouteTest) -> Verdict:
     request = Request(test.method, test.target, test.headers)
-    outcome = answer(mesh, test.caller, request)
-    decision = places.decision(test.caller, request, outcome)
+    if test.caller == UNAUTHENTICATED:
+        outcome = plaintext.answer(mesh, request)
+        decision = places.of_plaintext(request, outcome)
+    else:
+        outcome = answer(mesh, test.caller, request)
+        decision = places.decision(test.caller, request, outcome)
     faults = []
     for key, expected, got in _differing(test.expectation, outcome):
         fault = Difference(key, expected, got, test.expectation.at.get(key, test.at))
@@ -210,11 +219,11 @@ _COMPARISONS: Mapping[str, Callable[[Expectation, Outcome], Differing]] = {
 def _decider(fault: Difference, outcome: Outcome, decision: Decision) -> tuple[str, Position | None]:
     """What decided otherwise, and where that is written."""
     key, route = fault.key, decision.route
-    if route is None:
-        return outcome.reason, None
     refused = [each for each in outcome.backends if each.status is not None]
     if refused and key in ("status", "path", "host", "headers"):
-        return refused[0].reason, _refusal(decision) or route.at
+        return refused[0].reason, _refusal(decision) or (route.at if route is not None else None)
+    if route is None:
+        return outcome.reason, None
     if outcome.reason and not refused:
         return outcome.reason, route.match.at or route.at
     if _is_identity(fault):
@@ -245,6 +254,8 @@ def _path_to(
     fault: Difference, outcome: Outcome, decision: Decision, mesh: Mesh, caller: str
 ) -> tuple[str, ...]:
     """Where the spec has what decided without a line of its own: who may be called, a service without routes."""
+    if caller == UNAUTHENTICATED:
+        return ("services", *(each.callee.service for each in outcome.backends if each.callee is not None))
     if decision.route is None:
         unknown = outcome.status in (403, 404) and not outcome.virtual_host
         return (*entrance.section(mesh, caller), "calls") if unknown else ()

@@ -88,6 +88,9 @@ local function object(text, at, depth)
         end
         local name, stop = quoted(text, start + 1)
         stop = text:match("^[ \t\r\n]*:()", stop) or error("colon")
+        if found[name] ~= nil then
+            error("twice")
+        end
         found[name], stop = value(text, stop, depth)
         return stop
     end)
@@ -155,8 +158,13 @@ local function read(txn)
     if not head or #head % 4 == 1 or #claims % 4 == 1 or #signature % 4 == 1 then
         return
     end
+    local read_head = parse(txn.c:ub64dec(head))
+    -- What it lists must be understood (RFC 7515, section 4.1.11), and nothing is.
+    if read_head.crit ~= nil then
+        return
+    end
     txn:set_priv({
-        head = parse(txn.c:ub64dec(head)),
+        head = read_head,
         claims = parse(txn.c:ub64dec(claims)),
         signed = head .. "." .. claims,
         signature = txn.c:ub64dec(signature),

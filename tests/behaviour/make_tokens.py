@@ -93,12 +93,18 @@ def unsigned(head: Claims, claims: Claims | str) -> str:
 
 
 def token(
-    key: Key, algorithm: str, claims: Claims | str = CLAIMS, kid: str | None = "rsa", **head: str
+    key: Key, algorithm: str, claims: Claims | str = CLAIMS, kid: str | None = "rsa", **head: str | list[str]
 ) -> str:
     message = unsigned(
         {"alg": algorithm, "typ": "JWT"} | ({} if kid is None else {"kid": kid}) | head, claims
     )
     return f"{message}.{text(signed(key, algorithm, message.encode()))}"
+
+
+def twice_in_the_head(key: Key) -> str:
+    head = json.dumps({"alg": "RS256", "kid": "rsa"})[:-1] + ', "kid": "rsa"}'
+    message = f"{text(head.encode())}.{text(json.dumps(CLAIMS).encode())}"
+    return f"{message}.{text(signed(key, 'RS256', message.encode()))}"
 
 
 def without(*names: str) -> Claims:
@@ -142,6 +148,11 @@ def about_claims(key: Key) -> dict[str, str]:
         "escaped": token(
             key, "RS256", json.dumps(CLAIMS).replace("alice", "\\u0061lice").replace("sub", "s\\u0075b")
         ),
+        "a-name-twice": token(key, "RS256", json.dumps(CLAIMS)[:-1] + ', "sub": "mallory"}'),
+        "a-name-twice-inside": token(key, "RS256", json.dumps(CLAIMS)[:-1] + ', "own": {"a": 1, "a": 2}}'),
+        "a-name-twice-in-the-head": twice_in_the_head(key),
+        "critical": token(key, "RS256", crit=["exp"]),
+        "critical-and-empty": token(key, "RS256", crit=[]),
         "without-exp": token(key, "RS256", without("exp")),
         "without-nbf": token(key, "RS256", without("nbf", "iat")),
         "without-audience": token(key, "RS256", without("aud")),

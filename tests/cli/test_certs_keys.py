@@ -214,7 +214,7 @@ def test_whatever_else_is_asked_for_is_told_and_not_given(capsys):
         "CA:FALSE",
         "Digital Signature",
         "TLS Web Server Authentication, TLS Web Client Authentication",
-        "URI:spiffe://shop.example/web, DNS:web.shop.mesh",
+        "URI:spiffe://shop.example/web, DNS:web.shop.mesh, DNS:web.spiffe.shop.example",
     ]
     subprocess.run(
         ["openssl", "verify", "-x509_strict", "-CAfile", ROOT, "-untrusted", "web.pem", "web.pem"],

@@ -674,3 +674,82 @@ def test_text_of_a_request_stays_on_its_line(explain):
     out = explain("text", "http://catalog/\x1b[31m\nforged")
     assert "\x1b" not in out
     assert "\nforged" not in out
+
+
+PLAIN = """\
+apiVersion: meshctl.dev/v1
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}
+services:
+  payments:
+    port: 80
+    endpoints: [{address: 10.0.0.5}]
+    mtls: {mode: permissive, until: "2099-01-01"}
+    allow: [{from: [unauthenticated], paths: [{exact: /legacy}]}]
+  sure: {port: 80, endpoints: [{address: 10.0.0.6}]}
+  ledger: {port: 5432, protocol: tcp, endpoints: [{address: 10.0.0.7}], mtls: {mode: permissive, until: "2099-01-01"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "answer"),
+    [
+        ("http://payments/legacy", "answer: what `payments` answers"),
+        ("http://payments.shop.mesh:80/legacy", "answer: what `payments` answers"),
+        ("http://payments/other", "answer: 403: `payments` does not let a caller without a certificate in"),
+        ("http://payments/a/../legacy", "answer: 400: the path is not canonical: a segment . or .."),
+        ("http://sure/legacy", "answer: none: `sure` takes mutual TLS only"),
+    ],
+)
+def test_somebody_without_a_certificate_asks_the_callees_sidecar(tmp_path, capsys, url, answer):
+    spec = tmp_path / "mesh.yaml"
+    spec.write_text(PLAIN)
+    arguments = ["explain", "request", url, "--from", "unauthenticated", "--spec", str(spec)]
+    assert run(arguments) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[2] == "a caller without a certificate"
+    assert answer in out
+    assert run([*arguments, "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    SCHEMA.validate(document)
+    assert document["caller"] == "unauthenticated"
+    assert run([*arguments, "--format", "mermaid"]) == 0
+    sequence_grammar.read(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://paymens/", "did you mean `payments`?"),
+        ("http://ledger/", "`ledger` is a stream, without requests"),
+        ("https://payments/", "is not a URL of the form http://service/path"),
+    ],
+)
+def test_what_nobody_can_ask_without_a_certificate(tmp_path, capsys, url, why):
+    spec = tmp_path / "mesh.yaml"
+    spec.write_text(PLAIN)
+    assert run(["explain", "request", url, "--from", "unauthenticated", "--spec", str(spec)]) == 2
+    assert why in capsys.readouterr().err
+
+
+def test_the_path_of_somebody_without_a_certificate_goes_on(tmp_path, capsys):
+    spec = tmp_path / "mesh.yaml"
+    spec.write_text(PLAIN)
+    arguments = [
+        "explain",
+        "request",
+        "http://payments/legacy",
+        "--from",
+        "unauthenticated",
+        "--spec",
+        str(spec),
+    ]
+    assert run([*arguments, "--then", "http://sure/"]) == 0
+    out = capsys.readouterr().out
+    assert "`payments` gets at most 1 for 1 of a caller without a certificate" in out
+    assert "call 2 is answered by a sidecar, 403" in out
+
+
+def test_json_of_a_request_has_nothing_that_turns_a_line(explain):
+    out = explain("json", "http://catalog/\u202egpj\u2028\x85é")
+    assert all(each.isprintable() for each in out.split("\n"))
+    assert "\u202egpj\u2028\x85é" in json.dumps(json.loads(out), ensure_ascii=False)

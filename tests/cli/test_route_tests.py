@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -459,3 +460,98 @@ def test_real_proxies_fail_what_they_do_otherwise(tmp_path):
     (test,) = json.loads(done.stdout)["tests"]
     keys = ("status", "route", "callee", "backends", "path", "host", "headers", "location")
     assert {each["key"] for each in test["differences"]} == {*keys, *(f"live {key}" for key in keys)}
+
+
+PLAINTEXT = """\
+apiVersion: meshctl.dev/v1
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}
+services:
+  web: {port: 80, endpoints: [{address: 10.0.0.1}], calls: {legacy: {}}}
+  legacy:
+    port: 80
+    endpoints: [{address: 10.0.0.2}]
+    mtls: {mode: permissive, until: "2099-01-01"}
+    allow:
+      - {from: [unauthenticated], paths: [{prefix: /old}]}
+      - {from: [web]}
+    deny: [{paths: [{prefix: /old/no}]}]
+  sure: {port: 80, endpoints: [{address: 10.0.0.3}]}
+  ledger: {port: 5432, protocol: tcp, endpoints: [{address: 10.0.0.4}]}
+"""
+
+
+def plaintext_tests(folder, *rows):
+    (folder / "mesh.yaml").write_text(PLAINTEXT)
+    lines = [
+        f"  - {{name: n{number}, request: {{from: unauthenticated, url: '{url}'}}, expect: {{{expect}}}}}"
+        for number, (url, expect) in enumerate(rows)
+    ]
+    (folder / "mesh.test.yaml").write_text("tests:\n" + "\n".join(lines) + "\n")
+    return str(folder / "mesh.yaml")
+
+
+PASSING = (
+    ("http://legacy/old", "status: 200, callee: legacy, path: /old, headers: {x-mesh-identity: null}"),
+    ("http://legacy.shop.mesh:80/old/x?a=1", "status: 200, path: '/old/x?a=1'"),
+    ("http://legacy/old/no", "status: 403"),
+    ("http://legacy/new", "status: 403"),
+    ("http://legacy/old//x", "status: 400"),
+)
+
+
+def test_callers_without_a_certificate(tmp_path, capsys):
+    assert run(["test", plaintext_tests(tmp_path, *PASSING), "--coverage"]) == 0
+    out = capsys.readouterr().out
+    assert "2 of 3 routes and rules tested" in out
+    # The rule about web is the only part that none comes by.
+    assert f"mesh.yaml:{PLAINTEXT.splitlines().index('      - {from: [web]}') + 1}" in out
+
+
+def test_what_decided_about_callers_without_a_certificate(tmp_path, capsys):
+    spec = plaintext_tests(
+        tmp_path, ("http://legacy/old/no", "status: 200"), ("http://legacy/old", "status: 403")
+    )
+    assert run(["test", spec]) == 1
+    out = capsys.readouterr().out
+    deny = next(n for n, line in enumerate(PLAINTEXT.splitlines(), 1) if "deny:" in line)
+    assert "status: expected 200, got 403" in out
+    assert f"mesh.yaml:{deny}:" in out
+    assert "status: expected 403, got 200" in out
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("https://legacy/", "requests without a certificate begin with http://"),
+        ("http://legaci/", "Did you mean `legacy`?"),
+        ("http://sure/", "`sure` takes mutual TLS only: without a certificate there is no answer to expect"),
+        ("http://ledger/", "`ledger` is a stream, without requests"),
+    ],
+)
+def test_what_cannot_be_asked_without_a_certificate(tmp_path, capsys, url, why):
+    assert run(["test", plaintext_tests(tmp_path, (url, "status: 200"))]) == 2
+    assert why in capsys.readouterr().err
+
+
+@pytest.mark.xdist_group("up")
+def test_callers_without_a_certificate_through_real_proxies(tmp_path):
+    """The service three times, each behind another proxy."""
+    head, _, rest = PLAINTEXT.partition("  legacy:\n")
+    body, _, _ = rest.partition("  sure:")
+    names = {proxy: f"legacy-{proxy}" for proxy in ("envoy", "haproxy", "nginx")}
+    rows = [
+        (url.replace("legacy", name), expect.replace("callee: legacy", f"callee: {name}"))
+        for name in names.values()
+        for url, expect in PASSING
+    ]
+    spec = Path(plaintext_tests(tmp_path, *rows))
+    copies = (
+        f"  {name}:\n    proxy: {proxy}\n{body.replace('10.0.0.2', f'10.0.1.{number}')}"
+        for number, (proxy, name) in enumerate(names.items())
+    )
+    spec.write_text(
+        head.replace("legacy: {}", ", ".join(f"{name}: {{}}" for name in names.values())) + "".join(copies)
+    )
+    with turn("up"):
+        found = pipeline.run_route_tests_live(str(spec), tmp_path / "out", now=datetime.now(UTC))
+    assert [each.differences for each in found.verdicts] == [()] * len(rows)

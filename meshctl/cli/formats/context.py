@@ -61,10 +61,17 @@ def docs_link(code: str) -> str:
 
 
 def json_text(document: object) -> str:
-    """``document`` as JSON, indented. Lone surrogates, which JSON cannot hold, become escapes."""
+    """``document`` as JSON, indented. What a terminal would hide or act upon stands in it as an escape of JSON's own;
+    lone surrogates, which JSON cannot hold, become escapes too.
+    """
+    import json
+
     import orjson
 
-    return orjson.dumps(_sound(document), option=orjson.OPT_INDENT_2).decode() + "\n"
+    text = orjson.dumps(_sound(document), option=orjson.OPT_INDENT_2).decode() + "\n"
+    if text.isascii():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def _sound(node: object) -> object:

@@ -17,7 +17,30 @@ from meshctl.targets.envoy.protobuf import Message, typed
 _HEADER = "x-mesh-bearer"
 _METADATA = "envoy.filters.http.jwt_authn"
 
-_READ = f"""function envoy_on_request(request)
+_READ = f"""local letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+local function decoded(text)
+  local bytes, bits, count = {{}}, 0, 0
+  for letter in string.gmatch(text, ".") do
+    bits, count = bits * 64 + string.find(letters, letter, 1, true) - 1, count + 6
+    if count >= 8 then
+      count = count - 8
+      bytes[#bytes + 1] = string.char(math.floor(bits / 2 ^ count))
+      bits = bits % 2 ^ count
+    end
+  end
+  return table.concat(bytes)
+end
+
+-- RFC 7515, section 4.1.11: what `crit` lists must be understood, and nothing is. Envoy does not look at it.
+local function is_critical(head)
+  local text = string.gsub(decoded(head), "\\\\u00(%x%x)", function(code)
+    return string.char(tonumber(code, 16))
+  end)
+  return string.find(text, '"crit"%s*:') ~= nil
+end
+
+function envoy_on_request(request)
   local headers = request:headers()
   headers:remove("{_HEADER}")
   if headers:getNumValues("authorization") ~= 1 then return end
@@ -25,7 +48,7 @@ _READ = f"""function envoy_on_request(request)
   local line = string.gsub(headers:get("authorization"), "[ \\t]+$", "")
   local token = string.match(
     line, "^[ \\t]*[Bb][Ee][Aa][Rr][Ee][Rr] +([%w_-]+%.[%w_-]+%.[%w_-]+)$")
-  if token then headers:add("{_HEADER}", token) end
+  if token and not is_critical(string.match(token, "^[^.]+")) then headers:add("{_HEADER}", token) end
 end
 """
 

@@ -75,6 +75,8 @@ def test_a_wrong_test_of_a_policy_is_told():
         ("service.owner != ''", "[1]", (9, 9), "`assert` must be an expression"),
         ("in params.free", "in params.fre", (8, 57), "undeclared reference to 'params.fre'"),
         ("kind: service", "kind: sidecar", (8, 10), "must be one of mesh, service, route, call"),
+        ("kind: service", "kind: {a: b}", (8, 10), "must be one of mesh, service, route, call"),
+        ("expect: pass", "expect: {a: b}", (15, 5), "`expect` is `pass` or `fail`"),
         ("{{ service.name }}", "{{ service.nmae }}", (11, 10), "there is no `service.nmae` here"),
         ("at: service.owner", "at: route.name", (12, 5), "must begin with `service`"),
         ("severity: warning", "severity: bad", (7, 11), "one of error, warning, info"),

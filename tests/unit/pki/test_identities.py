@@ -66,7 +66,23 @@ def test_a_manifest_from_elsewhere_cannot_lead_out_of_the_build_or_mix_names(ide
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"[]", b"{}", b"null", b'{"schemaVersion": 1}', b'{"schemaVersion": 2, "identities": 5}', b"\xff"],
+    [
+        *(
+            b"",
+            b"[]",
+            b"{}",
+            b"null",
+            b'{"schemaVersion": 1}',
+            b'{"schemaVersion": 2, "identities": 5}',
+            b"\xff",
+        ),
+        *(
+            b"[" * 5000,
+            b'{"schemaVersion": 2, "lifetimeSeconds": 1e999}',
+            b'{"schemaVersion": 2, "lifetimeSeconds": 1e30}',
+        ),
+    ],
+    ids=lambda text: text[-20:],
 )
 def test_what_is_no_manifest(text):
     with pytest.raises(UsageError):

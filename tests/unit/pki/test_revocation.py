@@ -239,8 +239,17 @@ def test_the_register_forgets_what_has_ended(build, ca, checked, now):
     assert len(json.loads((ca / "issued.json").read_text())["issued"]) == 3
 
 
+def _issued(end):
+    return f'{{"schemaVersion": 1, "issued": [{{"serial": "1", "service": "a", "bundle": "a", "notAfter": {end}}}]}}'
+
+
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"schemaVersion": 2}', '{"schemaVersion": 1, "issued": [1]}']
+    "content",
+    [
+        *("", "[]", "{}", '{"schemaVersion": 2}', '{"schemaVersion": 1, "issued": [1]}', "[" * 5000),
+        *(_issued(end) for end in ("1e999", "1e17", "1e30", "-1e30", "null", "{}")),
+    ],
+    ids=lambda content: content[-20:],
 )
 def test_a_register_that_cannot_be_read_stops_issuing(content, build, ca, checked, now):
     (ca / "issued.json").write_text(content)

@@ -55,6 +55,17 @@ def as_json(text):
     return json.loads(json.dumps(YAML(typ="safe", pure=True).load(text), default=date.isoformat))
 
 
+def test_the_manifest_of_rules_is_as_its_schema_says(monkeypatch, tmp_path):
+    rules = ["segment", "docs/segmentation.yaml", "--format", "systemd", "-o", str(tmp_path)]
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("sys.argv", ["meshctl", *rules])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    manifest = json.loads((tmp_path / "segmentation.json").read_text("utf-8"))
+    assert list(validator("segmentation").iter_errors(manifest)) == []
+
+
 @pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)
 def test_a_schema_is_a_schema(path):
     Draft202012Validator.check_schema(json.loads(path.read_text("utf-8")))
@@ -143,6 +154,7 @@ def run(monkeypatch, capsys):
         ("findings", ["lint", "BROKEN", "--format", "json"]),
         ("findings", ["validate", "BROKEN", "--format", "json"]),
         ("capabilities", ["capabilities", "--format", "json"]),
+        ("reach", ["who-can-reach", "payments", SHOP, "--format", "json"]),
         ("capabilities", ["capabilities", MIXED, "--format", "json"]),
     ],
 )

@@ -1,0 +1,121 @@
+"""The fuzzers find what they are for: faults planted in meshctl, one for each promise."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from meshctl.diagnostics import Position
+from meshctl.load import text, worktree
+from meshctl.pipeline import checking
+from meshctl.pki import store
+from meshctl.targets.envoy import protobuf
+from meshctl.targets.haproxy import quoting as haproxy
+from meshctl.targets.nginx import quoting as nginx
+from tests.fuzz import fuzzers
+from tests.fuzz.judging import validated
+from tests.fuzz.watching import CostError, StrayError, watched
+
+RUNS = 400
+
+
+def found(name: str, folder: Path, runs: int = RUNS) -> BaseException | None:
+    """The first fault that a fuzzer comes upon."""
+    draw = random.Random(7)
+    for _ in range(runs):
+        try:
+            fuzzers.once(name, draw.randbytes(120), folder)
+        except Exception as error:  # noqa: BLE001 - of any kind
+            return error
+    return None
+
+
+def test_a_text_that_ends_its_word_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(haproxy, "word", lambda text: haproxy.Token(f"'{text}'"))
+    assert found("quoting", tmp_path) is not None
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "broken"),
+    [
+        (nginx, "_without_variables", lambda text: text),
+        (nginx, "_quoted", lambda text: nginx.Token(f'"{text}"')),
+        (nginx, "literal_regex", lambda text: text),
+        (haproxy, "_argument", lambda text: f'"{text}"'),
+        (haproxy, "literal_format", haproxy.word),
+        (protobuf, "format_literal", lambda text: text),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_a_level_of_quoting_that_is_missing_is_found(tmp_path, monkeypatch, module, name, broken):
+    monkeypatch.setattr(module, name, broken)
+    assert found("quoting", tmp_path) is not None
+
+
+def test_a_text_that_changes_the_file_around_it_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(nginx, "lua_text", lambda text: nginx.Token(f'"{text}"'))
+    assert isinstance(found("injected", tmp_path), (AssertionError, ValueError))
+
+
+def test_a_file_outside_of_the_folder_is_seen(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/mine").write_bytes(b"x")
+    (tmp_path / "other").write_bytes(b"x")
+    with watched(tmp_path / "in", tmp_path / "in"):
+        (tmp_path / "in/new").write_bytes((tmp_path / "in/mine").read_bytes())
+    for stray in (
+        (tmp_path / "other").read_bytes,
+        (tmp_path / "in/../other").read_bytes,
+        lambda: (tmp_path / "new").write_bytes(b""),
+        lambda: (tmp_path / "in/mine").rename(tmp_path / "mine"),
+        lambda: list(tmp_path.iterdir()),
+        lambda: subprocess.run(["true"], check=True),
+    ):
+        with pytest.raises(StrayError), watched(tmp_path / "in", tmp_path / "in"):
+            stray()
+
+
+def test_a_long_run_is_seen(tmp_path):
+    with pytest.raises(CostError), watched(tmp_path, share=0.01):
+        sum(range(3_000_000))
+
+
+def test_a_link_that_leads_out_is_found(tmp_path, monkeypatch):
+    """A reader that follows links reads what they lead to; with the reader as it is the file is left out."""
+    (tmp_path / "spec").mkdir()
+    (tmp_path / "secret.yaml").write_text("mesh: {}", "utf-8")
+    (tmp_path / "spec/mesh.yaml").symlink_to(tmp_path / "secret.yaml")
+    assert validated(tmp_path / "spec") is not None
+    monkeypatch.setattr(worktree._Folder, "_inside", lambda folder, path: f"{tmp_path}/secret.yaml")
+    with pytest.raises(StrayError):
+        validated(tmp_path / "spec")
+
+
+def test_a_traceback_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_proves", lambda *_: 1 // 0)
+    assert isinstance(found("pki", tmp_path), ZeroDivisionError)
+
+
+def test_a_finding_at_a_place_that_is_none_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(text, "_end_of", lambda before, file: Position(file, before.count("\n") + 1, 9999))
+    assert isinstance(found("bytes", tmp_path), AssertionError)
+
+
+def test_an_order_that_counts_is_found(tmp_path, monkeypatch):
+    """As if something of the service that is written first stood in all bundles."""
+    check = checking.check
+
+    def first_counts(loaded, **options):
+        found = check(loaded, **options)
+        if found.mesh is None or found.spec is None:
+            return found
+        first = next(iter(found.spec.written.services or ()), "")
+        sidecars = tuple(dataclasses.replace(each, build=each.build + first) for each in found.mesh.sidecars)
+        return dataclasses.replace(found, mesh=dataclasses.replace(found.mesh, sidecars=sidecars))
+
+    monkeypatch.setattr(checking, "check", first_counts)
+    assert isinstance(found("meaning", tmp_path), AssertionError)
