@@ -48,6 +48,12 @@ CODES = (
         "Remove it.",
     ),
     Code(
+        "MSH0008",
+        "secret-in-spec",
+        "A spec is in git, where everybody who can read it has the key, and its history keeps it. The file is not read any further, so that nothing of it is told.",
+        "Take the key out of the file and of git's history, and replace it: whoever could read the spec may have it.",
+    ),
+    Code(
         "MSH0051",
         "policy-invalid",
         "A policy that cannot be read checks nothing, and nobody would notice.",

@@ -158,7 +158,4 @@ def _echo(value: object) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    text = str(value)
-    if "-----BEGIN" in text:
-        return "a PEM block (not shown)"
-    return f"`{brief(text)}`"
+    return f"`{brief(str(value))}`"

@@ -15,12 +15,22 @@ _PLAIN = bytes([*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0x100)])
 _UNSHOWN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
 )
+_SECRETS = (b"PRIVATE KEY-----", b"AGE-SECRET-KEY-1")
+"""Marks of PEM, whatever kind of key it is, and of age. Asked first: nothing that is said may show what is around them."""
+
 _LONGEST_ECHO = 60
 _NAMES = {0: "NUL", 0x1B: "ESC", 0x7F: "DEL", 0xFEFF: "a byte order mark"}
 
 
 def decode(content: bytes, file: str) -> str | Finding:
     """The text of ``content``, or what is wrong with it. A byte order mark at the very start is dropped."""
+    for mark in _SECRETS:
+        if mark in content:
+            begin = content.index(mark)
+            line = content.rfind(b"\n", 0, begin) + 1
+            begins = content.rfind(b"-----BEGIN", line, begin)
+            before = content[: begin if begins < 0 else begins].decode("utf-8", "replace")
+            return finding("secret-in-spec", _end_of(before, file), "a private key is in this file")
     if len(content) > limits.FILE_BYTES:
         return too_large(file)
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
@@ -56,7 +66,9 @@ def name_of(character: str) -> str:
 
 
 def brief(written: str) -> str:
-    """``written`` cut to a length, and to characters, that a message may hold."""
+    """``written`` cut to a length, and to characters, that a message may hold; nothing of PEM, which may be a key."""
+    if "-----BEGIN" in written:
+        return "a PEM block, not shown"
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in written[:_LONGEST_ECHO])
     return text + "…" if len(written) > _LONGEST_ECHO else text
 

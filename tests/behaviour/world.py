@@ -324,8 +324,16 @@ def running(table, caller: str, callee: str, folder: Path) -> Iterator[World]:
             world.do(order)
         fleet.start(*(Bundle(each, world.folder(each)) for each in chosen))
         yield world
+        assert not _keys_told(world), "a private key is in a log"
         ended = group.ended()
         assert ended is None, f"{ended.program.name} ended by itself:\n{ended.last_words()}"
+
+
+def _keys_told(world: World) -> bool:
+    keys = {line for path in world.out.rglob("*.key") for line in path.read_text().splitlines()[1:-1]}
+    assert keys
+    said = "\n".join(line for _, line in world.lines)
+    return any(line in said for line in keys)
 
 
 def _applications(world: World, table, spec) -> Iterator[Application]:

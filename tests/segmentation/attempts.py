@@ -1,6 +1,6 @@
 """Run on a host as some user: makes each attempt on standard input, and prints what came of it.
 
-``{"connect": [address, port]}``: open, refused, or silent after half a second.
+``{"connect": [address, port]}``: open, refused, or silent after a second and a half.
 ``{"datagram": [address, port]}``: sent or refused.
 ``{"get": [address, port, host, path]}``: [status, body], or as above.
 ``{"say": [address, port, text]}``: what comes back.
@@ -14,7 +14,7 @@ import socket
 import sys
 from typing import Any
 
-LIMIT = 0.5
+LIMIT = 1.5
 
 
 def connect(address: str, port: int) -> str:

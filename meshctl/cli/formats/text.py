@@ -47,6 +47,9 @@ def excerpt(at: Position | None, texts: Mapping[str, str]) -> list[str]:
     if not 0 < at.line <= len(source):
         return []
     line = source[at.line - 1].rstrip("\r").replace("\t", " ")
+    if "-----BEGIN" in line:
+        # It may be a key, however it is spelt.
+        return []
     start = max(0, at.column - _LEFT)
     shown = printable(line[start : start + _SHOWN])
     width = min(_width(line, at.column - 1), start + _SHOWN - at.column + 1)
