@@ -122,7 +122,7 @@ async def _visit(house: House, app: Application, reader: Reader, writer: Writer)
 
 
 async def _stream(app: Application, journal: Journal, reader: Reader, writer: Writer) -> None:
-    arrival = {"service": app.service, "instance": app.instance, "heard": 0}
+    arrival: dict[str, Any] = {"service": app.service, "instance": app.instance, "heard": 0}
     journal.note(app.service, arrival)
     with contextlib.suppress(ConnectionError):
         writer.write(f"{app.service}/{app.instance}\n".encode())

@@ -129,8 +129,10 @@ ALL = (
     "a foreign CA",
     "expired",
     "not yet valid",
+    "revoked",
+    "two URIs",
+    "two URIs, the other first",
 )
-ALL += ("revoked", "two URIs", "two URIs, the other first")
 FEW = ("another name", "another trust domain", "a trust domain's hosts", "revoked", "two URIs")
 """Those of which test_tls.py does not ask all three callers and all three callees."""
 
