@@ -63,7 +63,7 @@ CODES = (
         "MSH6010",
         "issuer-ends-first",
         "A certificate that outlives its CA fails when the CA ends, earlier than it says itself.",
-        "Make a new CA with `meshctl certs init --ca DIR`, or shorten `mesh.certificates.lifetime`.",
+        "Renew the issuing CA with `meshctl certs rotate-ca --issuing`, the root with `--step begin`, or shorten `mesh.certificates.lifetime`.",
     ),
     Code(
         "MSH6011",
@@ -130,6 +130,30 @@ CODES = (
         "revocation-unchecked",
         "Sidecars look into revocation lists only where the spec asks for it; the others accept the certificate until its end.",
         "Write `mtls: {crl: true}` under `mesh`, build, issue and deploy.",
+    ),
+    Code(
+        "MSH6022",
+        "rotation-behind",
+        "The next step of a rotation cuts off every sidecar that the one before has not reached.",
+        "Deploy the bundle's `tls` folder, reload the sidecar, and take the step again.",
+    ),
+    Code(
+        "MSH6023",
+        "certificate-other-root",
+        "A rotation cannot end before every certificate of the CA that it takes out of use has been replaced.",
+        "Run `meshctl certs issue` and deploy the bundle.",
+    ),
+    Code(
+        "MSH6024",
+        "trust-outdated",
+        "In a rotation every sidecar has to trust both roots, and after it none may trust the old one.",
+        "Run `meshctl certs issue` and deploy the bundle's `tls` folder.",
+    ),
+    Code(
+        "MSH6025",
+        "ca-due",
+        "No certificate may outlive its CA, so soon before its end the CA can issue no more, and the mesh stops with the certificates that it has.",
+        "Renew the issuing CA with `meshctl certs rotate-ca --issuing`; where the root ends, begin a rotation with `--step begin`.",
     ),
     Code(
         "MSH6030",

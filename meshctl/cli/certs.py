@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshctl.cli import enrolment, findings, options
+from meshctl.cli import enrolment, findings, options, rotate_ca
 from meshctl.cli.options import Authority
 from meshctl.diagnostics import UsageError
 
 if TYPE_CHECKING:
+    from meshctl import pipeline
     from meshctl.pki.store import CertificateStatus
 
 SCHEMA_VERSION = 1
@@ -46,6 +47,7 @@ def register(app: typer.Typer, text: str) -> None:
     certs = typer.Typer(help=f"Certificates: {text}", no_args_is_help=True)
     for command in (init, issue, *enrolment.COMMANDS, status, revoke):
         certs.command(command.__name__)(command)
+    certs.command("rotate-ca")(rotate_ca.rotate_ca)
     app.add_typer(certs, name="certs")
 
 
@@ -107,14 +109,17 @@ def status(
     authority = ca or (default if default.is_dir() else None)
     now = datetime.now(UTC)
     found = pipeline.certificate_status(out, authority, now, tuple(service or ()))
-    faults = renewal.findings(found)
+    due = renewal.findings(found)
+    faults = (*due, *(pipeline.ca_due(out, authority, now) if authority else ()))
+    standing = pipeline.ca_standing(authority) if authority else None
     match form:
         case Format.TEXT:
             sys.stdout.write(_table(found, now))
+            sys.stdout.write(rotate_ca.told(standing.rotation if standing else None))
             findings.show(faults, {}, "text", to=sys.stderr)
         case Format.JSON:
-            sys.stdout.write(_json(found))
-    sys.stderr.write(f"{_count(len(found))}, {len(faults)} to be issued\n")
+            sys.stdout.write(_json(found, standing))
+    sys.stderr.write(f"{_count(len(found))}, {len(due)} to be issued\n")
     return int(bool(faults))
 
 
@@ -192,7 +197,7 @@ def _until(end: datetime, now: datetime) -> str:
     return f"{options.moment(end)} ({(end - now).days} d)"
 
 
-def _json(found: Sequence[CertificateStatus]) -> str:
+def _json(found: Sequence[CertificateStatus], standing: pipeline.Standing | None) -> str:
     import orjson
 
     document = {
@@ -210,6 +215,23 @@ def _json(found: Sequence[CertificateStatus]) -> str:
             }
             for each in found
         ],
+        **({"ca": _ca(standing)} if standing else {}),
         "summary": dict(sorted(Counter(each.state.value for each in found).items())),
     }
     return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _ca(standing: pipeline.Standing) -> dict[str, object]:
+    under_way = standing.rotation
+    return {
+        "root": standing.root,
+        "rootNotAfter": options.moment(standing.root_end),
+        "issuingNotAfter": options.moment(standing.issuing_end),
+        "rotation": under_way
+        and {
+            "step": under_way.step.value,
+            "began": options.moment(under_way.began),
+            "oldRoot": under_way.old,
+            "newRoot": under_way.new,
+        },
+    }

@@ -36,6 +36,16 @@ from meshctl.pipeline.enrolling import (
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.linting import lint
 from meshctl.pipeline.reaching import Reached, who_can_reach
+from meshctl.pipeline.rotation import (
+    Evidence,
+    Rotated,
+    Standing,
+    ca_due,
+    ca_standing,
+    check_rotation,
+    renew_issuing,
+    rotate_ca,
+)
 from meshctl.pipeline.route_tests import Tested, run_route_tests, run_route_tests_live
 from meshctl.pipeline.rules import Rule, rules, service_of
 from meshctl.pipeline.running import up
@@ -47,16 +57,22 @@ __all__ = [
     "SEGMENTATION",
     "UNREADABLE",
     "Built",
+    "Evidence",
     "Loaded",
     "Reached",
     "Revocation",
+    "Rotated",
     "Rule",
+    "Standing",
     "Tested",
     "Validated",
     "build",
+    "ca_due",
+    "ca_standing",
     "capabilities",
     "certificate_status",
     "check",
+    "check_rotation",
     "create_authority",
     "diff",
     "emit",
@@ -69,9 +85,11 @@ __all__ = [
     "load",
     "rendered_diff",
     "renew_certificate",
+    "renew_issuing",
     "request_certificate",
     "resolved_json",
     "revoke_certificates",
+    "rotate_ca",
     "rules",
     "run_route_tests",
     "run_route_tests_live",

@@ -120,7 +120,7 @@ def revoke_certificates(out: Path, authority: Path, who: str, now: datetime) -> 
         raise UsageError(f"there is no {error.filename}") from error
     except OSError as error:
         raise UsageError(f"cannot write revocation lists: {error.filename}: {error.strerror}") from error
-    end = crl.end(crl.parse(issuer.crl_pem))
+    end = crl.end(crl.parse(issuer.lists_pem))
     return Revocation(found, new, end, len(delivered), identities.crl if identities else None)
 
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import FindingsError, UsageError
-from meshctl.pki import crl, files, profile
+from meshctl.pki import crl, files, profile, rotation
 from meshctl.pki.files import (
     ISSUING_CERTIFICATE,
     ISSUING_KEY,
@@ -59,6 +59,32 @@ class Authority:
     """The issuing CA's list of revoked certificates, then the root's; empty for a CA that has none yet."""
     folder: Path | None = None
     """Where it was loaded from."""
+    beside: Authority | None = None
+    """The other CA of a rotation that is under way: trusted as well, but it does not issue."""
+    retired_pem: bytes = b""
+    """The roots of rotations before, which nobody may trust any more."""
+
+    @property
+    def trusted(self) -> tuple[Authority, ...]:
+        """Every CA that bundles trust, always in the same order."""
+        both = (self, self.beside) if self.beside else (self,)
+        return tuple(sorted(both, key=lambda each: (each.root.not_valid_before_utc, each.root_pem)))
+
+    @property
+    def trust_pem(self) -> bytes:
+        """What a bundle trusts: the roots."""
+        return b"".join(each.root_pem for each in self.trusted)
+
+    @property
+    def lists_pem(self) -> bytes:
+        """What a bundle looks peers up in: the lists of every CA that it trusts."""
+        return b"".join(each.crl_pem for each in self.trusted)
+
+    @property
+    def parts(self) -> tuple[bytes, ...]:
+        """All that says what bundles should hold, as :func:`meshctl.pki.facts.settled` reads it."""
+        other = (self.beside.root_pem, self.beside.crl_pem) if self.beside else (b"", b"")
+        return (self.root_pem, self.issuing_pem, self.crl_pem, *other, self.retired_pem)
 
     @property
     def not_after(self) -> datetime:
@@ -102,11 +128,30 @@ def create_authority(
     )
 
 
+def renewed_issuing(authority: Authority, root_key: ec.EllipticCurvePrivateKey, now: datetime) -> Authority:
+    """The same issuing CA, key and name, for another year, or until its root ends; and the root's list for as long.
+
+    Leaves, lists and chains of before stay as good as they were.
+    """
+    root, key = authority.root, authority.issuing_key
+    lifetime = min(ISSUING_LIFETIME, root.not_valid_after_utc - now.replace(microsecond=0))
+    issuing = _sign(authority.issuing.subject, key, root.subject, root_key, now, lifetime, path_length=0)
+    lists = b""
+    if authority.crl_pem:
+        own, of_root = crl.parse(authority.crl_pem)
+        lists = crl.pem(own) + roots_list(root, root_key, issuing, now, of_root)
+    return replace(_authority(root, issuing, key, lists), folder=authority.folder)
+
+
 def roots_list(
-    root: x509.Certificate, root_key: ec.EllipticCurvePrivateKey, issuing: x509.Certificate, now: datetime
+    root: x509.Certificate,
+    root_key: ec.EllipticCurvePrivateKey,
+    issuing: x509.Certificate,
+    now: datetime,
+    before: x509.CertificateRevocationList | None = None,
 ) -> bytes:
     """The root's list of revoked CAs, as PEM: empty, and as good as the issuing CA, when the root's key is needed anyway."""
-    return crl.sign(root, root_key, now, issuing.not_valid_after_utc)
+    return crl.sign(root, root_key, now, issuing.not_valid_after_utc, before)
 
 
 def save_authority(folder: Path, new: NewAuthority) -> None:
@@ -144,12 +189,30 @@ def _save(staging: Path, target: Path, new: NewAuthority) -> None:
 
 
 def load_authority(folder: Path) -> Authority:
-    """The CA that :func:`save_authority` wrote; the root's key is not needed and not read.
+    """The CA that :func:`save_authority` wrote, in a rotation the one that issues; the root's key is not read.
 
     Raises AuthorityError, when a file is missing, open to others, or does not fit the rest.
     """
     try:
         with files.folder(folder) as inside:
+            under_way, retired_pem = rotation.read(inside), rotation.retired(inside)
+    except FileNotFoundError:
+        raise AuthorityError("ca-missing", f"no CA in {folder}: there is no such folder") from None
+    except OSError as error:
+        raise AuthorityError("ca-unusable", f"CA in {folder}: {error.strerror or error}") from None
+    except ValueError:
+        message = f"CA in {folder}: its {rotation.STATE} is not one that this meshctl wrote"
+        raise AuthorityError("ca-unusable", message) from None
+    if under_way is None:
+        return replace(_load(folder), retired_pem=retired_pem)
+    beside = None if under_way.beside is None else _load(folder, under_way.beside)
+    return replace(_load(folder, under_way.issuer), beside=beside, retired_pem=retired_pem)
+
+
+def _load(top: Path, below: str = "") -> Authority:
+    folder = top / below
+    try:
+        with files.folder(top, *([below] if below else [])) as inside:
             root_pem = files.read(inside, ROOT_CERTIFICATE)
             issuing_pem = files.read(inside, ISSUING_CERTIFICATE)
             key_pem = files.read(inside, ISSUING_KEY, private=True)

@@ -46,7 +46,12 @@ def sign(
     for serial in sorted(set(revoked) - known):
         entry_builder = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(moment)
         builder = builder.add_revoked_certificate(entry_builder.build())
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return pem(builder.sign(key, hashes.SHA256()))
+
+
+def pem(one: x509.CertificateRevocationList) -> bytes:
+    """A list as PEM text."""
+    return one.public_bytes(serialization.Encoding.PEM)
 
 
 def parse(content: bytes) -> tuple[x509.CertificateRevocationList, ...]:

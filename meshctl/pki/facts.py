@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE
-from meshctl.pki import files
+from meshctl.pki import files, rotation
 from meshctl.pki.files import ISSUING_CERTIFICATE, ROOT_CERTIFICATE
 from meshctl.pki.files import REVOCATION_LISTS as AUTHORITYS_LISTS
 from meshctl.pki.identities import Holder, Identities
@@ -38,20 +38,28 @@ def settled(root: Path, identities: Identities, authority: Path, now: datetime) 
     ``authority`` is the CA's folder. False says only that it is not known.
     """
     try:
-        with files.folder(authority) as inside:
-            issuer = digest(
-                files.read(inside, ROOT_CERTIFICATE),
-                files.read(inside, ISSUING_CERTIFICATE),
-                _lists(inside),
-            )
-        known = _load(root, issuer)
+        known = _load(root, digest(*_parts(authority)))
         until = (now + identities.policy.renew_before).timestamp()
         return all(
             _holds(known[str(each)], marks(root, each, crl=identities.crl), each, now, until)
             for each in identities.holders
         )
-    except (OSError, KeyError, TypeError):
+    except (OSError, KeyError, TypeError, ValueError):
         return False
+
+
+def _parts(authority: Path) -> tuple[bytes, ...]:
+    """What :attr:`meshctl.pki.authority.Authority.parts` says, of the CA that issues from this folder."""
+    with files.folder(authority) as inside:
+        under_way, retired = rotation.read(inside), rotation.retired(inside)
+    issuer, beside = (under_way.issuer, under_way.beside) if under_way else ("", None)
+    other = (b"", b"")
+    if beside is not None:
+        with files.folder(authority, *filter(None, [beside])) as inside:
+            other = (files.read(inside, ROOT_CERTIFICATE), _lists(inside))
+    with files.folder(authority, *filter(None, [issuer])) as inside:
+        root, issuing = files.read(inside, ROOT_CERTIFICATE), files.read(inside, ISSUING_CERTIFICATE)
+        return (root, issuing, _lists(inside), *other, retired)
 
 
 def _lists(inside: int) -> bytes:
@@ -72,9 +80,9 @@ def _holds(
     )
 
 
-def digest(root_pem: bytes, issuing_pem: bytes, crl_pem: bytes = b"") -> str:
-    """What facts know a CA by, and whom it has revoked."""
-    return hashlib.sha256(b"\0".join((root_pem, issuing_pem, crl_pem))).hexdigest()
+def digest(*parts: bytes) -> str:
+    """What facts know a CA by, whom it has revoked, and what is trusted besides."""
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def marks(root: Path, holder: Holder, *, crl: bool = False) -> Marks | None:

@@ -34,7 +34,7 @@ class Issued:
     """The leaf, then the issuing CA."""
     key_pem: bytes = field(repr=False)
     trust_pem: bytes
-    """The root: HAProxy and NGINX refuse chains that end in anything else."""
+    """The root, in a rotation both: HAProxy and NGINX refuse chains that end in anything else."""
     not_before: datetime
     not_after: datetime
     serial: int
@@ -52,7 +52,7 @@ def issue(authority: Authority, identity: WorkloadIdentity, lifetime: timedelta,
     return Issued(
         chain_pem=profile.pem(leaf) + authority.issuing_pem,
         key_pem=profile.key_pem(key),
-        trust_pem=authority.root_pem,
+        trust_pem=authority.trust_pem,
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
         serial=leaf.serial_number,

@@ -50,8 +50,8 @@ class Embedded:
 
     @property
     def trust_pem(self) -> bytes | None:
-        """The CA's root."""
-        return self.authority.root_pem
+        """The CA's root, in a rotation both."""
+        return self.authority.trust_pem
 
     def issue(self, holder: Holder, request: bytes, lifetime: timedelta) -> bytes:
         """As the manifest has it, whatever the request asks for.
@@ -65,7 +65,7 @@ class Embedded:
         if authority.folder and authority.crl_pem:
             entry = register.Entry(leaf.serial_number, holder.service, str(holder), leaf.not_valid_after_utc)
             register.record(authority.folder, [entry], self.now)
-        return profile.pem(leaf) + authority.issuing_pem + (authority.crl_pem if self.crl else b"")
+        return profile.pem(leaf) + authority.issuing_pem + (authority.lists_pem if self.crl else b"")
 
 
 @dataclass(frozen=True, slots=True)

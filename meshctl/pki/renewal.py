@@ -10,7 +10,7 @@ from pathlib import Path
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, UsageError
-from meshctl.pki import crl, facts, files, register, store
+from meshctl.pki import crl, facts, files, register, store, trust
 from meshctl.pki.authority import Authority
 from meshctl.pki.identities import Holder, Identities
 from meshctl.pki.issue import issue
@@ -82,8 +82,11 @@ def _issue_due(
 
 
 def deliver(root: Path, identities: Identities, authority: Authority) -> tuple[Holder, ...]:
-    """Put the CA's revocation lists into the bundles, where those look at them; returns who had others. Raises OSError."""
-    return store.write_lists(root, identities.holders, authority.crl_pem) if identities.crl else ()
+    """Put the revocation lists into the bundles, where those look at them, and the roots; returns who had others. Raises OSError."""
+    relisted = store.write_lists(root, identities.holders, authority.lists_pem) if identities.crl else ()
+    # A root whose CA's list is not there yet would let nobody in.
+    trusting = trust.write(root, identities.holders, authority)
+    return tuple(each for each in identities.holders if each in relisted or each in trusting)
 
 
 def _remember(
@@ -93,14 +96,14 @@ def _remember(
     now: datetime,
     found: Mapping[Holder, tuple[facts.Marks | None, datetime | None]],
 ) -> None:
-    lists = authority.crl_pem
+    lists = authority.lists_pem
     latest = crl.end(crl.parse(lists)) if lists and identities.crl else None
     known = [
         (each, marked, min(end, latest or end)) for each, (marked, end) in found.items() if end is not None
     ]
     with contextlib.suppress(OSError):
         # They save time only; the certificates are in place.
-        facts.record(root, facts.digest(authority.root_pem, authority.issuing_pem, lists), now, known)
+        facts.record(root, facts.digest(*authority.parts), now, known)
 
 
 def findings(statuses: Iterable[CertificateStatus]) -> tuple[Finding, ...]:

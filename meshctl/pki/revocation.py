@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from meshctl import artifacts
 from meshctl.diagnostics import UsageError
 from meshctl.ir import CertificatePolicy
 from meshctl.pki import authority as authorities
-from meshctl.pki import crl, files, register, store
+from meshctl.pki import crl, files, register, rotation, store
 from meshctl.pki.authority import Authority, AuthorityError
 from meshctl.pki.files import REVOCATION_LISTS, ROOT_KEY
 from meshctl.pki.identities import Holder, Identities
@@ -35,12 +34,14 @@ def revoke(
 ) -> tuple[Authority, frozenset[int]]:
     """The CA in ``folder`` with a new list, good for ``lifetime``, in which these serial numbers stand too; which are new.
 
-    Raises AuthorityError, and UsageError where the list cannot be written.
+    In a rotation they stand in the lists of both CAs, whichever of them issued. Raises AuthorityError, and UsageError where the list cannot be written.
     """
-    with _locked(folder) as inside:
+    with _locked(folder):
         found = authorities.load_authority(folder)
-        before = crl.serials(crl.parse(found.crl_pem)) if found.crl_pem else frozenset()
-        return _signed(inside, found, lifetime, now, serials), frozenset(serials) - before
+        before = crl.serials(crl.parse(found.lists_pem)) if found.lists_pem else frozenset()
+        for each in found.trusted:
+            _sign(each, lifetime, now, serials)
+        return authorities.load_authority(folder), frozenset(serials) - before
 
 
 def certificates_of(
@@ -53,7 +54,8 @@ def certificates_of(
     ``who`` is neither, or has none.
     """
     holders = identities.holders if identities else ()
-    found = {each.serial: each for each in register.entries(folder, now)}
+    known = (each for place in rotation.folders(folder) for each in register.entries(place, now))
+    found = {each.serial: each for each in known}
     if root is not None:
         current = (store.held(root, holder) for holder in holders)
         found |= {each.serial: each for each in current if each is not None and each.not_after > now}
@@ -78,29 +80,35 @@ def renewed(folder: Path, policy: CertificatePolicy, now: datetime) -> Authority
     Raises as :func:`revoke` does.
     """
     found = authorities.load_authority(folder)
-    if not _due(found, policy, now):
+    if not any(_due(each, policy, now) for each in found.trusted):
         return found
-    with _locked(folder) as inside:
-        found = authorities.load_authority(folder)
-        return _signed(inside, found, policy.lifetime, now) if _due(found, policy, now) else found
+    with _locked(folder):
+        for each in authorities.load_authority(folder).trusted:
+            if _due(each, policy, now):
+                _sign(each, policy.lifetime, now)
+        return authorities.load_authority(folder)
 
 
 def require_latest(authority: Authority, root: Path, holders: Iterable[Holder]) -> None:
-    """Raises AuthorityError where a bundle below ``root`` has a list of this CA that knows more than the CA's own."""
-    own = crl.parse(authority.crl_pem)[0] if authority.crl_pem else None
-    seen = {authority.crl_pem, b""}
+    """Raises AuthorityError where a bundle below ``root`` has a list of a CA that knows more than the CA's own."""
+    seen = {authority.lists_pem, b""}
     for holder in holders:
         content = store.lists(root, holder)
         if content in seen:
             continue
         seen.add(content)
-        if any(crl.knows_more(each, own) for each in _signed_by(authority, content)):
-            path = f"{root}/{holder}/{artifacts.REVOCATION_LISTS}"
-            message = (
-                f"CA in {authority.folder}: its list of the revoked is older than that in {path}, or lacks who stands "
-                f"there, so nothing was written; restore the CA's folder, or copy that file to its {REVOCATION_LISTS}"
-            )
-            raise AuthorityError("ca-unusable", message)
+        for each in authority.trusted:
+            _require_latest(each, content, f"{root}/{holder}/{artifacts.REVOCATION_LISTS}")
+
+
+def _require_latest(authority: Authority, content: bytes, path: str) -> None:
+    own = crl.parse(authority.crl_pem)[0] if authority.crl_pem else None
+    if any(crl.knows_more(each, own) for each in _signed_by(authority, content)):
+        message = (
+            f"CA in {authority.folder}: its list of the revoked is older than that in {path}, or lacks who stands "
+            f"there, so nothing was written; restore the CA's folder, or copy that file to its {REVOCATION_LISTS}"
+        )
+        raise AuthorityError("ca-unusable", message)
 
 
 def _signed_by(authority: Authority, content: bytes) -> tuple[x509.CertificateRevocationList, ...]:
@@ -124,25 +132,24 @@ def _due(authority: Authority, policy: CertificatePolicy, now: datetime) -> bool
     return now >= crl.end(own) - policy.renew_before and crl.end(own) < authority.issuing.not_valid_after_utc
 
 
-def _signed(
-    inside: int, authority: Authority, lifetime: timedelta, now: datetime, serials: Iterable[int] = ()
-) -> Authority:
-    before, roots = None, b""
-    if authority.crl_pem:
-        before, of_root = crl.parse(authority.crl_pem)
-        roots = of_root.public_bytes(serialization.Encoding.PEM)
-    else:
-        roots = authorities.roots_list(authority.root, _root_key(inside), authority.issuing, now)
-    end = min(now + lifetime, authority.issuing.not_valid_after_utc)
-    own = crl.sign(authority.issuing, authority.issuing_key, now, end, before, serials)
-    files.replace(inside, REVOCATION_LISTS, own + roots, 0o644)
-    return dataclasses.replace(authority, crl_pem=own + roots)
+def _sign(authority: Authority, lifetime: timedelta, now: datetime, serials: Iterable[int] = ()) -> None:
+    if authority.folder is None:
+        raise ValueError("a CA that was not loaded has no folder for its lists")
+    with files.folder(authority.folder) as inside:
+        before, roots = None, b""
+        if authority.crl_pem:
+            before, of_root = crl.parse(authority.crl_pem)
+            roots = crl.pem(of_root)
+        else:
+            message = f"it has no {REVOCATION_LISTS}, and the root's part of it needs {ROOT_KEY}: put that back for once"
+            roots = authorities.roots_list(authority.root, root_key(inside, message), authority.issuing, now)
+        end = min(now + lifetime, authority.issuing.not_valid_after_utc)
+        own = crl.sign(authority.issuing, authority.issuing_key, now, end, before, serials)
+        files.replace(inside, REVOCATION_LISTS, own + roots, 0o644)
 
 
-def _root_key(inside: int) -> ec.EllipticCurvePrivateKey:
-    message = (
-        f"it has no {REVOCATION_LISTS}, and the root's part of it needs {ROOT_KEY}: put that back for once"
-    )
+def root_key(inside: int, message: str) -> ec.EllipticCurvePrivateKey:
+    """The root's key in an open CA's folder. Raises AuthorityError with the message, and OSError."""
     try:
         key = serialization.load_pem_private_key(files.read(inside, ROOT_KEY, private=True), password=None)
     except (FileNotFoundError, ValueError, TypeError):

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import serialization
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE
 from meshctl.ir import WorkloadIdentity
-from meshctl.pki import crl, files
+from meshctl.pki import crl, files, trust
 from meshctl.pki.authority import Authority
 from meshctl.pki.identities import Holder
 from meshctl.pki.issue import Issued
@@ -50,10 +50,12 @@ class CertificateState(StrEnum):
     MISMATCHED_KEY = "mismatched-key"
     WRONG_IDENTITY = "wrong-identity"
     FOREIGN_CA = "foreign-ca"
+    OTHER_ROOT = "other-root"
     EXPIRED = "expired"
     NOT_YET_VALID = "not-yet-valid"
     REVOKED = "revoked"
     DUE = "due"
+    TRUST_OUTDATED = "trust-outdated"
     CRL_MISSING = "crl-missing"
     CRL_UNREADABLE = "crl-unreadable"
     CRL_EXPIRED = "crl-expired"
@@ -64,12 +66,19 @@ class CertificateState(StrEnum):
     @property
     def what(self) -> str:
         """What mends it, in words."""
-        return "certificate" if self.needs_certificate else "revocation lists"
+        if self.needs_certificate:
+            return "certificate"
+        return "trust bundle" if self is CertificateState.TRUST_OUTDATED else "revocation lists"
 
     @property
     def needs_certificate(self) -> bool:
-        """Whether a new certificate mends it; a newer list does where only that is amiss."""
-        return self is not CertificateState.VALID and not self.value.startswith("crl-")
+        """Whether a new certificate mends it; a newer list, or other roots, do where only those are amiss."""
+        enough = (CertificateState.VALID, CertificateState.TRUST_OUTDATED)
+        return self not in enough and not self.value.startswith("crl-")
+
+
+_MILDER = (CertificateState.DUE, CertificateState.TRUST_OUTDATED)
+"""What a revocation is worse than."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +186,18 @@ def status(
         return CertificateStatus(holder, CertificateState.UNREADABLE, None, message)
     if state is CertificateState.VALID:
         state, message = _judge_time(leaf, renew_before, now)
+    if state is CertificateState.VALID and authority and not trust.holds(held.trust, authority):
+        state, message = (
+            CertificateState.TRUST_OUTDATED,
+            f"{TLS}/{_TRUST_BUNDLE} does not hold the CA's roots of now",
+        )
     next_update = None
-    if lists is None and state in (CertificateState.VALID, CertificateState.DUE):
+    if lists is None and state in (CertificateState.VALID, *_MILDER):
         state, message = _judge_unchecked(state, message, leaf, authority)
     if lists is not None:
         listed = _judge_lists(lists, leaf, authority, renew_before, now)
         next_update = listed.next_update
-        if state is CertificateState.VALID or (
-            state is CertificateState.DUE and listed.state is CertificateState.REVOKED
-        ):
+        if state is CertificateState.VALID or (state in _MILDER and listed.state is CertificateState.REVOKED):
             state, message = listed.state, listed.message or message
     return CertificateStatus(holder, state, leaf.not_valid_after_utc, message, next_update, with_lists)
 
@@ -193,10 +205,8 @@ def status(
 def _judge_unchecked(
     state: CertificateState, message: str, leaf: x509.Certificate, authority: Authority | None
 ) -> tuple[CertificateState, str]:
-    if not authority or not authority.crl_pem:
-        return state, message
-    own = crl.parse(authority.crl_pem)[0]
-    if own.get_revoked_certificate_by_serial_number(leaf.serial_number) is None:
+    known = crl.parse(authority.lists_pem) if authority and authority.lists_pem else ()
+    if leaf.serial_number not in crl.serials(each for each in known if each.issuer == leaf.issuer):
         return state, message
     return CertificateState.REVOKED, "it has been revoked, and nobody checks: this build has no `crl: true`"
 
@@ -223,7 +233,7 @@ def _judge_lists(
     now: datetime,
 ) -> _Listed:
     """What the bundle's lists, and the CA's own, say of the certificate, and how old they are."""
-    known = crl.parse(authority.crl_pem) if authority and authority.crl_pem else ()
+    known = crl.parse(authority.lists_pem) if authority and authority.lists_pem else ()
     lists: tuple[x509.CertificateRevocationList, ...] = ()
     unreadable = False
     try:
@@ -239,7 +249,7 @@ def _judge_lists(
         return _Listed(CertificateState.CRL_MISSING, f"there is no {TLS}/{_LISTS}")
     if now >= end:
         return _Listed(CertificateState.CRL_EXPIRED, f"its revocation list ended {end:{_MOMENT}}", end)
-    if authority and authority.crl_pem not in content:
+    if authority and any(each.crl_pem not in content for each in authority.trusted):
         return _Listed(CertificateState.CRL_OUTDATED, "the CA has newer revocation lists", end)
     if now >= end - renew_before:
         message = f"its revocation list ends {end:{_MOMENT}}, inside the renewal window"
@@ -265,6 +275,8 @@ def _judge(
     if lacking := sorted(set(identity.dns_names) - _dns_names(leaf)):
         return CertificateState.WRONG_IDENTITY, f"it lacks the DNS name {lacking[0]}"
     if authority and not _is_from(authority, leaf, held):
+        if authority.beside and _signer(leaf) == authority.beside.key_identifier:
+            return CertificateState.OTHER_ROOT, "it is of the CA that a rotation takes out of use"
         return CertificateState.FOREIGN_CA, "it was issued by another CA than this one"
     return CertificateState.VALID, ""
 
@@ -297,13 +309,16 @@ def _dns_names(leaf: x509.Certificate) -> set[str]:
 
 
 def _is_from(authority: Authority, leaf: x509.Certificate, held: _Held) -> bool:
-    signer = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
     return (
-        signer.key_identifier == authority.key_identifier
-        and authority.issuing_pem in held.chain
+        _signer(leaf) == authority.key_identifier
+        and trust.is_shown(authority, held.chain)
         # During a rotation the bundle trusts a second root; that is no reason to issue again.
         and authority.root_pem in held.trust
     )
+
+
+def _signer(leaf: x509.Certificate) -> bytes | None:
+    return leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
 
 
 def _reason(error: OSError) -> str:

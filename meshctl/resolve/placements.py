@@ -100,6 +100,13 @@ def placements(spec: Spec, service: ServiceSpec, *, zoned: bool = False) -> tupl
     return _bundles(plan, hosts, own=own, zoned=zoned)
 
 
+def endpoints(spec: Spec, name: str) -> tuple[ir.SocketAddress, ...]:
+    """Where a service's sidecars are, as its endpoints are listed; nothing for one that is discovered."""
+    service = (spec.written.services or {})[name]
+    hosts = _hosts(service.endpoints, inbound_port(spec, service), "")
+    return tuple(dict.fromkeys(ir.SocketAddress(each.address, each.port) for each in hosts))
+
+
 def gateway_placements(spec: Spec, gateway: GatewaySpec, *, zoned: bool = False) -> tuple[Placement, ...]:
     """The bundles of one gateway, sorted by instance; ``zoned`` as of a service."""
     mesh = spec.written.mesh

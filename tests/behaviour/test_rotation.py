@@ -5,21 +5,24 @@ A few rotations come with every run, ten of each kind with the long ones.
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
+import shutil
 import socket
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
-from meshctl.artifacts import REVOCATION_LISTS, TRUST_BUNDLE
+from meshctl import ir
+from meshctl.cli.app import run
 from meshctl.ir import Proxy
+from meshctl.live.handshakes import Probe, shake_hands
 from meshctl.pki import store
 from meshctl.pki.authority import create_authority, load_authority
 from meshctl.pki.issue import issue
 from tests.behaviour.client import Connection
-from tests.behaviour.rotation import LIFETIME, authority_of, identities, put, told
+from tests.behaviour.rotation import LIFETIME, authority_of, identities, told
 from tests.behaviour.tables import Expect, Row, Table
 from tests.behaviour.world import TRUST_DOMAIN, client_context, running
 
@@ -30,8 +33,13 @@ TABLE = Table(
         "mesh": {"mtls": {"crl": True}},
         "defaults": {"retries": {"attempts": 0}},
         "services": {
-            "client": {"port": 8080, "endpoints": [{"address": "127.50.0.1"}], "calls": {"server": {}}},
+            "client": {
+                "port": 8080,
+                "endpoints": [{"address": "127.50.0.1"}],
+                "calls": {"server": {}, "ledger": {"localPort": 5432}},
+            },
             "server": {"port": 8080, "endpoints": [{"address": "127.50.0.11"}]},
+            "ledger": {"port": 8080, "protocol": "tcp", "endpoints": [{"address": "127.50.0.21"}]},
         },
     },
     requests=[],
@@ -111,41 +119,55 @@ class Mesh:
 
     def __init__(self, world, load):
         self._world, self._load = world, load
-        self._authority = load_authority(authority_of(world.out))
         self._holders = identities(world.out).holders
 
-    def rotate_leaves(self, trusted=None, authority=None):
+    def rotate_leaves(self):
         """New keys and certificates for all."""
-        authority = authority or self._authority
+        authority = load_authority(authority_of(self._world.out))
         for holder in self._holders:
             issued = issue(authority, holder.identity, LIFETIME, datetime.now(UTC))
-            trust = trusted or authority.root_pem
-            store.write(self._world.out, {holder: dataclasses.replace(issued, trust_pem=trust)})
+            store.write(self._world.out, {holder: issued})
             self._told(holder)
-        self._load.show()
-        # The callee's was the last.
-        deadline = time.monotonic() + APPLIED
-        while (shown := self._load.shown()) != issued.serial:
-            assert time.monotonic() < deadline, f"{shown:x} is shown, not {issued.serial:x}"
-            time.sleep(PAUSE)
-        time.sleep(BETWEEN)
+        self._await_shown()
 
     def rotate_ca(self):
-        """The new root and its lists into all bundles, then leaves of it, then the old ones out of all."""
-        new = create_authority(TRUST_DOMAIN, datetime.now(UTC) - timedelta(minutes=1)).authority
-        both = self._authority.root_pem + new.root_pem
-        self._trust(both, self._authority.crl_pem + new.crl_pem)
-        self.rotate_leaves(both, new)
-        self._trust(new.root_pem, new.crl_pem)
-        self._authority = new
+        """By the command, each step proved by what the sidecars show; nothing but its exit code says that it may go on."""
+        refused = 0
+        for step in ("begin", "issue", "finish"):
+            refused += self._step(step)
+            self._deploy()
+        return refused
 
-    def _trust(self, roots, lists):
+    def _step(self, step):
+        """Take it; how often it was refused first."""
+        out = self._world.out
+        command = ["certs", "rotate-ca", str(out.parent / "mesh.yaml"), "--ca", str(authority_of(out))]
+        proof = [] if step == "begin" else ["--live", "--deployed", str(out)]
+        deadline = time.monotonic() + APPLIED
+        for refused in itertools.count():
+            code = run([*command, "-o", str(out), "--step", step, *proof])
+            if code == 0:
+                return refused
+            assert code == 1
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        raise AssertionError
+
+    def _deploy(self):
         for holder in self._holders:
-            folder = self._world.out.joinpath(*holder.folder)
-            put(folder / REVOCATION_LISTS, lists)
-            put(folder / TRUST_BUNDLE, roots)
             self._told(holder)
+        self._await_shown()
+
+    def _await_shown(self):
+        """The callee's certificate is shown, which came last."""
         self._load.show()
+        callee = next(each for each in self._holders if each.service == "server")
+        held = store.held(self._world.out, callee)
+        assert held is not None
+        deadline = time.monotonic() + APPLIED
+        while (shown := self._load.shown()) != held.serial:
+            assert time.monotonic() < deadline, f"{shown:x} is shown, not {held.serial:x}"
+            time.sleep(PAUSE)
         time.sleep(BETWEEN)
 
     def _told(self, holder):
@@ -169,3 +191,32 @@ def test_nobody_is_turned_away(proxy, leaves, authorities, tmp_path):
     assert [each for each in load.failures if each not in lost] == []
     assert len(lost) <= 1 + load.asked / 1000
     assert load.asked > 50 * (leaves + authorities)
+
+
+@pytest.mark.parametrize("proxy", Proxy)
+def test_what_is_live_is_seen_as_it_is(proxy, tmp_path, capsys):
+    """A CA that sidecars do not know is refused, and none is taken for deployed whose files alone are there."""
+    with running(TABLE, proxy, proxy, tmp_path) as world:
+        out, ca = world.out, authority_of(world.out)
+        known, foreign = load_authority(ca), create_authority(TRUST_DOMAIN, datetime.now(UTC)).authority
+        for service in ("server", "ledger"):
+            assert _taken(world, service, known), service
+            assert not _taken(world, service, foreign), service
+        command = ["certs", "rotate-ca", str(out.parent / "mesh.yaml"), "--ca", str(ca), "-o", str(out)]
+        shutil.copytree(out, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("*.sock"))
+        assert run([*command[:-1], str(tmp_path / "elsewhere"), "--step", "begin"]) == 0
+        assert run([*command, "--step", "issue", "--live"]) == 1
+        told = capsys.readouterr().err
+        for each in ("client", "server", "ledger"):
+            bind = world.sidecar(f"{each}/1").inbound.bind
+            assert f"`{each}/{bind.address}`: {bind} does not take a certificate of" in told
+
+
+def _taken(world, service, authority):
+    sidecar = world.sidecar(f"{service}/1")
+    caller = world.sidecar("client/1").identity
+    issued = issue(authority, caller, LIFETIME, datetime.now(UTC))
+    roots = load_authority(authority_of(world.out)).root_pem
+    probe = Probe(sidecar.identity.dns_name, roots, issued.chain_pem, issued.key_pem)
+    shown = shake_hands(sidecar.inbound.bind, probe, http=sidecar.inbound.protocol is not ir.Protocol.TCP)
+    return not shown.refused

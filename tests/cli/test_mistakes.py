@@ -29,6 +29,7 @@ UNREADABLE = {"yaml-syntax", "unreadable-file", "too-large"}
 
 # Codes that no spec alone can bring about: the test that does, and what it is called there.
 PKI = ROOT / "tests" / "unit" / "pki"
+PIPELINE = PKI.parent / "pipeline"
 ELSEWHERE = {
     "certificate-missing": (PKI / "test_store.py", "CertificateState.MISSING"),
     "certificate-unreadable": (PKI / "test_store.py", "CertificateState.UNREADABLE"),
@@ -37,6 +38,10 @@ ELSEWHERE = {
     "certificate-foreign-ca": (PKI / "test_store.py", "CertificateState.FOREIGN_CA"),
     "certificate-expired": (PKI / "test_store.py", "CertificateState.EXPIRED"),
     "certificate-not-yet-valid": (PKI / "test_store.py", "CertificateState.NOT_YET_VALID"),
+    "rotation-behind": (PIPELINE / "test_rotation.py", '"rotation-behind"'),
+    "certificate-other-root": (PIPELINE / "test_rotation.py", '"other-root"'),
+    "trust-outdated": (PIPELINE / "test_rotation.py", '"trust-outdated"'),
+    "ca-due": (PIPELINE / "test_rotation.py", '"ca-due"'),
     "certificate-due": (PKI / "test_store.py", "CertificateState.DUE"),
     "issuer-ends-first": (PKI / "test_issue.py", "issuer-ends-first"),
     "ca-missing": (PKI / "test_authority.py", "ca-missing"),

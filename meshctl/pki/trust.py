@@ -1,0 +1,51 @@
+"""What a bundle trusts, and shows of its CA. It trusts both roots while a rotation is under way, and none of one before."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from cryptography import x509
+
+from meshctl.artifacts import TRUST_BUNDLE
+from meshctl.pki import files
+from meshctl.pki.authority import Authority
+from meshctl.pki.identities import Holder
+
+_FOLDER, _NAME = PurePosixPath(TRUST_BUNDLE).parts
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
+def holds(roots: bytes, authority: Authority) -> bool:
+    """Whether every root that should be trusted is among them, and none that a rotation ended with."""
+    retired = _PEM.findall(authority.retired_pem)
+    wanted = (each.root_pem in roots for each in authority.trusted)
+    return all(wanted) and not any(each in roots for each in retired)
+
+
+def is_shown(authority: Authority, chain: bytes) -> bool:
+    """Whether the issuing CA is in a chain, as it is now or as it was before it was renewed, which keeps its key.
+
+    Raises ValueError for what is no chain.
+    """
+    if authority.issuing_pem in chain:
+        return True
+    own = authority.issuing
+    others = x509.load_pem_x509_certificates(chain)[1:]
+    return any(each.subject == own.subject and each.public_key() == own.public_key() for each in others)
+
+
+def write(root: Path, holders: Iterable[Holder], authority: Authority) -> tuple[Holder, ...]:
+    """Put the roots into bundles below ``root`` that hold others; returns those. Raises OSError.
+
+    A bundle that has no trust bundle yet gets it with its certificate.
+    """
+    replaced = []
+    for holder in holders:
+        with contextlib.suppress(FileNotFoundError), files.folder(root, *holder.folder, _FOLDER) as tls:
+            if not holds(files.read(tls, _NAME), authority):
+                files.replace(tls, _NAME, authority.trust_pem, 0o644)
+                replaced.append(holder)
+    return tuple(replaced)
