@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshctl.cli import enrolment, findings, options, rotate_ca
+from meshctl.cli import carrying, enrolment, findings, options, rotate_ca
 from meshctl.cli.options import Authority
 from meshctl.diagnostics import UsageError
 
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 _DEPLOY = "Deploy the bundles' tls folders, and reload the sidecars as their README says.\n"
-
-Build = Annotated[
-    Path,
-    typer.Option(
-        "-o", "--out", parser=options.folder, metavar="DIR", help="The folder that `meshctl build` wrote."
-    ),
-]
-Services = Annotated[
-    list[str] | None, typer.Option("--service", help="Only this service's bundles.", show_default=False)
-]
 
 
 class Format(StrEnum):
@@ -45,8 +35,9 @@ class Format(StrEnum):
 def register(app: typer.Typer, text: str) -> None:
     """Add the commands."""
     certs = typer.Typer(help=f"Certificates: {text}", no_args_is_help=True)
-    for command in (init, issue, *enrolment.COMMANDS, status, revoke):
-        certs.command(command.__name__)(command)
+    own: dict[str, Callable[..., int]] = {"init": init, "issue": issue, "status": status, "revoke": revoke}
+    for name, command in {**own, **enrolment.COMMANDS, **carrying.COMMANDS}.items():
+        certs.command(name)(command)
     certs.command("rotate-ca")(rotate_ca.rotate_ca)
     app.add_typer(certs, name="certs")
 
@@ -71,7 +62,10 @@ def init(spec: options.Spec = None, env: options.Environment = None, ca: Authori
 
 
 def issue(
-    spec: options.Spec = None, out: Build = Path("build"), ca: Authority = None, service: Services = None
+    spec: options.Spec = None,
+    out: options.Build = Path("build"),
+    ca: Authority = None,
+    service: options.Services = None,
 ) -> int:
     """Issue the certificates that are missing or due into existing bundles.
 
@@ -93,9 +87,9 @@ def issue(
 
 def status(
     spec: options.Spec = None,
-    out: Build = Path("build"),
+    out: options.Build = Path("build"),
     ca: Authority = None,
-    service: Services = None,
+    service: options.Services = None,
     form: Annotated[Format, typer.Option("--format", help="How the certificates are printed.")] = Format.TEXT,
 ) -> int:
     """Say how every certificate is; exit code 1 when one needs issuing.
@@ -128,7 +122,7 @@ def revoke(
         str, typer.Argument(metavar="WHO", help="A service, or the serial number of a certificate (hex).")
     ],
     spec: options.Spec = None,
-    out: Build = Path("build"),
+    out: options.Build = Path("build"),
     ca: Authority = None,
 ) -> int:
     """Revoke all certificates of a service, or one, and put the new list into the bundles.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _MOST = 256 * 1024
 """Bytes of a request; a real one has some 600."""
-_RELOAD = "Reload the sidecar, as its README says.\n"
+RELOAD = "Reload the sidecar, as its README says.\n"
 
 Bundle = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="A sidecar's folder, as `meshctl build` wrote it.")
@@ -69,7 +70,7 @@ def sign(
             show_default=False,
         ),
     ] = None,
-    out: options.Out = Path("build"),
+    out: options.Build = Path("build"),
     ca: Authority = None,
 ) -> int:
     """Where the CA is: sign requests for the identities of the build, whatever else they ask for.
@@ -116,7 +117,7 @@ def install(
     (status,) = pipeline.certificate_status(bundle, None, now)
     end = options.moment(status.not_after) if status.not_after else ""
     sys.stdout.write(f"* certificate of {identities.holders[0]} installed, until {end}\n")
-    sys.stderr.write(_RELOAD)
+    sys.stderr.write(RELOAD)
     return _show([status])
 
 
@@ -173,7 +174,7 @@ def _report(done: Renewal) -> int:
     end = options.moment(done.after.not_after) if done.after.not_after else "?"
     if done.renewed:
         sys.stdout.write(f"* certificate of {done.after.holder} ({done.before.state}), until {end}\n")
-        sys.stderr.write(_RELOAD)
+        sys.stderr.write(RELOAD)
     else:
         sys.stdout.write(f"  certificate of {done.after.holder}: nothing to do until {end}\n")
     return _show([done.after])
@@ -195,4 +196,4 @@ def _warn(name: str, signed: Signed) -> None:
         )
 
 
-COMMANDS = (csr, sign, install, renew)
+COMMANDS: Mapping[str, Callable[..., int]] = {"csr": csr, "sign": sign, "install": install, "renew": renew}

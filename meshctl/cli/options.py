@@ -66,6 +66,14 @@ Authority = Annotated[
     typer.Option("--ca", help="The CA's folder. Default: .meshctl/ca beside the spec.", show_default=False),
 ]
 
+Build = Annotated[
+    Path,
+    typer.Option("-o", "--out", parser=folder, metavar="DIR", help="The folder that `meshctl build` wrote."),
+]
+Services = Annotated[
+    list[str] | None, typer.Option("--service", help="Only this service's bundles.", show_default=False)
+]
+
 
 def default_authority(spec: str | None) -> Path:
     """Where the CA is when nobody says."""

@@ -34,6 +34,7 @@ from meshctl.pipeline.enrolling import (
     sign_requests,
 )
 from meshctl.pipeline.explaining import explain_request
+from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
 from meshctl.pipeline.linting import lint
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
@@ -70,12 +71,15 @@ __all__ = [
     "ca_due",
     "ca_standing",
     "capabilities",
+    "cert_manager",
     "certificate_status",
     "check",
     "check_rotation",
     "create_authority",
+    "decrypt_bundle",
     "diff",
     "emit",
+    "encrypt_bundles",
     "explain_request",
     "install_certificate",
     "issue_certificates",

@@ -41,7 +41,7 @@ def request_certificate(bundle: Path) -> tuple[Path, Identities]:
     from meshctl.pki import requests
 
     identities = identities_alone(bundle)
-    with _own(bundle):
+    with only_one(bundle):
         return requests.create(bundle, identities.holders[0].identity), identities
 
 
@@ -59,7 +59,7 @@ def sign_requests(
         if _beside(path).is_symlink():
             raise UsageError(f"{_beside(path)} is a symbolic link")
         holder = _holder(who, path, identities)
-        found.append((path, holder, _read(path)))
+        found.append((path, holder, read(path)))
     signed = _sign(
         [(str(path), holder, text) for path, holder, text in found], identities, out, authority, now
     )
@@ -78,9 +78,9 @@ def install_certificate(bundle: Path, answer: Path | None, trust: Path | None, n
     from meshctl.pki import installing
 
     identities = identities_alone(bundle)
-    text = _read(answer or bundle / installing.TLS / installing.ANSWER)
-    roots = _read(trust) if trust else None
-    with _own(bundle):
+    text = read(answer or bundle / installing.TLS / installing.ANSWER)
+    roots = read(trust) if trust else None
+    with only_one(bundle):
         installing.install(bundle, identities, text, roots, now)
     return identities
 
@@ -97,8 +97,8 @@ def renew_certificate(
     from meshctl.pki import installing
 
     identities = identities_alone(bundle)
-    roots = _read(trust) if trust else None
-    with _own(bundle):
+    roots = read(trust) if trust else None
+    with only_one(bundle):
         return installing.renew(bundle, identities, issuer, roots, clock, always=always)
 
 
@@ -201,19 +201,20 @@ def _names(path: Path) -> Iterator[str]:
     yield parts[-1]
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path, limit: int | None = None) -> bytes:
+    """The content of a file that a command names. Raises UsageError."""
     from meshctl.pki import files
 
     try:
         with files.folder(path.parent) as inside:
-            return files.read(inside, path.name)
+            return files.read(inside, path.name, limit=limit or files.LIMIT)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager
-def _own(bundle: Path) -> Iterator[None]:
-    """One at a time for a bundle, and none whose keys would be in git."""
+def only_one(bundle: Path) -> Iterator[None]:
+    """One at a time for a bundle, and none whose keys would be in git. Raises FindingsError and UsageError."""
     from meshctl.load.tracking import tracked
     from meshctl.pki import files, installing
 

@@ -47,7 +47,7 @@ def install(bundle: Path, identities: Identities, answer: bytes, trust: bytes | 
         raise AnswerError(
             holder, [f"the key that it is for is not in this bundle ({TLS}/{requests.REQUEST_KEY})"]
         )
-    _put(bundle, identities, key, answer, _trusted(bundle, trust), now)
+    put(bundle, identities, key, answer, trusted(bundle, trust), now)
     with files.folder(bundle, TLS) as tls:
         requests.forget(tls, ANSWER)
 
@@ -70,12 +70,12 @@ def renew(
     before = status(bundle, identities, clock())
     if not (before.state.needs_certificate or always):
         return Renewal(before, before, renewed=False)
-    roots = _trusted(bundle, trust, issuer.trust_pem)
+    roots = trusted(bundle, trust, issuer.trust_pem)
     key = profile.new_key()
     request = requests.render(key, holder.identity)
     answer = issuer.issue(holder, request, identities.policy.lifetime)
     now = clock()
-    _put(bundle, identities, key, answer, roots, now)
+    put(bundle, identities, key, answer, roots, now)
     return Renewal(before, status(bundle, identities, now), renewed=True)
 
 
@@ -85,7 +85,7 @@ def status(bundle: Path, identities: Identities, now: datetime) -> CertificateSt
     return store.status(bundle, holder, None, identities.policy.renew_before, now, with_lists=identities.crl)
 
 
-def _put(
+def put(
     bundle: Path,
     identities: Identities,
     key: ec.EllipticCurvePrivateKey,
@@ -93,6 +93,10 @@ def _put(
     trust_pem: bytes,
     now: datetime,
 ) -> None:
+    """Check a certificate for a key and put both in force, and the lists that came with it.
+
+    Raises AnswerError and UsageError, before anything is changed, and OSError.
+    """
     (holder,) = identities.holders
     found = acceptance.check(answer, key.public_key(), holder, trust_pem, now)
     if identities.crl and found.lists_pem:
@@ -110,7 +114,7 @@ def _put(
     store.write(bundle, {holder: issued})
 
 
-def _trusted(bundle: Path, trust: bytes | None, otherwise: bytes | None = None) -> bytes:
+def trusted(bundle: Path, trust: bytes | None, otherwise: bytes | None = None) -> bytes:
     """The roots that count: those named, else the bundle's, else these. Raises UsageError where there are none."""
     if trust is None:
         try:

@@ -106,6 +106,11 @@ def is_usable(key: object) -> TypeGuard[ec.EllipticCurvePublicKey]:
     return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
 
 
+def is_key(key: object) -> TypeGuard[ec.EllipticCurvePrivateKey]:
+    """Whether a private key is of that kind."""
+    return isinstance(key, ec.EllipticCurvePrivateKey) and is_usable(key.public_key())
+
+
 def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     """A private key as unencrypted PKCS#8 PEM: the one form that all three proxies read."""
     return key.private_bytes(

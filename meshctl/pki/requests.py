@@ -159,7 +159,7 @@ def _key(tls: int, name: str) -> ec.EllipticCurvePrivateKey | None:
         return None
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise UsageError(f"{TLS}/{name} is not a private key in PEM; remove it") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not profile.is_usable(key.public_key()):
+    if not profile.is_key(key):
         raise UsageError(f"the key in {TLS}/{name} is not P-256; remove it")
     return key
 
