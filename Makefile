@@ -58,8 +58,9 @@ soak: env proxies ## long random runs: make soak SECONDS=600
 lock: env ## resolve the dependencies again: make lock UPGRADE=1 for newer versions
 	$(PY) scripts/lock.py $(if $(UPGRADE),--upgrade)
 
-dist: env ## build the wheel and the sdist, reproducibly, in dist/
+dist: env ## build the wheel, the sdist and the list of what they stand on (SBOM), reproducibly, in dist/
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PY) -m build --no-isolation .
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PY) scripts/sbom.py dist
 
 clean: ## remove what make made (not the installed Debian packages)
 	rm -rf $(VENV) .venv.lock build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -114,6 +114,8 @@ class Plan:
         self._stale = sorted(self._ours.keys() - self._wanted.keys() - self._kept.keys())
         for path in self._stale:
             _refuse_links(root, path)
+            if (root / path).is_dir():
+                raise UsageError(f"{root / path} is not a regular file; remove it or choose another folder")
         self._state = {path: _compare(root, each, self._ours) for path, each in self._wanted.items()}
 
     @property

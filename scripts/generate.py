@@ -34,7 +34,16 @@ examples. `assert` is an expression in the Common Expression Language that must 
 selects. Besides the facts below it may use `params.<name>`, `svc(name)` (the facts about a service, as a map),
 `callers(name)` and `ms(text or duration)`; a rule about a route also has the facts of its service. An expression
 that gives no answer is an error, `policy-error`. Instead of `select` and `assert` a rule can name a built-in
-analysis under `check`. A rule needs a case that passes and one that fails under `tests`.
+analysis under `check`. A rule needs a case that passes and one that fails under `tests`. With `mandatory: true`
+no waiver, setting or profile silences it (`mandatory-rule`).
+
+## Profiles
+
+`meshctl lint --profile NAME`, or `lint: {profile: NAME}` in the spec, chooses rules, severities and parameters; what the
+spec says under `rules` comes on top. A severity of `off` leaves a rule out. `default` leaves out what is a matter
+of taste, `strict` asks everything, `minimal` is for the first days in an old mesh, and `fallacies` ends with a verdict
+on each of the eight fallacies of distributed computing. A file with `kind: Profile` beside your policies makes one
+of your own, or replaces one of these; those in `policies/profiles/` are examples.
 
 ## Lint
 """
@@ -97,20 +106,23 @@ def rules_page() -> str:
     from meshctl.lint import read_policies
     from meshctl.lint.cel import variables_of
     from meshctl.lint.facts import KINDS, SUBJECTS
+    from meshctl.lint.literals import shown
     from meshctl.load import read_yaml
 
     paths = sorted((ROOT / "policies").glob("*.yaml"))
     policies = read_policies({path.name: read_yaml(path.read_bytes(), path.name) for path in paths}).policies
     lines = [RULES_INTRODUCTION]
     for policy in policies:
-        params = ", ".join(f"`{name}: {value}`" for name, value in policy.params.items())
+        params = ", ".join(f"`{name}: {shown(value)}`" for name, value in policy.params.items())
         lines += [
             f"### {policy.code} {policy.slug}",
             "",
-            f"{policy.title}. *{policy.severity}*" + (f", parameters {params}" if params else ""),
+            f"{policy.title}. *{policy.severity}{', mandatory' if policy.mandatory else ''}*"
+            + (f", parameters {params}" if params else ""),
             "",
             f"{policy.why} {policy.fix}",
             "",
+            *([f"Source: {policy.origin}.", ""] if policy.origin else []),
         ]
     lines += ["## The facts", "", "| kind | fact | type |", "| --- | --- | --- |"]
     for kind in SUBJECTS:

@@ -26,4 +26,10 @@ CODES = (
         "Set `until` to a date at most 180 days ahead.",
         Severity.WARNING,
     ),
+    Code(
+        "MSH8004",
+        "mandatory-rule",
+        "Some rules hold for everybody, whatever one team thinks of them; a waiver or a setting would be an exception that nobody else agreed to.",
+        "Mend what the rule finds, or ask those who own the rules for a profile.",
+    ),
 )

@@ -64,6 +64,13 @@ CODES = (
         Severity.WARNING,
     ),
     Code(
+        "MSH5009",
+        "open-to-others",
+        "Whoever reaches the port of a sidecar's own application speaks as that service, whoever reaches the application is past its sidecar, and the admin port tells of both.",
+        "Leave the address out: these ports are on loopback, which is where sidecar and application meet.",
+        Severity.WARNING,
+    ),
+    Code(
         "MSH5010",
         "secret-in-key-set",
         "To verify tokens takes public keys alone; whoever reads a private or symmetric one in the repository can make tokens as the issuer does.",

@@ -20,6 +20,7 @@ from meshctl.diagnostics import MeshctlError
 COMMANDS: Mapping[str, str] = {
     "validate": "is the spec meaningful, and can the chosen proxies do it?",
     "lint": "is the mesh wise? built-in policies and your own",
+    "policy": "do the rules find what their own cases say?",
     "test": "does it do what its own tests say, request by request?",
     "build": "compile the spec to sidecar bundles",
     "diff": "what a change means: two revisions, or the work tree and one",

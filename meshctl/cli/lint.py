@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from meshctl.cli import findings, options
 from meshctl.cli.findings import FailOn, Format
+
+if TYPE_CHECKING:
+    from meshctl.pipeline.linting import Verdict
 
 
 def register(app: typer.Typer, text: str) -> None:
@@ -25,6 +28,15 @@ def lint(
         Path | None,
         typer.Option("--policies", help="A folder with policies of your own.", show_default=False),
     ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help="Which rules, and how grave: default, strict, fallacies, minimal, or one of your own.",
+            show_default=False,
+        ),
+    ] = None,
     form: options.FormatOption = Format.TEXT,
     fail_on: options.FailOnOption = FailOn.ERROR,
 ) -> int:
@@ -33,9 +45,15 @@ def lint(
 
     where = options.location(spec)
     today = datetime.now(UTC).date()
-    linted = pipeline.lint(where, today=today, environment=env, policies=policies)
+    linted = pipeline.lint(where, today=today, environment=env, policies=policies, profile=profile)
     findings.report(linted, form, "lint", where, fail_on=fail_on, policies=policies)
+    sys.stderr.writelines(_told(each) for each in linted.verdicts)
     sys.stderr.write(f"{findings.outcome(linted)}\n")
     if linted.unreadable:
         return 2
     return findings.exit_code(linted.findings, fail_on)
+
+
+def _told(verdict: Verdict) -> str:
+    count = f"{verdict.findings} finding{'s' if verdict.findings > 1 else ''} against it"
+    return f"{findings.printable(verdict.title)}: {count if verdict.findings else 'nothing against it'}\n"

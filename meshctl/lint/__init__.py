@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
 from meshctl import ir
 from meshctl.diagnostics import Finding
@@ -13,11 +14,10 @@ from meshctl.lint.settings import configured
 from meshctl.spec import Spec
 
 
-def lint(mesh: ir.Mesh, spec: Spec, policies: PolicySet) -> Iterator[Finding]:
-    """Everything that the policies find, and their own faults. Waivers are not applied here."""
-    chosen = configured(policies, spec)
-    yield from chosen.findings
-    yield from evaluate(chosen, collect(mesh, spec))
+def lint(mesh: ir.Mesh, spec: Spec, policies: PolicySet, today: date) -> Iterator[Finding]:
+    """Everything that ``policies`` find, and their own faults. Waivers are not applied here."""
+    yield from policies.findings
+    yield from evaluate(policies, collect(mesh, spec, today))
 
 
-__all__ = ["FailedCase", "PolicySet", "evaluate", "lint", "read_policies", "run_tests"]
+__all__ = ["FailedCase", "PolicySet", "configured", "evaluate", "lint", "read_policies", "run_tests"]

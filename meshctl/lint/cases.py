@@ -8,6 +8,8 @@ from typing import TypeVar
 from meshctl.lint import literals
 from meshctl.lint.facts import (
     CallFacts,
+    ExternalFacts,
+    MatchFacts,
     MeshFacts,
     RouteFacts,
     ServiceFacts,
@@ -20,8 +22,14 @@ from meshctl.lint.policy import Case
 from meshctl.spec import Source
 from meshctl.spec.source import Node
 
-F = TypeVar("F", MeshFacts, ServiceFacts, RouteFacts, CallFacts)
-_PLURALS = {"service": "services", "route": "routes", "call": "calls"}
+F = TypeVar("F", MeshFacts, ServiceFacts, RouteFacts, MatchFacts, CallFacts, ExternalFacts)
+_PLURALS = {
+    "service": "services",
+    "route": "routes",
+    "match": "matches",
+    "call": "calls",
+    "external": "externals",
+}
 _OUTCOMES = {"pass": True, "fail": False}
 
 
@@ -50,6 +58,8 @@ def _world(given: Node) -> World:
         services={each.name: each for each in services},
         routes=tuple(_listed(given, "route", RouteFacts)),
         calls=tuple(_listed(given, "call", CallFacts)),
+        matches=tuple(_listed(given, "match", MatchFacts)),
+        externals=tuple(_listed(given, "external", ExternalFacts)),
     )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding, Position, Related
+from meshctl.diagnostics import Finding, Position, Related, Severity
 from meshctl.lint.cel import Lookup, UndecidedError
 from meshctl.lint.checks import CHECKS
-from meshctl.lint.facts import Facts, RouteFacts, ServiceFacts, Value, World, place, values_of
-from meshctl.lint.policy import Assertion, BuiltIn, Case, Policy, message_of
+from meshctl.lint.facts import Facts, RouteFacts, ServiceFacts, Value, World, fields_of, place
+from meshctl.lint.policy import PLACEHOLDER, Assertion, BuiltIn, Case, Policy, message_of
 from meshctl.lint.reading import PolicySet
 
 
@@ -57,25 +57,49 @@ def _evaluate(policy: Policy, world: World) -> Iterator[Finding]:
     match policy.body:
         case BuiltIn(name):
             for violation in CHECKS[name].run(world, policy.params):
-                yield _finding(policy, violation.at, violation.values, violation.related)
+                yield _finding(policy, violation.at, violation.values, violation.related, violation.severity)
         case Assertion() as body:
             yield from _assert(policy, body, world)
 
 
 def _assert(policy: Policy, body: Assertion, world: World) -> Iterator[Finding]:
-    fixed = _named("mesh", world.mesh) | {f"params.{name}": value for name, value in policy.params.items()}
+    params = {f"params.{name}": value for name, value in policy.params.items()}
+    # Most subjects are alike in what a rule asks about, and the answer for all of them is one evaluation.
+    answers: dict[tuple[object, ...], bool] = {}
     for subject in _subjects(body.kind, world):
-        facts = fixed | _named(body.kind, subject)
+        about = {"mesh": world.mesh, body.kind: subject}
         if isinstance(subject, RouteFacts):
-            service = world.services.get(subject.service, ServiceFacts(subject.service))
-            facts |= _named("service", service)
-        at = place(subject, *body.place)
+            about["service"] = world.services.get(subject.service) or ServiceFacts(subject.service)
+        facts = params | {name: _value(about, name) for name in body.asks}
+        key = tuple(map(_frozen, facts.values()))
         try:
-            if (body.where is None or body.where.holds(facts)) and not body.holds.holds(facts):
-                yield _finding(policy, at, facts)
+            if key not in answers:
+                answers[key] = _holds(body, facts)
+            if not answers[key]:
+                yield _finding(policy, place(subject, *body.place), _told(policy, about))
         except UndecidedError as error:
             message = f"`{policy.slug}` could not be decided for this {body.kind}: {error}"
-            yield finding("policy-error", at, message)
+            yield finding("policy-error", place(subject, *body.place), message)
+
+
+def _holds(body: Assertion, facts: Mapping[str, Value]) -> bool:
+    return (body.where is not None and not body.where.holds(facts)) or body.holds.holds(facts)
+
+
+def _value(about: Mapping[str, Facts], name: str) -> Value:
+    kind, _, fact = name.partition(".")
+    value: Value = getattr(about[kind], fields_of(type(about[kind]))[fact][0])
+    return value
+
+
+def _frozen(value: Value) -> object:
+    return tuple(sorted(value.items())) if isinstance(value, Mapping) else value
+
+
+def _told(policy: Policy, about: Mapping[str, Facts]) -> dict[str, Value]:
+    """The facts that the message names."""
+    names = PLACEHOLDER.findall(policy.message)
+    return {name: _value(about, name) for name in names if not name.startswith("params.")}
 
 
 def _subjects(kind: str, world: World) -> tuple[Facts, ...]:
@@ -83,13 +107,11 @@ def _subjects(kind: str, world: World) -> tuple[Facts, ...]:
         "mesh": (world.mesh,),
         "service": tuple(world.services.values()),
         "route": world.routes,
+        "match": world.matches,
         "call": world.calls,
+        "external": world.externals,
     }
     return every[kind]
-
-
-def _named(kind: str, facts: Facts) -> dict[str, Value]:
-    return {f"{kind}.{name}": value for name, value in values_of(facts).items()}
 
 
 def _finding(
@@ -97,11 +119,12 @@ def _finding(
     at: Position | None,
     values: Mapping[str, Value],
     related: tuple[Related, ...] = (),
+    severity: Severity | None = None,
 ) -> Finding:
     return Finding(
         code=policy.code,
         slug=policy.slug,
-        severity=policy.severity,
+        severity=severity or policy.severity,
         message=message_of(policy, values),
         at=at,
         why=policy.why,

@@ -29,6 +29,7 @@ KINDS: Mapping[object, str] = {
 """The types of facts, and what to call them."""
 
 _NOT_FACTS = frozenset({"source", "timeout_at", "retries_at"})
+_ZERO = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,21 @@ class MeshFacts:
     domain: str = ""
     trust_domain: str = ""
     services: int = 0
+    proxies: tuple[str, ...] = ()
+    """The kinds that its sidecars are of."""
+    gateways: tuple[str, ...] = ()
+    egress: str = "deny"
+    certificate_lifetime: timedelta = _ZERO
+    renew_before: timedelta = _ZERO
     source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
-    """One service. ``instances`` counts the endpoints that take requests, ``zones`` names theirs."""
+    """One service. ``instances`` counts the endpoints that take requests, ``zones`` names theirs.
+
+    Where they come from DNS nobody knows how many there are, and both are empty.
+    """
 
     name: str = ""
     owner: str = ""
@@ -56,6 +66,23 @@ class ServiceFacts:
     callers: tuple[str, ...] = ()
     callers_on_default_timeout: tuple[str, ...] = ()
     """Callers for which a route of this service has no written timeout."""
+    callers_on_default_breaker: tuple[str, ...] = ()
+    """Callers that nobody has written a circuit breaker for."""
+    capacity: Mapping[str, str] = field(default_factory=dict)
+    """The share of its weight that is in each zone, in whole percent."""
+    protocol: str = "http"
+    mtls: str = "strict"
+    permissive_until: str = ""
+    permissive_days: int = 0
+    """Until the end of permissive, counted from today."""
+    authorization: str = "declared"
+    authorization_audit: bool = False
+    open_to_anyone: bool = False
+    """Whether some rule lets every identity of the mesh do everything."""
+    wildcard_rules: int = 0
+    """Rules for every identity of the mesh that are written under `allow`."""
+    admin_exposed: bool = False
+    """Whether an admin listener is off loopback."""
     source: Source | None = None
 
 
@@ -71,7 +98,69 @@ class RouteFacts:
     timeout_written: bool = False
     attempts: int = 0
     retry_on: tuple[str, ...] = ()
+    """Conditions, and the statuses of HTTP and gRPC."""
+    retries_answers: bool = False
+    """Whether tries are repeated that an application may have seen."""
+    retries_non_idempotent: bool = False
+    """The same, of methods that are not idempotent."""
+    retries_bounded: bool = False
+    """Whether a retry budget or a circuit breaker is written for all that it leads to."""
+    backoff_written: bool = False
+    per_try_timeout: timedelta = _ZERO
+    longest: timedelta = _ZERO
+    """All tries at their per-try timeout, with the longest pauses between them; zero without a per-try timeout."""
+    methods: tuple[str, ...] = ()
+    """Empty where it takes any."""
+    proxies: tuple[str, ...] = ()
+    """The kinds that the callers' sidecars are of."""
     backends: tuple[str, ...] = ()
+    weightless: tuple[str, ...] = ()
+    """Backends that are written with weight zero."""
+    weight_sum: int = 0
+    """Of two and more backends with written weights."""
+    lone_weight: bool = False
+    """Whether the only backend has a written weight."""
+    smallest_pool: int = 0
+    """The fewest endpoints that one of its backends has; zero where they come from DNS."""
+    guarded: bool = True
+    """Whether all its backends have outlier detection or a health check."""
+    mirrors: tuple[str, ...] = ()
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MatchFacts:
+    """One match of a route, in the order in which its virtual host tries them.
+
+    Conditions are a kind and a value: `exact /a`, `prefix /a` (whole segments), `regex /a.*`; of a header or a
+    query parameter `exact v`, `regex v` or `present`.
+    """
+
+    service: str = ""
+    """The service, external or gateway whose route it is."""
+    route: str = ""
+    callers: tuple[str, ...] = ()
+    hostnames: tuple[str, ...] = ()
+    """Those of the virtual host."""
+    path: str = "prefix /"
+    methods: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalFacts:
+    """One external: hosts outside the mesh."""
+
+    name: str = ""
+    owner: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
+    protocol: str = "http"
+    tls: bool = False
+    """Whether the callers' sidecars speak TLS with it, and verify its name."""
+    callers: tuple[str, ...] = ()
     source: Source | None = None
 
 
@@ -90,12 +179,19 @@ class CallFacts:
     timeout_written: bool = False
     attempts: int = 0
     retry_on: tuple[str, ...] = ()
+    """Conditions, and the statuses of HTTP and gRPC."""
+    endpoints: int = 0
+    """Of the callee as a whole; zero where they come from DNS."""
+    outlier_detection: bool = False
+    ejectable: int = 0
+    """How many of the endpoints outlier detection may take out at once."""
+    health_check: bool = False
     timeout_at: Position | None = None
     retries_at: Position | None = None
     source: Source | None = None
 
 
-Facts = MeshFacts | ServiceFacts | RouteFacts | CallFacts
+Facts = MeshFacts | ServiceFacts | RouteFacts | MatchFacts | CallFacts | ExternalFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +202,17 @@ class World:
     services: Mapping[str, ServiceFacts]
     routes: tuple[RouteFacts, ...] = ()
     calls: tuple[CallFacts, ...] = ()
+    matches: tuple[MatchFacts, ...] = ()
+    externals: tuple[ExternalFacts, ...] = ()
 
 
 SUBJECTS: Mapping[str, type[Facts]] = {
     "mesh": MeshFacts,
     "service": ServiceFacts,
     "route": RouteFacts,
+    "match": MatchFacts,
     "call": CallFacts,
+    "external": ExternalFacts,
 }
 """What `select.kind` can name."""
 

@@ -34,6 +34,8 @@ class Assertion:
     holds: Expression
     place: tuple[str, ...]
     """The keys below the subject that the finding points at."""
+    asks: tuple[str, ...]
+    """The facts that the two expressions name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,12 @@ class Policy:
     slug: str
     title: str
     why: str
+    origin: str
+    """What it goes back to (`source` in the file); empty where that is common sense."""
     fix: str
     severity: Severity
+    mandatory: bool
+    """Whether neither a waiver, nor the spec, nor a profile can silence it."""
     message: str
     params: Mapping[str, Value]
     body: Assertion | BuiltIn

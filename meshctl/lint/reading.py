@@ -18,15 +18,17 @@ from meshctl.lint.checks import CHECKS
 from meshctl.lint.facts import KINDS, SUBJECTS, Value
 from meshctl.lint.literals import LiteralError
 from meshctl.lint.policy import PLACEHOLDER, Assertion, BuiltIn, Case, Policy
+from meshctl.lint.profiles import Profile, read_profile
 from meshctl.spec import Positions, Source
 from meshctl.spec.mesh import API_VERSION
 from meshctl.spec.source import Node
 
 _KEYS = (
-    *("apiVersion", "kind", "code", "slug", "title", "why", "severity", "select", "assert", "check"),
-    *("params", "message", "at", "fix", "tests"),
+    *("apiVersion", "kind", "code", "slug", "title", "why", "source", "severity", "mandatory", "select"),
+    *("assert", "check", "params", "message", "at", "fix", "tests"),
 )
 _REQUIRED = ("apiVersion", "kind", "code", "slug", "title", "why", "severity", "message", "fix", "tests")
+_FLAGS = ("true", "false")
 _CODE = re.compile(r"[A-Z]{2,8}[0-9]{4}")
 _SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -37,11 +39,14 @@ class _RefusedError(Exception):
 
 @dataclass(slots=True)
 class PolicySet:
-    """The policies of all files, and the faults of those that could not be read."""
+    """The policies and profiles of all files, and the faults of those that could not be read."""
 
     policies: tuple[Policy, ...]
     findings: tuple[Finding, ...]
     lookup: Lookup = field(default_factory=Lookup)
+    profiles: tuple[Profile, ...] = ()
+    profile: Profile | None = None
+    """The one that chose these policies."""
 
 
 class PolicyFile(Protocol):
@@ -58,13 +63,19 @@ class PolicyFile(Protocol):
 
 
 def read_policies(files: Mapping[str, PolicyFile]) -> PolicySet:
-    """The policies in ``files``, which are given by name, sorted by code."""
+    """The policies in ``files``, which are given by name, sorted by code, and the profiles; a later one beats an earlier."""
     lookup = Lookup()
     found: list[Finding] = []
     policies: list[Policy] = []
+    profiles: dict[str, Profile] = {}
     for name, file in files.items():
         if file.findings:
             found += file.findings
+            continue
+        if isinstance(file.node, Mapping) and file.node.get("kind") == "Profile":
+            profile, faults = read_profile(Source(file.positions, file.node), Position(name, 1, 1))
+            profiles |= {profile.name: profile} if profile is not None else {}
+            found += faults
             continue
         reader = _Reader(name, file, lookup)
         policy = reader.read()
@@ -72,7 +83,8 @@ def read_policies(files: Mapping[str, PolicyFile]) -> PolicySet:
             policies.append(policy)
         found += reader.findings
     found += _clashes(policies)
-    return PolicySet(tuple(sorted(policies, key=lambda each: each.code)), tuple(found), lookup)
+    chosen = tuple(sorted(policies, key=lambda each: each.code))
+    return PolicySet(chosen, tuple(found), lookup, tuple(profiles.values()))
 
 
 def _clashes(policies: Iterable[Policy]) -> Iterator[Finding]:
@@ -82,6 +94,12 @@ def _clashes(policies: Iterable[Policy]) -> Iterator[Finding]:
             if name in taken:
                 yield finding("policy-invalid", policy.at, f"`{name}` is another rule's already")
             taken.add(name)
+
+
+def _named(fact: str) -> str:
+    """A pattern that finds `service.name` in an expression; there may be blanks around the dot."""
+    kind, _, name = fact.partition(".")
+    return rf"\b{kind}\s*\.\s*{name}\b"
 
 
 class _Reader:
@@ -140,6 +158,9 @@ class _Reader:
             slug=self._text("slug", _SLUG.fullmatch, "words in lower case joined by `-`"),
             title=self._text("title"),
             why=self._text("why"),
+            origin=self._text("source") if "source" in self._source else "",
+            mandatory="mandatory" in self._source
+            and self._text("mandatory", _FLAGS.__contains__, "true or false") == "true",
             fix=self._text("fix"),
             severity=severity,
             message=self._message(known),
@@ -176,7 +197,9 @@ class _Reader:
         selects = "where" in self._source["select"]
         where = self._expression(self._source["select"], "where", variables) if selects else None
         holds = self._expression(self._source, "assert", variables)
-        return Assertion(kind, where, holds, self._place(kind)), set(variables)
+        text = f"{where.text if where else ''} {holds.text}"
+        asks = tuple(name for name in variables_of(kind) if re.search(_named(name), text))
+        return Assertion(kind, where, holds, self._place(kind), asks), set(variables)
 
     def _built_in(self, params: Mapping[str, Value], own: Mapping[str, object]) -> tuple[BuiltIn, set[str]]:
         name = self._text("check", CHECKS.__contains__, f"one of {', '.join(sorted(CHECKS))}")

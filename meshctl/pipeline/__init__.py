@@ -35,7 +35,7 @@ from meshctl.pipeline.enrolling import (
 )
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
-from meshctl.pipeline.linting import lint
+from meshctl.pipeline.linting import lint, run_policy_tests
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
     Evidence,
@@ -95,6 +95,7 @@ __all__ = [
     "revoke_certificates",
     "rotate_ca",
     "rules",
+    "run_policy_tests",
     "run_route_tests",
     "run_route_tests_live",
     "segment",

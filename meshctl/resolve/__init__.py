@@ -69,6 +69,7 @@ PASSES: tuple[Callable[[Spec], Iterable[Finding]], ...] = (
     hostnames.check,
     policies.check,
     listeners.check,
+    listeners.check_exposure,
     addresses.check,
     resolvers.check,
     egress.check,

@@ -20,6 +20,7 @@ from meshctl.resolve.placements import (
 )
 from meshctl.spec import Source, Spec
 from meshctl.spec.policy import CallSpec
+from meshctl.spec.service import ListenerSpec
 
 ONE_MACHINE = "this machine"
 _APART = (
@@ -74,6 +75,30 @@ def check(spec: Spec) -> Iterator[Finding]:
         source = spec.source["gateways"][name]
         for placement in gateway_placements(spec, gateway):
             yield from _check(name, list(_of(name, placement, source)), placement, taken)
+
+
+def check_exposure(spec: Spec) -> Iterator[Finding]:
+    """Addresses off loopback, where only a sidecar and its own application have business."""
+    mesh, written = spec.source["mesh"], spec.written
+    yield from _open(mesh, "outbound", written.mesh.outbound)
+    yield from _open(mesh, "admin", written.mesh.admin)
+    for name, service in (written.services or {}).items():
+        source = spec.source["services"][name]
+        yield from _open(source, "outbound", service.outbound)
+        yield from _open(source, "admin", service.admin)
+        if service.app_address is not None and not is_loopback(service.app_address):
+            yield _exposed(source.at("appAddress"), "application", service.app_address)
+    for name, gateway in (written.gateways or {}).items():
+        yield from _open(spec.source["gateways"][name], "admin", gateway.admin)
+
+
+def _open(source: Source, which: str, listener: ListenerSpec | None) -> Iterator[Finding]:
+    if listener is not None and listener.address is not None and not is_loopback(listener.address):
+        yield _exposed(source.at(which, "address"), f"{which} listener", listener.address)
+
+
+def _exposed(at: Position | None, what: str, address: str) -> Finding:
+    return finding("open-to-others", at, f"the {what} is on {address}, where others than this host reach it")
 
 
 def _of(name: str, placement: Placement, source: Source) -> Iterator[_Socket]:

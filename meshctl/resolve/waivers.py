@@ -49,15 +49,23 @@ def _of_routed(name: str, written: ServiceSpec | GatewaySpec, source: Source) ->
         yield from _of(f"{name}/{route.name}", route.waive, source["routes"][index])
 
 
-def waive(findings: Iterable[Finding], spec: Spec, errors: Collection[str] = ()) -> tuple[Finding, ...]:
-    """The findings, with the reason on those that a waiver covers; of errors only those with a slug in ``errors``."""
+def waive(
+    findings: Iterable[Finding],
+    spec: Spec,
+    errors: Collection[str] = (),
+    never: Collection[str] = (),
+) -> tuple[Finding, ...]:
+    """The findings, with the reason on those that a waiver covers.
+
+    Of errors only those with a slug in ``errors``, and none with a slug in ``never``.
+    """
     by_place = {(owner, waiver.finding): waiver for owner, waiver, _ in waivers(spec)}
     if not by_place:
         return tuple(findings)
     owners = Owners(spec.source)
     return tuple(
         each
-        if each.severity is Severity.ERROR and each.slug not in errors
+        if (each.severity is Severity.ERROR and each.slug not in errors) or each.slug in never
         else _waived(each, by_place, owners)
         for each in findings
     )
@@ -80,8 +88,19 @@ def expired(spec: Spec, today: date) -> Iterator[Finding]:
             yield finding("expired-waiver", at, message)
 
 
-def idle(spec: Spec, today: date, findings: Collection[Finding], known: Collection[str]) -> Iterator[Finding]:
-    """Waivers that waive nothing, or for too long. ``known`` are all slugs that a finding can have."""
+def idle(
+    spec: Spec,
+    today: date,
+    findings: Collection[Finding],
+    known: Collection[str],
+    *,
+    mandatory: Collection[str] = (),
+    off: Collection[str] = (),
+) -> Iterator[Finding]:
+    """Waivers that waive nothing, or must not, or for too long.
+
+    ``known`` are all slugs that a finding can have; those that are ``off`` are not looked for this time.
+    """
     owners = Owners(spec.source)
     own = {(owner, waiver.finding) for owner, waiver, _ in waivers(spec)}
     used = {
@@ -95,7 +114,9 @@ def idle(spec: Spec, today: date, findings: Collection[Finding], known: Collecti
             close = get_close_matches(slug, sorted(known), n=1)
             fix = f"Did you mean `{close[0]}`?" if close else ""
             yield finding("undefined-reference", at, f"there is no finding named `{slug}`", fix=fix)
-        elif (owner, slug) not in used:
+        elif slug in mandatory:
+            yield finding("mandatory-rule", at, f"the rule `{slug}` is mandatory: nobody can waive it")
+        elif (owner, slug) not in used and slug not in off:
             where = f"`{owner}`" if owner else "the mesh"
             yield finding("unused-waiver", at, f"this waives nothing: {where} has no such finding `{slug}`")
         if waiver.until > today + LONGEST:

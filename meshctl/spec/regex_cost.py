@@ -17,7 +17,8 @@ from functools import cache
 MOST_WAYS = 500
 """In how many ways choices and optional parts may take one text, at most."""
 
-_CHARACTERS = [*map(chr, range(32, 127)), "\u00e9"]
+CHARACTERS = [*map(chr, range(32, 127)), "\u00e9"]
+"""The printable ones of ASCII, and one that stands for all others."""
 _ATOM = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\^?[a-z]+:\]|[^\]\\])*\]|.", re.DOTALL)
 _REPEAT = re.compile(r"([*+?])|\{([0-9]+)(?:(,)([0-9]*))?\}")
 _ANY = "."
@@ -32,8 +33,8 @@ class _Part:
     last: list[int] = field(default_factory=list)
 
 
-class _Automaton:
-    """Reads a pattern that is well formed. State 0 is the start, no atom."""
+class Automaton:
+    """Reads a pattern that is well formed. State 0 is the start, no atom. How often a state may loop is not kept."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
@@ -45,6 +46,7 @@ class _Automaton:
         whole = self._choice()
         self.follow[0] = whole.first
         self.last = set(whole.last)
+        self.empty = whole.empty
 
     def _choice(self) -> _Part:
         part = self._sequence()
@@ -100,17 +102,17 @@ class _Automaton:
 def _taken(atom: str) -> int:
     """The characters that an atom takes, as bits."""
     if len(atom) == 1 and atom != _ANY:
-        return 1 << _CHARACTERS.index(atom)
+        return 1 << CHARACTERS.index(atom)
     # Imported here, for most specs have no regular expression, and it takes milliseconds.
     import re2
 
     compiled = re2.compile(atom)
-    return sum(1 << bit for bit, each in enumerate(_CHARACTERS) if compiled.fullmatch(each))
+    return sum(1 << bit for bit, each in enumerate(CHARACTERS) if compiled.fullmatch(each))
 
 
 def cost_fault(pattern: str) -> str:
     """Why a pattern of the subset could take too long, or an empty text."""
-    automaton = _Automaton(pattern)
+    automaton = Automaton(pattern)
     for state, loops in enumerate(automaton.loops):
         if loops:
             other = _meets(automaton, state)
@@ -125,7 +127,7 @@ def cost_fault(pattern: str) -> str:
     return ""
 
 
-def _meets(automaton: _Automaton, start: int) -> int:
+def _meets(automaton: Automaton, start: int) -> int:
     """A loop that can be got to from the loop ``start`` on text that both could take; 0 where there is none."""
     found = 0
     for goal in range(start + 1, len(automaton.atoms)):
@@ -143,12 +145,12 @@ def _meets(automaton: _Automaton, start: int) -> int:
     return found
 
 
-def _takes_the_rest(automaton: _Automaton, state: int) -> bool:
+def _takes_the_rest(automaton: Automaton, state: int) -> bool:
     """``.*`` at the very end: it never fails, so nothing before it is tried again."""
     return automaton.atoms[state] == _ANY and not automaton.follow[state] and state in automaton.last
 
 
-def _ways(automaton: _Automaton) -> int:
+def _ways(automaton: Automaton) -> int:
     """An upper bound of the paths that read one text, loops aside: states only lead on to later ones."""
     ways = [1] * len(automaton.atoms)
     for state in range(len(automaton.atoms) - 1, -1, -1):
@@ -165,7 +167,7 @@ def _overlap(taken: list[int]) -> int:
     return max(
         (
             sum(each >> bit & 1 for each in taken)
-            for bit in range(len(_CHARACTERS))
+            for bit in range(len(CHARACTERS))
             if any(each >> bit & 1 for each in taken)
         ),
         default=0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from meshctl.spec.types import Date, FreeText, Given, Model, Name
 
@@ -17,7 +17,7 @@ class WaiverSpec(Model):
 
 
 class LintSpec(Model):
-    """`lint`: severities and parameters by rule, for example ``{retry-amplification: {limit: 9}}``."""
+    """`lint`: a profile, then severities and parameters by rule, for example ``{retry-amplification: {limit: 9}}``."""
 
-    profile: Given[Literal["default"]] = None
+    profile: Given[Name] = None
     rules: Given[dict[Name, dict[str, Any]]] = None

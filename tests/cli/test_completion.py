@@ -16,7 +16,7 @@ import pytest
         ("meshctl val", {"validate"}),
         ("meshctl build --ver", {"--verify"}),
         ("meshctl build --verify ", {"auto", "all", "none"}),
-        ("meshctl certs i", {"init", "issue"}),
+        ("meshctl certs i", {"init", "issue", "install", "import"}),
     ],
 )
 def test_the_words_that_fit_are_offered(typed, offered):

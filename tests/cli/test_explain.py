@@ -64,7 +64,7 @@ def test_json_is_as_its_schema_says(capsys):
 @pytest.mark.parametrize(
     ("word", "hint"),
     [
-        ("MSH7O03", "did you mean MSH7003 not-yet-supported?"),
+        ("MSH70003", "did you mean MSH7003 not-yet-supported?"),
         ("retries-without-conditions", "did you mean MSH3001 retries-without-condition?"),
         ("Missing-Timout", "did you mean MSH3101 missing-timeout?"),
         ("\x1b[31mnonsense\n::error::", "`meshctl explain` lists all"),

@@ -101,5 +101,5 @@ def command(
     assert code in (0, 1, 2), (code, told)
     assert not _RAW.search(told), ascii(_RAW.search(told))
     assert code != 2 or told, "a refusal without a word"
-    assert "PRIVATE KEY-----\n" not in told
+    assert "PRIVATE KEY-----\nM" not in told
     return code, told

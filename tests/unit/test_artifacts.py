@@ -138,3 +138,12 @@ def test_a_killed_write_leaves_whole_files_only(tmp_path, monkeypatch):
 def test_an_executable_file_is_so_for_everybody_who_may_read_it(tmp_path):
     Plan(tmp_path, [Artifact("run", b"#!/bin/sh\n", executable=True)]).apply({})
     assert (tmp_path / "run").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_folder_in_the_place_of_an_old_file_stops_everything(tmp_path):
+    write(tmp_path, {"a": "1", "b": "1"})
+    (tmp_path / "a").unlink()
+    (tmp_path / "a").mkdir()
+    with pytest.raises(UsageError, match="not a regular file"):
+        write(tmp_path, {"b": "2"})
+    assert content(tmp_path) == {"b": "1"}

@@ -1,16 +1,34 @@
-"""Built-in analyses of the call graph, one function a file; policies name them under `check`."""
+"""Built-in analyses of the call graph and of routes, one function a file; policies name them under `check`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from meshctl.lint.checks import retry_amplification, single_point_of_failure, timeout_budget_inversion
+from meshctl.lint.checks import (
+    ambiguous_overlap,
+    dead_route,
+    dependency_cycle,
+    exposure,
+    no_default_route,
+    retry_amplification,
+    retry_layers,
+    single_point_of_failure,
+    timeout_budget_inversion,
+    zone_loss,
+)
 from meshctl.lint.checks.base import Check, Violation
 
 CHECKS: Mapping[str, Check] = {
+    "ambiguous-overlap": ambiguous_overlap.CHECK,
+    "dead-route": dead_route.CHECK,
+    "dependency-cycle": dependency_cycle.CHECK,
+    "exposure": exposure.CHECK,
+    "no-default-route": no_default_route.CHECK,
     "retry-amplification": retry_amplification.CHECK,
+    "retry-layers": retry_layers.CHECK,
     "single-point-of-failure": single_point_of_failure.CHECK,
     "timeout-budget-inversion": timeout_budget_inversion.CHECK,
+    "zone-loss": zone_loss.CHECK,
 }
 """By the name that a policy gives."""
 

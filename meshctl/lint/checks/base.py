@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from meshctl.diagnostics import Position, Related
+from meshctl.diagnostics import Position, Related, Severity
 from meshctl.lint.facts import Value, World
 
 _SHOWN = 12
@@ -18,6 +18,8 @@ class Violation:
     at: Position | None
     values: Mapping[str, Value]
     related: tuple[Related, ...] = ()
+    severity: Severity | None = None
+    """Where it is not the policy's."""
 
 
 @dataclass(frozen=True, slots=True)

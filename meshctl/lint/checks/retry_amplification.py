@@ -1,7 +1,7 @@
 """Retries multiply along call paths: the product of tries, exactly, in time linear in the calls.
 
-A hop multiplies when it retries on an answer of its callee (`gateway-error`): the failure of a service far
-down then comes back up and is tried again at every such hop. Retries on `connect-failure` and
+A hop multiplies when it repeats what an application may have seen, on an answer or on none in time: the failure
+of a service far down then comes back up and is tried again at every such hop. Retries on `connect-failure` and
 `refused-stream` do not, for no application saw those requests and what travels up is another status.
 
 The worst path is found over the strongly connected parts of the call graph, which have no cycles among
@@ -23,12 +23,12 @@ from meshctl.lint.facts import CallFacts, Value, World, place
 MOST = 1_000_000_000
 """Counted no further: nobody needs the digits, and long numbers take long to multiply."""
 
-_ANSWERS = frozenset({"gateway-error"})
+_UNSEEN = frozenset({"connect-failure", "refused-stream"})
 
 
 def tries(call: CallFacts) -> int:
     """How many requests one request can become at this hop when the callee keeps failing."""
-    return call.attempts + 1 if _ANSWERS.intersection(call.retry_on) else 1
+    return call.attempts + 1 if not _UNSEEN.issuperset(call.retry_on) else 1
 
 
 class _CallGraph:

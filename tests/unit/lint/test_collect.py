@@ -1,6 +1,6 @@
 """What the rules get to know about a mesh."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -41,7 +41,7 @@ def world(tmp_path_factory):
     path.write_text(MESH, "utf-8")
     validated = pipeline.validate(str(path))
     assert validated.spec is not None
-    return collect(validated.require(), validated.spec)
+    return collect(validated.require(), validated.spec, date(2026, 1, 1))
 
 
 def test_services(world):
@@ -115,7 +115,7 @@ gateways:
 """)
     validated = pipeline.validate(str(path))
     assert validated.spec is not None
-    world = collect(validated.require(), validated.spec)
+    world = collect(validated.require(), validated.spec, date(2026, 1, 1))
     assert {(each.caller, each.callee, each.protocol) for each in world.calls} == {
         ("edge", "api", "http"),
         ("edge", "web", "http"),
@@ -132,3 +132,49 @@ gateways:
         ("edge", "w"),
         ("pay", "default"),
     }
+
+
+def test_a_service_that_only_calls_and_how_one_is_called(tmp_path):
+    path = tmp_path / "mesh.yaml"
+    path.write_text("""\
+apiVersion: meshctl.dev/v1
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}
+services:
+  job: {calls: {web: {}}}
+  web:
+    port: 80
+    mtls: {mode: permissive, until: 2026-01-11}
+    endpoints: [{address: 10.0.0.1, zone: a, weight: 3}, {address: 10.0.0.2, zone: b}, {address: 10.0.0.3, zone: c, weight: 0}]
+    allow: [{from: ["*"], methods: [GET]}, {from: [job]}]
+    circuitBreaker: {maxRequests: 10}
+    routes:
+      - name: a
+        matches: [{path: {exact: /a}, methods: [GET]}, {path: {regex: "/b+"}, headers: {X-A: {present: true}}, query: {q: ""}}]
+        retries: {attempts: 2, retryOn: [5xx, 429], perTryTimeout: 1s, backoff: {base: 1s, max: 1500ms}, nonIdempotent: true}
+""")
+    validated = pipeline.validate(str(path), today=date(2026, 1, 1))
+    assert validated.spec is not None
+    world = collect(validated.require(), validated.spec, date(2026, 1, 1))
+    web, job = world.services["web"], world.services["job"]
+    assert (web.mtls, web.permissive_until, web.permissive_days) == ("permissive", "2026-01-11", 10)
+    assert (web.wildcard_rules, web.open_to_anyone, job.mtls) == (1, False, "strict")
+    assert (web.capacity, web.zones, web.callers_on_default_breaker) == (
+        {"a": "75", "b": "25"},
+        ("a", "b"),
+        (),
+    )
+    (route,) = world.routes
+    assert (route.retry_on, route.retries_answers, route.retries_non_idempotent) == (
+        ("5xx", "429"),
+        True,
+        True,
+    )
+    assert (route.retries_bounded, route.backoff_written) == (True, True)
+    # Three tries of 1s, with pauses of up to 1s and 1.5s.
+    assert (route.per_try_timeout, route.longest) == (timedelta(seconds=1), timedelta(seconds=5.5))
+    assert (route.methods, route.smallest_pool, route.guarded) == ((), 2, False)
+    first, second = world.matches
+    assert (first.path, first.methods, first.headers) == ("exact /a", ("GET",), {})
+    assert (second.path, second.headers, second.query) == ("regex /b+", {"x-a": "present"}, {"q": "exact "})
+    places = [each.source.here for each in world.matches if each.source is not None]
+    assert [at[1:] for at in places if at is not None] == [(13, 19), (13, 56)]

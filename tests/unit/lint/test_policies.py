@@ -1,11 +1,18 @@
 """The built-in policies do what their own tests say, and faults of policy files are found at their places."""
 
+import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from meshctl import lint, pipeline
+from meshctl.lint import engine
+from meshctl.lint.cel import compile_expression, variables_of
+from meshctl.lint.checks import CHECKS, Check, Violation
+from meshctl.lint.literals import type_of
+from meshctl.lint.policy import BuiltIn
 from meshctl.load import read_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -56,6 +63,58 @@ def test_a_file_is_named_after_its_slug(path):
     assert policy.slug == path.stem
 
 
+def mutants(rules, policy):
+    """The policy with its logic broken in one place each."""
+    if isinstance(policy.body, BuiltIn):
+        check = CHECKS[policy.body.name]
+        values = dict.fromkeys(check.values, "")
+        yield "finds nothing", policy, Check(lambda world, params: iter(()), check.params, check.values)
+        always = Check(lambda world, params: iter((Violation(None, values),)), check.params, check.values)
+        yield "always finds", policy, always
+        return
+    body = policy.body
+    variables = variables_of(body.kind) | {
+        f"params.{name}": type_of(each) for name, each in policy.params.items()
+    }
+
+    def compiled(text):
+        return compile_expression(text, variables, rules.lookup)
+
+    text = body.holds.text
+    for broken in (f"!({text})", "true", "false"):
+        yield broken, replace(policy, body=replace(body, holds=compiled(broken))), None
+    for sign, other in (
+        ("&&", "||"),
+        ("||", "&&"),
+        ("<=", "<"),
+        (">=", ">"),
+        (" < ", " <= "),
+        (" > ", " >= "),
+        ("==", "!="),
+    ):
+        for found in re.finditer(re.escape(sign), text):
+            broken = text[: found.start()] + other + text[found.end() :]
+            yield broken, replace(policy, body=replace(body, holds=compiled(broken))), None
+    if body.where is not None:
+        yield "no where", replace(policy, body=replace(body, where=None)), None
+        denied = replace(body, where=compiled(f"!({body.where.text})"))
+        yield "where denied", replace(policy, body=denied), None
+
+
+@pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
+def test_a_mutation_of_a_rule_turns_a_case_red(path, monkeypatch):
+    rules = read(path.read_text("utf-8"))
+    (policy,) = rules.policies
+    survived = []
+    for name, mutant, check in mutants(rules, policy):
+        with monkeypatch.context() as patched:
+            if check is not None:
+                patched.setattr(engine, "CHECKS", {policy.body.name: check})
+            if not list(lint.run_tests(replace(rules, policies=(mutant,)))):
+                survived.append(name)
+    assert not survived
+
+
 def test_a_wrong_test_of_a_policy_is_told():
     rules = read(GOOD.replace("given: {service: {name: probe}}", "given: {service: {name: other}}"))
     assert not rules.findings
@@ -74,8 +133,8 @@ def test_a_wrong_test_of_a_policy_is_told():
         ("service.owner != ''", "service.owner !=", (9, 25), "Syntax error"),
         ("service.owner != ''", "[1]", (9, 9), "`assert` must be an expression"),
         ("in params.free", "in params.fre", (8, 57), "undeclared reference to 'params.fre'"),
-        ("kind: service", "kind: sidecar", (8, 10), "must be one of mesh, service, route, call"),
-        ("kind: service", "kind: {a: b}", (8, 10), "must be one of mesh, service, route, call"),
+        ("kind: service", "kind: sidecar", (8, 10), "one of mesh, service, route, match, call, external"),
+        ("kind: service", "kind: {a: b}", (8, 10), "one of mesh, service, route, match, call, external"),
         ("expect: pass", "expect: {a: b}", (15, 5), "`expect` is `pass` or `fail`"),
         ("{{ service.name }}", "{{ service.nmae }}", (11, 10), "there is no `service.nmae` here"),
         ("at: service.owner", "at: route.name", (12, 5), "must begin with `service`"),
@@ -89,7 +148,7 @@ def test_a_wrong_test_of_a_policy_is_told():
         ("{name: a, owner: b}", "{name: a, instances: b}", (15, 5), "must be a whole number"),
         ("kind: Policy", "kind: Mesh", (2, 7), "must be `Policy`"),
         ("fix: Write an owner.\n", "", (1, 1), "missing from this policy: fix"),
-        ("assert: service.owner != ''", "check: no-such-check", (9, 8), "must be one of retry-amplification"),
+        ("assert: service.owner != ''", "check: no-such-check", (9, 8), "must be one of ambiguous-overlap"),
         ("assert:", "check: retry-amplification\nassert:", (9, 1), "either an `assert` or a `check`"),
     ],
 )

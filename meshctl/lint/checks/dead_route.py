@@ -1,0 +1,88 @@
+"""Routes that no request gets to, proved: everything that a match takes is taken by those before it.
+
+Exact over path, method, headers and query (:mod:`meshctl.lint.requests`), for each virtual host and each group of callers
+that sees the same; a match is dead when it is so for all who see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from meshctl.diagnostics import Related, Severity
+from meshctl.lint.checks.base import Check, Violation
+from meshctl.lint.checks.tables import Table, tables, written
+from meshctl.lint.facts import MatchFacts, Value, World, place
+from meshctl.lint.requests import Conditions, Effort, Search, UndecidedError, conditions
+
+_SHOWN = 3
+MOST = 5_000_000
+"""The effort for one mesh."""
+
+_Cover = tuple[MatchFacts, ...] | str
+"""What takes all of a match; or why that is not known."""
+
+
+def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
+    """Matches that nothing gets to, with the routes that take everything before."""
+    covers: dict[tuple[object, ...], tuple[MatchFacts, _Cover]] = {}
+    alive: set[tuple[object, ...]] = set()
+    left = Effort(MOST)
+    for table in tables(world):
+        asked = [conditions(each) for each in table]
+        for number, match in enumerate(table):
+            key = written(match)
+            if key in alive:
+                continue
+            cover = _cover(table, asked, number, left)
+            if cover is None:
+                alive.add(key)
+                covers.pop(key, None)
+            elif key not in covers or isinstance(cover, str):
+                covers[key] = (match, cover)
+    for match, cover in covers.values():
+        yield _violation(match, cover)
+
+
+def _cover(table: Table, asked: list[Conditions], number: int, left: Effort) -> _Cover | None:
+    """None where a request gets to the match with that number; ``left`` is the effort for the rest of the mesh."""
+    if not number:
+        return None
+    search = Search([asked[number]], asked[:number])
+    begun = search.effort.left
+    try:
+        left.spend(0)
+        if search.run() is not None:
+            return None
+    except UndecidedError as error:
+        return str(error)
+    finally:
+        left.left -= begun - search.effort.left
+    return tuple(table[each] for each in sorted(search.in_the_way))
+
+
+def _violation(match: MatchFacts, cover: _Cover) -> Violation:
+    if isinstance(cover, str):
+        how = f"may be dead, which was not found out: {cover}"
+        return Violation(place(match), _values(match, how), severity=Severity.INFO)
+    routes = list(dict.fromkeys(each.route for each in cover))
+    listed = ", ".join(f"`{each}`" for each in routes[:_SHOWN])
+    more = f" and {len(routes) - _SHOWN} more" if len(routes) > _SHOWN else ""
+    together = " together" if len(cover) > 1 else ""
+    return Violation(
+        place(match),
+        _values(
+            match, f"gets no request: {listed}{more} take{'s' if len(routes) == 1 else ''} them all{together}"
+        ),
+        related=tuple(
+            Related(at, f"this match of `{each.route}`")
+            for each in cover[:_SHOWN]
+            if (at := place(each)) is not None
+        ),
+    )
+
+
+def _values(match: MatchFacts, how: str) -> dict[str, Value]:
+    return {"route": match.route, "service": match.service, "how": how}
+
+
+CHECK = Check(check, {}, ("route", "service", "how"))

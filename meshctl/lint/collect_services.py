@@ -1,0 +1,145 @@
+"""The facts about services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date
+from ipaddress import ip_address
+
+from meshctl import ir
+from meshctl.lint.collect_routes import callees, is_decided
+from meshctl.lint.facts import CallFacts, ServiceFacts
+from meshctl.spec import Spec
+from meshctl.spec.authorization import ANYONE
+from meshctl.spec.service import ServiceSpec
+
+_Hosts = Mapping[str, tuple[ir.VirtualHost, ...]]
+
+
+def services(
+    sidecars: Mapping[str, ir.Sidecar], hosts: _Hosts, calls: Iterable[CallFacts], spec: Spec, today: date
+) -> dict[str, ServiceFacts]:
+    """Every service by its name."""
+    made: dict[str, list[str]] = {}
+    taken: dict[str, list[str]] = {}
+    for each in calls:
+        taken.setdefault(each.callee, []).append(each.caller)
+        made.setdefault(each.caller, []).append(each.callee)
+    relying = _callers_on_default_timeout(hosts)
+    unbroken = _callers_on_default_breaker(sidecars)
+    return {
+        name: _service(
+            sidecars[name],
+            service,
+            spec,
+            today,
+            calls=tuple(sorted(made.get(name, ()))),
+            callers=tuple(sorted(taken.get(name, ()))),
+            on_timeout=tuple(sorted(relying.get(name, ()))),
+            on_breaker=tuple(sorted(unbroken.get(name, ()))),
+        )
+        for name, service in sorted((spec.written.services or {}).items())
+    }
+
+
+def _service(
+    sidecar: ir.Sidecar,
+    written: ServiceSpec,
+    spec: Spec,
+    today: date,
+    *,
+    calls: tuple[str, ...],
+    callers: tuple[str, ...],
+    on_timeout: tuple[str, ...],
+    on_breaker: tuple[str, ...],
+) -> ServiceFacts:
+    capacity = _capacity(written)
+    facts = ServiceFacts(
+        name=sidecar.service,
+        owner=written.owner or "",
+        labels=dict(written.labels or {}),
+        proxy=sidecar.proxy.value,
+        instances=sum(each.weight != 0 for each in written.endpoints or ()),
+        zones=tuple(sorted(each for each in capacity if each)),
+        calls=calls,
+        callers=callers,
+        callers_on_default_timeout=on_timeout,
+        callers_on_default_breaker=on_breaker,
+        capacity=_shares(capacity),
+        admin_exposed=not ip_address(sidecar.admin.bind.address).is_loopback,
+        source=spec.source["services"][sidecar.service],
+    )
+    if sidecar.inbound is None:
+        # A service without a port takes nothing from anybody.
+        return facts
+    return _taking(facts, sidecar.inbound, written, _permissive_until(written, spec), today)
+
+
+def _taking(
+    facts: ServiceFacts,
+    inbound: ir.InboundListener,
+    written: ServiceSpec,
+    until: date | None,
+    today: date,
+) -> ServiceFacts:
+    authorization = inbound.authorization
+    return replace(
+        facts,
+        protocol=inbound.protocol.value,
+        mtls=inbound.mtls.value,
+        permissive_until=until.isoformat() if until is not None else "",
+        permissive_days=(until - today).days if until is not None else 0,
+        authorization=authorization.mode.value,
+        authorization_audit=authorization.audit,
+        open_to_anyone=any(map(_is_open, authorization.rules)),
+        wildcard_rules=sum(ANYONE in (each.callers or (ANYONE,)) for each in written.allow or ()),
+    )
+
+
+def _capacity(service: ServiceSpec) -> dict[str, int]:
+    """The weights of the endpoints that take requests, by zone; empty for one without."""
+    capacity: dict[str, int] = {}
+    for each in service.endpoints or ():
+        weight = 1 if each.weight is None else each.weight
+        if weight:
+            zone = each.zone or service.zone or ""
+            capacity[zone] = capacity.get(zone, 0) + weight
+    return capacity
+
+
+def _shares(capacity: Mapping[str, int]) -> dict[str, str]:
+    whole = sum(capacity.values())
+    return {zone: str(100 * weight // whole) for zone, weight in sorted(capacity.items()) if zone}
+
+
+def _permissive_until(service: ServiceSpec, spec: Spec) -> date | None:
+    own, mesh = service.mtls, spec.written.mesh.mtls
+    chosen = own if own is not None and own.mode is not None else mesh
+    return chosen.until if chosen is not None else None
+
+
+def _is_open(rule: ir.AuthorizationRule) -> bool:
+    narrowed = rule.methods or rule.paths or rule.headers or rule.jwt is not None
+    return rule.anyone and not narrowed
+
+
+def _callers_on_default_timeout(hosts: _Hosts) -> dict[str, set[str]]:
+    relying: dict[str, set[str]] = {}
+    for caller, seen in hosts.items():
+        for host in seen:
+            for route in host.routes:
+                if not is_decided(route):
+                    # A gateway's routes are its own, and what it relies on is where they lead.
+                    for callee in callees(route) if host.service == caller else {host.service}:
+                        relying.setdefault(callee, set()).add(caller)
+    return relying
+
+
+def _callers_on_default_breaker(sidecars: Mapping[str, ir.Sidecar]) -> dict[str, set[str]]:
+    relying: dict[str, set[str]] = {}
+    for caller, sidecar in sidecars.items():
+        for cluster in sidecar.clusters:
+            if cluster.identity is not None and not cluster.circuit_breaker.asks:
+                relying.setdefault(cluster.identity.service, set()).add(caller)
+    return relying
