@@ -26,15 +26,14 @@ def audit(sidecar: Sidecar, files: Mapping[str, bytes]) -> Iterator[Violation]:
 
 
 _LISTENING = frozenset(("bind", "stats", "dgram-bind"))
+_SERVERS = frozenset(("server", "default-server", "server-template"))
 
 
 def _listeners(sidecar: Sidecar, sections: list[Section]) -> Iterator[Violation]:
     declared = {str(each) for each in listeners(sidecar)}
     found = set()
     for section in sections:
-        for line in section.lines:
-            if line[0] not in _LISTENING:
-                continue
+        for line in [each for each in section.lines if each[0] in _LISTENING]:
             match line:
                 case ["bind", address, *rest]:
                     found.add(address_of(address))
@@ -64,9 +63,7 @@ def _upstreams(sidecar: Sidecar, sections: list[Section]) -> Iterator[Violation]
         yield Violation(Invariant.UPSTREAM, "global", "servers are not verified unless a line says so")
     for section in (each for each in sections if each.kind in ("backend", "listen")):
         defaults: list[str] = []
-        for line in section.lines:
-            if "server" not in line[0]:
-                continue
+        for line in [each for each in section.lines if each[0] in _SERVERS]:
             match line:
                 case ["default-server", *words]:
                     defaults += words

@@ -121,7 +121,7 @@ def _gate(section: Section) -> Iterator[Violation]:
     if wrong is not None:
         yield Violation(Invariant.GATE, str(section), f"{wrong!r} is judged wrongly")
     refusal = "http-request return status 400 if uncanonical || !rooted || !one_host || empty_host"
-    asked = list(section.starting("http-request"))
+    asked = section.starting("http-request")
     first = next(
         (at for at, line in enumerate(asked) if line[1] in ("return", "use-service", "redirect")), None
     )
@@ -149,7 +149,7 @@ def _holds(test: Words, target: str) -> bool:
 
 def _untrusted(section: Section) -> Iterator[Violation]:
     """Unconditional, and before anything of the kind is set."""
-    rules = list(section.starting("http-request"))
+    rules = section.starting("http-request")
     told = next(
         (at for at, line in enumerate(rules) if line[1:3] == ("set-header", IDENTITY_HEADER)), len(rules)
     )

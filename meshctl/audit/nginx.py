@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from meshctl.artifacts import CERTIFICATE, REVOCATION_LISTS
 from meshctl.audit import nginx_inbound
@@ -61,33 +62,34 @@ def _upstreams(sidecar: Sidecar, root: Directive) -> Iterator[Violation]:
     plain = _plain(sidecar)
     wanted = {each for each in map(transport, sidecar.clusters) if each is not None}
     for part in root.blocks():
-        for settings in _passing(part, {}):
+        for settings in _passing(part, {}, []):
             for module in ("proxy", "grpc"):
                 if f"{module}_pass" in settings:
                     yield from _upstream(sidecar, module, settings, plain, wanted)
 
 
+@lru_cache(maxsize=1 << 12)
+def _of_tls(name: str) -> bool:
+    return _TLS.fullmatch(name) is not None
+
+
+_PASSES = frozenset(("proxy_pass", "grpc_pass"))
 _NESTING = frozenset(("server", "location", "if", "limit_except"))
 
 
-def _passing(block: Directive, outer: Settings) -> Iterator[Settings]:
-    own: Settings = {}
-    inner: list[Directive] = []
-    for each in block.block or ():
-        name = each.words[0]
-        if each.block is not None:
-            inner.append(each)
-        elif name.startswith(("proxy_", "grpc_")) and _TLS.fullmatch(name):
-            own[name] = each.words[1:]
-    inherited = {**outer, **own}
+def _passing(block: Directive, outer: Settings, found: list[Settings]) -> list[Settings]:
+    """``found``, and what holds at each pass in ``block``."""
+    inside = block.block or ()
+    own = {each.words[0]: each.words[1:] for each in inside if _of_tls(each.words[0]) and each.block is None}
+    inherited = {**outer, **own} if own else outer
     if "proxy_pass" in own or "grpc_pass" in own:
-        yield inherited
-    # A pass counts where it stands; all else goes on into blocks inside.
-    inherited.pop("proxy_pass", None)
-    inherited.pop("grpc_pass", None)
-    for each in inner:
-        if each.words[0] in _NESTING:
-            yield from _passing(each, inherited)
+        found.append(inherited)
+        # A pass counts where it stands; all else goes on into blocks inside.
+        inherited = {name: value for name, value in inherited.items() if name not in _PASSES}
+    for each in inside:
+        if each.block is not None and each.words[0] in _NESTING:
+            _passing(each, inherited, found)
+    return found
 
 
 def _plain(sidecar: Sidecar) -> set[str]:
@@ -147,7 +149,11 @@ _DECIMAL = re.compile(r"\\(\d{3})")
 def _locations(root: Directive) -> Iterator[Violation]:
     for server in servers(root):
         for location in server.named("location"):
-            if any(len(word.encode()) > LONGEST_LOCATION for word in location.words):
+            # No character has more than four bytes.
+            longest = max(location.words, key=len)
+            if len(longest) > LONGEST_LOCATION // 4 and any(
+                len(word.encode()) > LONGEST_LOCATION for word in location.words
+            ):
                 yield Violation(Invariant.LONG_LOCATION, "nginx.conf", f"location {location.words[-1][:40]}…")
 
 

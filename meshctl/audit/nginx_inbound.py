@@ -53,15 +53,13 @@ def _inbound(
     declared = set(map(str, inbound.binds))
     part = streams if inbound.protocol is Protocol.TCP else http
     found = [each for each in part.named("server") if _binds(each) & {*declared, *_SOCKETS}]
-    doors = [
-        each for each in streams.named("server") if _binds(each) & declared and any(each.named("js_preread"))
-    ]
+    doors = [each for each in streams.named("server") if _binds(each) & declared and each.named("js_preread")]
     taking = [each for each in found if each not in doors]
     if inbound.mtls is MtlsMode.STRICT and doors:
         yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, "a door for plaintext")
     tls = False
     for server in taking:
-        listens = list(server.named("listen"))
+        listens = server.named("listen")
         with_tls = [each for each in listens if "ssl" in each.words]
         tls = tls or bool(with_tls)
         if with_tls:
@@ -88,7 +86,7 @@ def _certificate(sidecar: Sidecar, server: Directive) -> Iterator[Violation]:
         if [each.words[1:] for each in server.named(name)] != [(value,)]:
             yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, f"`{name} {value}` is not there")
     for name in ("ssl_session_cache", "ssl_session_tickets", "ssl_trusted_certificate", "ssl_early_data"):
-        if any(server.named(name)):
+        if server.named(name):
             yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, f"{name} of its own")
 
 
@@ -155,7 +153,7 @@ def _gate(server: Directive) -> Iterator[Violation]:
     """Before any location; and no location lets go on who would have to be refused."""
     if not _refuses(server, "($canonical", "=", "0)", status="400"):
         yield Violation(
-            Invariant.GATE, str(next(server.named("listen"))), "what is not canonical is not refused"
+            Invariant.GATE, str(server.named("listen")[0]), "what is not canonical is not refused"
         )
 
 
@@ -170,7 +168,7 @@ def _untrusted(http: Directive, server: Directive) -> Iterator[Violation]:
                 Invariant.IDENTITY_HEADERS, "nginx.conf", f"{header} is not among what is dropped"
             )
     for location in server.named("location"):
-        passes = any(location.named("proxy_pass")) or any(location.named("grpc_pass"))
+        passes = location.named("proxy_pass") or location.named("grpc_pass")
         if passes and not any(_DROPS.search(each.code) for each in location.named("set_by_lua_block")):
             yield Violation(
                 Invariant.IDENTITY_HEADERS, str(location), "what callers say of identities is let through"

@@ -51,6 +51,12 @@ CODES = (
         "Name the caller under `from`: that is read from its certificate. Else use a header of your own.",
     ),
     Code(
+        "MSH5023",
+        "header-of-the-hop",
+        "Such a header is meant for the next proxy alone, and some take it away before they ask the rules: a `deny` by it would refuse nobody there.",
+        "Use a header of your own. Whether a protocol is changed is said by the service's `protocol`.",
+    ),
+    Code(
         "MSH5005",
         "path-rule-with-path-policy",
         "Where paths that are not canonical get through, one and the same resource has many paths, and a rule sees only one.",

@@ -1,4 +1,4 @@
-"""A thin adapter around the Common Expression Language: compiled once, typed, failing closed.
+"""A thin adapter around the Common Expression Language: compiled once at most, typed, failing closed.
 
 Every fact is declared as a variable of its own (`service.timeout`), so that a misspelt one is found when
 the policy is read. The library's extensions are not loaded: their `bindings` let an expression take all
@@ -73,20 +73,36 @@ class Lookup:
             raise ValueError(f"there is no service named {name}") from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Expression:
-    """A compiled expression that answers yes or no."""
+    """An expression that answers yes or no, compiled when it is first asked, or before by :meth:`compile`."""
 
     text: str
-    _compiled: cel.Expression
+    _variables: Mapping[str, object]
+    """Names and types of facts."""
+    _lookup: Lookup
+    _compiled: cel.Expression | None = None
+
+    def compile(self) -> cel.Expression:
+        """Raises CelError where the expression has a fault."""
+        if self._compiled is None:
+            try:
+                compiled = _environment(self._variables, self._lookup).compile(self.text)
+            except RuntimeError as error:
+                raise _compile_error(str(error)) from None
+            if compiled.return_type() != cel.Type.BOOL:
+                raise CelError(f"must answer true or false, but gives {compiled.return_type().name()}")
+            self._compiled = compiled
+        return self._compiled
 
     def holds(self, facts: Mapping[str, Value]) -> bool:
         """The answer; raises UndecidedError where there is none.
 
         A failed evaluation comes back as a value that is true in Python, so its type is looked at.
         """
+        compiled = self.compile()
         try:
-            answer = self._compiled.eval(data=_plain(facts))
+            answer = compiled.eval(data=_plain(facts))
         except RuntimeError as error:
             raise UndecidedError(_STATUS.sub("", str(error))) from error
         if answer.type() != cel.Type.BOOL:
@@ -96,13 +112,9 @@ class Expression:
 
 def compile_expression(text: str, variables: Mapping[str, object], lookup: Lookup) -> Expression:
     """Compile ``text``; ``variables`` are names and types of facts. Raises CelError."""
-    try:
-        compiled = _environment(variables, lookup).compile(text)
-    except RuntimeError as error:
-        raise _compile_error(str(error)) from None
-    if compiled.return_type() != cel.Type.BOOL:
-        raise CelError(f"must answer true or false, but gives {compiled.return_type().name()}")
-    return Expression(text, compiled)
+    expression = Expression(text, variables, lookup)
+    expression.compile()
+    return expression
 
 
 def variables_of(kind: str) -> dict[str, object]:

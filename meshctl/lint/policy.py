@@ -47,7 +47,7 @@ class BuiltIn:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One rule, compiled."""
+    """One rule."""
 
     code: str
     slug: str
@@ -63,6 +63,7 @@ class Policy:
     params: Mapping[str, Value]
     body: Assertion | BuiltIn
     tests: tuple[Case, ...]
+    """None where the file was read as a proven one."""
     at: Position | None
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from itertools import chain
 from typing import Protocol
 
 from meshctl.catalogue import CODES, finding
@@ -62,12 +61,18 @@ class PolicyFile(Protocol):
     def findings(self) -> tuple[Finding, ...]: ...
 
 
-def read_policies(files: Mapping[str, PolicyFile]) -> PolicySet:
-    """The policies in ``files``, which are given by name, sorted by code, and the profiles; a later one beats an earlier."""
-    lookup = Lookup()
+def read_policies(
+    files: Mapping[str, PolicyFile], *, beside: PolicySet | None = None, proven: bool = False
+) -> PolicySet:
+    """The policies in ``files``, which are given by name, sorted by code, and the profiles; a later one beats an earlier.
+
+    What was read before and stands ``beside`` them comes first. Of ``proven`` files it is known that expressions
+    compile and cases pass: the ones are compiled when they are first asked, the others not read.
+    """
+    before = beside or PolicySet((), ())
     found: list[Finding] = []
     policies: list[Policy] = []
-    profiles: dict[str, Profile] = {}
+    profiles: dict[str, Profile] = {each.name: each for each in before.profiles}
     for name, file in files.items():
         if file.findings:
             found += file.findings
@@ -77,18 +82,19 @@ def read_policies(files: Mapping[str, PolicyFile]) -> PolicySet:
             profiles |= {profile.name: profile} if profile is not None else {}
             found += faults
             continue
-        reader = _Reader(name, file, lookup)
+        reader = _Reader(name, file, before.lookup, proven=proven)
         policy = reader.read()
         if policy is not None:
             policies.append(policy)
         found += reader.findings
-    found += _clashes(policies)
-    chosen = tuple(sorted(policies, key=lambda each: each.code))
-    return PolicySet(chosen, tuple(found), lookup, tuple(profiles.values()))
+    found += _clashes(policies, before.policies)
+    chosen = tuple(sorted((*before.policies, *policies), key=lambda each: each.code))
+    return PolicySet(chosen, (*before.findings, *found), before.lookup, tuple(profiles.values()))
 
 
-def _clashes(policies: Iterable[Policy]) -> Iterator[Finding]:
-    taken = set(chain.from_iterable((each.code, each.slug) for each in CODES.values()))
+def _clashes(policies: Iterable[Policy], before: Iterable[Policy]) -> Iterator[Finding]:
+    taken = {name for each in CODES.values() for name in (each.code, each.slug)}
+    taken |= {name for each in before for name in (each.code, each.slug)}
     for policy in policies:
         for name in (policy.code, policy.slug):
             if name in taken:
@@ -105,12 +111,13 @@ def _named(fact: str) -> str:
 class _Reader:
     """The walk over one policy file."""
 
-    def __init__(self, name: str, file: PolicyFile, lookup: Lookup) -> None:
+    def __init__(self, name: str, file: PolicyFile, lookup: Lookup, *, proven: bool) -> None:
         self.findings: list[Finding] = []
         self._top = Position(name, 1, 1)
         self._source = Source(file.positions, file.node)
         self._lines = file.text.split("\n")
         self._lookup = lookup
+        self._proven = proven
 
     def read(self) -> Policy | None:
         """The policy, or None where a fault was found."""
@@ -169,7 +176,7 @@ class _Reader:
             tests=(),
             at=self._source.at("slug"),
         )
-        return replace(policy, tests=tuple(self._tests(policy)))
+        return policy if self._proven else replace(policy, tests=tuple(self._tests()))
 
     def _params(self) -> dict[str, Value]:
         written = self._source["params"]
@@ -226,6 +233,8 @@ class _Reader:
         text = parent[key].node
         if not isinstance(text, str):
             raise self._refuse(parent.value_at(key), f"`{key}` must be an expression")
+        if self._proven:
+            return Expression(text, variables, self._lookup)
         try:
             return compile_expression(text, variables, self._lookup)
         except CelError as error:
@@ -249,7 +258,7 @@ class _Reader:
                 raise self._refuse(self._source.value_at("message"), f"there is no `{found[1]}` here", fix)
         return text
 
-    def _tests(self, policy: Policy) -> Iterator[Case]:
+    def _tests(self) -> Iterator[Case]:
         tests = self._source["tests"]
         cases = []
         for index, _ in enumerate(tests.node if isinstance(tests.node, list) else ()):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,13 +99,13 @@ class TestedPolicies:
 
 def run_policy_tests(own: Path | None = None) -> TestedPolicies:
     """Run the cases of the policies below ``own``, or of the built-in ones."""
-    from meshctl import lint
+    from meshctl import lint, resources
 
-    builtin, texts = read_policies(None)
-    rules = builtin
-    if own is not None:
+    if own is None:
+        rules, texts = _read(resources.folder("policies"))
+    else:
+        known = {each.slug for each in read_policies(None)[0].policies}
         every, texts = read_policies(own)
-        known = {each.slug for each in builtin.policies}
         mine = tuple(each for each in every.policies if each.slug not in known)
         rules = dataclasses.replace(every, policies=mine)
     return TestedPolicies(
@@ -117,14 +118,38 @@ def run_policy_tests(own: Path | None = None) -> TestedPolicies:
     )
 
 
-def read_policies(own: Path | None) -> tuple[PolicySet, dict[str, str]]:
-    """The built-in policies and the team's own, and the texts of their files."""
-    from meshctl import lint, resources
+def read_policies(own: Path | None) -> tuple[PolicySet, Mapping[str, str]]:
+    """The built-in policies, without their cases, and the team's own, and the texts of their files."""
+    from meshctl import resources
+
+    rules, texts = _built_in(resources.folder("policies"))
+    if own is None:
+        return rules, texts
+    every, of_own = _read(own, beside=rules, known=texts.keys())
+    return every, {**texts, **of_own}
+
+
+@cache
+def _built_in(folder: Path) -> tuple[PolicySet, Mapping[str, str]]:
+    """The policies that come with meshctl, which its tests have proven; they do not change while it runs."""
+    return _read(folder, proven=True)
+
+
+def _read(
+    folder: Path,
+    *,
+    beside: PolicySet | None = None,
+    known: Collection[str] = (),
+    proven: bool = False,
+) -> tuple[PolicySet, Mapping[str, str]]:
+    """The policies in ``folder`` and those ``beside`` it, whose files are ``known``, and the texts of its own."""
+    from meshctl import lint
     from meshctl.load import read_files, read_yaml
 
-    listed = [read_files(str(each)) for each in (resources.folder("policies"), own) if each is not None]
-    faults = tuple(fault for each in listed for fault in each.findings)
-    documents = {file.name: read_yaml(file.content, file.name) for each in listed for file in each.files}
-    rules = lint.read_policies(documents)
+    listed = read_files(str(folder))
+    documents = {
+        file.name: read_yaml(file.content, file.name) for file in listed.files if file.name not in known
+    }
+    rules = lint.read_policies(documents, beside=beside, proven=proven)
     texts = {name: each.text for name, each in documents.items()}
-    return dataclasses.replace(rules, findings=(*faults, *rules.findings)), texts
+    return dataclasses.replace(rules, findings=(*listed.findings, *rules.findings)), texts

@@ -123,11 +123,15 @@ def rotate_ca(out: Path, authority: Path, step: Step, evidence: Evidence, now: d
 
 
 def _begin(out: Path, authority: Path, _: Evidence, now: datetime) -> Rotated:
-    from meshctl.pki import revocation, rotate
+    from meshctl.pki import revocation, rotate, trust
     from meshctl.pki.authority import load_authority
     from meshctl.pki.rotation import Step
 
     identities = identities_in(out, ())
+    if others := trust.without(out, identities.holders, load_authority(authority)):
+        raise UsageError(
+            f"bundle `{others[0]}` does not trust the CA in {authority}: is it the CA of {out}? Name that with --ca"
+        )
     begun = rotate.begin(authority, now)
     if begun.step is not Step.BEGIN:
         raise UsageError(f"the rotation is past that, at `{begun.step}`; `--step abort` goes back")

@@ -160,6 +160,8 @@ def _leaf(leaf: x509.Certificate, key: ec.EllipticCurvePublicKey, now: datetime)
     ):
         if oid not in ends:
             yield f"its extended key usage lacks {name}"
+    if _extension(leaf, x509.AuthorityKeyIdentifier) is None:
+        yield "it has no authority key identifier, by which its chain is found"
     if now >= leaf.not_valid_after_utc:
         yield f"it ended {leaf.not_valid_after_utc:{_MOMENT}}"
     if now < leaf.not_valid_before_utc:

@@ -20,6 +20,9 @@ from meshctl.pki.issue import certify
 
 LAST_WORDS = 2000
 """Bytes of a command's error output that an error repeats."""
+_SECRETS = (b"PRIVATE KEY-----", b"AGE-SECRET-KEY-")
+_SEARCHED = 64 * 1024
+"""Bytes of it in which secrets are looked for: what is repeated may be the middle of one."""
 
 
 class Issuer(Protocol):
@@ -139,6 +142,9 @@ def names(holder: Holder, lifetime: timedelta) -> dict[str, str]:
 
 def _tail(err: IO[bytes]) -> str:
     size = err.seek(0, os.SEEK_END)
-    err.seek(max(0, size - LAST_WORDS))
-    words = err.read(LAST_WORDS).decode("utf-8", "replace").strip()
+    err.seek(max(0, size - _SEARCHED))
+    last = err.read(_SEARCHED)
+    if any(each in last for each in _SECRETS):
+        return ": its error output holds a private key, and is not repeated"
+    words = last[-LAST_WORDS:].decode("utf-8", "replace").strip()
     return f":\n{words}" if words else ""

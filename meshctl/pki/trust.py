@@ -37,6 +37,16 @@ def is_shown(authority: Authority, chain: bytes) -> bool:
     return any(each.subject == own.subject and each.public_key() == own.public_key() for each in others)
 
 
+def without(root: Path, holders: Iterable[Holder], authority: Authority) -> tuple[Holder, ...]:
+    """Whose trust bundles below ``root`` lack the root of a CA: it is another mesh's. Raises OSError."""
+    found = []
+    for holder in holders:
+        with contextlib.suppress(FileNotFoundError), files.folder(root, *holder.folder, _FOLDER) as tls:
+            if authority.root_pem not in files.read(tls, _NAME):
+                found.append(holder)
+    return tuple(found)
+
+
 def write(root: Path, holders: Iterable[Holder], authority: Authority) -> tuple[Holder, ...]:
     """Put the roots into bundles below ``root`` that hold others; returns those. Raises OSError.
 

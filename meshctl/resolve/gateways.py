@@ -108,6 +108,11 @@ def check(spec: Spec) -> Iterator[Finding]:
         source = spec.source["gateways"][name]
         if not gateway.calls:
             yield finding("missing-key", source.here, f"the gateway `{name}` calls nobody: it has no `calls`")
+        if not gateway.routes and len(gateway.calls or {}) > 1:
+            message = f"the gateway `{name}` calls several services, and has no `routes` that say which request is whose"
+            yield finding(
+                "missing-key", source.here, message, fix="Write `routes`, each with its `backends`."
+            )
         for callee, call in (gateway.calls or {}).items():
             if call.local_port:
                 at = source["calls"][callee].at("localPort")

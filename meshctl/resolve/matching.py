@@ -14,6 +14,9 @@ from meshctl.spec.matching import HeaderMatchSpec, PathMatchSpec, QueryMatchSpec
 _OF_THE_MESH = ("x-mesh-", "x-forwarded-client-cert")
 """How names begin that tell identities and statuses between sidecars."""
 
+_OF_THE_HOP = frozenset(("connection", "http2-settings", "keep-alive", "proxy-connection", "te", "upgrade"))
+"""What HAProxy takes away before it asks any rule, for it is meant for one hop; NGINX and the others after it."""
+
 EVERYTHING = ir.PathMatch(ir.PathMatchKind.PREFIX, "/")
 
 
@@ -87,6 +90,9 @@ def check_values(
             yield finding("ambiguous-match", place, message)
         if what == "header" and is_of_the_mesh(name):
             yield of_the_mesh(name, header_place(at, name))
+        if what == "header" and name.lower() in _OF_THE_HOP:
+            message = f"nothing can be decided by `{name}`, which is meant for one connection"
+            yield finding("header-of-the-hop", header_place(at, name), message)
 
 
 def is_of_the_mesh(name: str) -> bool:

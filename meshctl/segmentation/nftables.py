@@ -7,6 +7,7 @@ answer is its user's packet too: an application answers nobody but this host, on
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 from meshctl.artifacts import Artifact
@@ -127,7 +128,16 @@ def _others(perimeter: Perimeter) -> Iterator[str]:
     guarded = _guarded(perimeter)
     if guarded:
         refusal = "counter reject with tcp reset"
-        yield from _chain("others", "", _sockets(guarded, "ct direction original", refusal))
+        found = (_wherever_it_listens(each) if each is perimeter.application else each for each in guarded)
+        yield from _chain("others", "", _sockets(found, "ct direction original", refusal))
+
+
+def _wherever_it_listens(application: SocketAddress) -> SocketAddress:
+    """An application that listens on all addresses is there on each of this host, and no packet of this host's is an input from outside.
+
+    Where it is not on the usual loopback, `bind: endpoint` gives each service addresses, and may give many one port.
+    """
+    return replace(application, address="::") if application.address == "127.0.0.1" else application
 
 
 def _input(perimeter: Perimeter) -> Iterator[str]:

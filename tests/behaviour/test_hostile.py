@@ -23,9 +23,9 @@ from tests.behaviour.tables import Table
 from tests.behaviour.world import World, client_context, running
 from tests.seconds import soak_seconds
 
-SEED, COUNT = 1, 2000
+SEED, COUNT = 1, 3000
+"""About seven in ten are of kinds of which the contract says exactly what becomes of them."""
 EXACT = ("path", "claim", "condition")
-"""Kinds of which the contract says exactly what becomes of them."""
 
 MESH = Table(
     name="hostile",
@@ -139,9 +139,12 @@ SHARE = 170
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("proxy", Proxy)
-def test_any_requests_decide_as_the_contract_says(proxy, tmp_path):
+def test_any_requests_decide_as_the_contract_says(tmp_path):
+    """The same ones on all three."""
     seed = random.SystemRandom().randrange(1 << 32)
-    count = max(COUNT, int(soak_seconds(1)))
-    found = faults(proxy, generated(seed, count), WAYS, tmp_path)
+    sent = generated(seed, max(COUNT, int(soak_seconds(1))))
+    found = [
+        f"{proxy}: {each}" for proxy in Proxy for each in faults(proxy, sent, WAYS, tmp_path / proxy.value)
+    ]
     assert not found, "\n".join([f"seed {seed}: {len(found)} differ:", *found[:40]])
+    assert sum(each.kind in EXACT for each in sent) >= 2000

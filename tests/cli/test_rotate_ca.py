@@ -115,3 +115,14 @@ def test_the_issuing_ca_by_its_command(capsys):
     Path(".meshctl/ca/root.key").unlink()
     assert run([*ROTATE, "--issuing"]) == 2
     assert "root.key" in capsys.readouterr().err
+
+
+def test_the_ca_of_another_mesh_takes_no_root_from_a_bundle(capsys):
+    assert run(["certs", "init", "--ca", "other"]) == 0
+    before = {each: each.read_bytes() for each in Path("build").rglob("ca.pem")}
+    capsys.readouterr()
+    assert run([*ROTATE, "--ca", "other", "--step", "begin"]) == 2
+    assert "does not trust the CA in other: is it the CA of build?" in capsys.readouterr().err
+    assert len(before) == 3
+    assert {each: each.read_bytes() for each in before} == before
+    assert not Path("other/next").exists()

@@ -142,6 +142,9 @@ def ways_past(found):
         (web, SIDECAR, {"datagram": [STRANGER, 53]}),
         # Somebody else on the host, as the application or as its sidecar.
         (web, SOMEBODY, {"connect": ["127.0.0.1", 8080]}),
+        # The application listens on all addresses, and packets to any of its own are no input from outside.
+        (web, SOMEBODY, {"connect": ["127.0.0.2", 8080]}),
+        (web, SOMEBODY, {"connect": [WEB, 8080]}),
         (web, SOMEBODY, {"connect": ["127.0.0.1", 15001]}),
         (web, SOMEBODY, {"connect": ["127.0.0.1", 15432]}),
         # From outside, past the inbound listener; the application listens on a port that nobody has heard of, too.

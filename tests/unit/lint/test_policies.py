@@ -43,8 +43,9 @@ def read(text, name="p.yaml"):
     return lint.read_policies({name: read_yaml(text.encode(), name)})
 
 
-def builtin():
-    return lint.read_policies({path.name: read_yaml(path.read_bytes(), path.name) for path in POLICIES})
+def builtin(*, proven=False):
+    files = {path.name: read_yaml(path.read_bytes(), path.name) for path in POLICIES}
+    return lint.read_policies(files, proven=proven)
 
 
 def test_the_built_in_policies_can_be_read():
@@ -55,6 +56,32 @@ def test_the_built_in_policies_can_be_read():
 
 def test_the_tests_of_the_built_in_policies_pass():
     assert list(lint.run_tests(builtin())) == []
+
+
+def test_what_is_compiled_late_answers_alike():
+    rules, late = builtin(), builtin(proven=True)
+    assert [replace(each, body=None, tests=()) for each in late.policies] == [
+        replace(each, body=None, tests=()) for each in rules.policies
+    ]
+    pairs = zip(late.policies, rules.policies, strict=True)
+    with_cases = tuple(replace(each, tests=whole.tests) for each, whole in pairs)
+    assert list(lint.run_tests(replace(late, policies=with_cases))) == []
+
+
+def test_lint_tells_every_fault_of_policies_of_ones_own(tmp_path):
+    """Also where the mesh has nothing that the rule would ask about, and of the cases, which it does not run."""
+    (tmp_path / "own").mkdir()
+    for old, new, message in (
+        ("service.owner != ''", "service.ownr != ''", "undeclared reference"),
+        ("expect: fail", "expect: no", "`expect` is `pass` or `fail`"),
+        ("code: ACME0001", "code: MSH3101", "`MSH3101` is another rule's already"),
+    ):
+        (tmp_path / "own" / "p.yaml").write_text(GOOD.replace(old, new), "utf-8")
+        (tmp_path / "mesh.yaml").write_text(
+            "apiVersion: meshctl.dev/v1\nmesh: {name: a, domain: a.mesh, trustDomain: a.example}\n", "utf-8"
+        )
+        linted = pipeline.lint(str(tmp_path / "mesh.yaml"), today=date(2026, 1, 1), policies=tmp_path / "own")
+        assert any(message in each.message for each in linted.findings), message
 
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.name)

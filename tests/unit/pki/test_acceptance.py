@@ -40,6 +40,10 @@ def leaf(authority, **other):
         .add_extension(x509.ExtendedKeyUsage(other.get("ends", BOTH)), critical=False)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
     )
+    if not other.get("linked", True):
+        del builder._extensions[
+            [each.oid for each in builder._extensions].index(x509.AuthorityKeyIdentifier.oid)
+        ]
     return profile.pem(profile.sign(builder, other.get("signer", authority.issuing_key)))
 
 
@@ -112,6 +116,7 @@ def test_the_chain_is_put_in_order(authority):
         ),
         ({"ends": BOTH[:1]}, "its extended key usage lacks clientAuth"),
         ({"ends": BOTH[1:]}, "its extended key usage lacks serverAuth"),
+        ({"linked": False}, "it has no authority key identifier, by which its chain is found"),
         ({"start": NOW - 31 * DAY}, "it ended 2026-02-28T12:00:00Z"),
         ({"start": NOW + DAY}, "it starts 2026-03-02T11:55:00Z, which is not yet"),
         (

@@ -221,3 +221,13 @@ def test_a_linked_folder_is_not_followed(tmp_path, authority):
     with pytest.raises(OSError, match=r"directory|link"):
         installing.renew(tmp_path, IDENTITIES, Embedded(authority, NOW, crl=False), None, lambda: NOW)
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_an_answer_where_nobody_asked_is_refused(tmp_path, authority):
+    for each in ("a", "b"):
+        (tmp_path / each).mkdir()
+    answer = requested(tmp_path / "a", authority)
+    with pytest.raises(FindingsError) as caught:
+        installing.install(tmp_path / "b", IDENTITIES, answer, authority.root_pem, NOW)
+    assert "the key that it is for is not in this bundle" in caught.value.findings[0].message
+    assert not list((tmp_path / "b").iterdir())

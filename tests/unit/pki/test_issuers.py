@@ -71,6 +71,15 @@ def test_much_is_said_in_few_words():
     assert len(str(caught.value)) < 2100
 
 
+@pytest.mark.parametrize("after", ["", "yes word | head -n 9000 >&2; "])
+def test_a_key_that_it_complains_with_is_not_repeated(after):
+    said = "-----BEGIN PRIVATE KEY-----\nMIGHsecret\n-----END PRIVATE KEY-----"
+    with pytest.raises(ToolError) as caught:
+        issue(command("sh", "-c", f"echo '{said}' >&2; {after}exit 3"))
+    assert "MIGH" not in str(caught.value)
+    assert "ended with 3 for `web/10.0.0.1`: its error output holds a private key" in str(caught.value)
+
+
 def test_it_takes_too_long_and_all_of_it_ends(tmp_path):
     began = time.monotonic()
     mark = tmp_path / "mark"
