@@ -158,6 +158,8 @@ def _names(rule: Rule) -> str:
 
 def _told(rule: Rule) -> str:
     parts = [f"{_names(rule)} ({rule.severity})", f"why: {rule.why}", f"fix: {rule.fix}"]
+    if rule.source:
+        parts.append(f"source: {rule.source}")
     if rule.slug in EXAMPLES:
         wrong, right = EXAMPLES[rule.slug]
         parts += [f"wrong:\n{_indented(wrong)}", f"right:\n{_indented(right)}"]
@@ -179,6 +181,7 @@ def _entry(rule: Rule) -> dict[str, object]:
         "severity": rule.severity.value,
         "why": rule.why,
         "fix": rule.fix,
+        "source": rule.source,
         "example": {"wrong": wrong, "right": right} if wrong else None,
         "docs": docs_link(rule.code),
     }

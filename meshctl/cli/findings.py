@@ -15,6 +15,7 @@ from meshctl.diagnostics import Finding, FindingsError, MeshctlError, Severity
 
 if TYPE_CHECKING:
     from meshctl.pipeline import Validated
+    from meshctl.pipeline.linting import Verdict
 
 _FINGERPRINTED = (Format.SARIF, Format.GITLAB)
 
@@ -65,6 +66,7 @@ def report(
     *,
     fail_on: FailOn = FailOn.ERROR,
     policies: Path | None = None,
+    verdicts: Sequence[Verdict] | None = None,
     to: TextIO | None = None,
 ) -> None:
     """Print what ``command`` found in the spec at ``spec``, with all that a format may want to know of it."""
@@ -78,6 +80,7 @@ def report(
         spec=printable(spec),
         threshold=fail_on.threshold,
         rules=pipeline.rules(policies) if form is Format.SARIF else (),
+        verdicts=verdicts,
         service_of=pipeline.service_of(validated) if form in _FINGERPRINTED else no_service,
     )
     out.write(RENDERERS[form](validated.findings, context))

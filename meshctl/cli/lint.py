@@ -46,7 +46,7 @@ def lint(
     where = options.location(spec)
     today = datetime.now(UTC).date()
     linted = pipeline.lint(where, today=today, environment=env, policies=policies, profile=profile)
-    findings.report(linted, form, "lint", where, fail_on=fail_on, policies=policies)
+    findings.report(linted, form, "lint", where, fail_on=fail_on, policies=policies, verdicts=linted.verdicts)
     sys.stderr.writelines(_told(each) for each in linted.verdicts)
     sys.stderr.write(f"{findings.outcome(linted)}\n")
     if linted.unreadable:

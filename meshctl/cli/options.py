@@ -101,9 +101,18 @@ def location(spec: str | None) -> str:
 
 def require_known(services: Iterable[str], mesh: Mesh) -> None:
     """Raises UsageError for services that the mesh does not have."""
-    unknown = sorted(set(services) - {each.service for each in mesh.sidecars})
+    from difflib import get_close_matches
+
+    known = sorted({each.service for each in mesh.sidecars})
+    unknown = sorted(set(services).difference(known))
     if unknown:
-        raise UsageError(f"there is no service named {', '.join(unknown)} in the spec")
+        close = dict.fromkeys(name for each in unknown for name in get_close_matches(each, known, n=1))
+        meant = f"; did you mean {', '.join(f'`{each}`' for each in close)}?" if close else ""
+        more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+        raise UsageError(
+            f"there is no service named {', '.join(unknown)} in the spec{meant}"
+            f" (there are {', '.join(known[:_SHOWN])}{more})"
+        )
 
 
 def tell_paths(written: Written, out: Path, to: TextIO) -> None:

@@ -50,7 +50,8 @@ def _summary(found: Reached) -> str:
     direct = {each[0] for each in found.ways if len(each) == 2}
     what = f"{found.section.removesuffix('s')} {found.target}"
     if not callers:
-        return f"{what}: no service or gateway reaches it"
+        besides = "; past their own sidecars some would be let in" if found.uncalled else ""
+        return f"{what}: no service or gateway reaches it by a call{besides}"
     behind = len(callers) - len(direct)
     noun = "caller" if len(direct) == 1 else "callers"
     return f"{what}: {len(direct)} direct {noun}, {behind} behind {'it' if len(direct) == 1 else 'them'}"

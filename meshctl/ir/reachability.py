@@ -112,7 +112,7 @@ class Reachability:
     unpermitted: Mapping[str, tuple[Unpermitted, ...]] = field(default_factory=dict)
     """By callee."""
     uncalled: Mapping[str, tuple[Permission, ...]] = field(default_factory=dict)
-    """By callee: who would be let in and has no route that leads there."""
+    """By callee: what a caller would be let in for, past its own sidecar, by rules that none of its calls leads to."""
     entrances: Mapping[str, tuple[Entrance, ...]] = field(default_factory=dict)
     """By service or gateway."""
 

@@ -21,6 +21,8 @@ class Rule:
     fix: str
     severity: Severity
     """How grave it is unless the spec says otherwise."""
+    source: str = ""
+    """What a policy goes back to; empty where that is common sense."""
 
 
 def rules(policies: Path | None = None) -> tuple[Rule, ...]:
@@ -37,7 +39,8 @@ def rules(policies: Path | None = None) -> tuple[Rule, ...]:
         for each in CODES.values()
     ]
     known += [
-        Rule(each.code, each.slug, each.title, each.why, each.fix, each.severity) for each in own.policies
+        Rule(each.code, each.slug, each.title, each.why, each.fix, each.severity, each.origin)
+        for each in own.policies
     ]
     return tuple(sorted(known, key=lambda each: each.code))
 

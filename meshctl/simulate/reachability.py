@@ -141,37 +141,39 @@ class _Search:
                     self.permissions[callee][caller] = (made,)
 
     def _uncalled(self, callee: str) -> Iterator[Permission]:
-        """Those who are let in by name and do not call, and everybody, where no name is asked for."""
+        """What rules let those do whom they name, and no call of theirs leads to; and everybody, where no name is asked for."""
         concerned = self.callees[callee]
         its = concerned.listener.authorization
         named = {each.service for rule in (*its.exempt, *its.rules) for each in rule.principals}
         known = concerned.listener.mtls is not MtlsMode.DISABLED
         anybody = (ANYBODY,) if known and any(each.anyone for each in its.rules) else ()
-        callers = self.permissions.get(callee, {}).keys() | {
-            each.caller for each in self.unpermitted.get(callee, ())
-        }
-        for caller in (*sorted(named - callers - {callee}), *anybody):
-            yield from self._straight(caller, callee)
+        calls, lead = self.permissions.get(callee, {}), straight(self.leads.by_service[callee])
+        for caller in (*sorted(named - {callee}), *anybody):
+            led_to = frozenset(id(each.rule) for each in calls.get(caller, ()))
+            yield from self._straight(caller, callee, lead, led_to)
 
-    def _straight(self, caller: str, callee: str) -> Iterator[Permission]:
-        """What somebody may do who asks the callee's sidecar himself."""
-        concerned, own = self.callees[callee], self.leads.by_service[callee]
+    def _straight(
+        self, caller: str, callee: str, lead: Lead, led_to: frozenset[int] = frozenset()
+    ) -> Iterator[Permission]:
+        """What somebody may do who asks the callee's sidecar himself, but for the rules that his calls lead to."""
+        concerned = self.callees[callee]
         its = concerned.listener.authorization
         made = Permission(caller, callee, Ground.RULE, stream=concerned.listener.protocol is Protocol.TCP)
         if made.stream:
             rule = concerned.lets_streams_in(caller)
-            if rule is not None:
+            if rule is not None and id(rule) not in led_to:
                 yield self._grounded(made, rule, exempt=False)
-            elif its.audit:
+            elif rule is None and its.audit and id(None) not in led_to:
                 yield self._audited(made)
             return
-        lead = straight(own)
         let_in = concerned.let_in(caller, (lead,))
         for each in let_in:
+            if id(each.rule) in led_to:
+                continue
             scheme = "http" if caller == UNAUTHENTICATED else "https"
             example = _example(each.found, scheme) if each.found.request is not None else None
             yield self._grounded(replace(made, example=example), each.rule, exempt=each.exempt)
-        if not let_in and its.audit:
+        if not let_in and its.audit and id(None) not in led_to:
             way = search((lead,), concerned.listener, None)
             yield self._audited(replace(made, example=_example(way, "http") if way is not None else None))
 
@@ -184,7 +186,7 @@ class _Search:
             binds = (bind for each in alike for bind in each.outbound.binds)
             yield Entrance(Door.GATEWAY, tuple(dict.fromkeys(map(str, binds))), path=section)
         if own.inbound is not None and own.inbound.mtls is not MtlsMode.STRICT:
-            permissions = tuple(self._straight(UNAUTHENTICATED, name))
+            permissions = tuple(self._straight(UNAUTHENTICATED, name, straight(own)))
             if permissions:
                 listeners = (each.inbound for each in alike if each.inbound is not None)
                 found = (bind for each in listeners for bind in each.binds)

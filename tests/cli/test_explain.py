@@ -46,6 +46,15 @@ def test_every_code_is_explained_by_all_its_names(capsys, code, slug):
     assert text.endswith(f"docs: docs/findings.md#{code.lower()}\n")
 
 
+def test_the_source_of_a_rule_is_told(capsys):
+    for rule in built_in():
+        assert run(["explain", rule.slug]) == 0
+        assert (f"\nsource: {rule.origin}\n" in capsys.readouterr().out) == bool(rule.origin)
+    assert run(["explain", "retry-at-several-layers", "--format", "json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["rules"]
+    assert told["source"] == 'Google SRE Book, chapter 22, "Retries"'
+
+
 def test_all_codes_are_listed(capsys):
     assert run(["explain"]) == 0
     lines = capsys.readouterr().out.splitlines()

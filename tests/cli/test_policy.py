@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from meshctl.cli.app import run
 
 ROOT = Path(__file__).resolve().parents[2]
+FINDINGS = Draft202012Validator(json.loads((ROOT / "schemas" / "findings.schema.json").read_text("utf-8")))
 OWN = (
     (ROOT / "policies" / "no-owner.yaml")
     .read_text("utf-8")
@@ -62,6 +65,18 @@ def test_a_profile_chooses_rules(own, capsys):
     _, printed = found(capsys, "--profile", "fallacies")
     assert "6 There is one administrator: 1 finding against it\n" in printed.err
     assert "2 Latency is zero: nothing against it\n" in printed.err
+
+
+def test_json_holds_the_verdicts_of_the_profile(own, capsys):
+    verdicts = {}
+    for profile in ("default", "fallacies"):
+        document = json.loads(found(capsys, "--profile", profile, "--format", "json")[1].out)
+        assert list(FINDINGS.iter_errors(document)) == []
+        verdicts[profile] = document["verdicts"]
+    assert verdicts["default"] == []
+    assert {"title": "6 There is one administrator", "findings": 1} in verdicts["fallacies"]
+    assert run(["validate", "--format", "json"]) == 0
+    assert "verdicts" not in json.loads(capsys.readouterr().out)
 
 
 def test_the_spec_names_a_profile_and_the_command_line_beats_it(own, capsys):

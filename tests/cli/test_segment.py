@@ -69,7 +69,8 @@ def test_a_note_says_what_is_open(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--service", "wep"], "there is no service named wep"),
+        (["--service", "wep"], "there is no service named wep in the spec; did you mean `web`? (there are "),
+        (["--service", "zzz"], "there is no service named zzz in the spec (there are "),
         (["--application", "{service}-with-a-name-that-is-too-long"], "is not the name of a user"),
         (["--application", "root"], "not root"),
         (["--application", "0"], "0 is not a user that rules can be about"),

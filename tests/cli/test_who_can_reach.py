@@ -157,6 +157,53 @@ def test_calls_that_nothing_permits_and_grants_without_a_call(tmp_path, capsys):
     assert [each["caller"] for each in found["allowedWithoutCall"]] == ["web"]
 
 
+LED_ELSEWHERE = """\
+apiVersion: meshctl.dev/v1
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}
+defaults: {timeout: 5s}
+services:
+  web: {port: 80, endpoints: [{address: 10.0.0.1}], calls: {server: {}}}
+  server:
+    port: 80
+    endpoints: [{address: 10.0.0.2}]
+    routes: [{name: v1, matches: [{path: {prefix: /v1}}]}]
+    allow:
+      - {from: [web], paths: [{prefix: /admin}]}
+"""
+
+
+def test_a_rule_that_no_route_of_the_caller_leads_to(tmp_path, capsys):
+    # /v1 is answered 403 by the callee's sidecar and /admin 404 by web's own, but web's certificate opens /admin.
+    path = tmp_path / "mesh.yaml"
+    path.write_text(LED_ELSEWHERE)
+    found = document(capsys, "server", str(path))
+    assert (found["ways"], found["calls"]) == ([], [])
+    assert [each["caller"] for each in found["callsWithoutGrant"]] == ["web"]
+    (past,) = found["allowedWithoutCall"]
+    assert (past["caller"], past["ground"], past["at"]["line"]) == ("web", "rule", 11)
+    assert past["example"] == {"method": "GET", "url": "https://server.shop.mesh/admin", "headers": []}
+    _, out = told(capsys, "server", str(path))
+    assert out == (
+        "service server: no service or gateway reaches it by a call; past their own sidecars some would be let in\n"
+        "\nwould be let in, but nothing leads there\n"
+        "  web -> server\n"
+        f"    a rule allows path `/admin` and below [{path}:11]\n"
+        "      such as GET https://server.shop.mesh/admin\n"
+        "\ncalls that nothing permits\n"
+        f"  web -> server [{path}:5]\n"
+    )
+
+
+def test_of_a_caller_with_a_way_only_the_other_rules_stand_there(tmp_path, capsys):
+    path = tmp_path / "mesh.yaml"
+    path.write_text(LED_ELSEWHERE + "      - {from: [web], methods: [GET], paths: [{prefix: /v1}]}\n")
+    found = document(capsys, "server", str(path))
+    assert found["ways"] == [["web", "server"]]
+    assert [each["at"]["line"] for each in found["calls"]] == [12]
+    assert [each["at"]["line"] for each in found["allowedWithoutCall"]] == [11]
+    assert found["callsWithoutGrant"] == []
+
+
 def test_all_paths(spec, capsys):
     path = Path(spec)
     path.write_text(

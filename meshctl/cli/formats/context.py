@@ -10,6 +10,7 @@ from meshctl.diagnostics import Finding, Position, Severity
 
 if TYPE_CHECKING:
     from meshctl.pipeline import Rule
+    from meshctl.pipeline.linting import Verdict
 
 
 def no_service(at: Position | None) -> str:
@@ -31,6 +32,8 @@ class Context:
     """The mildest severity that fails a run; None where none does."""
     rules: Sequence[Rule] = ()
     """Every rule that was looked at, whether or not it found something."""
+    verdicts: Sequence[Verdict] | None = None
+    """What the groups of a profile come to; None for commands that ask no rules."""
     service_of: Callable[[Position | None], str] = no_service
     """The service whose part of the spec holds a place; empty where it is none's."""
 

@@ -16,11 +16,13 @@ def render(findings: Sequence[Finding], context: Context) -> str:
         severity.value: sum(each.severity is severity and not each.waived for each in findings)
         for severity in Severity
     }
-    document = {
+    document: dict[str, object] = {
         "schemaVersion": SCHEMA_VERSION,
         "findings": [_entry(each) for each in findings],
         "summary": counts | {"waived": sum(bool(each.waived) for each in findings)},
     }
+    if context.verdicts is not None:
+        document["verdicts"] = [{"title": each.title, "findings": each.findings} for each in context.verdicts]
     return json_text(document)
 
 

@@ -1,7 +1,8 @@
 """Two routes that take the same request, neither of which takes all that the other does.
 
 Which one gets it is decided by the order of the language, but not by what either says: an example request tells the
-reader. Exact where it is told; pairs are looked at up to a bound.
+reader. Exact where it is told; pairs are looked at up to a bound. A match that gets no request at all is
+`dead-route`'s.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from meshctl.diagnostics import Related
+from meshctl.lint.checks import dead_route
 from meshctl.lint.checks.base import Check, Violation
 from meshctl.lint.checks.tables import tables, written
 from meshctl.lint.facts import MatchFacts, Value, World, place
@@ -22,6 +24,7 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
     """The first overlap of each route with one that is tried before it."""
     told: set[tuple[str, str]] = set()
     seen: set[tuple[object, ...]] = set()
+    dead: frozenset[tuple[object, ...]] | None = None
     left = MOST
     for table in tables(world):
         asked = [conditions(each) for each in table]
@@ -36,7 +39,11 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
             if left < 0:
                 return
             request = _overlap(asked, first, second)
-            if request is not None:
+            if request is None:
+                continue
+            if dead is None:
+                dead = dead_route.proved(world)
+            if written(other) not in dead:
                 told.add(names)
                 yield _violation(one, other, request)
 

@@ -6,7 +6,7 @@ that sees the same; a match is dead when it is so for all who see it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from meshctl.diagnostics import Related, Severity
 from meshctl.lint.checks.base import Check, Violation
@@ -24,6 +24,16 @@ _Cover = tuple[MatchFacts, ...] | str
 
 def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
     """Matches that nothing gets to, with the routes that take everything before."""
+    for match, cover in _covers(world):
+        yield _violation(match, cover)
+
+
+def proved(world: World) -> frozenset[tuple[object, ...]]:
+    """The matches, as :func:`written` tells them apart, that are proved to get no request."""
+    return frozenset(written(match) for match, cover in _covers(world) if not isinstance(cover, str))
+
+
+def _covers(world: World) -> Iterable[tuple[MatchFacts, _Cover]]:
     covers: dict[tuple[object, ...], tuple[MatchFacts, _Cover]] = {}
     alive: set[tuple[object, ...]] = set()
     left = Effort(MOST)
@@ -39,8 +49,7 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
                 covers.pop(key, None)
             elif key not in covers or isinstance(cover, str):
                 covers[key] = (match, cover)
-    for match, cover in covers.values():
-        yield _violation(match, cover)
+    return covers.values()
 
 
 def _cover(table: Table, asked: list[Conditions], number: int, left: Effort) -> _Cover | None:

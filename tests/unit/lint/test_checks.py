@@ -95,6 +95,24 @@ def test_a_cycle_with_retries_is_told_once_and_paths_through_cycles_are_found():
     assert path.values == {"path": "in → a → b → out", "first": "in", "last": "out", "number": "16"}
 
 
+def test_a_circle_of_retries_is_told_once():
+    circle = [call(f"s{n:03}", f"s{(n + 1) % 578:03}", 1) for n in range(578)]
+    above = [call("in", "s000", 2), call("s007", "out", 1)]
+    first, second = run("retry-layers", world([*circle, *above]))
+    assert first.values["lower"] == "s000 → s001"
+    assert first.values["more"] == ", and so do 577 more calls among these services"
+    assert (second.values["lower"], second.values["more"]) == ("s007 → out", "")
+
+
+@pytest.mark.parametrize(("below", "told", "not_told"), [(100, 100, 0), (101, 100, 1), (350, 100, 250)])
+def test_calls_that_are_not_told_are_counted(below, told, not_told):
+    calls = [call("in", "a", 1), *(call("a", f"s{n:03}", 1) for n in range(below))]
+    found = run("retry-layers", world(calls))
+    assert len(found) == told
+    assert not any(each.values["more"] for each in found[:-1])
+    assert found[-1].values["more"] == (f"; {not_told} more such calls are not told" if not_told else "")
+
+
 def test_a_long_path_is_shortened_in_the_message():
     calls = [call(f"s{n:02}", f"s{n + 1:02}", 1) for n in range(29)]
     (found,) = run("retry-amplification", world(calls), limit=9)
