@@ -1,11 +1,10 @@
 """A bundle's ``tls`` folder on the disk: certificate, key and trust bundle, read and written.
 
-Key and certificate are two files, so no single rename can replace both. The order here is: all new
-files staged and on the disk; the old certificate removed; trust bundle and key renamed into place; the
-certificate last. So at every instant a certificate that is there fits the key that is there. A proxy that
-starts in between finds no certificate; one that read the old certificate just before finds a key
-that does not fit, refuses to start (all three compare the two), and starts when tried again. A crash
-in between leaves "missing", which the next issuing mends. Decision 0006.
+Key and certificate are two files, so no single rename can replace both. The order here is: all new files staged and on
+the disk; the old certificate removed; trust bundle and key renamed into place; the certificate last. So at every instant a
+certificate that is there fits the key that is there. A proxy that starts in between finds no certificate; one that read the
+old certificate just before finds a key that does not fit, refuses to start (all three compare the two), and starts when
+tried again. A crash in between leaves "missing", which the next issuing mends. Decision 0006.
 """
 
 from __future__ import annotations
@@ -272,7 +271,7 @@ def _judge(
         return CertificateState.MISMATCHED_KEY, "the private key is not the certificate's"
     if not _proves(leaf, identity):
         return CertificateState.WRONG_IDENTITY, f"it is not the certificate of {identity.spiffe_id}"
-    if lacking := sorted(set(identity.dns_names) - _dns_names(leaf)):
+    if lacking := sorted(set(identity.dns_names).difference(_names(leaf).get_values_for_type(x509.DNSName))):
         return CertificateState.WRONG_IDENTITY, f"it lacks the DNS name {lacking[0]}"
     if authority and not _is_from(authority, leaf, held):
         if authority.beside and _signer(leaf) == authority.beside.key_identifier:
@@ -295,17 +294,16 @@ def _judge_time(
 
 
 def _proves(leaf: x509.Certificate, identity: WorkloadIdentity) -> bool:
-    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    names = _names(leaf)
     return (
         names.get_values_for_type(x509.UniformResourceIdentifier) == [identity.spiffe_id]
-        and _dns_names(leaf) <= set(identity.dns_names)
+        and set(names.get_values_for_type(x509.DNSName)) <= set(identity.dns_names)
         and leaf.subject.rfc4514_string() == identity.distinguished_name
     )
 
 
-def _dns_names(leaf: x509.Certificate) -> set[str]:
-    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return set(names.get_values_for_type(x509.DNSName))
+def _names(leaf: x509.Certificate) -> x509.SubjectAlternativeName:
+    return leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
 
 
 def _is_from(authority: Authority, leaf: x509.Certificate, held: _Held) -> bool:
