@@ -161,8 +161,11 @@ def _answered(signed: Signed, request: Path) -> Signed:
     from meshctl.pki import files
 
     path = _beside(request)
-    with files.folder(path.parent) as inside:
-        files.replace(inside, path.name, signed.answer, 0o644)
+    try:
+        with files.folder(path.parent) as inside:
+            files.replace(inside, path.name, signed.answer, 0o644)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
     return dataclasses.replace(signed, path=path)
 
 
@@ -224,6 +227,8 @@ def only_one(bundle: Path) -> Iterator[None]:
         raise FindingsError([finding("key-tracked", None, message)])
     try:
         with files.folder(bundle) as inside, files.lock(inside):
+            with contextlib.suppress(FileNotFoundError), files.folder(bundle, installing.TLS) as tls:
+                files.sweep(tls)
             yield
     except OSError as error:
         place = f" {error.filename}" if error.filename else ""

@@ -114,8 +114,9 @@ def record(
             "files": marked,
         }
     content = orjson.dumps({"schemaVersion": _VERSION, "authority": authority, "bundles": known})
-    name = f".{secrets.token_hex(8)}.tmp"
+    name = files.staging_name(_FILE, secrets.token_hex(8))
     with files.folder(root, _FOLDER, create=True) as inside:
+        files.sweep(inside)
         files.write(inside, name, content, 0o644, durable=False)
         os.rename(name, _FILE, src_dir_fd=inside, dst_dir_fd=inside)
         files.ignore_all(inside)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -22,6 +24,10 @@ LIMIT = 256 * 1024
 LARGE = 64 * LIMIT
 """Of files that grow with the mesh."""
 
+LINKED = "is a symbolic link; keys are not followed out of their folder"
+"""What the errors here say instead of the system's words, which are others for a file and a folder."""
+
+_STAGED = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a pipe that somebody put there must not hang.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -40,7 +46,7 @@ def folder(root: Path, *below: str, create: bool = False) -> Iterator[int]:
             if create and count == len(below):
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(name, 0o755, dir_fd=descriptor)
-            inner = os.open(name, _FOLDER, dir_fd=descriptor)
+            inner = _open(descriptor, name, _FOLDER)
             os.close(descriptor)
             descriptor = inner
         yield descriptor
@@ -50,7 +56,7 @@ def folder(root: Path, *below: str, create: bool = False) -> Iterator[int]:
 
 def read(inside: int, name: str, *, private: bool = False, limit: int = LIMIT) -> bytes:
     """The content of a regular file. Raises OSError, also if a ``private`` one is open to others."""
-    descriptor = os.open(name, _READ, dir_fd=inside)
+    descriptor = _open(inside, name, _READ)
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
@@ -80,7 +86,7 @@ def write(inside: int, name: str, content: bytes, mode: int, *, durable: bool = 
 
 def replace(inside: int, name: str, content: bytes, mode: int) -> None:
     """Put a file in the place of another by a rename, once it is on the disk. Raises OSError."""
-    staged = f".{name}.{secrets.token_hex(8)}.tmp"
+    staged = staging_name(name, secrets.token_hex(8))
     try:
         write(inside, staged, content, mode)
         os.rename(staged, name, src_dir_fd=inside, dst_dir_fd=inside)
@@ -89,6 +95,22 @@ def replace(inside: int, name: str, content: bytes, mode: int) -> None:
             os.unlink(staged, dir_fd=inside)
         raise
     os.fsync(inside)
+
+
+def staging_name(name: str, mark: str) -> str:
+    """What a file is called until a rename puts it in force; ``mark`` is 16 hexadecimal digits, of one run."""
+    return f".{name}.{mark}.tmp"
+
+
+def sweep(inside: int) -> None:
+    """Remove what runs that were killed before their rename left behind: keys may be among it. Raises OSError.
+
+    The caller holds the lock under which files are staged here, so nobody else is about to rename them.
+    """
+    for name in os.listdir(inside):
+        if _STAGED.fullmatch(name) and _is_file(inside, name):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=inside)
 
 
 @contextlib.contextmanager
@@ -116,9 +138,31 @@ def exists(inside: int, name: str) -> bool:
     return True
 
 
+def refuse_link(inside: int, name: str, shown: str) -> None:
+    """Raises OSError, with the name that people know, where a rename would replace a link that somebody made on purpose."""
+    if is_link(inside, name):
+        raise OSError(errno.ELOOP, LINKED, shown)
+
+
 def is_link(inside: int, name: str) -> bool:
     """Whether ``name`` is a symbolic link; False where there is nothing."""
+    return stat.S_ISLNK(_mode(inside, name))
+
+
+def _is_file(inside: int, name: str) -> bool:
+    return stat.S_ISREG(_mode(inside, name))
+
+
+def _mode(inside: int, name: str) -> int:
     try:
-        return stat.S_ISLNK(os.stat(name, dir_fd=inside, follow_symlinks=False).st_mode)
+        return os.stat(name, dir_fd=inside, follow_symlinks=False).st_mode
     except FileNotFoundError:
-        return False
+        return 0
+
+
+def _open(inside: int, name: str, flags: int) -> int:
+    try:
+        return os.open(name, flags, dir_fd=inside)
+    except OSError:
+        refuse_link(inside, name, name)
+        raise

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from meshctl.catalogue import finding
-from meshctl.diagnostics import FindingsError
+from meshctl.diagnostics import FindingsError, UsageError
 from meshctl.pki import files
 from meshctl.pki.files import REGISTER
 
@@ -33,12 +33,19 @@ class Entry:
 
 
 def record(folder: Path, issued: Iterable[Entry], now: datetime) -> None:
-    """Write down what was issued, before anybody can have it; what has ended by ``now`` leaves. Raises OSError, RegisterError."""
-    with files.folder(folder) as inside, files.lock(inside):
-        kept = [each for each in _read(inside, folder) if each.not_after > now]
-        rows = [_row(each) for each in (*kept, *issued)]
-        content = json.dumps({"schemaVersion": _VERSION, "issued": rows}, indent=0)
-        files.replace(inside, REGISTER, content.encode(), 0o644)
+    """Write down what was issued, before anybody can have it; what has ended by ``now`` leaves. Raises UsageError, RegisterError."""
+    try:
+        with files.folder(folder) as inside, files.lock(inside):
+            files.sweep(inside)
+            kept = [each for each in _read(inside, folder) if each.not_after > now]
+            rows = [_row(each) for each in (*kept, *issued)]
+            content = json.dumps({"schemaVersion": _VERSION, "issued": rows}, indent=0)
+            files.replace(inside, REGISTER, content.encode(), 0o644)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {REGISTER} in the CA's folder {folder}, and nothing is issued that is not written down "
+            f"there: {error.strerror or error}"
+        ) from error
 
 
 def entries(folder: Path, now: datetime) -> tuple[Entry, ...]:

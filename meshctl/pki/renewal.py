@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -51,9 +50,9 @@ def issue_due(
 def _issue_due(
     root: Path, identities: Identities, authority: Authority, now: datetime
 ) -> tuple[CertificateStatus, ...]:
-    with files.folder(root) as descriptor:
-        # Two at a time could leave the key of one beside the certificate of the other.
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    # Two at a time could leave the key of one beside the certificate of the other.
+    with files.folder(root) as descriptor, files.lock(descriptor):
+        store.sweep(root, identities.holders)
         # Before the files are read, so that a change afterwards is seen as one.
         marks = {each: facts.marks(root, each, crl=identities.crl) for each in identities.holders}
         found = check(root, identities, authority, now)
@@ -72,7 +71,7 @@ def _issue_due(
                 for holder, each in issued.items()
             ]
             register.record(authority.folder, entries, now)
-        relisted = deliver(root, identities, authority)
+        relisted = _deliver(root, identities, authority)
         store.write(root, issued)
         for holder in (*relisted, *issued):
             marks[holder] = facts.marks(root, holder, crl=identities.crl)
@@ -83,6 +82,12 @@ def _issue_due(
 
 def deliver(root: Path, identities: Identities, authority: Authority) -> tuple[Holder, ...]:
     """Put the revocation lists into the bundles, where those look at them, and the roots; returns who had others. Raises OSError."""
+    with files.folder(root) as descriptor, files.lock(descriptor):
+        store.sweep(root, identities.holders)
+        return _deliver(root, identities, authority)
+
+
+def _deliver(root: Path, identities: Identities, authority: Authority) -> tuple[Holder, ...]:
     relisted = store.write_lists(root, identities.holders, authority.lists_pem) if identities.crl else ()
     # A root whose CA's list is not there yet would let nobody in.
     trusting = trust.write(root, identities.holders, authority)

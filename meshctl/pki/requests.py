@@ -7,7 +7,6 @@ the identity manifest alone (decision 0110).
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -116,8 +115,7 @@ def create(bundle: Path, identity: WorkloadIdentity) -> Path:
     that no answer under way is lost. Raises OSError, and UsageError where the waiting key cannot be used.
     """
     with files.folder(bundle, TLS, create=True) as tls:
-        if files.is_link(tls, REQUEST):
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), f"{TLS}/{REQUEST}")
+        files.refuse_link(tls, REQUEST, f"{TLS}/{REQUEST}")
         files.ignore_all(tls)
         key = waiting_key(tls)
         if key is None or _public(tls, _CERTIFICATE) == key.public_key():

@@ -40,7 +40,7 @@ def revoke(
         found = authorities.load_authority(folder)
         before = crl.serials(crl.parse(found.lists_pem)) if found.lists_pem else frozenset()
         for each in found.trusted:
-            _sign(each, lifetime, now, serials)
+            _sign(folder, each, lifetime, now, serials)
         return authorities.load_authority(folder), frozenset(serials) - before
 
 
@@ -85,7 +85,7 @@ def renewed(folder: Path, policy: CertificatePolicy, now: datetime) -> Authority
     with _locked(folder):
         for each in authorities.load_authority(folder).trusted:
             if _due(each, policy, now):
-                _sign(each, policy.lifetime, now)
+                _sign(folder, each, policy.lifetime, now)
         return authorities.load_authority(folder)
 
 
@@ -132,10 +132,16 @@ def _due(authority: Authority, policy: CertificatePolicy, now: datetime) -> bool
     return now >= crl.end(own) - policy.renew_before and crl.end(own) < authority.issuing.not_valid_after_utc
 
 
-def _sign(authority: Authority, lifetime: timedelta, now: datetime, serials: Iterable[int] = ()) -> None:
+def _sign(
+    locked: Path, authority: Authority, lifetime: timedelta, now: datetime, serials: Iterable[int] = ()
+) -> None:
     if authority.folder is None:
         raise ValueError("a CA that was not loaded has no folder for its lists")
-    with files.folder(authority.folder) as inside:
+    with files.folder(authority.folder) as inside, contextlib.ExitStack() as stack:
+        if authority.folder != locked:
+            # The other CA of a rotation has a lock of its own, under which its register is written.
+            stack.enter_context(files.lock(inside))
+            files.sweep(inside)
         before, roots = None, b""
         if authority.crl_pem:
             before, of_root = crl.parse(authority.crl_pem)
@@ -163,6 +169,7 @@ def root_key(inside: int, message: str) -> ec.EllipticCurvePrivateKey:
 def _locked(folder: Path) -> Iterator[int]:
     try:
         with files.folder(folder) as inside, files.lock(inside):
+            files.sweep(inside)
             yield inside
     except FileNotFoundError:
         raise AuthorityError("ca-missing", f"no CA in {folder}") from None

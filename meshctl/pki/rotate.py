@@ -175,6 +175,7 @@ def _remove_leftovers(inside: int, folder: Path) -> bool:
 def _locked(folder: Path) -> Iterator[tuple[int, Rotation | None]]:
     try:
         with files.folder(folder) as inside, files.lock(inside):
+            files.sweep(inside)
             yield inside, rotation.read(inside)
     except FileNotFoundError as error:
         raise AuthorityError("ca-missing", f"no CA in {folder}: there is no {error.filename}") from None

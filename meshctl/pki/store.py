@@ -10,7 +10,6 @@ tried again. A crash in between leaves "missing", which the next issuing mends. 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import secrets
 from collections.abc import Iterable, Mapping
@@ -102,20 +101,20 @@ def write(root: Path, issued: Mapping[Holder, Issued]) -> None:
     Raises OSError, before anything is replaced, when a bundle is missing, cannot be written or reached
     without following a symbolic link.
     """
-    suffix = f".{secrets.token_hex(8)}.tmp"
+    mark = secrets.token_hex(8)
     try:
         for holder, each in issued.items():
             with files.folder(root, *holder.folder, TLS, create=True) as tls:
-                _stage(tls, each, suffix, durable=len(issued) < _SYNC_EACH)
+                _stage(tls, each, mark, durable=len(issued) < _SYNC_EACH)
         if len(issued) >= _SYNC_EACH:
             os.sync()
         for holder in issued:
             with files.folder(root, *holder.folder, TLS) as tls:
-                _publish(tls, suffix)
+                _publish(tls, mark)
     except BaseException:
         for holder in issued:
             with contextlib.suppress(OSError), files.folder(root, *holder.folder, TLS) as tls:
-                _discard(tls, suffix)
+                _discard(tls, mark)
         raise
 
 
@@ -124,8 +123,7 @@ def write_lists(root: Path, holders: Iterable[Holder], crl_pem: bytes) -> tuple[
     replaced = []
     for holder in holders:
         with files.folder(root, *holder.folder, TLS, create=True) as tls:
-            if files.is_link(tls, _LISTS):
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), f"{TLS}/{_LISTS}")
+            files.refuse_link(tls, _LISTS, f"{TLS}/{_LISTS}")
             files.ignore_all(tls)
             with contextlib.suppress(FileNotFoundError):
                 if files.read(tls, _LISTS, limit=files.LARGE) == crl_pem:
@@ -133,6 +131,14 @@ def write_lists(root: Path, holders: Iterable[Holder], crl_pem: bytes) -> tuple[
             files.replace(tls, _LISTS, crl_pem, 0o644)
             replaced.append(holder)
     return tuple(replaced)
+
+
+def sweep(root: Path, holders: Iterable[Holder]) -> None:
+    """Remove what killed runs left in the ``tls`` folders of bundles below ``root``; the caller holds their lock."""
+    for holder in holders:
+        # Where nothing can be removed a certificate may still be read, and writing says why it cannot.
+        with contextlib.suppress(OSError), files.folder(root, *holder.folder, TLS) as tls:
+            files.sweep(tls)
 
 
 def lists(root: Path, holder: Holder) -> bytes:
@@ -320,31 +326,30 @@ def _signer(leaf: x509.Certificate) -> bytes | None:
 
 
 def _reason(error: OSError) -> str:
-    why = (
-        "is a symbolic link" if error.errno in (errno.ELOOP, errno.ENOTDIR) else error.strerror or str(error)
-    )
+    why = error.strerror or str(error)
     return f"{error.filename} {why}" if error.filename else why
 
 
-def _stage(tls: int, issued: Issued, suffix: str, *, durable: bool) -> None:
+def _stage(tls: int, issued: Issued, mark: str, *, durable: bool) -> None:
     for name in (_CERTIFICATE, _PRIVATE_KEY, _TRUST_BUNDLE):
-        if files.is_link(tls, name):
-            # Renaming would replace the link, which somebody made on purpose.
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), f"{TLS}/{name}")
+        files.refuse_link(tls, name, f"{TLS}/{name}")
     files.ignore_all(tls)
-    files.write(tls, _CERTIFICATE + suffix, issued.chain_pem, 0o644, durable=durable)
-    files.write(tls, _PRIVATE_KEY + suffix, issued.key_pem, 0o600, durable=durable)
-    files.write(tls, _TRUST_BUNDLE + suffix, issued.trust_pem, 0o644, durable=durable)
+    for name, content, mode in (
+        (_CERTIFICATE, issued.chain_pem, 0o644),
+        (_PRIVATE_KEY, issued.key_pem, 0o600),
+        (_TRUST_BUNDLE, issued.trust_pem, 0o644),
+    ):
+        files.write(tls, files.staging_name(name, mark), content, mode, durable=durable)
 
 
-def _publish(tls: int, suffix: str) -> None:
+def _publish(tls: int, mark: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(_CERTIFICATE, dir_fd=tls)
     for name in (_TRUST_BUNDLE, _PRIVATE_KEY, _CERTIFICATE):
-        os.rename(name + suffix, name, src_dir_fd=tls, dst_dir_fd=tls)
+        os.rename(files.staging_name(name, mark), name, src_dir_fd=tls, dst_dir_fd=tls)
 
 
-def _discard(tls: int, suffix: str) -> None:
+def _discard(tls: int, mark: str) -> None:
     for name in (_CERTIFICATE, _PRIVATE_KEY, _TRUST_BUNDLE):
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(name + suffix, dir_fd=tls)
+            os.unlink(files.staging_name(name, mark), dir_fd=tls)
