@@ -57,8 +57,7 @@ def audit(sidecar: Sidecar, found: list[Message]) -> Iterator[Violation]:
 
 def _filters(chain: Message) -> list[Message]:
     """The HTTP filters of a chain, each its name beside its configuration."""
-    (only,) = chain["filters"]
-    return list(only["typed_config"].get("http_filters", []))
+    return list(chain["filters"][-1]["typed_config"].get("http_filters", []))
 
 
 def _chain(sidecar: Sidecar, inbound: InboundListener, chain: Message) -> Iterator[Violation]:
@@ -67,6 +66,8 @@ def _chain(sidecar: Sidecar, inbound: InboundListener, chain: Message) -> Iterat
     match = chain.get("filter_chain_match", {}).get("transport_protocol")
     if socket is not None:
         yield from _certificate(sidecar, socket["typed_config"])
+        if len(chain["filters"]) != 2 or chain["filters"][0]["name"] != "names-one":
+            yield Violation(Invariant.CLIENT_CERTIFICATE, "inbound", "who has two names is not refused")
         if inbound.mtls is MtlsMode.DISABLED or (match != "tls" and inbound.mtls is MtlsMode.PERMISSIVE):
             yield Violation(Invariant.CLIENT_CERTIFICATE, "inbound", "TLS is not taken as asked")
     elif inbound.mtls is MtlsMode.STRICT or (match != "raw_buffer" and inbound.mtls is MtlsMode.PERMISSIVE):
@@ -76,7 +77,7 @@ def _chain(sidecar: Sidecar, inbound: InboundListener, chain: Message) -> Iterat
             yield from _stream_callers(sidecar, socket["typed_config"])
         return
     filters = _filters(chain)
-    if chain["filters"][0]["typed_config"].get("forward_client_cert_details") != "SANITIZE":
+    if chain["filters"][-1]["typed_config"].get("forward_client_cert_details") != "SANITIZE":
         yield Violation(Invariant.IDENTITY_HEADERS, "inbound", "a caller's word of certificates is believed")
     yield from _gate(filters, "inbound")
     yield from _authorization(sidecar, inbound, filters, plaintext=socket is None)

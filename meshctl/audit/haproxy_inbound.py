@@ -53,6 +53,8 @@ def _inbound(sidecar: Sidecar, inbound: InboundListener, at: dict[str, Section])
         elif address not in plain:
             yield Violation(Invariant.CLIENT_CERTIFICATE, str(section), f"{address} leads here too")
     yield from _subjects(sidecar, section, plaintext=bool(plain))
+    if tls:
+        yield from _names_one(section, plaintext=bool(plain))
     if inbound.protocol is not Protocol.TCP:
         yield from _gate(section)
         yield from _untrusted(section)
@@ -98,6 +100,16 @@ def _subjects(sidecar: Sidecar, section: Section, *, plaintext: bool) -> Iterato
         yield Violation(
             Invariant.CLIENT_CERTIFICATE, str(section), "subjects of others than the mesh's are not rejected"
         )
+
+
+def _names_one(section: Section, *, plaintext: bool) -> Iterator[Violation]:
+    """Of whom the certificate names twice nothing is read."""
+    reads = ("set-var(sess.names)", "ssl_c_s_dn(CN),hex,concat(:,sess.certificate)")
+    before = ("reject", "if", *(("{", "ssl_fc", "}") if plaintext else ()))
+    test = (*before, "!{", "var(sess.names)", "-m", "reg", "--")
+    rules = [line[2:] for line in section.starting("tcp-request", "session")]
+    if reads not in rules or not any(line[: len(test)] == test for line in rules):
+        yield Violation(Invariant.CLIENT_CERTIFICATE, str(section), "who has two names is not rejected")
 
 
 _FETCHES = {"url": 0, "path": 1, "method": 2}

@@ -100,6 +100,8 @@ def _server(
         yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, "subjects of others than the mesh's are read")
     if not _refuses(server, "($peer", "=", ")", status="444"):
         yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, "who is not of the mesh is not refused")
+    if inbound.mtls is not MtlsMode.DISABLED and not _refuses(server, "($names_one", "=", ")", status="495"):
+        yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, "who has two names is not refused")
     yield from _gate(server)
     yield from _untrusted(http, server)
     yield from _default_deny(sidecar, inbound, http, server)
@@ -230,6 +232,8 @@ def _decisions(
 def _streams(sidecar: Sidecar, inbound: InboundListener, streams: Directive) -> Iterator[Violation]:
     """Where a stream goes is looked up by its caller's whole subject, and nowhere is the default."""
     for table in _maps(streams, "$application"):
+        if inbound.mtls is not MtlsMode.DISABLED and table.words[1] != "$caller_subject":
+            yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, "who has two names is not refused")
         anybody = inbound.authorization.audit or lets_anyone_in(sidecar)
         if _default(table) != ("",):
             yield Violation(Invariant.DEFAULT_DENY, _WHERE, "nobody is refused")

@@ -189,11 +189,12 @@ def _names(leaf: x509.Certificate, identity: WorkloadIdentity) -> Iterator[Fault
     except x509.ExtensionNotFound:
         names = []
     own = list(profile.alternative_names(identity))
-    for wanted in own:
-        of_kind = [str(each.value) for each in names if isinstance(each, type(wanted))]
-        if of_kind != [wanted.value]:
-            kind = "DNS" if isinstance(wanted, x509.DNSName) else "URI"
-            yield Fault(f"its {kind} names are {', '.join(of_kind) or 'none'}, not {wanted.value} alone")
+    for kind, word in ((x509.UniformResourceIdentifier, "URI"), (x509.DNSName, "DNS")):
+        there, wanted = ([str(each.value) for each in of if isinstance(each, kind)] for of in (names, own))
+        if sorted(there) != sorted(wanted):
+            yield Fault(
+                f"its {word} names are {', '.join(there) or 'none'}, not {' and '.join(wanted)} alone"
+            )
     others = [str(getattr(each, "value", each)) for each in names if type(each) not in map(type, own)]
     if others:
         yield Fault(f"it has other names: {', '.join(others)}")

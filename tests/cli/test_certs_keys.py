@@ -156,7 +156,11 @@ def test_names_come_from_the_build_and_never_from_the_request(node, capsys):
     answer = Path("node/tls/request.pem")
     found = x509.load_pem_x509_certificate(answer.read_bytes())
     names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert [each.value for each in names] == ["spiffe://shop.example/catalog", "catalog.shop.mesh"]
+    assert [each.value for each in names] == [
+        "spiffe://shop.example/catalog",
+        "catalog.shop.mesh",
+        "catalog.spiffe.shop.example",
+    ]
     assert found.subject.rfc4514_string() == "CN=catalog,O=shop.example"
     before = everything("node")
     assert run(["certs", "install", "node", "--trust", str(ROOT)]) == 1
@@ -215,7 +219,7 @@ def test_whatever_else_is_asked_for_is_told_and_not_given(capsys):
         "CA:FALSE",
         "Digital Signature",
         "TLS Web Server Authentication, TLS Web Client Authentication",
-        "URI:spiffe://shop.example/web, DNS:web.shop.mesh",
+        "URI:spiffe://shop.example/web, DNS:web.shop.mesh, DNS:web.spiffe.shop.example",
     ]
     subprocess.run(
         ["openssl", "verify", "-x509_strict", "-CAfile", ROOT, "-untrusted", "web.pem", "web.pem"],

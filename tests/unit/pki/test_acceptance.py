@@ -18,13 +18,13 @@ WEB = holder("web")
 KEY = profile.new_key()
 DAY = timedelta(days=1)
 IDENTITY_URI = x509.UniformResourceIdentifier("spiffe://shop.example/web")
-IDENTITY_DNS = x509.DNSName("web.shop.mesh")
+IDENTITY_DNS = tuple(map(x509.DNSName, WEB.identity.dns_names))
 BOTH = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
 
 
 def leaf(authority, **other):
     """A leaf as it should be, but for what is ``other``."""
-    names = other.get("names", [IDENTITY_URI, IDENTITY_DNS])
+    names = other.get("names", [IDENTITY_URI, *IDENTITY_DNS])
     builder = profile.certificate(
         profile.name(*other.get("subject", ("shop.example", "web"))),
         other.get("key", KEY).public_key(),
@@ -83,23 +83,26 @@ def test_the_chain_is_put_in_order(authority):
                 "names": [
                     IDENTITY_URI,
                     x509.UniformResourceIdentifier("spiffe://shop.example/b"),
-                    IDENTITY_DNS,
+                    *IDENTITY_DNS,
                 ]
             },
             "its URI names are spiffe://shop.example/web, spiffe://shop.example/b, not spiffe://shop.example/web alone",
         ),
         (
-            {"names": [x509.UniformResourceIdentifier("spiffe://other.example/web"), IDENTITY_DNS]},
+            {"names": [x509.UniformResourceIdentifier("spiffe://other.example/web"), *IDENTITY_DNS]},
             "its URI names are spiffe://other.example/web, not spiffe://shop.example/web alone",
         ),
-        ({"names": [IDENTITY_DNS]}, "its URI names are none, not spiffe://shop.example/web alone"),
-        ({"names": [IDENTITY_URI]}, "its DNS names are none, not web.shop.mesh alone"),
+        ({"names": [*IDENTITY_DNS]}, "its URI names are none, not spiffe://shop.example/web alone"),
         (
-            {"names": [IDENTITY_URI, IDENTITY_DNS, x509.DNSName("*.shop.mesh")]},
-            "its DNS names are web.shop.mesh, *.shop.mesh, not web.shop.mesh alone",
+            {"names": [IDENTITY_URI]},
+            "its DNS names are none, not web.shop.mesh and web.spiffe.shop.example alone",
         ),
         (
-            {"names": [IDENTITY_URI, IDENTITY_DNS, x509.RFC822Name("a@shop.example")]},
+            {"names": [IDENTITY_URI, *IDENTITY_DNS, x509.DNSName("*.shop.mesh")]},
+            "its DNS names are web.shop.mesh, web.spiffe.shop.example, *.shop.mesh, not web.shop.mesh and web.spiffe.shop.example alone",
+        ),
+        (
+            {"names": [IDENTITY_URI, *IDENTITY_DNS, x509.RFC822Name("a@shop.example")]},
             "it has other names: a@shop.example",
         ),
         (
