@@ -102,9 +102,26 @@ def _server(
         yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, "who is not of the mesh is not refused")
     if inbound.mtls is not MtlsMode.DISABLED and not _refuses(server, "($names_one", "=", ")", status="495"):
         yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, "who has two names is not refused")
+    yield from _taken_back(http, server)
     yield from _gate(server)
     yield from _untrusted(http, server)
     yield from _default_deny(sidecar, inbound, http, server)
+
+
+_DECIDING = frozenset(("$peer", "$canonical", "$caller_identity", "$allowed"))
+
+
+def _taken_back(http: Directive, server: Directive) -> Iterator[Violation]:
+    """What would end the asking of conditions before the last of them, or write over what they ask for."""
+    for each in (server, *server.named("if")):
+        for end in (*each.named("break"), *each.named("rewrite")):
+            yield Violation(Invariant.DEFAULT_DENY, _WHERE, f"`{' '.join(end.words)}` passes conditions by")
+        for change in (*each.named("set"), *each.named("set_by_lua_block")):
+            if change.words[1] in _DECIDING:
+                yield Violation(Invariant.DEFAULT_DENY, _WHERE, f"{change.words[1]} is written over")
+    for table in _maps(http, "$caller_identity"):
+        if table.words[1] != "$peer":
+            yield Violation(Invariant.DEFAULT_DENY, _WHERE, f"{table.words[1]} says who calls")
 
 
 def _maps(part: Directive, variable: str) -> list[Directive]:
