@@ -69,6 +69,7 @@ def own_files(root: Path, mesh: str = "", manifest: str = MANIFEST) -> Mapping[s
         content = (root / manifest).read_bytes()
     except FileNotFoundError:
         return {}
+    not_ours = UsageError(f"{root / manifest} is not a manifest of meshctl's; choose another folder")
     try:
         found = orjson.loads(content)
         if found["schemaVersion"] != MANIFEST_VERSION:
@@ -80,9 +81,21 @@ def own_files(root: Path, mesh: str = "", manifest: str = MANIFEST) -> Mapping[s
                 f"{root} holds the mesh {found['mesh']!r}, and building {mesh!r} there would remove it; "
                 "choose another folder, or remove this one first"
             )
-        return {str(path): str(entry["sha256"]) for path, entry in found["files"].items()}
+        digests = {str(path): str(entry["sha256"]) for path, entry in found["files"].items()}
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        raise UsageError(f"{root / manifest} is not a manifest of meshctl's; choose another folder") from None
+        raise not_ours from None
+    if not all(map(_can_be_a_path, digests)):
+        raise not_ours
+    return digests
+
+
+def _can_be_a_path(text: str) -> bool:
+    """On Linux, below a root that is not too long itself."""
+    return (
+        text.isprintable()
+        and len(text) <= 1024
+        and all(len(each.encode()) <= 255 for each in text.split("/"))
+    )
 
 
 class Plan:

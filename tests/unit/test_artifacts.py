@@ -101,6 +101,17 @@ def test_a_manifest_of_somebody_else_is_refused(tmp_path, text):
     assert content(tmp_path) == {}
 
 
+@pytest.mark.parametrize("path", ["a\0b", "a/" + "x" * 256, "ä" * 128, "a/" * 600 + "b", "a\nb"])
+def test_a_manifest_with_what_is_no_path_is_refused(path, tmp_path):
+    write(tmp_path, {"a": "1"})
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    manifest["files"][path] = {"sha256": ""}
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(UsageError, match="not a manifest"):
+        write(tmp_path, {"a": "2"})
+    assert (tmp_path / "a").read_text() == "1"
+
+
 def test_the_folder_of_another_mesh_is_refused(tmp_path):
     write(tmp_path, {"a": "1"})
     with pytest.raises(UsageError, match="holds the mesh 'm'"):
