@@ -95,13 +95,15 @@ def put(
     answer: bytes,
     trust_pem: bytes,
     now: datetime,
+    *,
+    carried: bool = False,
 ) -> None:
-    """Check a certificate for a key and put both in force, and the lists that came with it.
+    """Check a certificate for a key (``carried``: as :func:`acceptance.check` has it) and put both in force, and the lists that came with it.
 
     Raises AnswerError and UsageError, before anything is changed, and OSError.
     """
     (holder,) = identities.holders
-    found = acceptance.check(answer, key.public_key(), holder, trust_pem, now)
+    found = acceptance.check(answer, key.public_key(), holder, trust_pem, now, carried=carried)
     if identities.crl and found.lists_pem:
         _require_newer(bundle, holder, found.lists_pem)
         store.write_lists(bundle, [holder], found.lists_pem)
