@@ -47,7 +47,10 @@ def audit(sidecar: Sidecar, found: list[Message]) -> Iterator[Violation]:
     inbound = sidecar.inbound
     if inbound is not None:
         for bind in inbound.binds:
-            for chain in at[bind.address, bind.port]["filter_chains"]:
+            listener = at[bind.address, bind.port]
+            if "default_filter_chain" in listener:
+                yield Violation(Invariant.CLIENT_CERTIFICATE, "inbound", "a chain for what no other takes")
+            for chain in listener["filter_chains"]:
                 yield from _chain(sidecar, inbound, chain)
     health = sidecar.health
     if health is not None and health.application is not None:
@@ -57,8 +60,7 @@ def audit(sidecar: Sidecar, found: list[Message]) -> Iterator[Violation]:
 
 def _filters(chain: Message) -> list[Message]:
     """The HTTP filters of a chain, each its name beside its configuration."""
-    (only,) = chain["filters"]
-    return list(only["typed_config"].get("http_filters", []))
+    return list(chain["filters"][-1]["typed_config"].get("http_filters", []))
 
 
 def _chain(sidecar: Sidecar, inbound: InboundListener, chain: Message) -> Iterator[Violation]:
@@ -67,6 +69,8 @@ def _chain(sidecar: Sidecar, inbound: InboundListener, chain: Message) -> Iterat
     match = chain.get("filter_chain_match", {}).get("transport_protocol")
     if socket is not None:
         yield from _certificate(sidecar, socket["typed_config"])
+        if len(chain["filters"]) != 2 or chain["filters"][0]["name"] != "names-one":
+            yield Violation(Invariant.CLIENT_CERTIFICATE, "inbound", "who has two names is not refused")
         if inbound.mtls is MtlsMode.DISABLED or (match != "tls" and inbound.mtls is MtlsMode.PERMISSIVE):
             yield Violation(Invariant.CLIENT_CERTIFICATE, "inbound", "TLS is not taken as asked")
     elif inbound.mtls is MtlsMode.STRICT or (match != "raw_buffer" and inbound.mtls is MtlsMode.PERMISSIVE):
@@ -76,11 +80,22 @@ def _chain(sidecar: Sidecar, inbound: InboundListener, chain: Message) -> Iterat
             yield from _stream_callers(sidecar, socket["typed_config"])
         return
     filters = _filters(chain)
-    if chain["filters"][0]["typed_config"].get("forward_client_cert_details") != "SANITIZE":
+    if any(each.get("disabled") for each in filters) or _overrides(chain["filters"][-1]["typed_config"]):
+        yield Violation(Invariant.DEFAULT_DENY, "inbound", "a filter is taken back")
+    if chain["filters"][-1]["typed_config"].get("forward_client_cert_details") != "SANITIZE":
         yield Violation(Invariant.IDENTITY_HEADERS, "inbound", "a caller's word of certificates is believed")
     yield from _gate(filters, "inbound")
     yield from _authorization(sidecar, inbound, filters, plaintext=socket is None)
     yield from _untrusted(filters, "inbound", told=socket is not None)
+
+
+def _overrides(manager: Message) -> bool:
+    """Whether a host or a route has rules of its own, or none, in the place of a filter's."""
+    routes = manager.get("route_config", {})
+    hosts = routes.get("virtual_hosts", [])
+    places = [routes, *hosts, *(route for host in hosts for route in host.get("routes", []))]
+    found = [its for place in places for its in place.get("typed_per_filter_config", {}).values()]
+    return any(".rbac." in its["@type"] or its["@type"].endswith(".FilterConfig") for its in found)
 
 
 def _certificate(sidecar: Sidecar, context: Message) -> Iterator[Violation]:
@@ -95,7 +110,12 @@ def _certificate(sidecar: Sidecar, context: Message) -> Iterator[Violation]:
     combined = context["common_tls_context"].get("combined_validation_context", {})
     if not asks_for(combined.get("validation_context_sds_secret_config"), trust_file(sidecar)):
         yield Violation(Invariant.CLIENT_CERTIFICATE, "inbound", "no CA is asked for")
-    names = combined.get("default_validation_context", {}).get("match_typed_subject_alt_names", [])
+    asked = combined.get("default_validation_context", {})
+    if not asked.keys() <= {"match_typed_subject_alt_names"}:
+        yield Violation(
+            Invariant.CLIENT_CERTIFICATE, "inbound", f"certificates are judged by {sorted(asked)}"
+        )
+    names = asked.get("match_typed_subject_alt_names", [])
     if not names or not all(_of_the_mesh(sidecar, each) for each in names):
         yield Violation(
             Invariant.CLIENT_CERTIFICATE, "inbound", "names of others than the mesh's are believed"

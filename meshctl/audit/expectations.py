@@ -30,7 +30,7 @@ def transport(cluster: Cluster) -> Transport | None:
     """How ``cluster`` has to be spoken to."""
     if cluster.identity is not None:
         its = cluster.identity
-        return PLAIN if cluster.plaintext else Transport(its.dns_name, spiffe_id=its.spiffe_id)
+        return PLAIN if cluster.plaintext else Transport(its.server_name, spiffe_id=its.spiffe_id)
     tls = cluster.origin.tls if cluster.origin is not None else None
     return PLAIN if tls is None else Transport(tls.server_name, tls.authorities)
 

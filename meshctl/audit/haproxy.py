@@ -88,6 +88,9 @@ def _upstream(
         if PLAIN not in here:
             yield Violation(Invariant.UPSTREAM, where, "no TLS")
         return
+    for word in ("no-ssl", "no-verifyhost"):
+        if word in its:
+            yield Violation(Invariant.UPSTREAM, where, word)
     if its.get("verify") != "required":
         yield Violation(Invariant.UPSTREAM, where, "no `verify required`")
     name = its.get("verifyhost", "")

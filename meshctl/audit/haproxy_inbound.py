@@ -52,12 +52,35 @@ def _inbound(sidecar: Sidecar, inbound: InboundListener, at: dict[str, Section])
             yield from _certificate(sidecar, section, line)
         elif address not in plain:
             yield Violation(Invariant.CLIENT_CERTIFICATE, str(section), f"{address} leads here too")
+    yield from _early_ends(section)
     yield from _subjects(sidecar, section, plaintext=bool(plain))
+    if tls:
+        yield from _names_one(section, plaintext=bool(plain))
     if inbound.protocol is not Protocol.TCP:
         yield from _gate(section)
         yield from _untrusted(section)
         yield from _told(sidecar, section)
     yield from _default_deny(sidecar, inbound, section)
+
+
+_STRANGER = ("set-var(sess.subject)", "var(sess.plaintext)", "unless", "{", "ssl_fc", "}")
+_ENDS = (
+    ("http-request", "allow"),
+    ("tcp-request", "session", "accept"),
+    ("tcp-request", "content", "accept"),
+)
+
+
+def _early_ends(section: Section) -> Iterator[Violation]:
+    """What would end the asking of rules before the last of them, which refuses."""
+    for end in _ENDS:
+        for line in section.starting(*end):
+            yield Violation(
+                Invariant.DEFAULT_DENY, str(section), f"`{' '.join(line)}` passes the other rules by"
+            )
+    for line in section.lines:
+        if line[0] == "acl" and "always_true" in line[2:]:
+            yield Violation(Invariant.DEFAULT_DENY, str(section), f"{line[1]} always holds")
 
 
 def _doorway(section: Section) -> Iterator[Violation]:
@@ -94,10 +117,27 @@ def _subjects(sidecar: Sidecar, section: Section, *, plaintext: bool) -> Iterato
     test = (*before, "var(sess.subject)", "-m", "reg", "--")
     rules = [line[2:] for line in section.starting("tcp-request", "session")]
     tests = [line[len(test)] for line in rules if line[: len(test)] == test]
+    setting = [
+        line for line in section.lines if any("(sess.subject" in word and "set-var" in word for word in line)
+    ]
+    if len(setting) != 1 + (_STRANGER in rules):
+        yield Violation(
+            Invariant.CLIENT_CERTIFICATE, str(section), "the subject is not the certificate's alone"
+        )
     if reads not in rules or len(tests) != 1 or not knows_subjects(tests[0], sidecar.identity.trust_domain):
         yield Violation(
             Invariant.CLIENT_CERTIFICATE, str(section), "subjects of others than the mesh's are not rejected"
         )
+
+
+def _names_one(section: Section, *, plaintext: bool) -> Iterator[Violation]:
+    """Of whom the certificate names twice nothing is read."""
+    reads = ("set-var(sess.names)", "ssl_c_s_dn(CN),hex,concat(:,sess.certificate)")
+    before = ("reject", "if", *(("{", "ssl_fc", "}") if plaintext else ()))
+    test = (*before, "!{", "var(sess.names)", "-m", "reg", "--")
+    rules = [line[2:] for line in section.starting("tcp-request", "session")]
+    if reads not in rules or not any(line[: len(test)] == test for line in rules):
+        yield Violation(Invariant.CLIENT_CERTIFICATE, str(section), "who has two names is not rejected")
 
 
 _FETCHES = {"url": 0, "path": 1, "method": 2}
@@ -189,7 +229,7 @@ def _order(sidecar: Sidecar, section: Section, end: int) -> Iterator[Violation]:
     found = [
         (at, line[1 if line[0] == "http-request" else 2 :])
         for at, line in enumerate(section.lines)
-        if any(word.startswith("set-var(txn.verdict") for word in line)
+        if any(word.startswith(("set-var(txn.verdict", "set-var-fmt(txn.verdict")) for word in line)
     ]
     found = [(at, words) for at, words in found if words[1] != "str(challenged)"]
     if any(words[0] != "set-var(txn.verdict,ifnotset)" or at > end for at, words in found):

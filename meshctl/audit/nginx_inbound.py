@@ -100,9 +100,28 @@ def _server(
         yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, "subjects of others than the mesh's are read")
     if not _refuses(server, "($peer", "=", ")", status="444"):
         yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, "who is not of the mesh is not refused")
+    if inbound.mtls is not MtlsMode.DISABLED and not _refuses(server, "($names_one", "=", ")", status="495"):
+        yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, "who has two names is not refused")
+    yield from _taken_back(http, server)
     yield from _gate(server)
     yield from _untrusted(http, server)
     yield from _default_deny(sidecar, inbound, http, server)
+
+
+_DECIDING = frozenset(("$peer", "$canonical", "$caller_identity", "$allowed"))
+
+
+def _taken_back(http: Directive, server: Directive) -> Iterator[Violation]:
+    """What would end the asking of conditions before the last of them, or write over what they ask for."""
+    for each in (server, *server.named("if")):
+        for end in (*each.named("break"), *each.named("rewrite")):
+            yield Violation(Invariant.DEFAULT_DENY, _WHERE, f"`{' '.join(end.words)}` passes conditions by")
+        for change in (*each.named("set"), *each.named("set_by_lua_block")):
+            if change.words[1] in _DECIDING:
+                yield Violation(Invariant.DEFAULT_DENY, _WHERE, f"{change.words[1]} is written over")
+    for table in _maps(http, "$caller_identity"):
+        if table.words[1] != "$peer":
+            yield Violation(Invariant.DEFAULT_DENY, _WHERE, f"{table.words[1]} says who calls")
 
 
 def _maps(part: Directive, variable: str) -> list[Directive]:
@@ -230,6 +249,8 @@ def _decisions(
 def _streams(sidecar: Sidecar, inbound: InboundListener, streams: Directive) -> Iterator[Violation]:
     """Where a stream goes is looked up by its caller's whole subject, and nowhere is the default."""
     for table in _maps(streams, "$application"):
+        if inbound.mtls is not MtlsMode.DISABLED and table.words[1] != "$caller_subject":
+            yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, "who has two names is not refused")
         anybody = inbound.authorization.audit or lets_anyone_in(sidecar)
         if _default(table) != ("",):
             yield Violation(Invariant.DEFAULT_DENY, _WHERE, "nobody is refused")

@@ -128,12 +128,11 @@ def _standing(standing: pipeline.Standing) -> str:
 def _done(step: Step, done: pipeline.Rotated) -> str:
     if done.rotation is None:
         over = "trusts the new root alone" if step is Step.FINISH else "trusts the old root alone, as before"
-        return (
-            f"the mesh {over}: {_bundles(done.bundles)} written\n{_DEPLOY}: with that the rotation is over.\n"
-        )
+        return f"the mesh {over}: {_bundles(done.bundles)} written{_bare(done)}\n{_DEPLOY}: with that the rotation is over.\n"
     match done.rotation.step:
         case "begin" if not done.rotation.issued:
-            what = f"both roots are in all bundles: {_bundles(done.bundles)} written"
+            where = f"{done.of - done.bare} of {_bundles(done.of)}" if done.bare else "all bundles"
+            what = f"both roots are in {where}: {_bundles(done.bundles)} written{_bare(done)}"
         case "begin":
             what = f"the old CA issues again: {_certificates(done.certificates)} issued"
         case _:
@@ -157,6 +156,12 @@ def _next(rotation: Rotation) -> str:
 
 def _bundles(number: int) -> str:
     return f"{number} bundle{'' if number == 1 else 's'}"
+
+
+def _bare(done: pipeline.Rotated) -> str:
+    if not done.bare:
+        return ""
+    return f"; {done.bare} of {done.of} {'holds' if done.bare == 1 else 'hold'} no certificates yet"
 
 
 def _certificates(number: int) -> str:

@@ -39,6 +39,7 @@ from meshctl.ir.mesh import (
 from meshctl.ir.metrics import Metrics
 from meshctl.ir.mirroring import Mirror
 from meshctl.ir.mtls import (
+    RESERVED_LABEL,
     CertificatePolicy,
     MtlsMode,
     ServerTls,
@@ -55,6 +56,7 @@ from meshctl.ir.timeouts import BodyTimeout, Timeout, duration_text
 from meshctl.ir.tracing import Tracing
 
 __all__ = [
+    "RESERVED_LABEL",
     "Abort",
     "AccessLog",
     "AdminListener",

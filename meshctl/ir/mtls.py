@@ -10,10 +10,13 @@ from typing import Annotated
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
 
+RESERVED_LABEL = "spiffe"
+"""Between a service and its trust domain in the DNS name of an identity."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkloadIdentity:
-    """One service's name in its three forms, all of them in its certificate and one to one."""
+    """One service's name in its forms, all of them in its certificate."""
 
     service: str
     trust_domain: str
@@ -26,8 +29,21 @@ class WorkloadIdentity:
 
     @property
     def dns_name(self) -> str:
-        """The DNS SAN, and the name that a caller sends as SNI and verifies."""
+        """The host by which applications ask for it. Two meshes may have the same ``domain``, so it proves nothing."""
         return f"{self.service}.{self.domain}"
+
+    @property
+    def server_name(self) -> str:
+        """What a caller sends as SNI, and verifies where it cannot verify the SPIFFE id: one to one with that.
+
+        No mesh has a domain that begins with the label in the middle, so no other identity has this name.
+        """
+        return f"{self.service}.{RESERVED_LABEL}.{self.trust_domain}"
+
+    @property
+    def dns_names(self) -> tuple[str, str]:
+        """The DNS SANs, all of them."""
+        return (self.dns_name, self.server_name)
 
     @property
     def distinguished_name(self) -> str:

@@ -122,10 +122,12 @@ async def _visit(house: House, app: Application, reader: Reader, writer: Writer)
 
 
 async def _stream(app: Application, journal: Journal, reader: Reader, writer: Writer) -> None:
-    journal.note(app.service, {"service": app.service, "instance": app.instance})
+    arrival: dict[str, Any] = {"service": app.service, "instance": app.instance, "heard": 0}
+    journal.note(app.service, arrival)
     with contextlib.suppress(ConnectionError):
         writer.write(f"{app.service}/{app.instance}\n".encode())
         while heard := await reader.read(HEAD_LIMIT):
+            arrival["heard"] += len(heard)
             writer.write(heard)
             await writer.drain()
         writer.close()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from meshctl.pki.installing import Renewal
     from meshctl.pki.issuers import Issuer
 
+_WHOSE = "Name the bundle with `--for SERVICE[/INSTANCE]`, as it stands in the build's `identities.json`; build again where the service is new."
+
 
 @dataclass(frozen=True, slots=True)
 class Signed:
@@ -79,7 +81,7 @@ def install_certificate(bundle: Path, answer: Path | None, trust: Path | None, n
 
     identities = identities_alone(bundle)
     text = read(answer or bundle / installing.TLS / installing.ANSWER)
-    roots = read(trust) if trust else None
+    roots = read_roots(trust) if trust else None
     with only_one(bundle):
         installing.install(bundle, identities, text, roots, now)
     return identities
@@ -97,7 +99,7 @@ def renew_certificate(
     from meshctl.pki import installing
 
     identities = identities_alone(bundle)
-    roots = read(trust) if trust else None
+    roots = read_roots(trust) if trust else None
     with only_one(bundle):
         return installing.renew(bundle, identities, issuer, roots, clock, always=always)
 
@@ -187,8 +189,8 @@ def _holder(who: str | None, path: Path | None, identities: Identities) -> Holde
     close = sorted(get_close_matches(wanted[0], sorted(known), n=3, cutoff=0.5))
     hint = f"; did you mean {' or '.join(f'`{each}`' for each in close)}?" if close else ""
     if who is not None:
-        raise RequestError(f"the build has no bundle `{who}`{hint}")
-    raise RequestError(f"the build has no bundle that {path} is named after{hint}")
+        raise RequestError(f"the build has no bundle `{who}`{hint}", _WHOSE)
+    raise RequestError(f"the build has no bundle that {path} is named after{hint}", _WHOSE)
 
 
 def _names(path: Path) -> Iterator[str]:
@@ -213,6 +215,15 @@ def read(path: Path, limit: int | None = None) -> bytes:
             return files.read(inside, path.name, limit=limit or files.LIMIT)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def read_roots(path: Path) -> bytes:
+    """The content of a file that is to be trusted. Raises UsageError, also where it holds no root."""
+    from meshctl.pki import acceptance
+
+    found = read(path)
+    acceptance.roots_of(found, str(path))
+    return found
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from meshctl.diagnostics import UsageError
 from meshctl.pipeline.certificates import identities_alone, identities_in
-from meshctl.pipeline.enrolling import only_one, read
+from meshctl.pipeline.enrolling import only_one, read, read_roots
 
 if TYPE_CHECKING:
     from meshctl.pki.cert_manager import IssuerReference
@@ -61,7 +61,7 @@ def decrypt_bundle(bundle: Path, file: Path, identity: Path, trust: Path | None,
     identities = identities_alone(bundle)
     keys = age.identities(read(identity))
     secrets = age.decrypt(read(file, limit=age.LARGEST), keys, str(file))
-    roots = read(trust) if trust else None
+    roots = read_roots(trust) if trust else None
     with only_one(bundle):
         carrying.restore(bundle, identities, secrets, roots, now)
     return identities

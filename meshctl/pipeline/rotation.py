@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshctl.artifacts import TRUST_BUNDLE
 from meshctl.diagnostics import Finding, FindingsError, UsageError
 from meshctl.pipeline.certificates import IDENTITIES, identities_in, refuse_tracked
 from meshctl.pipeline.checking import Validated
@@ -48,6 +49,10 @@ class Rotated:
     """Issued into bundles."""
     bundles: int = 0
     """That got other roots, lists or certificates."""
+    of: int = 0
+    """Bundles of the build."""
+    bare: int = 0
+    """Those of them that trust nobody yet, for they have no certificates."""
 
 
 def ca_standing(authority: Path) -> Standing:
@@ -138,7 +143,7 @@ def _begin(out: Path, authority: Path, _: Evidence, now: datetime) -> Rotated:
     found = load_authority(authority)
     if identities.crl:
         found = revocation.renewed(authority, identities.policy, now)
-    return Rotated(_under_way(authority), bundles=_delivered(out, identities, found))
+    return _delivered(out, identities, found, _under_way(authority))
 
 
 def _issue(out: Path, authority: Path, evidence: Evidence, now: datetime) -> Rotated:
@@ -188,11 +193,14 @@ def _abort(out: Path, authority: Path, evidence: Evidence, now: datetime) -> Rot
     return _dropped(out, authority, Step.ABORT)
 
 
-def _delivered(out: Path, identities: Identities, found: Authority) -> int:
+def _delivered(out: Path, identities: Identities, found: Authority, rotation: Rotation | None) -> Rotated:
     from meshctl.pki import renewal
 
+    holders = identities.holders
     try:
-        return len(renewal.deliver(out, identities, found))
+        written = len(renewal.deliver(out, identities, found))
+        bare = sum(not (out / str(each) / TRUST_BUNDLE).exists() for each in holders)
+        return Rotated(rotation, bundles=written, of=len(holders), bare=bare)
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {error.filename}: {error.strerror}") from error
 
@@ -213,9 +221,9 @@ def _dropped(out: Path, authority: Path, step: Step) -> Rotated:
     from meshctl.pki import rotate
 
     identities = identities_in(out, ())
-    bundles = _delivered(out, identities, rotate.drop(authority, step))
+    done = _delivered(out, identities, rotate.drop(authority, step), None)
     rotate.close(authority)
-    return Rotated(None, bundles=bundles)
+    return done
 
 
 def _require_both(out: Path, authority: Path, evidence: Evidence, now: datetime) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeVar
+from datetime import datetime, timedelta
+from typing import NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -32,12 +32,36 @@ _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
+class Fault(NamedTuple):
+    """What is wrong with an answer, and the way out where it is another than the catalogue's."""
+
+    message: str
+    fix: str = ""
+
+
+_UNREADABLE = "Give what `meshctl certs sign` wrote or the issuer printed: PEM, the certificate first, then the CAs between it and the root."
+_WITH_KEY = "Have the issuer send the certificate and its CAs alone; if that key is this sidecar's, get a certificate for a new one."
+_OTHER_KEY = "Name the bundle whose request this answers, or run `meshctl certs csr` again and have that one signed; an issuer command signs the request on its standard input."
+_NO_SIGN = "Have the issuer put its key's identifier into what it signs (RFC 5280, 4.2.1.1; openssl: `authorityKeyIdentifier = keyid`)."
+_ENDED = "Have a new one issued, with `meshctl certs renew`, or `meshctl certs sign` of the same request."
+_NOT_YET = "Compare the clocks of this host and the issuer's; if both are right, install it then."
+_FOREIGN = "Have it issued by the CA whose root is in tls/ca.pem, and sent with the CAs in between; if the mesh has another root now, name its file with `--trust FILE`."
+_OUTLIVES = "Have it issued for a shorter time, or renew the CA that signs it first."
+_LISTS = "Have the issuer send the newest list of each of its CAs, or none."
+_LIST_ALONE = (
+    "Have the issuer send the certificates of all CAs whose lists it sends, but for roots in tls/ca.pem."
+)
+_REVOKED = "Get a certificate for a new key: `meshctl certs csr` again, or `meshctl certs renew`."
+_SHORT = "Raise the longest lifetime that the issuer gives, or lower `lifetime` and `renewBefore` of `certificates` in the spec."
+
+
 class AnswerError(FindingsError):
     """What an issuer returned is not the certificate of a bundle; exit code 1."""
 
-    def __init__(self, holder: Holder, faults: Sequence[str]) -> None:
+    def __init__(self, holder: Holder, faults: Sequence[Fault]) -> None:
         super().__init__(
-            [finding("certificate-refused", None, f"certificate for `{holder}`: {each}") for each in faults]
+            finding("certificate-refused", None, f"certificate for `{holder}`: {each.message}", fix=each.fix)
+            for each in faults
         )
 
 
@@ -77,9 +101,10 @@ def check(
     faults = [*_names(leaf, holder.identity), *_leaf(leaf, key, now)]
     chain = () if faults else _chain(leaf, others, roots, now)
     if chain is None:
-        faults.append(
+        message = (
             "it does not lead to a root in tls/ca.pem, by CAs in force that came with it and may sign it"
         )
+        faults.append(Fault(message, _FOREIGN))
     issuers = (chain or ())[1:]
     faults += _outlived(leaf, issuers)
     lists = _lists(answer)
@@ -87,7 +112,7 @@ def check(
     names = {each.subject for each in (*authorities, *others)}
     unknown = [each for _, each in lists if each is not None and each.issuer not in names]
     if unknown and not carried:
-        faults.append("a revocation list came with it, and not the certificate of its CA")
+        faults.append(Fault("a revocation list came with it, and not the certificate of its CA", _LIST_ALONE))
     faults += _listed(lists, leaf, authorities, now)
     if faults:
         raise AnswerError(holder, faults)
@@ -98,22 +123,58 @@ def check(
     return Answer(leaf, pem, b"".join(kept))
 
 
-def roots_of(trust_pem: bytes) -> tuple[x509.Certificate, ...]:
-    """The roots in a trust bundle; HAProxy and NGINX refuse a chain that ends before one. Raises UsageError."""
+def other_key(where: str) -> Fault:
+    """The certificate is for a key that is not the one in ``where``."""
+    return Fault(f"the key that it is for is not in this bundle ({where})", _OTHER_KEY)
+
+
+def older_lists() -> Fault:
+    """The lists that came with it know less than those in the bundle."""
+    message = "the revocation list that came with it is older than the bundle's, or lacks who stands there"
+    return Fault(message, _LISTS)
+
+
+def require_longer(
+    leaf: x509.Certificate,
+    holder: Holder,
+    in_force: datetime | None,
+    asked: timedelta,
+    renew_before: timedelta,
+    now: datetime,
+) -> None:
+    """Raises AnswerError where a certificate is due at once, at ``now``, and one in force ends later. All UTC."""
+    end = leaf.not_valid_after_utc
+    if in_force is None or end >= in_force or now < end - renew_before:
+        return
+    message = (
+        f"it would end {end:{_MOMENT}}, inside its renewal window, and the one in force ends {in_force:{_MOMENT}}: "
+        f"the issuer gave less than the {_span(asked)} asked for"
+    )
+    raise AnswerError(holder, [Fault(message, _SHORT)])
+
+
+def _span(length: timedelta) -> str:
+    days, rest = divmod(length, timedelta(days=1))
+    return f"{days} days" if days and not rest else f"{length.total_seconds():g} s"
+
+
+def roots_of(trust_pem: bytes, name: str = "the trust bundle") -> tuple[x509.Certificate, ...]:
+    """The roots in the file ``name``; HAProxy and NGINX refuse a chain that ends before one. Raises UsageError."""
     try:
         found = x509.load_pem_x509_certificates(trust_pem)
         roots = tuple(each for each in found if each.subject == each.issuer)
     except ValueError:
         roots = ()
     if not roots:
-        raise UsageError("the trust bundle holds no root certificate in PEM")
+        raise UsageError(f"{name} holds no root certificate in PEM")
     return roots
 
 
 def _certificates(answer: bytes, holder: Holder) -> tuple[x509.Certificate, ...]:
     kinds = [kind for kind, _ in _blocks(answer)]
     if any(b"PRIVATE KEY" in kind for kind in kinds):
-        raise AnswerError(holder, ["a private key came with it: whoever sent that could be this sidecar"])
+        message = "a private key came with it: whoever sent that could be this sidecar"
+        raise AnswerError(holder, [Fault(message, _WITH_KEY)])
     try:
         found = tuple(
             x509.load_pem_x509_certificate(text) for kind, text in _blocks(answer) if kind == b"CERTIFICATE"
@@ -125,7 +186,7 @@ def _certificates(answer: bytes, holder: Holder) -> tuple[x509.Certificate, ...]
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         found = ()
     if not found:
-        raise AnswerError(holder, ["there is no certificate in PEM that can be read"])
+        raise AnswerError(holder, [Fault("there is no certificate in PEM that can be read", _UNREADABLE)])
     return found
 
 
@@ -134,51 +195,52 @@ def _blocks(answer: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield each[1], each[0] if each[0].endswith(b"\n") else each[0] + b"\n"
 
 
-def _names(leaf: x509.Certificate, identity: WorkloadIdentity) -> Iterator[str]:
+def _names(leaf: x509.Certificate, identity: WorkloadIdentity) -> Iterator[Fault]:
     subject = leaf.subject.rfc4514_string()
     if subject != identity.distinguished_name:
-        yield f"its subject is `{subject}`, not `{identity.distinguished_name}`"
+        yield Fault(f"its subject is `{subject}`, not `{identity.distinguished_name}`")
     try:
         names = list(leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     except x509.ExtensionNotFound:
         names = []
     own = list(profile.alternative_names(identity))
-    for wanted in own:
-        of_kind = [str(each.value) for each in names if isinstance(each, type(wanted))]
-        if of_kind != [wanted.value]:
-            kind = "DNS" if isinstance(wanted, x509.DNSName) else "URI"
-            yield f"its {kind} names are {', '.join(of_kind) or 'none'}, not {wanted.value} alone"
+    for kind, word in ((x509.UniformResourceIdentifier, "URI"), (x509.DNSName, "DNS")):
+        there, wanted = ([str(each.value) for each in of if isinstance(each, kind)] for of in (names, own))
+        if sorted(there) != sorted(wanted):
+            yield Fault(
+                f"its {word} names are {', '.join(there) or 'none'}, not {' and '.join(wanted)} alone"
+            )
     others = [str(getattr(each, "value", each)) for each in names if type(each) not in map(type, own)]
     if others:
-        yield f"it has other names: {', '.join(others)}"
+        yield Fault(f"it has other names: {', '.join(others)}")
 
 
-def _leaf(leaf: x509.Certificate, key: ec.EllipticCurvePublicKey, now: datetime) -> Iterator[str]:
+def _leaf(leaf: x509.Certificate, key: ec.EllipticCurvePublicKey, now: datetime) -> Iterator[Fault]:
     try:
         same = leaf.public_key() == key
     except (ValueError, UnsupportedAlgorithm):
         same = False
     if not same:
-        yield "its key is not the one that was asked for"
+        yield Fault("its key is not the one that was asked for", _OTHER_KEY)
     constraints = _extension(leaf, x509.BasicConstraints)
     if constraints is not None and constraints.ca:
-        yield "it is a CA's (CA:TRUE)"
+        yield Fault("it is a CA's (CA:TRUE)")
     usage = _extension(leaf, x509.KeyUsage)
     if usage is None or not usage.digital_signature or usage.key_cert_sign:
-        yield "its key usage is not that of a leaf: digitalSignature, and no keyCertSign"
+        yield Fault("its key usage is not that of a leaf: digitalSignature, and no keyCertSign")
     ends = _extension(leaf, x509.ExtendedKeyUsage) or ()
     for oid, name in (
         (ExtendedKeyUsageOID.SERVER_AUTH, "serverAuth"),
         (ExtendedKeyUsageOID.CLIENT_AUTH, "clientAuth"),
     ):
         if oid not in ends:
-            yield f"its extended key usage lacks {name}"
+            yield Fault(f"its extended key usage lacks {name}")
     if _extension(leaf, x509.AuthorityKeyIdentifier) is None:
-        yield "it has no authority key identifier, by which its chain is found"
+        yield Fault("it has no authority key identifier, by which its chain is found", _NO_SIGN)
     if now >= leaf.not_valid_after_utc:
-        yield f"it ended {leaf.not_valid_after_utc:{_MOMENT}}"
+        yield Fault(f"it ended {leaf.not_valid_after_utc:{_MOMENT}}", _ENDED)
     if now < leaf.not_valid_before_utc:
-        yield f"it starts {leaf.not_valid_before_utc:{_MOMENT}}, which is not yet"
+        yield Fault(f"it starts {leaf.not_valid_before_utc:{_MOMENT}}, which is not yet", _NOT_YET)
 
 
 def _extension(leaf: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
@@ -207,12 +269,13 @@ def _chain(
         return None
 
 
-def _outlived(leaf: x509.Certificate, issuers: Sequence[x509.Certificate]) -> Iterator[str]:
+def _outlived(leaf: x509.Certificate, issuers: Sequence[x509.Certificate]) -> Iterator[Fault]:
     end = min((each.not_valid_after_utc for each in issuers), default=leaf.not_valid_after_utc)
     if leaf.not_valid_after_utc > end:
-        yield (
+        message = (
             f"it would end {leaf.not_valid_after_utc:{_MOMENT}}, after its issuer, which ends {end:{_MOMENT}}"
         )
+        yield Fault(message, _OUTLIVES)
 
 
 def _authorities(
@@ -258,17 +321,18 @@ def _listed(
     leaf: x509.Certificate,
     authorities: Sequence[x509.Certificate],
     now: datetime,
-) -> Iterator[str]:
+) -> Iterator[Fault]:
     for _, each in lists:
         signers = [one for one in authorities if each is not None and one.subject == each.issuer]
         if each is None:
-            yield "a revocation list that came with it cannot be read"
+            yield Fault("a revocation list that came with it cannot be read", _LISTS)
         elif signers and not any(_signed(each, one) for one in signers):
-            yield "a revocation list that came with it is not signed by the CA in whose name it speaks"
+            message = "a revocation list that came with it is not signed by the CA in whose name it speaks"
+            yield Fault(message, _LISTS)
         elif now >= crl.end([each]):
-            yield "a revocation list that came with it has ended"
+            yield Fault("a revocation list that came with it has ended", _LISTS)
         elif each.issuer == leaf.issuer and leaf.serial_number in crl.serials([each]):
-            yield "it stands in the revocation list that came with it"
+            yield Fault("it stands in the revocation list that came with it", _REVOKED)
 
 
 def _signed(each: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:

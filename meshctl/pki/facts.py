@@ -135,4 +135,4 @@ def _load(root: Path, authority: str) -> Mapping[str, dict[str, Any]]:
 
 def _names(holder: Holder) -> list[str]:
     identity = holder.identity
-    return [identity.spiffe_id, identity.dns_name, identity.distinguished_name]
+    return [identity.spiffe_id, *identity.dns_names, identity.distinguished_name]

@@ -16,7 +16,7 @@ from typing import Any
 from meshctl.diagnostics import UsageError
 from meshctl.ir import CertificatePolicy, Mesh, WorkloadIdentity
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def parse_identities(text: bytes) -> Identities:
         document = json.loads(text)
         if document["schemaVersion"] != SCHEMA_VERSION:
             raise UsageError(
-                f"the identity manifest has schemaVersion {document['schemaVersion']!r}, not {SCHEMA_VERSION}"
+                f"the identity manifest has schemaVersion {document['schemaVersion']!r}, not {SCHEMA_VERSION}; build again"
             )
         policy = CertificatePolicy(
             lifetime=timedelta(seconds=int(document["lifetimeSeconds"])),
@@ -105,13 +105,13 @@ def parse_identities(text: bytes) -> Identities:
         raise UsageError("the identity manifest is not one that meshctl wrote; build again") from error
 
 
-def _entry(holder: Holder) -> dict[str, str]:
+def _entry(holder: Holder) -> dict[str, str | list[str]]:
     identity = holder.identity
     return {
         "service": holder.service,
         "instance": holder.instance,
         "spiffeId": identity.spiffe_id,
-        "dnsName": identity.dns_name,
+        "dnsNames": list(identity.dns_names),
         "subject": identity.distinguished_name,
     }
 
@@ -125,11 +125,11 @@ def _holder(entry: Any) -> Holder:  # noqa: ANN401 - a JSON value, whatever it i
     identity = WorkloadIdentity(
         service=service,
         trust_domain=str(entry["spiffeId"]).removeprefix("spiffe://").removesuffix(f"/{service}"),
-        domain=str(entry["dnsName"]).removeprefix(f"{service}."),
+        domain=str(entry["dnsNames"][0]).removeprefix(f"{service}."),
     )
     holder = Holder(service, instance, identity)
     if _entry(holder) != entry:
-        raise ValueError("the three names of an identity do not belong together")
+        raise ValueError("the names of an identity do not belong together")
     return holder
 
 

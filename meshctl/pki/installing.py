@@ -17,7 +17,7 @@ from meshctl.pki.acceptance import AnswerError
 from meshctl.pki.identities import Holder, Identities
 from meshctl.pki.issue import Issued
 from meshctl.pki.issuers import Issuer
-from meshctl.pki.store import CertificateStatus
+from meshctl.pki.store import CertificateState, CertificateStatus
 
 TLS = PurePosixPath(CERTIFICATE).parent.name
 ANSWER = "request.pem"
@@ -47,9 +47,7 @@ def install(bundle: Path, identities: Identities, answer: bytes, trust: bytes | 
         fitting = (each for each in requests.keys(tls) if each.public_key() == leaf.public_key())
         key = next(fitting, None)
     if key is None:
-        raise AnswerError(
-            holder, [f"the key that it is for is not in this bundle ({TLS}/{requests.REQUEST_KEY})"]
-        )
+        raise AnswerError(holder, [acceptance.other_key(f"{TLS}/{requests.REQUEST_KEY}")])
     put(bundle, identities, key, answer, trusted(bundle, trust), now)
     with files.folder(bundle, TLS) as tls:
         requests.forget(tls, ANSWER)
@@ -67,7 +65,7 @@ def renew(
     """Get a certificate for a new key where the bundle's is missing, no use, or due (UTC); or ``always``.
 
     The clock is read again when the issuer has answered: few backdate what they issue. The key is in memory until its certificate has been checked, so nothing is written where none is to be had.
-    Raises as the issuer and :func:`install` do.
+    What is due at once does not take the place of what lasts longer. Raises as the issuer and :func:`install` do.
     """
     (holder,) = identities.holders
     before = status(bundle, identities, clock())
@@ -78,7 +76,8 @@ def renew(
     request = requests.render(key, holder.identity)
     answer = issuer.issue(holder, request, identities.policy.lifetime)
     now = clock()
-    put(bundle, identities, key, answer, roots, now)
+    usable = before.state is CertificateState.DUE or not before.state.needs_certificate
+    put(bundle, identities, key, answer, roots, now, in_force=before.not_after if usable else None)
     return Renewal(before, status(bundle, identities, now), renewed=True)
 
 
@@ -96,14 +95,17 @@ def put(
     trust_pem: bytes,
     now: datetime,
     *,
+    in_force: datetime | None = None,
     carried: bool = False,
 ) -> None:
     """Check a certificate for a key (``carried``: as :func:`acceptance.check` has it) and put both in force, and the lists that came with it.
 
-    Raises AnswerError and UsageError, before anything is changed, and OSError.
+    ``in_force`` is when a good one ends that it would replace, UTC. Raises AnswerError and UsageError, before anything is changed, and OSError.
     """
     (holder,) = identities.holders
     found = acceptance.check(answer, key.public_key(), holder, trust_pem, now, carried=carried)
+    policy = identities.policy
+    acceptance.require_longer(found.leaf, holder, in_force, policy.lifetime, policy.renew_before, now)
     if identities.crl and found.lists_pem:
         _require_newer(bundle, holder, found.lists_pem)
         store.write_lists(bundle, [holder], found.lists_pem)
@@ -120,7 +122,7 @@ def put(
 
 
 def trusted(bundle: Path, trust: bytes | None, otherwise: bytes | None = None) -> bytes:
-    """The roots that count: those named, else the bundle's, else these. Raises UsageError where there are none."""
+    """The roots that count: those named, which have been read as roots, else the bundle's, else these. Raises UsageError where there are none."""
     if trust is None:
         try:
             with files.folder(bundle, TLS) as tls:
@@ -132,7 +134,7 @@ def trusted(bundle: Path, trust: bytes | None, otherwise: bytes | None = None) -
                 f"there is no {bundle}/{TRUST_BUNDLE}: name the file with the CA's root, "
                 "from somebody whom you trust, with `--trust FILE`"
             ) from None
-    acceptance.roots_of(trust)
+        acceptance.roots_of(trust, f"{bundle}/{TRUST_BUNDLE}")
     return trust
 
 
@@ -145,7 +147,4 @@ def _require_newer(bundle: Path, holder: Holder, lists: bytes) -> None:
         return
     new = {each.issuer: each for each in crl.parse(lists)}
     if any(issuer in new and crl.knows_more(each, new[issuer]) for issuer, each in known.items()):
-        raise AnswerError(
-            holder,
-            ["the revocation list that came with it is older than the bundle's, or lacks who stands there"],
-        )
+        raise AnswerError(holder, [acceptance.older_lists()])

@@ -44,7 +44,7 @@ def issue(authority: Authority, identity: WorkloadIdentity, lifetime: timedelta,
     """A fresh key and its certificate, valid from five minutes before ``now`` to ``now + lifetime``.
 
     The identity stands in it three times, one to one: the SPIFFE id for Envoy, the whole subject for
-    proxies that cannot read a URI SAN, and the DNS name that a caller verifies. Raises
+    proxies that cannot read a URI SAN, and the DNS name that such a caller verifies. Raises
     IssuerEndsFirstError.
     """
     key = profile.new_key()

@@ -139,7 +139,7 @@ def names(holder: Holder, lifetime: timedelta) -> dict[str, str]:
         "MESHCTL_INSTANCE": holder.instance,
         "MESHCTL_TRUST_DOMAIN": identity.trust_domain,
         "MESHCTL_SPIFFE_ID": identity.spiffe_id,
-        "MESHCTL_DNS_NAME": identity.dns_name,
+        "MESHCTL_DNS_NAMES": " ".join(identity.dns_names),
         "MESHCTL_SUBJECT": identity.distinguished_name,
         "MESHCTL_LIFETIME_SECONDS": str(int(lifetime.total_seconds())),
     }

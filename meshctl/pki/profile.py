@@ -51,9 +51,9 @@ def name(organization: str, common: str) -> x509.Name:
 
 
 def alternative_names(identity: WorkloadIdentity) -> x509.SubjectAlternativeName:
-    """The names of a leaf beside its subject. One URI only: with two, Envoy lets a peer in when either matches."""
+    """The names of a leaf beside its subject. One URI only: no sidecar lets a caller with two in."""
     return x509.SubjectAlternativeName(
-        [x509.UniformResourceIdentifier(identity.spiffe_id), x509.DNSName(identity.dns_name)]
+        [x509.UniformResourceIdentifier(identity.spiffe_id), *map(x509.DNSName, identity.dns_names)]
     )
 
 

@@ -34,11 +34,15 @@ _PRIVATE_KEY = PurePosixPath(PRIVATE_KEY).name
 _ASKED = (x509.BasicConstraints(ca=False, path_length=None), profile.LEAF_USAGE, profile.BOTH_ENDS)
 
 
+_KIND = "Make the key with `meshctl certs csr` where the sidecar runs, or another program's with the curve P-256 (prime256v1); RSA and other curves do not work between all proxies."
+_PROOF = "Have it made again by the program that holds the key, with `meshctl certs csr`: it was changed on the way, or somebody else made it."
+
+
 class RequestError(FindingsError):
     """A signing request that must not be signed; exit code 1."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__([finding("request-refused", None, message)])
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__([finding("request-refused", None, message, fix=fix)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +81,13 @@ def parse(content: bytes, name: str, identity: WorkloadIdentity) -> Request:
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not profile.is_usable(key):
-        raise RequestError(f"the key of {name} is not P-256")
+        raise RequestError(f"the key of {name} is not P-256", _KIND)
     try:
         proven = found.is_signature_valid
     except (ValueError, UnsupportedAlgorithm, InvalidSignature):
         proven = False
     if not proven:
-        raise RequestError(f"{name} is not signed by its own key")
+        raise RequestError(f"{name} is not signed by its own key", _PROOF)
     return Request(key, tuple(_ignored(found, identity)))
 
 

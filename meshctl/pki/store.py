@@ -1,11 +1,10 @@
 """A bundle's ``tls`` folder on the disk: certificate, key and trust bundle, read and written.
 
-Key and certificate are two files, so no single rename can replace both. The order here is: all new
-files staged and on the disk; the old certificate removed; trust bundle and key renamed into place; the
-certificate last. So at every instant a certificate that is there fits the key that is there. A proxy that
-starts in between finds no certificate; one that read the old certificate just before finds a key
-that does not fit, refuses to start (all three compare the two), and starts when tried again. A crash
-in between leaves "missing", which the next issuing mends. Decision 0006.
+Key and certificate are two files, so no single rename can replace both. The order here is: all new files staged and on
+the disk; the old certificate removed; trust bundle and key renamed into place; the certificate last. So at every instant a
+certificate that is there fits the key that is there. A proxy that starts in between finds no certificate; one that read the
+old certificate just before finds a key that does not fit, refuses to start (all three compare the two), and starts when
+tried again. A crash in between leaves "missing", which the next issuing mends. Decision 0006.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from cryptography.hazmat.primitives import serialization
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE
 from meshctl.ir import WorkloadIdentity
-from meshctl.pki import crl, files, trust
+from meshctl.pki import crl, files, leaves, trust
 from meshctl.pki.authority import Authority
 from meshctl.pki.identities import Holder
 from meshctl.pki.issue import Issued
@@ -276,10 +275,12 @@ def _judge(
     """All but time. Raises ValueError, TypeError or ExtensionNotFound for what is not a pair of ours."""
     if serialization.load_pem_private_key(held.key, password=None).public_key() != leaf.public_key():
         return CertificateState.MISMATCHED_KEY, "the private key is not the certificate's"
-    if not _proves(leaf, identity):
+    if not leaves.proves(leaf, identity):
         return CertificateState.WRONG_IDENTITY, f"it is not the certificate of {identity.spiffe_id}"
+    if lacking := sorted(set(identity.dns_names) - leaves.dns_names(leaf)):
+        return CertificateState.WRONG_IDENTITY, f"it lacks the DNS name {lacking[0]}"
     if authority and not _is_from(authority, leaf, held):
-        if authority.beside and _signer(leaf) == authority.beside.key_identifier:
+        if authority.beside and leaves.signer(leaf) == authority.beside.key_identifier:
             return CertificateState.OTHER_ROOT, "it is of the CA that a rotation takes out of use"
         return CertificateState.FOREIGN_CA, "it was issued by another CA than this one"
     return CertificateState.VALID, ""
@@ -298,26 +299,13 @@ def _judge_time(
     return CertificateState.VALID, f"it ends {end:{_MOMENT}}"
 
 
-def _proves(leaf: x509.Certificate, identity: WorkloadIdentity) -> bool:
-    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return (
-        names.get_values_for_type(x509.UniformResourceIdentifier) == [identity.spiffe_id]
-        and names.get_values_for_type(x509.DNSName) == [identity.dns_name]
-        and leaf.subject.rfc4514_string() == identity.distinguished_name
-    )
-
-
 def _is_from(authority: Authority, leaf: x509.Certificate, held: _Held) -> bool:
     return (
-        _signer(leaf) == authority.key_identifier
+        leaves.signer(leaf) == authority.key_identifier
         and trust.is_shown(authority, held.chain)
         # During a rotation the bundle trusts a second root; that is no reason to issue again.
         and authority.root_pem in held.trust
     )
-
-
-def _signer(leaf: x509.Certificate) -> bytes | None:
-    return leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
 
 
 def _reason(error: OSError) -> str:

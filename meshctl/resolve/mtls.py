@@ -81,6 +81,7 @@ def check(spec: Spec) -> Iterator[Finding]:
     yield from _check_suites(spec)
     yield from _check_lists(spec)
     yield from _check_limits(spec)
+    yield from _check_domain(spec)
     policy = certificate_policy(spec)
     if policy.renew_before >= policy.lifetime:
         yield finding(
@@ -127,6 +128,15 @@ def _check_lists(spec: Spec) -> Iterator[Finding]:
     if written is not None and written.crl and plaintext:
         message = "`crl` looks certificates up, and with `mode: disabled` at every service nobody shows one"
         yield finding("ineffective-setting", spec.source["mesh"]["mtls"].at("crl"), message)
+
+
+def _check_domain(spec: Spec) -> Iterator[Finding]:
+    """A domain whose hosts are another mesh's names of identities."""
+    if spec.written.mesh.domain.partition(".")[0] == ir.RESERVED_LABEL:
+        message = (
+            f"`<service>.{ir.RESERVED_LABEL}.<trust domain>` is the name that sidecars know each other by"
+        )
+        yield finding("reserved-name", spec.source["mesh"].at("domain"), message)
 
 
 def _check_limits(spec: Spec) -> Iterator[Finding]:

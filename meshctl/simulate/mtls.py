@@ -21,7 +21,7 @@ def told(caller: Sidecar, cluster: Cluster) -> Iterator[Step]:
         over = "HTTP/2" if cluster.protocol.multiplexed else "HTTP/1.1"
         text = (
             f"{over} over mutual {version}: shows {caller.identity.spiffe_id}, "
-            f"verifies {cluster.identity.dns_name} ({cluster.identity.spiffe_id})"
+            f"verifies {cluster.identity.server_name} ({cluster.identity.spiffe_id})"
         )
         yield Step(Topic.TLS, text, caller.tls.at)
         return

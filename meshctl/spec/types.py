@@ -24,7 +24,8 @@ _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,9}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST = timedelta(days=3650)
-_LONGEST_DOMAIN = 190
+_LONGEST_DOMAIN = 189
+"""With a service before it and the dot 253, the longest name in DNS (RFC 1035, 2.3.4, as text)."""
 _LONGEST_TRUST_DOMAIN = 64
 _LONGEST_TEXT = 1000
 

@@ -46,7 +46,7 @@ class Caller:
     """A client of the mesh that offers its last session again."""
 
     def __init__(self, callee, folder, version):
-        self._bind, self._name = callee.inbound.bind, callee.identity.dns_name
+        self._bind, self._name = callee.inbound.bind, callee.identity.server_name
         self._context = ssl.create_default_context(cafile=str(folder / "tls/ca.pem"))
         self._context.load_cert_chain(folder / "tls/cert.pem", folder / "tls/cert.pem.key")
         self._context.maximum_version = version

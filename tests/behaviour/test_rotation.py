@@ -90,7 +90,7 @@ class Load:
 
     def _straight(self):
         callee = self._world.sidecar("server/1")
-        return Connection(callee.inbound.bind, self._context, callee.identity.dns_name)
+        return Connection(callee.inbound.bind, self._context, callee.identity.server_name)
 
     def shown(self):
         """The serial number of the callee's certificate."""
@@ -98,7 +98,7 @@ class Load:
         bind = callee.inbound.bind
         with (
             socket.create_connection((bind.address, bind.port), 5) as raw,
-            self._context.wrap_socket(raw, server_hostname=callee.identity.dns_name) as stream,
+            self._context.wrap_socket(raw, server_hostname=callee.identity.server_name) as stream,
         ):
             shown = stream.getpeercert()
         return int(str((shown or {})["serialNumber"]), 16)

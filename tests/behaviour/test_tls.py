@@ -19,7 +19,8 @@ from meshctl.live.processes import ProcessGroup, Program
 from meshctl.live.sidecars import Bundle, await_open, start
 from meshctl.pki.authority import create_authority
 from meshctl.pki.issue import issue
-from tests.behaviour.client import Connection
+from tests.behaviour.client import Connection, fetch
+from tests.behaviour.impostors import of_two
 from tests.behaviour.tables import Expect, Row, Table
 from tests.behaviour.world import (
     DOMAIN,
@@ -61,7 +62,10 @@ def identity(service, trust_domain=TRUST_DOMAIN):
 
 def chain(folder, who, *, authority=CA, lifetime=LIFETIME, issued_at=NOW):
     """A certificate with its key in one file for `ssl`, issued as asked."""
-    issued = issue(authority.authority, who, lifetime, issued_at)
+    return written(folder, issue(authority.authority, who, lifetime, issued_at))
+
+
+def written(folder, issued):
     path = folder / "chain.pem"
     path.write_bytes(issued.key_pem + issued.chain_pem)
     return path
@@ -91,6 +95,13 @@ def of_another_service(folder, service):
     return chain(folder, identity("other"))
 
 
+def of_two_services(folder, service):
+    """One of them may call."""
+    who, other = identity(service), identity("other")
+    issued = of_two(issue(CA.authority, who, LIFETIME, NOW), CA.authority, who, other)
+    return written(folder, issued)
+
+
 def nothing(folder, service):
     return None
 
@@ -114,7 +125,11 @@ def sidecar(
         one = found[service]
         if with_application:
             address = instances(spec)[f"{service}/1"]
-            argv = ("-m", "meshctl.live.echo", f"{address}:8080={service}/1", "--control", f"{address}:8081")
+            kind = "tcp:" if streams else ""
+            argv = (
+                *("-m", "meshctl.live.echo", f"{kind}{address}:8080={service}/1"),
+                *("--control", f"{address}:8081"),
+            )
             process = group.start(Program("echo", (sys.executable, *argv), tmp_path))
             await_open(ir.SocketAddress(address, 8081), process)
         start([Bundle(one, out / service / one.instance)], group)
@@ -140,7 +155,7 @@ def test_the_line_of_a_stream_names_nobody_on_a_strangers_word(proxy, audit, tmp
     """Whoever has another CA may write any name into a certificate."""
     lines: list[str] = []
     with sidecar(tmp_path, proxy, "server", streams=True, audit=audit, lines=lines) as (server, _):
-        for make in (foreign, expired, nothing, of_another_trust_domain, good):
+        for make in (foreign, expired, nothing, of_another_trust_domain, of_two_services, good):
             with (
                 contextlib.suppress(OSError),
                 socket.create_connection((server.inbound.bind.address, server.inbound.bind.port), 5) as raw,
@@ -169,18 +184,56 @@ def test_a_callee_reads_requests_of_the_mesh_only(proxy, mtls, plaintext, tmp_pa
     with sidecar(tmp_path, proxy, "server", with_application=True, mtls=mtls) as (server, _):
 
         def ask(context):
-            with Connection(server.inbound.bind, context, server.identity.dns_name) as connection:
+            with Connection(server.inbound.bind, context, server.identity.server_name) as connection:
                 return connection.ask(ROW).status
 
         answers = {
             make.__name__: ask(client_context(make(tmp_path, "client")))
-            for make in (good, nothing, foreign, expired, not_yet_valid, of_another_trust_domain)
+            for make in (
+                good,
+                nothing,
+                foreign,
+                expired,
+                not_yet_valid,
+                of_another_trust_domain,
+                of_two_services,
+            )
         }
         answers["plaintext"] = ask(None)
         again = ask(client_context(good(tmp_path, "client")))
     assert answers.pop("good") == again == 200
     assert answers.pop("plaintext") == plaintext
     assert answers == dict.fromkeys(answers), "an answer where none should come"
+
+
+@pytest.mark.parametrize("proxy", ir.Proxy)
+@pytest.mark.parametrize("mtls", [None, PERMISSIVE], ids=["strict", "permissive"])
+def test_an_application_that_speaks_first_speaks_to_the_mesh_only(proxy, mtls, tmp_path):
+    """It counts its connections, and nobody else sees one of its bytes. Who sends nothing waits out the first word."""
+    makers = (good, nothing, foreign, expired, not_yet_valid, of_another_trust_domain, of_two_services)
+    with sidecar(tmp_path, proxy, "server", with_application=True, streams=True, mtls=mtls) as (server, _):
+        heard = {
+            make.__name__: greeting(server.inbound.bind, client_context(make(tmp_path, "client")))
+            for make in makers
+        }
+        heard["plaintext"] = greeting(server.inbound.bind, None)
+        control = ir.SocketAddress(server.inbound.bind.address, 8081)
+        seen = fetch(control, "/__echo/hits?id=server")["seen"]
+    assert heard.pop("good") == b"server/1\n"
+    assert heard == dict.fromkeys(heard, b"")
+    assert len(seen) == 1
+
+
+def greeting(address, context):
+    """What the application says to whom says nothing."""
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((address.address, address.port), 5) as raw,
+        context.wrap_socket(raw) if context else raw as stream,
+    ):
+        stream.settimeout(0.5 if context else 2.5)
+        return stream.recv(100)
+    return b""
 
 
 class Impostor(socketserver.ThreadingTCPServer):
@@ -240,6 +293,7 @@ def test_a_caller_speaks_to_its_callee_only(proxy, tmp_path):
         callee = found["server"].inbound.bind
         for make in (
             of_another_service,
+            of_another_trust_domain,
             foreign,
             expired,
             not_yet_valid,
@@ -257,7 +311,7 @@ def test_a_caller_speaks_to_its_callee_only(proxy, tmp_path):
     assert requests.pop("good") == 1
     assert answers == dict.fromkeys(answers, 503)
     assert requests == dict.fromkeys(requests, 0), "a request reached someone who is not the callee"
-    assert set(server.names) == {"server.test.mesh"}
+    assert set(server.names) == {"server.spiffe.test.example"}
     assert ("URI", "spiffe://test.example/client") in peer["subjectAltName"]
 
 
@@ -286,7 +340,7 @@ def test_a_callee_takes_the_named_suites_only(proxy, tmp_path):
         for suite in (NAMED, OTHER, None):
             version = ssl.TLSVersion.TLSv1_2 if suite else ssl.TLSVersion.TLSv1_3
             context = client_context(good(tmp_path, "client"), version=version, suite=suite)
-            with Connection(server.inbound.bind, context, server.identity.dns_name) as connection:
+            with Connection(server.inbound.bind, context, server.identity.server_name) as connection:
                 answers[suite] = connection.ask(ROW).status
     assert answers == {NAMED: 200, OTHER: None, None: 200}
 
@@ -312,5 +366,5 @@ def test_a_caller_offers_the_named_suites_only(proxy, tmp_path):
 def test_without_a_word_there_is_no_tls_1_2(proxy, tmp_path):
     with sidecar(tmp_path, proxy, "server", with_application=True) as (server, _):
         context = client_context(good(tmp_path, "client"), version=ssl.TLSVersion.TLSv1_2)
-        with Connection(server.inbound.bind, context, server.identity.dns_name) as connection:
+        with Connection(server.inbound.bind, context, server.identity.server_name) as connection:
             assert connection.ask(ROW).status is None

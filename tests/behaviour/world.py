@@ -170,7 +170,7 @@ class World:
                 callee = self.sidecar(row.to)
                 assert callee.inbound is not None
                 context = client_context(self.folder(self._caller(row)))
-                return _connect(row, callee.inbound.bind, context, callee.identity.dns_name)
+                return _connect(row, callee.inbound.bind, context, callee.identity.server_name)
             case _:
                 raise ValueError(row.via)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import re
@@ -155,7 +156,11 @@ def test_names_come_from_the_build_and_never_from_the_request(node, capsys):
     answer = Path("node/tls/request.pem")
     found = x509.load_pem_x509_certificate(answer.read_bytes())
     names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert [each.value for each in names] == ["spiffe://shop.example/catalog", "catalog.shop.mesh"]
+    assert [each.value for each in names] == [
+        "spiffe://shop.example/catalog",
+        "catalog.shop.mesh",
+        "catalog.spiffe.shop.example",
+    ]
     assert found.subject.rfc4514_string() == "CN=catalog,O=shop.example"
     before = everything("node")
     assert run(["certs", "install", "node", "--trust", str(ROOT)]) == 1
@@ -214,7 +219,7 @@ def test_whatever_else_is_asked_for_is_told_and_not_given(capsys):
         "CA:FALSE",
         "Digital Signature",
         "TLS Web Server Authentication, TLS Web Client Authentication",
-        "URI:spiffe://shop.example/web, DNS:web.shop.mesh",
+        "URI:spiffe://shop.example/web, DNS:web.shop.mesh, DNS:web.spiffe.shop.example",
     ]
     subprocess.run(
         ["openssl", "verify", "-x509_strict", "-CAfile", ROOT, "-untrusted", "web.pem", "web.pem"],
@@ -256,6 +261,37 @@ def test_whom_nobody_knows_gets_nothing(arguments, code, said, capsys):
     assert said in words(err)
     assert out == ""
     assert everything(".") == before
+
+
+def test_an_rsa_key_is_told_which_kind_to_make(capsys):
+    assert run(["certs", "sign", "rsa.csr", "--for", "web"]) == 1
+    assert "P-256 (prime256v1)" in words(capsys.readouterr().err)
+
+
+def test_a_ca_whose_folder_cannot_be_written_is_named(monkeypatch, capsys):
+    def refused(inside, name, content, mode):
+        raise PermissionError(errno.EACCES, "Permission denied", f".{name}.tmp")
+
+    # Whoever runs the tests may write anywhere.
+    monkeypatch.setattr("meshctl.pki.files.replace", refused)
+    before = everything(".")
+    capsys.readouterr()
+    assert run(["certs", "sign", "web.csr", "--ca", str(CA)]) == 2
+    err = words(capsys.readouterr().err)
+    assert f"cannot write issued.json in the CA's folder {CA}" in err
+    assert "Permission denied" in err
+    assert ".tmp" not in err
+    assert everything(".") == before
+
+
+def test_a_file_of_roots_that_holds_none_is_named(node, capsys):
+    run(["certs", "csr", "node"])
+    run(["certs", "sign", "node/tls/request.csr", "--for", "web"])
+    before = everything("node")
+    capsys.readouterr()
+    assert run(["certs", "install", "node", "--trust", "node/tls/request.csr"]) == 2
+    assert "node/tls/request.csr holds no root certificate in PEM" in words(capsys.readouterr().err)
+    assert everything("node") == before
 
 
 def test_one_that_is_wrong_keeps_all_from_being_signed():
@@ -411,7 +447,8 @@ def _tracked():
 def _linked():
     Path("elsewhere").mkdir()
     (WEB / "tls").symlink_to(Path("elsewhere").absolute())
-    return WEB, "build/web", 2
+    said = "tls is a symbolic link; keys are not followed out of their folder"
+    return WEB, f"cannot work in build/web: {said}", 2
 
 
 @pytest.mark.parametrize("command", [["csr"], ["renew", "--ca", str(CA)], ["install"]])

@@ -159,7 +159,7 @@ TABLE = [
     ("http://catalog/x", "bounds: 1024 requests on 1024 connections; over that 503 at once", "default"),
     (
         "http://catalog/x",
-        "tls: HTTP/1.1 over mutual TLS 1.3: shows spiffe://shop.example/web, verifies catalog.shop.mesh (spiffe:",
+        "tls: HTTP/1.1 over mutual TLS 1.3: shows spiffe://shop.example/web, verifies catalog.spiffe.shop.example (spiffe:",
         "default",
     ),
     ("http://catalog/x", "access: an allow rule lets `web` in (from `web`; GET, HEAD)", "from: [web]"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -57,6 +58,13 @@ def test_it_says_where_it_stands_and_status_does_too(capsys):
         assert (code, under_way["step"]) == (0, step)
     assert run([*ROTATE, "--step", "finish", "--deployed", "build"]) == 0
     assert standing(capsys) == (0, None)
+
+
+def test_bundles_without_certificates_are_not_said_to_hold_roots(capsys):
+    shutil.rmtree("build/web/127.82.0.1/tls")
+    assert run([*ROTATE, "--step", "begin"]) == 0
+    said = "both roots are in 2 of 3 bundles: 2 bundles written; 1 of 3 holds no certificates yet\n"
+    assert capsys.readouterr().out.startswith(said)
 
 
 def test_without_a_step_evidence_is_looked_at_and_nothing_changes(capsys):

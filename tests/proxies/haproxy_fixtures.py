@@ -90,7 +90,10 @@ class Authority:
             key,
             self.issuing.subject,
             self._issuing_key,
-            names=[x509.UniformResourceIdentifier(identity.spiffe_id), x509.DNSName(identity.dns_name)],
+            names=[
+                x509.UniformResourceIdentifier(identity.spiffe_id),
+                *map(x509.DNSName, identity.dns_names),
+            ],
         )
         tls = folder / "tls"
         tls.mkdir(parents=True, exist_ok=True)

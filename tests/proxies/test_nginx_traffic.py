@@ -955,6 +955,7 @@ def test_starts_again_after_a_kill_and_ends_on_sigterm(tmp_path):
         "nginx.conf",
         "check.conf",
         "mesh.lua",
+        "mtls.lua",
         "reload",
         "run",
     }

@@ -81,7 +81,7 @@ def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
 def configuration(sidecar: Sidecar) -> dict[str, bytes]:
     """What Envoy is started with, what it subscribes to, and both in one for its validator."""
     clusters = [
-        *([line(discovery.application_cluster(sidecar.inbound))] if sidecar.inbound else []),
+        *map(line, discovery.application_clusters(sidecar.inbound) if sidecar.inbound else ()),
         *_clusters(sidecar),
         *([line(tracing.cluster(sidecar.tracing))] if sidecar.tracing else []),
     ]

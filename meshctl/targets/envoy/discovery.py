@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
@@ -10,7 +11,7 @@ from math import gcd
 
 import orjson
 
-from meshctl.ir import Cluster, Endpoint, InboundListener, Protocol, SocketAddress, TlsContext
+from meshctl.ir import Cluster, Endpoint, InboundListener, MtlsMode, Protocol, SocketAddress, TlsContext
 from meshctl.targets.envoy import (
     circuit_breaking,
     egress,
@@ -28,6 +29,9 @@ from meshctl.targets.envoy.protobuf import Message, duration, line, socket_addre
 
 APPLICATION = "sidecar:application"
 """Names with a colon are never a service's."""
+
+APPLICATION_OF_ONE = "sidecar:application-of-one"
+"""The same where the connection says, see :func:`mtls.leads_one_to`; nobody gets there whose connection says nothing."""
 
 
 _CODEC = {
@@ -116,8 +120,25 @@ def _http_filters(cluster: Cluster, around: Surroundings) -> list[Message]:
     return changes if hop else [*changes, *hop_status.carry_over()]
 
 
-def application_cluster(inbound: InboundListener) -> Message:
-    """The application behind the inbound listener, in plain HTTP/1.1 or h2c, or as a bare stream."""
+def application_clusters(inbound: InboundListener) -> Iterator[Message]:
+    """The application behind the inbound listener; that of streams once more for those who show a certificate."""
+    streams = inbound.protocol is Protocol.TCP
+    if not streams or inbound.mtls is not MtlsMode.STRICT:
+        yield _application(inbound)
+    if streams and inbound.mtls is not MtlsMode.DISABLED:
+        yield {
+            "name": APPLICATION_OF_ONE,
+            "type": "ORIGINAL_DST",
+            "connect_timeout": duration(inbound.connect_timeout),
+            "lb_policy": "CLUSTER_PROVIDED",
+            # Of the address that nobody goes to any more.
+            "cleanup_interval": "5s",
+            "circuit_breakers": circuit_breaking.no_limits(),
+        }
+
+
+def _application(inbound: InboundListener) -> Message:
+    """In plain HTTP/1.1 or h2c, or as a bare stream."""
     message: Message = {
         "name": APPLICATION,
         "type": "STATIC",

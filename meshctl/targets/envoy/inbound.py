@@ -52,9 +52,9 @@ def _requests(sidecar: Sidecar, inbound: InboundListener) -> Iterator[Message]:
     if inbound.mtls is not MtlsMode.DISABLED:
         manager = _manager(sidecar, inbound, its, authorization.anyone(trust_domain))
         tls = mtls.downstream(mtls.anyone(trust_domain), sidecar.tls, listeners.PROTOCOLS)
-        yield listeners.chain(
-            listeners.HTTP, manager, **(_ANY_TLS if permissive else {}), transport_socket=tls
-        )
+        matched = _ANY_TLS if permissive else {}
+        one = mtls.names_one(trust_domain)
+        yield listeners.chain(listeners.HTTP, manager, first=(one,), **matched, transport_socket=tls)
     if inbound.mtls is not MtlsMode.STRICT:
         manager = _manager(sidecar, inbound, its.of_plaintext(), None)
         yield listeners.chain(listeners.HTTP, manager, **(_NO_TLS if permissive else {}))

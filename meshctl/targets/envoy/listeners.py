@@ -29,15 +29,17 @@ def listener(
     name: str, binds: tuple[SocketAddress, ...], network_filter: str, config: Message, **its: Message
 ) -> Message:
     """``envoy.config.listener.v3.Listener`` on all of ``binds``, with one filter."""
-    return listener_of(name, binds, [chain(network_filter, config, **its)])
+    return listener_of(name, binds, [{**its, **chain(network_filter, config)}])
 
 
 HTTP = "envoy.filters.network.http_connection_manager"
 
 
-def chain(network_filter: str, config: Message, **its: Message) -> Message:
-    """``FilterChain`` of one filter; ``its`` may add its TLS."""
-    return {**its, "filters": [{"name": network_filter, "typed_config": config}]}
+def chain(
+    network_filter: str, config: Message, *, first: tuple[Message, ...] = (), **its: Message
+) -> Message:
+    """``FilterChain`` of one filter, behind those that come ``first``; ``its`` may add its TLS."""
+    return {**its, "filters": [*first, {"name": network_filter, "typed_config": config}]}
 
 
 def listener_of(name: str, binds: tuple[SocketAddress, ...], chains: list[Message]) -> Message:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import assert_never
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE
-from meshctl.ir import TlsContext, TlsVersion, WorkloadIdentity
-from meshctl.targets.envoy.protobuf import Message, typed
+from meshctl.ir import SocketAddress, TlsContext, TlsVersion, WorkloadIdentity
+from meshctl.targets.envoy.protobuf import Message, regex_literal, typed
 
 IDENTITY_FILE = "sds/identity.json"
 _TRUST_FILES = {False: "sds/trust.json", True: "sds/trust-crl.json"}
@@ -64,7 +64,7 @@ def upstream(callee: WorkloadIdentity, tls: TlsContext, protocols: tuple[str, ..
         "name": "envoy.transport_sockets.tls",
         "typed_config": typed(
             "transport_sockets.tls.v3.UpstreamTlsContext",
-            sni=callee.dns_name,
+            sni=callee.server_name,
             allow_renegotiation=False,
             # No session is ever resumed: a resumed one would not be verified again.
             max_session_keys=0,
@@ -90,6 +90,58 @@ def downstream(names: list[Message], tls: TlsContext, protocols: tuple[str, ...]
 def anyone(trust_domain: str) -> list[Message]:
     """Every name in the trust domain."""
     return [{"prefix": f"spiffe://{trust_domain}/"}]
+
+
+def names_one(trust_domain: str) -> Message:
+    """A network filter: of whom there are several URIs in the certificate, nothing is read.
+
+    The handshake is content when one of them is right. Asked with the first bytes, once for each connection.
+    """
+    expression = f"{regex_literal(f'spiffe://{trust_domain}/')}[^,]+"
+    uris = {"name": "uris", "typed_config": typed("matching.common_inputs.ssl.v3.UriSanInput")}
+    one = {"input": uris, "value_match": {"safe_regex": {"regex": expression, "google_re2": {}}}}
+    matched = {"predicate": {"single_predicate": one}, "on_match": {"action": _action("one", "ALLOW")}}
+    matcher = {
+        "matcher_list": {"matchers": [matched]},
+        "on_no_match": {"action": _action("several", "DENY")},
+    }
+    return {
+        "name": "names-one",
+        "typed_config": typed(
+            "filters.network.rbac.v3.RBAC",
+            stat_prefix="names_one",
+            matcher=matcher,
+            enforcement_type="ONE_TIME_ON_FIRST_BYTE",
+        ),
+    }
+
+
+def _action(name: str, action: str) -> Message:
+    return {"name": name, "typed_config": typed("config.rbac.v3.Action", name=name, action=action)}
+
+
+def leads_one_to(application: SocketAddress) -> Message:
+    """A network filter: the way to the application, for callers with one URI in the certificate.
+
+    A stream's application may be the first to speak, so nothing is asked with the caller's first bytes. All URIs with
+    commas between them are as long as the first alone when there is one.
+    """
+    several, first = "filter_state['meshctl.uris']", "connection.uri_san_peer_certificate"
+    way = f"%CEL(size({several}) == size({first}) ? '{application}' : '')%"
+    values = [
+        {"object_key": "meshctl.uris", "factory_key": "envoy.string", **_text("%DOWNSTREAM_PEER_URI_SAN%")},
+        {"object_key": "envoy.network.transport_socket.original_dst_address", **_text(way)},
+    ]
+    return {
+        "name": "names-one",
+        "typed_config": typed(
+            "filters.network.set_filter_state.v3.Config", on_downstream_tls_handshake=values
+        ),
+    }
+
+
+def _text(command: str) -> Message:
+    return {"format_string": {"text_format_source": {"inline_string": command}}}
 
 
 def alpn(protocols: tuple[str, ...]) -> Message:

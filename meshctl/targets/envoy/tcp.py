@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from meshctl.ir import Cluster, InboundListener, TcpListener
-from meshctl.targets.envoy import discovery, listeners
+from meshctl.targets.envoy import discovery, listeners, mtls
 from meshctl.targets.envoy.protobuf import Message, duration, typed
 
 
@@ -48,10 +48,11 @@ def pass_through(
 
 def from_tls(listener: InboundListener, tls: Message, access_logs: list[Message]) -> Message:
     """A filter chain: the stream inside the TLS; whom the handshake lets through may have it."""
-    proxy = _proxy("inbound", discovery.APPLICATION, listener.idle_timeout, access_logs)
+    proxy = _proxy("inbound", discovery.APPLICATION_OF_ONE, listener.idle_timeout, access_logs)
     # By default the application would see a connection of everybody who can reach the port.
     proxy |= {"upstream_connect_mode": "ON_DOWNSTREAM_TLS_HANDSHAKE", "max_early_data_bytes": _EARLY}
-    return listeners.chain(_FILTER, proxy, transport_socket=tls)
+    one = mtls.leads_one_to(listener.application)
+    return listeners.chain(_FILTER, proxy, first=(one,), transport_socket=tls)
 
 
 def from_plaintext(listener: InboundListener, access_logs: list[Message]) -> Message:

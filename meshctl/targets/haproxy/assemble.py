@@ -51,6 +51,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         description=quoting.word(sidecar.build),
         tls=mtls.tls(sidecar.tls),
         subject=mtls.subject(sidecar.identity),
+        names_one=mtls.names_one(sidecar.inbound, sidecar.identity),
         idle_timeout=quoting.duration(sidecar.outbound.idle_timeout),
         admin=admin(sidecar),
         health=health(sidecar),

@@ -64,7 +64,7 @@ def _hello(cluster: ir.Cluster) -> Iterator[Token]:
     if cluster.plaintext:
         return
     if cluster.identity:
-        name = cluster.workload.dns_name
+        name = cluster.workload.server_name
     elif cluster.origin and cluster.origin.tls:
         name = cluster.origin.tls.server_name
     else:

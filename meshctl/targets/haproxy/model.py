@@ -283,6 +283,8 @@ class Configuration:
     description: Token
     tls: Tls
     subject: Token
+    names_one: Token | None
+    """What the common name and the certificate of a caller are like, in hexadecimal; None where nobody shows one."""
     idle_timeout: Token
     admin: Admin
     health: Health | None

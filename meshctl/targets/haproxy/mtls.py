@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from meshctl import ir
+from meshctl.targets import mtls as certificates
 from meshctl.targets.haproxy import quoting
 from meshctl.targets.haproxy.model import Doorway, Tls
 from meshctl.targets.haproxy.quoting import Token
@@ -56,7 +57,7 @@ def transport(cluster: ir.Cluster, context: ir.TlsContext) -> Token:
     """What a server line says of the hop: both certificates, and the name that is sent and verified."""
     if cluster.plaintext:
         return _without_tls(cluster)
-    name = cluster.workload.dns_name
+    name = cluster.workload.server_name
     both = tls(context)
     return quoting.statement(
         Token("ssl crt ../tls/cert.pem ca-file ../tls/ca.pem"),
@@ -96,6 +97,12 @@ def subject(identity: ir.WorkloadIdentity) -> Token:
     No repeated group in it, so that no length of a subject makes the expression give up.
     """
     return quoting.regex(f"^CN=[A-Za-z0-9._-]+,O={quoting.literal_regex(identity.trust_domain)}$")
+
+
+def names_one(inbound: ir.InboundListener | None, identity: ir.WorkloadIdentity) -> Token | None:
+    """The expression for the names in a caller's certificate, where there is a listener that callers show one to."""
+    shown = inbound is not None and inbound.mtls is not ir.MtlsMode.DISABLED
+    return quoting.regex(certificates.names_one(identity)) if shown else None
 
 
 def version(version: ir.TlsVersion) -> Token:

@@ -63,6 +63,7 @@ def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Inb
         listener.authorization, identity, marks_exempt=marks_exempt, takes_plaintext=takes_plaintext
     )
     plaintext = authorization.plaintext(listener, decided)
+    names = mtls.names_one(listener, identity)
     kept_apart = plaintext is not None and plaintext.buckets is not None
     return Inbound(
         listens=listens,
@@ -75,6 +76,7 @@ def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Inb
         module=http2.module(listener.protocol),
         scheme=http2.scheme(listener.protocol),
         subject=mtls.subject(identity, "on " if plaintext else ""),
+        names_one=quoting.lua_string(names) if names else None,
         callers=authorization.callers(listener.authorization),
         decisions=decided,
         rate_limit=rate_limiting.rate_limit(listener.rate_limit, kept_apart=kept_apart),
@@ -100,6 +102,7 @@ def _programs(outward: Outbound, inward: Inbound | None, *, counts: bool) -> lis
         "mirroring": outward.policies.mirroring,
         "grpc": (inward is not None and inward.grpc) or any(each.http2 for each in outward.listeners),
         "metrics": counts,
+        "mtls": inward is not None and inward.names_one,
         "rate_limiting": inward is not None and inward.rate_limit,
     }
     return [quoting.word(name) for name, wanted in needed.items() if wanted]

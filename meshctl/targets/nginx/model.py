@@ -95,6 +95,8 @@ class Inbound:
     """What the directives begin with that send requests on."""
     scheme: Token
     subject: Token
+    names_one: Token | None
+    """What the common name and the certificate of a caller are like, in hexadecimal; None where nobody shows one."""
     callers: tuple[Caller, ...]
     decisions: Decisions | None
     rate_limit: RateLimit | None
@@ -202,7 +204,11 @@ class StreamInbound:
 
     listens: tuple[Token, ...]
     application: Token
+    known_by: Token
+    """The variable of what a caller is known by."""
     subject: Token
+    names_one: Token | None
+    """As in :class:`Inbound`."""
     audit: bool
     plain_listens: tuple[Token, ...]
     grants_plaintext: bool
@@ -230,8 +236,13 @@ class Stream:
 
     @property
     def scripted(self) -> bool:
-        """Whether a program looks at first bytes."""
-        return bool(self.prereads or self.doorway)
+        """Whether a program looks at first bytes, or at certificates."""
+        return bool(self.prereads or self.doorway or self.reads_certificates)
+
+    @property
+    def reads_certificates(self) -> bool:
+        """Whether callers show certificates here."""
+        return self.inbound is not None and self.inbound.names_one is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,4 +298,5 @@ class Configuration:
         """The programs that the file is not complete without."""
         look = ("http2.js",) if self.stream and self.stream.prereads else ()
         doorway = ("doorway.js",) if self.stream and self.stream.doorway else ()
-        return ("mesh.lua", *(f"{name}.lua" for name in self.programs), *look, *doorway)
+        names = ("mtls.js",) if self.stream and self.stream.reads_certificates else ()
+        return ("mesh.lua", *(f"{name}.lua" for name in self.programs), *look, *doorway, *names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from meshctl import ir
 from meshctl.ir import TlsVersion
+from meshctl.targets import mtls as certificates
 from meshctl.targets.nginx import quoting
 from meshctl.targets.nginx.model import Doorway, Tls
 from meshctl.targets.nginx.quoting import Token
@@ -73,7 +74,13 @@ def protocols(minimum: TlsVersion, maximum: TlsVersion) -> Token:
 
 def server_name(identity: ir.WorkloadIdentity) -> Token:
     """What a caller sends as SNI and verifies: NGINX can check a DNS name, not a SPIFFE id."""
-    return quoting.name(identity.dns_name)
+    return quoting.name(identity.server_name)
+
+
+def names_one(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> str | None:
+    """The expression for the names in a caller's certificate; None where nobody shows one."""
+    shown = listener.mtls is not ir.MtlsMode.DISABLED
+    return certificates.names_one(identity) if shown else None
 
 
 def subject(identity: ir.WorkloadIdentity, before: str = "") -> Token:

@@ -122,13 +122,16 @@ def _listener(
 
 def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> StreamInbound:
     listens, plain_listens = mtls.listens(listener)
+    names = mtls.names_one(listener, identity)
     plain = listener.authorization.of_plaintext()
     return StreamInbound(
         listens=listens,
         plain_listens=plain_listens,
         grants_plaintext=bool(plain.exempt or (plain.rules and not plain.deny)),
         application=quoting.address(listener.application),
+        known_by=Token("$caller_subject" if names else "$ssl_client_s_dn"),
         subject=mtls.subject(identity),
+        names_one=quoting.value(names) if names else None,
         audit=listener.authorization.audit,
         decisions=tuple(_decisions(listener, identity)),
         connect_timeout=quoting.duration(listener.connect_timeout),

@@ -20,13 +20,13 @@ WEB = holder("web")
 KEY = profile.new_key()
 DAY = timedelta(days=1)
 IDENTITY_URI = x509.UniformResourceIdentifier("spiffe://shop.example/web")
-IDENTITY_DNS = x509.DNSName("web.shop.mesh")
+IDENTITY_DNS = tuple(map(x509.DNSName, WEB.identity.dns_names))
 BOTH = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
 
 
 def leaf(authority, **other):
     """A leaf as it should be, but for what is ``other``."""
-    names = other.get("names", [IDENTITY_URI, IDENTITY_DNS])
+    names = other.get("names", [IDENTITY_URI, *IDENTITY_DNS])
     builder = profile.certificate(
         profile.name(*other.get("subject", ("shop.example", "web"))),
         other.get("key", KEY).public_key(),
@@ -85,23 +85,26 @@ def test_the_chain_is_put_in_order(authority):
                 "names": [
                     IDENTITY_URI,
                     x509.UniformResourceIdentifier("spiffe://shop.example/b"),
-                    IDENTITY_DNS,
+                    *IDENTITY_DNS,
                 ]
             },
             "its URI names are spiffe://shop.example/web, spiffe://shop.example/b, not spiffe://shop.example/web alone",
         ),
         (
-            {"names": [x509.UniformResourceIdentifier("spiffe://other.example/web"), IDENTITY_DNS]},
+            {"names": [x509.UniformResourceIdentifier("spiffe://other.example/web"), *IDENTITY_DNS]},
             "its URI names are spiffe://other.example/web, not spiffe://shop.example/web alone",
         ),
-        ({"names": [IDENTITY_DNS]}, "its URI names are none, not spiffe://shop.example/web alone"),
-        ({"names": [IDENTITY_URI]}, "its DNS names are none, not web.shop.mesh alone"),
+        ({"names": [*IDENTITY_DNS]}, "its URI names are none, not spiffe://shop.example/web alone"),
         (
-            {"names": [IDENTITY_URI, IDENTITY_DNS, x509.DNSName("*.shop.mesh")]},
-            "its DNS names are web.shop.mesh, *.shop.mesh, not web.shop.mesh alone",
+            {"names": [IDENTITY_URI]},
+            "its DNS names are none, not web.shop.mesh and web.spiffe.shop.example alone",
         ),
         (
-            {"names": [IDENTITY_URI, IDENTITY_DNS, x509.RFC822Name("a@shop.example")]},
+            {"names": [IDENTITY_URI, *IDENTITY_DNS, x509.DNSName("*.shop.mesh")]},
+            "its DNS names are web.shop.mesh, web.spiffe.shop.example, *.shop.mesh, not web.shop.mesh and web.spiffe.shop.example alone",
+        ),
+        (
+            {"names": [IDENTITY_URI, *IDENTITY_DNS, x509.RFC822Name("a@shop.example")]},
             "it has other names: a@shop.example",
         ),
         (
@@ -136,6 +139,32 @@ def test_everything_that_is_wrong_is_told_at_once(authority):
     names, ends = [x509.DNSName("a.shop.mesh")], [ExtendedKeyUsageOID.CODE_SIGNING]
     wrong = leaf(authority, ca=True, ends=ends, names=names)
     assert len(faults(wrong + authority.issuing_pem, authority.root_pem)) == 5
+
+
+@pytest.mark.parametrize(
+    ("other", "trusting", "way_out"),
+    [
+        ({}, True, "renew"),
+        ({"key": profile.new_key()}, True, "certs csr` again"),
+        ({"start": NOW - 31 * DAY}, True, "Have a new one issued"),
+        ({"start": NOW + DAY}, True, "clocks"),
+        ({"lifetime": 400 * DAY}, True, "shorter time"),
+        ({"linked": False}, True, "authorityKeyIdentifier"),
+        ({"subject": ("shop.example", "b")}, True, "identity.json"),
+        ({}, False, "--trust FILE"),
+        (None, True, "certs sign` wrote"),
+    ],
+)
+def test_each_cause_has_its_way_out(authority, other, trusting, way_out):
+    trust = (authority if trusting else create_authority("shop.example", NOW).authority).root_pem
+    answer = b"" if other is None else leaf(authority, **other) + authority.issuing_pem
+    if other == {} and trusting:
+        serial = x509.load_pem_x509_certificate(answer).serial_number
+        answer += listing(authority, revoked=[serial])
+    with pytest.raises(FindingsError) as caught:
+        acceptance.check(answer, KEY.public_key(), WEB, trust, NOW)
+    (found,) = caught.value.findings
+    assert way_out in found.fix
 
 
 NO_ROOT = "it does not lead to a root in tls/ca.pem, by CAs in force that came with it and may sign it"

@@ -23,7 +23,7 @@ def test_the_manifest_is_the_same_whatever_the_order(identities):
 def test_the_manifest_in_full(identities):
     only = replace(identities, holders=identities.holders[1:2])
     assert json.loads(render_identities(only)) == {
-        "schemaVersion": 1,
+        "schemaVersion": 2,
         "mesh": "shop",
         "lifetimeSeconds": 2592000,
         "renewBeforeSeconds": 864000,
@@ -32,7 +32,7 @@ def test_the_manifest_in_full(identities):
                 "service": "catalog",
                 "instance": "a",
                 "spiffeId": "spiffe://shop.example/catalog",
-                "dnsName": "catalog.shop.mesh",
+                "dnsNames": ["catalog.shop.mesh", "catalog.spiffe.shop.example"],
                 "subject": "CN=catalog,O=shop.example",
             }
         ],
@@ -49,7 +49,10 @@ def test_the_manifest_in_full(identities):
         {"instance": "."},
         {"subject": "CN=web,O=shop.example"},
         {"spiffeId": "spiffe://shop.example/web"},
-        {"dnsName": "web.shop.mesh"},
+        {"dnsNames": ["web.shop.mesh", "catalog.spiffe.shop.example"]},
+        {"dnsNames": ["catalog.shop.mesh", "catalog.spiffe.other.example"]},
+        {"dnsNames": ["catalog.shop.mesh"]},
+        {"dnsNames": []},
         {"extra": "x"},
     ],
     ids=str,
@@ -69,14 +72,14 @@ def test_a_manifest_from_elsewhere_cannot_lead_out_of_the_build_or_mix_names(ide
             b"[]",
             b"{}",
             b"null",
-            b'{"schemaVersion": 2}',
-            b'{"schemaVersion": 1, "identities": 5}',
+            b'{"schemaVersion": 1}',
+            b'{"schemaVersion": 2, "identities": 5}',
             b"\xff",
         ),
         *(
             b"[" * 5000,
-            b'{"schemaVersion": 1, "lifetimeSeconds": 1e999}',
-            b'{"schemaVersion": 1, "lifetimeSeconds": 1e30}',
+            b'{"schemaVersion": 2, "lifetimeSeconds": 1e999}',
+            b'{"schemaVersion": 2, "lifetimeSeconds": 1e30}',
         ),
     ],
     ids=lambda text: text[-20:],

@@ -183,6 +183,40 @@ def test_a_renewal_that_fails_writes_nothing(tmp_path, authority):
     assert contents(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    ("held", "given", "installed"),
+    [
+        # Days that are left of the certificate in force, and those of the new one.
+        (30, 1, False),
+        (5, 1, False),
+        (30, 11, True),
+        (5, 6, True),
+        (0, 1, True),
+    ],
+)
+def test_what_is_due_at_once_replaces_nothing_that_lasts_longer(tmp_path, held, given, installed):
+    authority = create_authority("shop.example", NOW - 30 * DAY).authority
+    then, lasting = NOW - (30 - held) * DAY, replace(POLICY, lifetime=given * DAY)
+    installing.renew(tmp_path, IDENTITIES, Embedded(authority, then, crl=False), None, lambda: then)
+    before = contents(tmp_path)
+
+    @dataclass
+    class Mean(Outside):
+        def issue(self, holder, request, lifetime):
+            return Embedded(self.authority, NOW, crl=False).issue(holder, request, lasting.lifetime)
+
+    if installed:
+        installing.renew(tmp_path, IDENTITIES, Mean(authority), None, lambda: NOW, always=True)
+        assert contents(tmp_path)["cert.pem"] != before["cert.pem"]
+        return
+    with pytest.raises(FindingsError, match="1 finding") as caught:
+        installing.renew(tmp_path, IDENTITIES, Mean(authority), None, lambda: NOW, always=True)
+    (found,) = caught.value.findings
+    assert "the issuer gave less than the 30 days asked for" in found.message
+    assert "longest lifetime" in found.fix
+    assert contents(tmp_path) == before
+
+
 def test_lists_come_along_and_never_go_back(tmp_path, new_authority):
     authority = new_authority.authority
     installing.renew(tmp_path, CHECKED, Embedded(authority, NOW, crl=True), None, lambda: NOW)

@@ -75,13 +75,14 @@ def test_every_key_identifier_names_its_issuers_key(chain):
         assert not authority.critical
 
 
-def test_the_leaf_names_its_identity_three_times_and_nothing_else(chain):
+def test_the_leaf_names_its_identity_in_each_form_and_nothing_else(chain):
     leaf = chain[0]
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     assert not names.critical
     assert list(names.value) == [
         x509.UniformResourceIdentifier("spiffe://shop.example/web"),
         x509.DNSName("web.shop.mesh"),
+        x509.DNSName("web.spiffe.shop.example"),
     ]
     assert leaf.subject.rfc4514_string() == WEB.distinguished_name == "CN=web,O=shop.example"
     purposes = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
@@ -135,11 +136,12 @@ def test_a_root_that_ends_before_its_issuing_ca_counts(now):
 @pytest.mark.parametrize("purpose", ["sslserver", "sslclient"])
 @pytest.mark.parametrize("service", ["web", "a" * 63])
 def test_openssl_accepts_the_chain_strictly(tmp_path, authority, now, purpose, service):
-    issued = issue(authority, WorkloadIdentity(service, "t" * 64, "shop.mesh"), MONTH, now)
+    identity = WorkloadIdentity(service, f"{'t' * 31}.{'t' * 32}", "shop.mesh")
+    issued = issue(authority, identity, MONTH, now)
     for name, content in {"chain": issued.chain_pem, "ca": issued.trust_pem}.items():
         (tmp_path / name).write_bytes(content)
     command = ["openssl", "verify", "-x509_strict", "-check_ss_sig", "-purpose", purpose]
-    command += ["-attime", str(int(now.timestamp())), "-verify_hostname", f"{service}.shop.mesh"]
+    command += ["-attime", str(int(now.timestamp())), "-verify_hostname", identity.server_name]
     # The leaf is read from the front of the chain, the issuing CA from behind it, as a proxy does.
     command += [
         "-CAfile",
@@ -155,7 +157,7 @@ def test_openssl_accepts_the_chain_strictly(tmp_path, authority, now, purpose, s
 def test_cryptographys_verifiers_accept_the_chain(chain, now):
     leaf, issuing, root = chain
     builder = verification.PolicyBuilder().store(verification.Store([root])).time(now)
-    assert builder.build_server_verifier(x509.DNSName("web.shop.mesh")).verify(leaf, [issuing]) == [
+    assert builder.build_server_verifier(x509.DNSName(WEB.server_name)).verify(leaf, [issuing]) == [
         leaf,
         issuing,
         root,

@@ -37,7 +37,7 @@ def test_it_gets_the_request_and_the_names():
         )
     ).decode()
     assert told == REQUEST.decode() + (
-        "MESHCTL_DNS_NAME=web.shop.mesh\n"
+        "MESHCTL_DNS_NAMES=web.shop.mesh web.spiffe.shop.example\n"
         "MESHCTL_INSTANCE=10.0.0.1\n"
         "MESHCTL_LIFETIME_SECONDS=2592000\n"
         "MESHCTL_SERVICE=web\n"

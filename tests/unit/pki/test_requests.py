@@ -42,7 +42,7 @@ def test_our_own_says_all_that_the_certificate_will_hold():
     names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert csr.subject.rfc4514_string() == "CN=web,O=shop.example"
     assert names.get_values_for_type(x509.UniformResourceIdentifier) == ["spiffe://shop.example/web"]
-    assert names.get_values_for_type(x509.DNSName) == ["web.shop.mesh"]
+    assert names.get_values_for_type(x509.DNSName) == ["web.shop.mesh", "web.spiffe.shop.example"]
 
 
 @pytest.mark.parametrize(

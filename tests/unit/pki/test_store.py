@@ -101,6 +101,17 @@ def test_a_subject_that_differs_while_the_san_is_right(root, authority, monkeypa
     assert state(root, authority) is CertificateState.WRONG_IDENTITY
 
 
+def test_a_leaf_of_an_earlier_release_is_due_for_the_name_that_it_lacks(root, authority, monkeypatch):
+    monkeypatch.setattr(ir.WorkloadIdentity, "dns_names", property(lambda identity: (identity.dns_name,)))
+    store.write(root, {WEB: issue(authority, WEB.identity, MONTH, NOW)})
+    assert state(root, authority) is CertificateState.VALID
+    monkeypatch.undo()
+    found = store.status(root, WEB, authority, WINDOW, NOW)
+    assert found.state is CertificateState.WRONG_IDENTITY
+    assert found.message == "it lacks the DNS name web.spiffe.shop.example"
+    assert found.state.needs_certificate
+
+
 def test_a_certificate_of_another_ca(root, authority):
     other = create_authority("shop.example", NOW).authority
     assert state(root, other) is CertificateState.FOREIGN_CA

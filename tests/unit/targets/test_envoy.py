@@ -93,7 +93,7 @@ def bootstrap(its_sidecar):
 
 def manager(its_sidecar, name):
     listeners = {each["name"]: each for each in bootstrap(its_sidecar)["static_resources"]["listeners"]}
-    return listeners[name]["filter_chains"][0]["filters"][0]["typed_config"]
+    return listeners[name]["filter_chains"][0]["filters"][-1]["typed_config"]
 
 
 def routes_of(its_sidecar, host="catalog"):
@@ -137,7 +137,7 @@ def test_the_validator_sees_what_the_sidecar_subscribes_to():
         if kind == "clusters":
             assert always == admin
             continue
-        theirs, own = (each["filter_chains"][0]["filters"][0]["typed_config"] for each in (always, admin))
+        theirs, own = (each["filter_chains"][0]["filters"][-1]["typed_config"] for each in (always, admin))
         (routes,) = json.loads(written["envoy/rds.json"])["resources"]
         assert theirs.pop("rds")["route_config_name"] == routes["name"]
         assert {"@type": routes["@type"], **own.pop("route_config")} == routes
@@ -326,7 +326,7 @@ def test_every_hop_verifies_both_ends():
         validation = context["common_tls_context"]["combined_validation_context"]
         names = validation["default_validation_context"]["match_typed_subject_alt_names"]
         assert names == [{"san_type": "URI", "matcher": {"exact": f"spiffe://shop.example/{name}"}}]
-        assert context["sni"] == f"{name}.shop.mesh"
+        assert context["sni"] == f"{name}.spiffe.shop.example"
         assert context["max_session_keys"] == 0
     listener = bootstrap(its)["static_resources"]["listeners"][0]
     context = listener["filter_chains"][0]["transport_socket"]["typed_config"]

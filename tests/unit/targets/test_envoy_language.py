@@ -108,7 +108,7 @@ def stream_logs(made):
     (inbound,) = (
         each for each in bootstrap(made)["static_resources"]["listeners"] if each["name"] == "inbound"
     )
-    return inbound["filter_chains"][0]["filters"][0]["typed_config"]["access_log"]
+    return inbound["filter_chains"][0]["filters"][-1]["typed_config"]["access_log"]
 
 
 @pytest.mark.parametrize("value", HOSTILE)

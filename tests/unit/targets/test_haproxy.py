@@ -281,7 +281,7 @@ def test_every_server_of_a_callee_is_verified_by_name():
             (default,) = [line for line in body if line[0] == "default-server"]
             assert default[default.index("verify") + 1] == "required"
             name = default[default.index("verifyhost") + 1]
-            assert name == f"{heading.split()[1].split(':')[0].split('.')[0]}.shop.mesh"
+            assert name == f"{heading.split()[1].split(':')[0].split('.')[0]}.spiffe.shop.example"
             assert default[default.index("sni") + 1] == f'str("{name}")'
             checked += 1
     assert checked == 4

@@ -106,7 +106,10 @@ def test_a_check_says_whom_it_expects():
     )
     made = health_checks.check(dataclasses.replace(cluster("catalog"), health_check=every))
     assert made is not None
-    assert made.words == "check inter 1000ms fall 3 rise 2 check-sni catalog.shop.mesh check-alpn http/1.1"
+    assert (
+        made.words
+        == "check inter 1000ms fall 3 rise 2 check-sni catalog.spiffe.shop.example check-alpn http/1.1"
+    )
     assert re.search(r"uri '/it'\\''s %\[env\(HOME\)\]' ver", made.lines[1])
 
 

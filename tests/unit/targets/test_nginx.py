@@ -251,6 +251,7 @@ def test_files():
         "nginx/reload": True,
         "nginx/matching.lua": False,
         "nginx/mesh.lua": False,
+        "nginx/mtls.lua": False,
         "nginx/run": True,
         "run/.gitignore": False,
     }
