@@ -48,6 +48,9 @@ _NOT_YET = "Compare the clocks of this host and the issuer's; if both are right,
 _FOREIGN = "Have it issued by the CA whose root is in tls/ca.pem, and sent with the CAs in between; if the mesh has another root now, name its file with `--trust FILE`."
 _OUTLIVES = "Have it issued for a shorter time, or renew the CA that signs it first."
 _LISTS = "Have the issuer send the newest list of each of its CAs, or none."
+_LIST_ALONE = (
+    "Have the issuer send the certificates of all CAs whose lists it sends, but for roots in tls/ca.pem."
+)
 _REVOKED = "Get a certificate for a new key: `meshctl certs csr` again, or `meshctl certs renew`."
 _SHORT = "Raise the longest lifetime that the issuer gives, or lower `lifetime` and `renewBefore` of `certificates` in the spec."
 
@@ -84,9 +87,13 @@ def check(
     holder: Holder,
     trust_pem: bytes,
     now: datetime,
+    *,
+    carried: bool = False,
 ) -> Answer:
     """What an issuer returned, PEM, for this key of a bundle that trusts ``trust_pem``, at ``now`` (UTC).
 
+    Lists count that a CA signed whom the bundle trusts. ``carried``: from a bundle, which in a rotation has lists of
+    CAs whose certificates it does not have.
     Raises AnswerError with everything that is wrong, and UsageError for a trust bundle that holds no root.
     """
     leaf, *others = _certificates(answer, holder)
@@ -101,11 +108,19 @@ def check(
     issuers = (chain or ())[1:]
     faults += _outlived(leaf, issuers)
     lists = _lists(answer)
-    faults += _listed(lists, leaf, issuers, now)
+    authorities = _authorities(roots, others, now)
+    names = {each.subject for each in (*authorities, *others)}
+    unknown = [each for _, each in lists if each is not None and each.issuer not in names]
+    if unknown and not carried:
+        faults.append(Fault("a revocation list came with it, and not the certificate of its CA", _LIST_ALONE))
+    faults += _listed(lists, leaf, authorities, now)
     if faults:
         raise AnswerError(holder, faults)
     pem = b"".join(profile.pem(each) for each in (leaf, *issuers[:-1]))
-    return Answer(leaf, pem, b"".join(each for each, _ in lists))
+    # Of a CA that the bundle does not trust yet nobody asks, and what is kept now would count later.
+    trusted = {each.subject for each in authorities}
+    kept = (text for text, each in lists if each is not None and (carried or each.issuer in trusted))
+    return Answer(leaf, pem, b"".join(kept))
 
 
 def other_key(where: str) -> Fault:
@@ -263,6 +278,33 @@ def _outlived(leaf: x509.Certificate, issuers: Sequence[x509.Certificate]) -> It
         yield Fault(message, _OUTLIVES)
 
 
+def _authorities(
+    roots: Sequence[x509.Certificate], others: Sequence[x509.Certificate], now: datetime
+) -> list[x509.Certificate]:
+    """The roots, and the CAs in force that came along and that one of them, or one below, has signed."""
+    found = list(roots)
+    for _ in range(MOST_INTERMEDIATES):
+        found += [
+            each
+            for each in others
+            if each not in found
+            and each.not_valid_before_utc <= now < each.not_valid_after_utc
+            and any(_issued(each, one) for one in found)
+        ]
+    return found
+
+
+def _issued(each: x509.Certificate, issuer: x509.Certificate) -> bool:
+    constraints = _extension(each, x509.BasicConstraints)
+    if constraints is None or not constraints.ca or each.issuer != issuer.subject:
+        return False
+    try:
+        each.verify_directly_issued_by(issuer)
+    except (TypeError, ValueError, UnsupportedAlgorithm, InvalidSignature):
+        return False
+    return True
+
+
 def _lists(answer: bytes) -> list[tuple[bytes, x509.CertificateRevocationList | None]]:
     found: list[tuple[bytes, x509.CertificateRevocationList | None]] = []
     for kind, text in _blocks(answer):
@@ -277,13 +319,14 @@ def _lists(answer: bytes) -> list[tuple[bytes, x509.CertificateRevocationList | 
 def _listed(
     lists: Sequence[tuple[bytes, x509.CertificateRevocationList | None]],
     leaf: x509.Certificate,
-    issuers: Sequence[x509.Certificate],
+    authorities: Sequence[x509.Certificate],
     now: datetime,
 ) -> Iterator[Fault]:
     for _, each in lists:
+        signers = [one for one in authorities if each is not None and one.subject == each.issuer]
         if each is None:
             yield Fault("a revocation list that came with it cannot be read", _LISTS)
-        elif not all(_signed(each, issuer) for issuer in issuers if issuer.subject == each.issuer):
+        elif signers and not any(_signed(each, one) for one in signers):
             message = "a revocation list that came with it is not signed by the CA in whose name it speaks"
             yield Fault(message, _LISTS)
         elif now >= crl.end([each]):

@@ -48,4 +48,4 @@ def restore(
     if not profile.is_key(key):
         raise UsageError("the key that came along is not P-256")
     roots = installing.trusted(bundle, trust, secrets.trust_pem)
-    installing.put(bundle, identities, key, secrets.chain_pem + secrets.lists_pem, roots, now)
+    installing.put(bundle, identities, key, secrets.chain_pem + secrets.lists_pem, roots, now, carried=True)

@@ -96,13 +96,14 @@ def put(
     now: datetime,
     *,
     in_force: datetime | None = None,
+    carried: bool = False,
 ) -> None:
-    """Check a certificate for a key and put both in force, and the lists that came with it.
+    """Check a certificate for a key (``carried``: as :func:`acceptance.check` has it) and put both in force, and the lists that came with it.
 
     ``in_force`` is when a good one ends that it would replace, UTC. Raises AnswerError and UsageError, before anything is changed, and OSError.
     """
     (holder,) = identities.holders
-    found = acceptance.check(answer, key.public_key(), holder, trust_pem, now)
+    found = acceptance.check(answer, key.public_key(), holder, trust_pem, now, carried=carried)
     policy = identities.policy
     acceptance.require_longer(found.leaf, holder, in_force, policy.lifetime, policy.renew_before, now)
     if identities.crl and found.lists_pem:

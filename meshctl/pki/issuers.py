@@ -68,7 +68,12 @@ class Embedded:
         if authority.folder and authority.crl_pem:
             entry = register.Entry(leaf.serial_number, holder.service, str(holder), leaf.not_valid_after_utc)
             register.record(authority.folder, [entry], self.now)
-        return profile.pem(leaf) + authority.issuing_pem + (authority.lists_pem if self.crl else b"")
+        chain = profile.pem(leaf) + authority.issuing_pem
+        if not self.crl:
+            return chain
+        # Lists are checked with the certificates of their CAs, and in a rotation there is another CA.
+        other = authority.beside
+        return chain + (other.issuing_pem + other.root_pem if other else b"") + authority.lists_pem
 
 
 @dataclass(frozen=True, slots=True)

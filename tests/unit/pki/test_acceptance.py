@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from meshctl.diagnostics import FindingsError, UsageError
-from meshctl.pki import acceptance, crl, profile
+from meshctl.pki import acceptance, crl, profile, requests
 from meshctl.pki.authority import create_authority
+from meshctl.pki.issuers import Embedded
 from tests.unit.pki.conftest import NOW, holder
 
 WEB = holder("web")
@@ -215,6 +217,68 @@ def test_revocation_lists_come_along(authority):
     answer = leaf(authority) + authority.issuing_pem + authority.crl_pem
     found = acceptance.check(answer, KEY.public_key(), WEB, authority.root_pem, NOW)
     assert found.lists_pem == authority.crl_pem
+
+
+NOT_SIGNED = "a revocation list that came with it is not signed by the CA in whose name it speaks"
+NO_CA = "a revocation list came with it, and not the certificate of its CA"
+
+
+@pytest.fixture(scope="module")
+def other():
+    """The other CA of a rotation."""
+    return create_authority("shop.example", NOW).authority
+
+
+def test_in_a_rotation_the_lists_of_both_cas_count(authority, other):
+    sent = leaf(authority) + authority.issuing_pem
+    both, lists = authority.root_pem + other.root_pem, authority.crl_pem + other.crl_pem
+    found = acceptance.check(sent + other.issuing_pem + lists, KEY.public_key(), WEB, both, NOW)
+    assert (found.chain_pem, found.lists_pem) == (sent, lists)
+    # Without its certificate nobody can say who signed it.
+    assert faults(sent + lists, both) == [NO_CA]
+    assert acceptance.check(sent + lists, KEY.public_key(), WEB, both, NOW, carried=True).lists_pem == lists
+
+
+def test_the_meshs_own_ca_says_all_that_its_lists_are_checked_with(authority, other):
+    in_rotation = replace(authority, beside=other)
+    request = requests.render(KEY, WEB.identity)
+    answer = Embedded(in_rotation, NOW, crl=True).issue(WEB, request, 30 * DAY)
+    for trust, lists in (
+        (in_rotation.trust_pem, in_rotation.lists_pem),
+        (authority.root_pem, authority.crl_pem),
+    ):
+        assert acceptance.check(answer, KEY.public_key(), WEB, trust, NOW).lists_pem == lists
+
+
+@pytest.mark.parametrize("came", [True, False])
+def test_a_list_in_the_name_of_the_other_ca_by_a_foreign_key_is_refused(authority, other, came):
+    forged = listing(other, key=profile.new_key())
+    sent = leaf(authority) + authority.issuing_pem + (other.issuing_pem if came else b"")
+    told = faults(sent + authority.crl_pem + forged, authority.root_pem + other.root_pem)
+    assert told == [NOT_SIGNED if came else NO_CA]
+
+
+def test_a_list_of_the_other_root_by_a_foreign_key_is_refused(authority, other):
+    forged = crl.sign(other.root, profile.new_key(), NOW, NOW + DAY)
+    sent = leaf(authority) + authority.issuing_pem
+    assert faults(sent + forged, authority.root_pem + other.root_pem) == [NOT_SIGNED]
+
+
+def test_lists_of_cas_that_the_bundle_does_not_trust_are_left_out(authority, other):
+    sent = leaf(authority) + authority.issuing_pem + other.issuing_pem + other.root_pem
+    for listed in (other.crl_pem, listing(other, key=profile.new_key())):
+        answer = sent + authority.crl_pem + listed
+        found = acceptance.check(answer, KEY.public_key(), WEB, authority.root_pem, NOW)
+        assert found.lists_pem == authority.crl_pem
+
+
+def test_a_leaf_signs_no_lists(authority):
+    # Whoever has a certificate of the mesh has a key that its CA vouches for.
+    mine = x509.load_pem_x509_certificate(leaf(authority))
+    forged = crl.sign(mine, KEY, NOW, NOW + DAY)
+    answer = leaf(authority) + authority.issuing_pem + profile.pem(mine) + forged
+    found = acceptance.check(answer, KEY.public_key(), WEB, authority.root_pem, NOW)
+    assert found.lists_pem == b""
 
 
 def test_revocation_lists_that_are_no_use_are_refused(authority):
