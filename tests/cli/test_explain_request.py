@@ -750,6 +750,6 @@ def test_the_path_of_somebody_without_a_certificate_goes_on(tmp_path, capsys):
 
 
 def test_json_of_a_request_has_nothing_that_turns_a_line(explain):
-    out = explain("json", "http://catalog/\u202egpj\u2028\x85é")
+    out = explain("json", "http://catalog/\u202egpj\u2028\x85é\x7f")
     assert all(each.isprintable() for each in out.split("\n"))
-    assert "\u202egpj\u2028\x85é" in json.dumps(json.loads(out), ensure_ascii=False)
+    assert "\u202egpj\u2028\x85é\x7f" in json.dumps(json.loads(out), ensure_ascii=False)

@@ -72,8 +72,10 @@ def json_text(document: object) -> str:
     import orjson
 
     text = orjson.dumps(_sound(document), option=orjson.OPT_INDENT_2).decode() + "\n"
-    if text.isascii():
+    if text.isascii() and "\x7f" not in text:
         return text
+    # To JSON itself DEL is a character like others.
+    text = text.replace("\x7f", "\\u007f")
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
