@@ -88,10 +88,10 @@ def _conflicts(mesh: Mesh) -> Iterator[Finding]:
         its_target = target(sidecar.proxy)
         for conflict in its_target.CONFLICTS:
             for offender in conflict.offenders(sidecar):
-                uses = (use.at for use in features_of(offender) if use.feature in conflict.features)
+                uses = sorted(features_of(offender), key=lambda use: use.feature not in conflict.features)
                 yield finding(
                     "unsupported-on-target",
-                    next(uses, None),
+                    uses[0].at if uses else None,
                     f"the {sidecar.proxy} sidecar of `{sidecar.service}`: {conflict.why}",
                     fix=conflict.instead,
                 )
