@@ -10,6 +10,7 @@ import ssl
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -211,12 +212,15 @@ def test_a_callee_reads_requests_of_the_mesh_only(proxy, mtls, plaintext, tmp_pa
 def test_an_application_that_speaks_first_speaks_to_the_mesh_only(proxy, mtls, tmp_path):
     """It counts its connections, and nobody else sees one of its bytes. Who sends nothing waits out the first word."""
     makers = (good, nothing, foreign, expired, not_yet_valid, of_another_trust_domain, of_two_services)
-    with sidecar(tmp_path, proxy, "server", with_application=True, streams=True, mtls=mtls) as (server, _):
-        heard = {
-            make.__name__: greeting(server.inbound.bind, client_context(make(tmp_path, "client")))
-            for make in makers
-        }
-        heard["plaintext"] = greeting(server.inbound.bind, None)
+    contexts = {make.__name__: client_context(make(tmp_path, "client")) for make in makers} | {
+        "plaintext": None
+    }
+    with (
+        sidecar(tmp_path, proxy, "server", with_application=True, streams=True, mtls=mtls) as (server, _),
+        ThreadPoolExecutor(len(contexts)) as together,
+    ):
+        said = together.map(lambda context: greeting(server.inbound.bind, context), contexts.values())
+        heard = dict(zip(contexts, said, strict=True))
         control = ir.SocketAddress(server.inbound.bind.address, 8081)
         seen = fetch(control, "/__echo/hits?id=server")["seen"]
     assert heard.pop("good") == b"server/1\n"
