@@ -12,7 +12,7 @@ import pytest
 from meshctl.diagnostics import Position
 from meshctl.load import text, worktree
 from meshctl.pipeline import checking
-from meshctl.pki import store
+from meshctl.pki import leaves
 from meshctl.targets.envoy import protobuf
 from meshctl.targets.haproxy import quoting as haproxy
 from meshctl.targets.nginx import quoting as nginx
@@ -96,7 +96,7 @@ def test_a_link_that_leads_out_is_found(tmp_path, monkeypatch):
 
 
 def test_a_traceback_is_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "_proves", lambda *_: 1 // 0)
+    monkeypatch.setattr(leaves, "proves", lambda *_: 1 // 0)
     assert isinstance(found("pki", tmp_path), ZeroDivisionError)
 
 

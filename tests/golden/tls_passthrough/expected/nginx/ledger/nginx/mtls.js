@@ -5,7 +5,8 @@ function hexadecimal(buffer) {
 }
 
 function subject(s) {
-    var found = s.variables.ssl_client_s_dn;
+    // Who is in plaintext has no subject at all.
+    var found = s.variables.ssl_client_s_dn || '';
     var name = /^CN=([^,]+),/.exec(found);
     if (!name) {
         return found;
