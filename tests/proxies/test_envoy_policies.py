@@ -104,7 +104,7 @@ def reached(target, *headers):
 
 
 def test_a_ring_knows_the_first_line_of_a_header_alone(mesh, apps):
-    users = [f"user-{number}" for number in range(12)]
+    users = [f"user-{number}" for number in range(48)]
     alone = {user: reached("/header", ("x-user", user)) for user in users}
     assert len(set(alone.values())) == 3
     for user in users:
