@@ -1,0 +1,107 @@
+"""The insides of the built-in checks: whatever is changed in them, a case of a policy tells.
+
+`case_findings.json` holds what each check finds in each case; its diff is read before it is committed.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from meshctl.lint.checks import CHECKS
+from meshctl.lint.policy import BuiltIn
+from tests.unit.lint.case_findings import check_of, policies, report
+from tests.unit.lint.mutation import Mutant, mutants
+from tests.unit.lint.variants import ROOT, path_of, variant
+
+GOLDEN = Path(__file__).parent / "case_findings.json"
+PACKAGE = "meshctl.lint.checks"
+MODULES = sorted(path.stem for path in (ROOT / "meshctl/lint/checks").glob("*.py") if path.stem != "__init__")
+SHARED = {"base", "graph", "tables", "retry_amplification", "dead_route"}
+"""Which others import."""
+LIMIT = 1.0
+"""Seconds of processor until a mutant counts as endless."""
+EQUIVALENT: dict[str, dict[str, str]] = {}
+
+
+def test_the_cases_find_what_they_found(update_golden):
+    told = {each.slug: report(each, check_of(each)) for each in policies()}
+    text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    if update_golden:
+        GOLDEN.write_text(text, "utf-8")
+    assert json.loads(GOLDEN.read_text("utf-8")) == told
+
+
+class EndlessError(Exception):
+    """A mutant that takes too long."""
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    """EndlessError after the limit."""
+
+    def stop(number: int, frame: object) -> None:
+        raise EndlessError
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, LIMIT)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def is_noticed(module: str, mutant: Mutant, concerned, golden) -> bool:
+    """Whether some case of a policy that is concerned is red."""
+    name = f"{PACKAGE}.{module}"
+    try:
+        with limited():
+            if module in SHARED:
+                checks = variant([PACKAGE], {name: mutant.tree})[PACKAGE].CHECKS
+            else:
+                made = variant([name], {name: mutant.tree})[name].CHECK
+                checks = {each.body.name: made for each in concerned}
+            return any(report(each, check_of(each, checks)) != golden[each.slug] for each in concerned)
+    except Exception:  # noqa: BLE001 - a case that ends so is red
+        return True
+
+
+def concerned_by(module: str):
+    """The policies whose check is in that module, or uses it."""
+    every = policies()
+    if module in SHARED:
+        return every
+    own = {name for name, check in CHECKS.items() if check.run.__module__ == f"{PACKAGE}.{module}"}
+    return [each for each in every if isinstance(each.body, BuiltIn) and each.body.name in own]
+
+
+def survivors(module: str, step: int = 1) -> list[str]:
+    """The changes that nobody notices, of every so many."""
+    concerned, golden = concerned_by(module), json.loads(GOLDEN.read_text("utf-8"))
+    source = path_of(f"{PACKAGE}.{module}").read_text("utf-8")
+    assert not is_noticed(module, Mutant("", ast.parse(source)), concerned, golden)
+    every = list(mutants(source))
+    known = EQUIVALENT.get(module, {})
+    return [
+        each.text
+        for each in every[:: step or len(every) // 3]
+        if each.text.partition(": ")[2] not in known and not is_noticed(module, each, concerned, golden)
+    ]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_change_of_a_check_is_noticed(module):
+    assert survivors(module, step=0) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("module", MODULES)
+def test_every_change_of_a_check_is_noticed(module):
+    assert survivors(module) == []
