@@ -22,13 +22,13 @@ from meshctl.lint.requests import Request, Search, UndecidedError, conditions
 from meshctl.live.processes import ProcessGroup
 from meshctl.live.sidecars import Bundle, start
 from meshctl.load import read_yaml
+from meshctl.targets.envoy.joined_headers import is_joined
 from tests.behaviour.client import Answer, Connection
 from tests.behaviour.simulated import request_of
 from tests.behaviour.tables import Expect, Row
 from tests.behaviour.test_many_routes import some_match
 from tests.behaviour.world import build, in_turn, network
 from tests.differential.drawing import drawn
-from tests.differential.emulations import is_joined
 from tests.differential.meshes import routes
 from tests.differential.worlds import Document, caller_name, specification
 
@@ -49,7 +49,7 @@ class Asked:
 
 def answering(written: Document, name: str) -> Document:
     """A route with the conditions of another, that answers with its name and asks nobody."""
-    kept = {key: written[key] for key in ("matches", "hostnames") if key in written}
+    kept: Document = {key: written[key] for key in ("matches", "hostnames") if key in written}
     answer = {"respond": {"status": 200}, "responseHeaders": {"set": {"x-route": name}}}
     return {"name": name, **kept, **answer}
 

@@ -38,11 +38,8 @@ def waived(spec: str, slug: str) -> str:
 CASES: dict[str, tuple[str, tuple[str, ...], int, dict[str, int]]] = {
     "clean": (CLEAN, (), 0, {}),
     "a remark": (REMARK, (), 0, {"info": 1}),
-    "a remark, and warnings count": (REMARK, ("--fail-on", "warning"), 0, {"info": 1}),
     "an error": (DEAD, (), 1, {"error": 1}),
     "an error that is waived": (waived(DEAD, "dead-route"), (), 0, {"error": 0, "waived": 1}),
-    "an error, and nothing counts": (DEAD, ("--fail-on", "never"), 0, {"error": 1}),
-    "a warning": (PERMISSIVE, (), 0, {"warning": 1}),
     "a warning, and they count": (PERMISSIVE, ("--fail-on", "warning"), 1, {"warning": 1}),
     "a mandatory rule": (
         waived(PERMISSIVE, "plaintext-or-permissive"),
@@ -50,9 +47,6 @@ CASES: dict[str, tuple[str, tuple[str, ...], int, dict[str, int]]] = {
         1,
         {"error": 1, "warning": 1},
     ),
-    "a waiver of what is not found": (waived(CLEAN, "dead-route"), (), 0, {"warning": 1}),
-    "a rule that nobody knows": (f"{CLEAN}lint: {{rules: {{nobody: {{}}}}}}\n", (), 1, {"error": 1}),
-    "what validate refuses": (CLEAN.replace("port: 80", "prot: 80"), (), 1, {}),
     "no YAML": (f"{CLEAN}x: [", (), 2, {}),
     "no file": ("", (), 2, {}),
     "no such profile": (CLEAN, ("--profile", "nobody"), 2, {}),

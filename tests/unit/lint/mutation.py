@@ -31,15 +31,16 @@ OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """A module with one change; ``text`` says where and what."""
+    """A module with one change; ``text`` is its line, and what of it became what."""
 
+    line: int
     text: str
     tree: ast.Module
 
 
 def mutants(source: str) -> Iterator[Mutant]:
     """Every change of every place of a module, one at a time."""
-    tree = ast.parse(source)
+    tree, lines = ast.parse(source), source.splitlines()
     skipped = {id(each) for node in ast.walk(tree) for part in _no_logic(node) for each in ast.walk(part)}
     for number, node in enumerate(ast.walk(tree)):
         if id(node) in skipped:
@@ -47,10 +48,11 @@ def mutants(source: str) -> Iterator[Mutant]:
         for change in _changes(node):
             changed = copy.deepcopy(tree)
             target = list(ast.walk(changed))[number]
-            module = ast.fix_missing_locations(_Replace(target, change).visit(changed))
+            _Replace(target, change).visit(changed)
             old, new = ast.unparse(node), ast.unparse(change)
-            line = getattr(node, "lineno", 0)
-            yield Mutant(f"{line}: {old.splitlines()[0]} -> {new.splitlines()[0]}", module)
+            line: int = getattr(node.target if isinstance(node, ast.comprehension) else node, "lineno", 1)
+            text = f"{lines[line - 1].strip()}: {old.splitlines()[0]} -> {new.splitlines()[0]}"
+            yield Mutant(line, text, ast.fix_missing_locations(changed))
 
 
 class _Replace(ast.NodeTransformer):

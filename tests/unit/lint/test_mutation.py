@@ -27,7 +27,10 @@ SHARED = {"base", "graph", "tables", "retry_amplification", "dead_route"}
 """Which others import."""
 LIMIT = 1.0
 """Seconds of processor until a mutant counts as endless."""
-EQUIVALENT: dict[str, dict[str, str]] = {}
+UNNOTICED: dict[str, dict[str, str]] = json.loads(
+    (Path(__file__).parent / "unnoticed.json").read_text("utf-8")
+)
+"""By module: changes that no case can show, and why."""
 
 
 def test_the_cases_find_what_they_found(update_golden):
@@ -86,13 +89,13 @@ def survivors(module: str, step: int = 1) -> list[str]:
     """The changes that nobody notices, of every so many."""
     concerned, golden = concerned_by(module), json.loads(GOLDEN.read_text("utf-8"))
     source = path_of(f"{PACKAGE}.{module}").read_text("utf-8")
-    assert not is_noticed(module, Mutant("", ast.parse(source)), concerned, golden)
+    assert not is_noticed(module, Mutant(0, "", ast.parse(source)), concerned, golden)
     every = list(mutants(source))
-    known = EQUIVALENT.get(module, {})
+    known = UNNOTICED.get(module, {})
     return [
-        each.text
+        f"{each.line}: {each.text}"
         for each in every[:: step or len(every) // 3]
-        if each.text.partition(": ")[2] not in known and not is_noticed(module, each, concerned, golden)
+        if each.text not in known and not is_noticed(module, each, concerned, golden)
     ]
 
 
