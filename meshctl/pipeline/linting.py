@@ -40,12 +40,15 @@ def lint(
     environment: str | None = None,
     policies: Path | None = None,
     profile: str | None = None,
+    contents: Mapping[str, bytes] | None = None,
 ) -> Linted:
     """What :func:`validate` finds, and what the built-in policies and those below ``policies`` do.
 
+    ``contents`` are read in place of the files of these names.
+
     Raises UsageError for a ``profile`` that there is not.
     """
-    validated = validate(location, environment=environment, today=today)
+    validated = validate(location, environment=environment, today=today, contents=contents)
     rules, texts = read_policies(policies)
     if profile is not None and profile not in {each.name for each in rules.profiles}:
         known = ", ".join(sorted(each.name for each in rules.profiles))

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING
 from meshctl.diagnostics import Finding, Position, Severity
 
 if TYPE_CHECKING:
+    from meshctl.load.edits import Change
     from meshctl.pipeline import Rule
     from meshctl.pipeline.linting import Verdict
+
+
+def not_fixable(finding: Finding) -> bool:
+    """For commands that fix nothing."""
+    return False
 
 
 def no_service(at: Position | None) -> str:
@@ -36,6 +42,10 @@ class Context:
     """What the groups of a profile come to; None for commands that ask no rules."""
     service_of: Callable[[Position | None], str] = no_service
     """The service whose part of the spec holds a place; empty where it is none's."""
+    fixable: Callable[[Finding], bool] = not_fixable
+    """Whether the command can be told to fix a finding."""
+    fixes: Mapping[Finding, Sequence[Change]] = field(default_factory=dict)
+    """What that would change in the finding's file."""
 
     def fails(self, finding: Finding) -> bool:
         """Whether ``finding`` alone gives exit code 1."""
@@ -44,6 +54,11 @@ class Context:
     def place(self, finding: Finding) -> Position:
         """Where ``finding`` is; formats that demand a place get the top of the spec where there is none."""
         return finding.at or Position(self.spec, 1, 1)
+
+
+def line_and_column(text: str, index: int) -> tuple[int, int]:
+    """Where a character of ``text`` stands, both counted from 1."""
+    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
 
 
 def printable(text: str) -> str:
