@@ -41,7 +41,8 @@ def tell(fixed: Fixed, verb: str) -> None:
         sys.stderr.write(one_line(f"{place}{each.finding.code} is not fixed: {each.why}") + "\n")
     counts = Counter(each.slug for each in fixed.fixed)
     listed = ", ".join(f"{count} {slug}" for slug, count in sorted(counts.items()))
-    sys.stderr.write(f"{verb} {len(fixed.fixed)}: {listed}\n" if counts else "nothing to fix\n")
+    nothing = "nothing else to fix" if fixed.withheld else "nothing to fix"
+    sys.stderr.write(f"{verb} {len(fixed.fixed)}: {listed}\n" if counts else f"{nothing}\n")
     if fixed.unsafe:
         sys.stderr.write(f"{fixed.unsafe} more with --unsafe-fixes\n")
 

@@ -53,8 +53,9 @@ def save(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> None:
         for name, content in before.items():
             if Path(name).is_symlink() or Path(name).read_bytes() != content:
                 raise UsageError(f"{name}: it was changed meanwhile; nothing was fixed")
-        for name in tuple(temporary):
-            os.replace(temporary.pop(name), name)  # noqa: PTH105 - the name is not a Path's
+        for name in after:
+            os.replace(temporary[name], name)  # noqa: PTH105 - the name is not a Path's
+            del temporary[name]
     except OSError as error:
         raise UsageError(f"{error.filename}: {error.strerror}") from None
     finally:

@@ -33,8 +33,5 @@ def check(written: Sequence[MirrorSpec] | None, source: Source) -> Iterator[Find
             yield finding("not-exactly-one", source.at(index), "a mirror is either a `subset` or a `service`")
         if mirror.percent == 0:
             yield finding(
-                "ineffective-setting",
-                source[index].at("percent"),
-                "0% of the requests are mirrored",
-                remove=source.part(index),
+                "ineffective-setting", source[index].at("percent"), "0% of the requests are mirrored"
             )

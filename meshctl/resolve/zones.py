@@ -31,8 +31,9 @@ def check(spec: Spec) -> Iterator[Finding]:
                 layers = (
                     (*callee_layers(spec, callee), *narrowed) if narrowed and _known(spec, callee) else ()
                 )
-                if callee in services and layers and says(narrowed, "locality", *_DETECTION):
-                    yield from _check_callee(callee, services[callee], layers, known)
+                if callee in services:
+                    if layers and says(narrowed, "locality", *_DETECTION):
+                        yield from _check_callee(callee, services[callee], layers, known)
                 elif layers:
                     yield from _check_outside(callee, layers)
     yield from _check_callers(spec)
