@@ -92,8 +92,12 @@ def write(baseline: Baseline) -> bytes:
 
 def _line(key: Identity, count: int) -> str:
     more = {"count": count} if count > 1 else {}
-    # In ASCII, so that no reader of a diff is shown anything else than what is compared. To JSON DEL is text.
-    return json.dumps(dict(zip(_KEYS, key, strict=True)) | more).replace("\x7f", "\\u007f")
+    text = json.dumps(dict(zip(_KEYS, key, strict=True)) | more, ensure_ascii=False)
+    # What a reader of a diff would not see, or would see in another order, is an escape.
+    return "".join(
+        c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else json.dumps(c)[1:-1]
+        for c in text
+    )
 
 
 def read(content: bytes, name: str) -> Baseline:
