@@ -264,7 +264,7 @@ def test_sarif_says_unchanged_new_and_absent(lint):
 
     _, text = printed_as(lint, "sarif")
     (sarif,) = judged(Format.SARIF, text)["runs"]
-    states = {}
+    states: dict[str, list[tuple[object, ...]]] = {}
     for each in sarif["results"]:
         suppressed = [suppression["kind"] for suppression in each.get("suppressions", ())]
         states.setdefault(each["baselineState"], []).append((each["ruleId"], each.get("kind"), suppressed))
