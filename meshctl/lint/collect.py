@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 
 from meshctl import ir
-from meshctl.lint import collect_routes, collect_services
+from meshctl.lint import collect_routes, collect_rules, collect_services
 from meshctl.lint.facts import CallFacts, ExternalFacts, MeshFacts, World
 from meshctl.spec import Source, Spec
 
@@ -30,6 +30,7 @@ def collect(mesh: ir.Mesh, spec: Spec, today: date) -> World:
         calls=calls,
         matches=collect_routes.matches(hosts, places),
         externals=tuple(_externals(calls, spec)),
+        rules=tuple(collect_rules.rules(sidecars, spec)),
     )
 
 

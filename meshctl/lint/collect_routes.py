@@ -187,8 +187,8 @@ def _matches(host: ir.VirtualHost, callers: tuple[str, ...], place: Source) -> I
             hostnames=host.hostnames,
             path=f"{route.match.path.kind} {route.match.path.value}",
             methods=route.match.methods,
-            headers={each.name: _value(each) for each in route.match.headers},
-            query={each.name: _value(each) for each in route.match.queries},
+            headers={each.name: value_text(each) for each in route.match.headers},
+            query={each.name: value_text(each) for each in route.match.queries},
             source=numbers.get((route.name, route.match.at), numbers.get((route.name, None), place)),
         )
 
@@ -207,5 +207,5 @@ def _numbers(place: Source) -> dict[tuple[str, object], Source]:
     return found
 
 
-def _value(match: ir.HeaderMatch | ir.QueryMatch) -> str:
+def value_text(match: ir.HeaderMatch | ir.QueryMatch) -> str:
     return "present" if match.kind is ir.ValueMatchKind.PRESENT else f"{match.kind} {match.value}"
