@@ -146,6 +146,10 @@ class MatchFacts:
     methods: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    redirect: Mapping[str, str] = field(default_factory=dict)
+    """What is written of `status`, `scheme`, `hostname`, `port`, `prefix` and `path`; empty where it does not redirect."""
+    entrance: str = ""
+    """Of a gateway's route, how clients come in: `https 8443`."""
     source: Source | None = None
 
 

@@ -19,6 +19,8 @@ RULES = {
     "B4 split-weights": "MSH2104 split-weights",
     "B5 canary-without-guard": "MSH2105 canary-without-guard",
     "B6 mirror-of-writes": "MSH2106 mirror-of-writes",
+    "B7 redirect-loop of one route": "MSH2008 redirect-loop",
+    "B7 redirect-loop of several": "MSH2107 redirect-circle",
     "B8 route-to-empty-pool": "MSH2003 route-to-empty-pool",
     "B8 minimum endpoints": "MSH2108 thin-pool",
     "C1 missing-timeout": "MSH3101 missing-timeout",
