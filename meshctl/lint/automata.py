@@ -31,12 +31,15 @@ class UndecidedError(Exception):
 
 @dataclass(slots=True)
 class Effort:
-    """How many steps, of about a microsecond each, a question may still take."""
+    """How many steps, of about a microsecond each, a question may still take, and all questions of ``whole`` together."""
 
     left: int = 200_000
+    whole: Effort | None = None
 
     def spend(self, steps: int) -> None:
         """Count ``steps``; raises UndecidedError when there are no more."""
+        if self.whole is not None:
+            self.whole.spend(steps)
         self.left -= steps
         if self.left < 0:
             raise UndecidedError("the conditions together are too large")

@@ -56,16 +56,12 @@ def _cover(table: Table, asked: list[Conditions], number: int, left: Effort) -> 
     """None where a request gets to the match with that number; ``left`` is the effort for the rest of the mesh."""
     if not number and not table[number].path.startswith("regex"):
         return None
-    search = Search([asked[number]], asked[:number])
-    begun = search.effort.left
+    search = Search([asked[number]], asked[:number], effort=Effort(whole=left))
     try:
-        left.spend(0)
         if search.run() is not None:
             return None
     except UndecidedError as error:
         return str(error)
-    finally:
-        left.left -= begun - search.effort.left
     return tuple(table[each] for each in sorted(search.in_the_way))
 
 
