@@ -13,14 +13,25 @@ from meshctl.cli.formats.context import one_line
 from meshctl.diagnostics import Finding
 
 if TYPE_CHECKING:
-    from meshctl.pipeline import Fixed, Linted
+    from meshctl.pipeline import Fixed, Question
 
 _NO_NEWLINE = "\n\\ No newline at end of file\n"
 
 
-def fixable(finding: Finding, *, unsafe: bool) -> bool:
-    """Whether there is a fix for it, which is still to be proven."""
-    return finding.mend is not None and (finding.mend.safe or unsafe) and not finding.waived
+def fixable(finding: Finding, *, unsafe: bool, done: bool) -> bool:
+    """Whether there is a fix for it, which is still to be proven, and was not tried just now."""
+    mend = finding.mend
+    return not done and mend is not None and (mend.safe or unsafe) and not finding.is_accepted
+
+
+def fix(question: Question, *, unsafe: bool) -> None:
+    """Fix what can be fixed, and say so."""
+    from meshctl import pipeline
+
+    fixed = pipeline.fix(question, unsafe=unsafe)
+    pipeline.write_fixes(fixed)
+    if not fixed.linted.unreadable:
+        tell(fixed, "fixed")
 
 
 def show_diff(fixed: Fixed) -> int:
@@ -45,12 +56,6 @@ def tell(fixed: Fixed, verb: str) -> None:
     sys.stderr.write(f"{verb} {len(fixed.fixed)}: {listed}\n" if counts else f"{nothing}\n")
     if fixed.unsafe:
         sys.stderr.write(f"{fixed.unsafe} more with --unsafe-fixes\n")
-
-
-def tell_fixable(linted: Linted, *, unsafe: bool) -> None:
-    """Say on standard error what the marks at findings mean, where there are any."""
-    if any(fixable(each, unsafe=unsafe) for each in linted.findings):
-        sys.stderr.write("[*] `meshctl lint --fix` can mend it, `--diff` shows how\n")
 
 
 def _patch(name: str, before: str, after: str) -> Iterator[str]:

@@ -101,7 +101,8 @@ def test_what_a_rename_brings_to_light_is_fixed_too(spec):
 )
 def test_line_ends_and_marks_stay(spec, newline, mark, end):
     def written(text: str) -> bytes:
-        return (mark + text.rstrip("\n") + end).replace("\n", newline).encode()
+        content: bytes = (mark + text.rstrip("\n") + end).replace("\n", newline).encode()
+        return content
 
     spec.write_bytes(written(WASTE))
     lint("--fix", "mesh.yaml")
