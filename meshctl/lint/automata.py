@@ -159,6 +159,21 @@ def _expanded(pattern: str) -> str:
     return "".join(parts)
 
 
+def alternatives(pattern: str) -> list[str]:
+    """What stands between the `|` of a pattern that are in no group."""
+    parts, depth, index = [""], 0, 0
+    while index < len(pattern):
+        found = _ATOM.match(pattern, index)
+        atom = found.group() if found else pattern[index]
+        index += len(atom)
+        depth += (atom in ("(", "(?:")) - (atom == ")")
+        if atom == "|" and not depth:
+            parts.append("")
+        else:
+            parts[-1] += atom
+    return parts
+
+
 def shortest(
     wanted: Sequence[Language], unwanted: Sequence[Language], effort: Effort | None = None
 ) -> str | None:

@@ -53,7 +53,10 @@ def _covers(world: World) -> Iterable[tuple[MatchFacts, _Cover]]:
 
 
 def _cover(table: Table, asked: list[Conditions], number: int, left: Effort) -> _Cover | None:
-    """None where a request gets to the match with that number, or nothing stands before it that could keep one away; ``left`` is the effort for the rest of the mesh."""
+    """None where a request gets to the match with that number, or nothing stands before it and nothing is known.
+
+    ``left`` is the effort for the rest of the mesh.
+    """
     search = Search([asked[number]], asked[:number], effort=Effort(whole=left))
     try:
         if search.run() is not None:
@@ -68,8 +71,7 @@ def _violation(match: MatchFacts, cover: _Cover) -> Violation:
         how = f"may be dead, which was not found out: {cover}"
         return Violation(place(match), _values(match, how), severity=Severity.INFO)
     if not cover:
-        how = "gets no request: none that a sidecar lets through fits its conditions"
-        return Violation(place(match), _values(match, how))
+        return Violation(place(match), _values(match, "gets no request: no canonical path fits it"))
     routes = list(dict.fromkeys(each.route for each in cover))
     listed = ", ".join(f"`{each}`" for each in routes[:_SHOWN])
     more = f" and {len(routes) - _SHOWN} more" if len(routes) > _SHOWN else ""
