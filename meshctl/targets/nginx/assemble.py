@@ -90,6 +90,7 @@ def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Inb
 def _programs(outward: Outbound, inward: Inbound | None, *, counts: bool) -> list[Token]:
     decided = inward.decisions if inward is not None else None
     needed = {
+        "reload": True,
         "matching": outward.conditions or (decided is not None and decided.conditions),
         "filters": outward.filters,
         "tries": outward.tries,
