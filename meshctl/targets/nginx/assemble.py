@@ -37,6 +37,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
     reaches_application = inward is not None or (probed is not None and probed.path is not None)
     return Configuration(
         service=quoting.name(sidecar.service),
+        build=quoting.lua_string(f"build-{sidecar.build.removeprefix('sha256:')[:16]}"),
         canonical_request=path_gate.canonical_request(),
         log_formats=access_logs.log_formats(sidecar),
         tls=mtls.tls(sidecar.tls),
