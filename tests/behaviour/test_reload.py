@@ -71,7 +71,7 @@ def specification(proxy: ir.Proxy, told: str, more: tuple[str, ...] = (), **mesh
             "web": {
                 "port": 8080,
                 "endpoints": [{"address": f"{net}1"}],
-                "calls": {"catalog": {}, **{name: {} for name in more}},
+                "calls": {**{name: {} for name in more}, "catalog": {}},
             },
             "catalog": {
                 "port": 8080,
@@ -233,7 +233,7 @@ LAST = {(200, True)}
 def _kept(mesh: Mesh, service: str) -> Iterator[list[http.client.HTTPConnection]]:
     """Connections that have served a request each: of the application, or of a caller's sidecar."""
     connect = {"web": lambda: _connection(mesh.web), "catalog": lambda: mesh.as_caller("catalog")}[service]
-    connections = [connect() for _ in range(5)]
+    connections = [connect() for _ in range(20)]
     for each in connections:
         assert _asked(each) == "200"
     yield connections
