@@ -5,6 +5,8 @@ The bottom room of the house: everything may import it, it imports nothing of ou
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -59,17 +61,51 @@ class Finding:
     """Findings with the same words here say one thing of several places, see :func:`merge_alike`."""
     waived: str = ""
     """The reason of the waiver in force, empty where there is none."""
+    in_baseline: bool = False
+    """Whether a baseline holds it back."""
 
     @property
     def is_error(self) -> bool:
         """Whether this finding alone makes the spec unusable."""
         return self.severity is Severity.ERROR
 
+    @property
+    def is_accepted(self) -> bool:
+        """Whether somebody has accepted it, so that it fails no run."""
+        return bool(self.waived) or self.in_baseline
+
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings sorted by position, then by code; those without a position come first."""
     nowhere = Position("", 0, 0)
     return tuple(sorted(findings, key=lambda f: (f.at or nowhere, f.code, f.message)))
+
+
+Identity = tuple[str, str, str, str]
+"""Code, slug, resource and words of a finding; whatever moves with the lines of a file is left out of the words."""
+
+# Places in a message: the index of a list item, and a place in a file.
+_MOVING = re.compile(r"\[\d+\]|:\d+:\d+")
+
+
+def identity(found: Finding, resource: str) -> Identity:
+    """What makes ``found`` the same finding after lines and files have moved; ``resource`` is what it is about."""
+    # Lone surrogates cannot stand in a file of UTF-8.
+    words = _MOVING.sub("", found.message).encode("utf-8", "backslashreplace").decode()
+    return found.code, found.slug, resource, words
+
+
+def fingerprints(identities: Iterable[Identity]) -> list[str]:
+    """One for each, all different: those that are alike are numbered in the order in which they stand."""
+    import hashlib
+
+    seen: Counter[str] = Counter()
+    made = []
+    for code, _, resource, words in identities:
+        key = hashlib.sha256(f"{code}\0{resource}\0{words}".encode()).hexdigest()[:32]
+        seen[key] += 1
+        made.append(f"{key}:{seen[key]}")
+    return made
 
 
 _RELATED_SHOWN = 3

@@ -14,6 +14,7 @@ from meshctl.cli.formats.context import no_service, printable
 from meshctl.diagnostics import Finding, FindingsError, MeshctlError, Severity
 
 if TYPE_CHECKING:
+    from meshctl.lint.baseline import Absent
     from meshctl.pipeline import Validated
     from meshctl.pipeline.linting import Verdict
 
@@ -35,7 +36,7 @@ class FailOn(StrEnum):
 
 
 def exit_code(findings: Iterable[Finding], fail_on: FailOn) -> int:
-    """1 when a finding that is not waived is at least as grave as ``fail_on``; waived ones never count."""
+    """1 when a finding that nobody has accepted is at least as grave as ``fail_on``; accepted ones never count."""
     context = Context(threshold=fail_on.threshold)
     return int(any(context.fails(each) for each in findings))
 
@@ -67,6 +68,7 @@ def report(
     fail_on: FailOn = FailOn.ERROR,
     policies: Path | None = None,
     verdicts: Sequence[Verdict] | None = None,
+    absent: Sequence[Absent] | None = None,
     to: TextIO | None = None,
 ) -> None:
     """Print what ``command`` found in the spec at ``spec``, with all that a format may want to know of it."""
@@ -82,19 +84,26 @@ def report(
         rules=pipeline.rules(policies) if form is Format.SARIF else (),
         verdicts=verdicts,
         service_of=pipeline.service_of(validated) if form in _FINGERPRINTED else no_service,
+        absent=absent,
     )
     out.write(RENDERERS[form](validated.findings, context))
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """One line that counts, waived findings apart."""
-    counts = Counter("waived" if each.waived else each.severity.value for each in findings)
+    """One line that counts, accepted findings apart."""
+    counts = Counter(_kind(each) for each in findings)
     parts = [
-        f"{counts[kind]} {kind}{'s' if counts[kind] != 1 and kind != 'waived' else ''}"
-        for kind in ("error", "warning", "info", "waived")
+        f"{counts[kind]} {kind}{'s' if counts[kind] != 1 and kind in set(Severity) else ''}"
+        for kind in (*Severity, "waived", "in the baseline")
         if counts[kind]
     ]
     return ", ".join(parts) or "no findings"
+
+
+def _kind(finding: Finding) -> str:
+    if finding.waived:
+        return "waived"
+    return "in the baseline" if finding.in_baseline else finding.severity.value
 
 
 def outcome(validated: Validated) -> str:

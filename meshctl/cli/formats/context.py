@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from meshctl.diagnostics import Finding, Position, Severity
+from meshctl.diagnostics import Finding, Identity, Position, Severity, identity
 
 if TYPE_CHECKING:
+    from meshctl.lint.baseline import Absent
     from meshctl.pipeline import Rule
     from meshctl.pipeline.linting import Verdict
 
@@ -36,14 +37,31 @@ class Context:
     """What the groups of a profile come to; None for commands that ask no rules."""
     service_of: Callable[[Position | None], str] = no_service
     """The service whose part of the spec holds a place; empty where it is none's."""
+    absent: Sequence[Absent] | None = None
+    """What a baseline holds and nobody finds; None where there is no baseline."""
 
     def fails(self, finding: Finding) -> bool:
         """Whether ``finding`` alone gives exit code 1."""
-        return self.threshold is not None and not finding.waived and finding.severity.at_least(self.threshold)
+        return (
+            self.threshold is not None
+            and not finding.is_accepted
+            and finding.severity.at_least(self.threshold)
+        )
+
+    def identities(self, findings: Sequence[Finding]) -> list[Identity]:
+        """What makes each the same finding in another run."""
+        return [identity(each, self.service_of(each.at)) for each in findings]
 
     def place(self, finding: Finding) -> Position:
         """Where ``finding`` is; formats that demand a place get the top of the spec where there is none."""
         return finding.at or Position(self.spec, 1, 1)
+
+
+def accepted(finding: Finding) -> str:
+    """Who or what has accepted it, to be put behind its message; empty where nobody has."""
+    if finding.waived:
+        return f" (waived: {finding.waived})"
+    return " (in the baseline)" if finding.in_baseline else ""
 
 
 def printable(text: str) -> str:

@@ -13,20 +13,21 @@ SCHEMA_VERSION = 1
 def render(findings: Sequence[Finding], context: Context) -> str:
     """Every finding with all that is known of it, and how many there are."""
     counts = {
-        severity.value: sum(each.severity is severity and not each.waived for each in findings)
+        severity.value: sum(each.severity is severity and not each.is_accepted for each in findings)
         for severity in Severity
     }
+    held = {} if context.absent is None else {"inBaseline": sum(each.in_baseline for each in findings)}
     document: dict[str, object] = {
         "schemaVersion": SCHEMA_VERSION,
-        "findings": [_entry(each) for each in findings],
-        "summary": counts | {"waived": sum(bool(each.waived) for each in findings)},
+        "findings": [_entry(each, context) for each in findings],
+        "summary": counts | {"waived": sum(bool(each.waived) for each in findings)} | held,
     }
     if context.verdicts is not None:
         document["verdicts"] = [{"title": each.title, "findings": each.findings} for each in context.verdicts]
     return json_text(document)
 
 
-def _entry(finding: Finding) -> dict[str, object]:
+def _entry(finding: Finding, context: Context) -> dict[str, object]:
     return {
         "code": finding.code,
         "slug": finding.slug,
@@ -38,6 +39,7 @@ def _entry(finding: Finding) -> dict[str, object]:
         "docs": docs_link(finding.code),
         "related": [{"at": place(each.at), "message": each.message} for each in finding.related],
         "waived": finding.waived,
+        **({} if context.absent is None else {"inBaseline": finding.in_baseline}),
     }
 
 
