@@ -268,8 +268,6 @@ class World:
     matches: tuple[MatchFacts, ...] = ()
     externals: tuple[ExternalFacts, ...] = ()
     rules: tuple[RuleFacts, ...] = ()
-    reach: Mapping[str, tuple[str, ...]] | None = None
-    """Who is let in by a call of its own, for each callee, clients outside as ``outside``; None: as the calls say."""
 
 
 SUBJECTS: Mapping[str, type[Facts]] = {
