@@ -22,7 +22,15 @@ from tests.unit.lint.variants import ROOT, path_of, variant
 
 GOLDEN = Path(__file__).parent / "case_findings.json"
 PACKAGE = "meshctl.lint.checks"
-NOT_YET = {"__init__", "misread_path", "redirect_circle", "rules", "shadowed_rule"}
+NOT_YET = {
+    "__init__",
+    "misread_path",
+    "rate_limit_sum",
+    "redirect_circle",
+    "rules",
+    "shadowed_rule",
+    "unused_definition",
+}
 """Younger than this test: their cases do not tell every change yet."""
 MODULES = sorted({path.stem for path in (ROOT / "meshctl/lint/checks").glob("*.py")} - NOT_YET)
 SHARED = {"base", "graph", "tables", "retry_amplification", "dead_route"}
