@@ -98,26 +98,28 @@ def concerned_by(module: str):
     return [each for each in every if isinstance(each.body, BuiltIn) and each.body.name in own]
 
 
-def survivors(module: str, step: int = 1) -> list[str]:
-    """The changes that nobody notices, of every so many."""
+def survivors(module: str, chosen: slice = slice(None)) -> list[str]:
+    """The changes that nobody notices, of those that are chosen."""
     concerned, golden = concerned_by(module), json.loads(GOLDEN.read_text("utf-8"))
     source = path_of(f"{PACKAGE}.{module}").read_text("utf-8")
-    assert not is_noticed(module, Mutant(0, "", ast.parse(source)), concerned, golden)
-    every = list(mutants(source))
     known = UNNOTICED.get(module, {})
+    every = [each for each in mutants(source) if each.text not in known]
     return [
         f"{each.line}: {each.text}"
-        for each in every[:: step or len(every) // 3]
-        if each.text not in known and not is_noticed(module, each, concerned, golden)
+        for each in every[chosen]
+        if not is_noticed(module, each, concerned, golden)
     ]
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_change_of_a_check_is_noticed(module):
-    assert survivors(module, step=0) == []
+    assert survivors(module, slice(20, 21)) == []
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("module", MODULES)
 def test_every_change_of_a_check_is_noticed(module):
+    source = path_of(f"{PACKAGE}.{module}").read_text("utf-8")
+    golden = json.loads(GOLDEN.read_text("utf-8"))
+    assert not is_noticed(module, Mutant(0, "", ast.parse(source)), concerned_by(module), golden)
     assert survivors(module) == []
