@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshctl.cli import findings, options
+from meshctl.cli import findings, options, sides
 from meshctl.cli.findings import FailOn, Format
 
 if TYPE_CHECKING:
@@ -37,6 +37,15 @@ def lint(
             show_default=False,
         ),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="REF",
+            help="Also what changes from there: a git revision, or the spec before in a file or a folder.",
+            show_default=False,
+        ),
+    ] = None,
     form: options.FormatOption = Format.TEXT,
     fail_on: options.FailOnOption = FailOn.ERROR,
 ) -> int:
@@ -45,7 +54,12 @@ def lint(
 
     where = options.location(spec)
     today = datetime.now(UTC).date()
-    linted = pipeline.lint(where, today=today, environment=env, policies=policies, profile=profile)
+    before = pipeline.validate(sides.before(against, where), environment=env) if against is not None else None
+    if before is not None and not sides.usable(before):
+        return 2
+    linted = pipeline.lint(
+        where, today=today, environment=env, policies=policies, profile=profile, against=before
+    )
     findings.report(linted, form, "lint", where, fail_on=fail_on, policies=policies, verdicts=linted.verdicts)
     sys.stderr.writelines(_told(each) for each in linted.verdicts)
     sys.stderr.write(f"{findings.outcome(linted)}\n")

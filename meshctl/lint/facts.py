@@ -13,6 +13,7 @@ from functools import cache
 from typing import get_type_hints
 
 from meshctl.diagnostics import Position
+from meshctl.ir.change import MeshChange
 from meshctl.spec import Source
 
 Value = str | int | bool | timedelta | tuple[str, ...] | Mapping[str, str]
@@ -28,7 +29,7 @@ KINDS: Mapping[object, str] = {
 }
 """The types of facts, and what to call them."""
 
-_NOT_FACTS = frozenset({"source", "timeout_at", "retries_at"})
+_NOT_FACTS = frozenset({"source", "timeout_at", "retries_at", "made", "places"})
 _ZERO = timedelta()
 
 
@@ -191,7 +192,32 @@ class CallFacts:
     source: Source | None = None
 
 
-Facts = MeshFacts | ServiceFacts | RouteFacts | MatchFacts | CallFacts | ExternalFacts
+@dataclass(frozen=True, slots=True)
+class ChangeFacts:
+    """What a change touches, and whom it lets in; only `lint --against` knows of one."""
+
+    sidecars: tuple[str, ...] = ()
+    """Bundles whose files change, come or go."""
+    routes: tuple[str, ...] = ()
+    """`service/route` of each that some caller sees changed, come or gone."""
+    callers: tuple[str, ...] = ()
+    """Services and gateways, there before and after, whose own requests go another way, or may."""
+    services_added: tuple[str, ...] = ()
+    """Gateways too."""
+    services_removed: tuple[str, ...] = ()
+    opened: tuple[str, ...] = ()
+    """Callers and callees as `web -> orders`, where somebody is let in newly, or for more."""
+    closed: tuple[str, ...] = ()
+    """The same of calls that can be made no more."""
+    ordered: tuple[str, ...] = ()
+    """What changes on both sides of calls, so that it must be deployed in an order."""
+    made: MeshChange | None = None
+    places: Mapping[str, Source] = field(default_factory=dict)
+    """Of services, externals and gateways."""
+    source: Source | None = None
+
+
+Facts = MeshFacts | ServiceFacts | RouteFacts | MatchFacts | CallFacts | ExternalFacts | ChangeFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +230,8 @@ class World:
     calls: tuple[CallFacts, ...] = ()
     matches: tuple[MatchFacts, ...] = ()
     externals: tuple[ExternalFacts, ...] = ()
+    change: ChangeFacts | None = None
+    """None where only the mesh itself is asked about."""
 
 
 SUBJECTS: Mapping[str, type[Facts]] = {
@@ -213,6 +241,7 @@ SUBJECTS: Mapping[str, type[Facts]] = {
     "match": MatchFacts,
     "call": CallFacts,
     "external": ExternalFacts,
+    "change": ChangeFacts,
 }
 """What `select.kind` can name."""
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from meshctl.diagnostics import Finding, UsageError, in_order
 from meshctl.pipeline.checking import UNREADABLE, Validated, validate
+from meshctl.pipeline.comparing import change_between
+from meshctl.pipeline.policy_cases import compare_case
 
 if TYPE_CHECKING:
     from meshctl.lint import FailedCase, PolicySet
@@ -40,8 +42,10 @@ def lint(
     environment: str | None = None,
     policies: Path | None = None,
     profile: str | None = None,
+    against: Validated | None = None,
 ) -> Linted:
-    """What :func:`validate` finds, and what the built-in policies and those below ``policies`` do.
+    """What :func:`validate` finds, and what the built-in policies and those below ``policies`` do; with a valid spec
+    to compare ``against`` also what they find of the change from there.
 
     Raises UsageError for a ``profile`` that there is not.
     """
@@ -50,7 +54,7 @@ def lint(
     if profile is not None and profile not in {each.name for each in rules.profiles}:
         known = ", ".join(sorted(each.name for each in rules.profiles))
         raise UsageError(f"there is no profile `{profile}`; there are {known}")
-    found, verdicts = _found(validated, rules, today, profile)
+    found, verdicts = _found(validated, rules, today, profile, against)
     linted = {each.name: getattr(validated, each.name) for each in dataclasses.fields(validated)}
     linted |= {
         "findings": in_order((*validated.findings, *found)),
@@ -61,7 +65,7 @@ def lint(
 
 
 def _found(
-    validated: Validated, rules: PolicySet, today: date, profile: str | None
+    validated: Validated, rules: PolicySet, today: date, profile: str | None, against: Validated | None
 ) -> tuple[tuple[Finding, ...], Iterator[Verdict]]:
     from meshctl import lint, resolve
     from meshctl.catalogue import CODES
@@ -71,11 +75,16 @@ def _found(
         return rules.findings, iter(())
     chosen = lint.configured(rules, spec, profile)
     every, active = ({each.slug for each in some.policies} for some in (rules, chosen))
+    # What is waived of a change is found in that change alone, so that afterwards it is not idle.
+    passing = {each.slug for each in rules.policies if lint.about_change(each)}
     mandatory = {each.slug for each in chosen.policies if each.mandatory}
-    found = resolve.waive(lint.lint(mesh, spec, chosen, today), spec, errors=active, never=mandatory)
+    change = change_between(against.require(), mesh) if against is not None else None
+    found = resolve.waive(lint.lint(mesh, spec, chosen, today, change), spec, errors=active, never=mandatory)
     told = (*validated.findings, *found)
     found += tuple(
-        resolve.idle(spec, today, told, CODES.keys() | every, mandatory=mandatory, off=every - active)
+        resolve.idle(
+            spec, today, told, CODES.keys() | every, mandatory=mandatory, off=(every - active) | passing
+        )
     )
     return found, _verdicts(chosen, (*validated.findings, *found))
 
@@ -111,7 +120,7 @@ def run_policy_tests(own: Path | None = None) -> TestedPolicies:
     return TestedPolicies(
         policies=len(rules.policies),
         cases=sum(len(each.tests) for each in rules.policies),
-        failed=tuple(lint.run_tests(rules)),
+        failed=tuple(lint.run_tests(rules, compare_case)),
         findings=rules.findings,
         texts=texts,
         unreadable=any(each.slug in UNREADABLE for each in rules.findings),

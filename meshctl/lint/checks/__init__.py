@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from meshctl.lint.checks import (
     ambiguous_overlap,
+    change_order,
     dead_route,
     dependency_cycle,
     exposure,
     no_default_route,
+    reachability_changed,
     retry_amplification,
     retry_layers,
     single_point_of_failure,
@@ -20,10 +22,12 @@ from meshctl.lint.checks.base import Check, Violation
 
 CHECKS: Mapping[str, Check] = {
     "ambiguous-overlap": ambiguous_overlap.CHECK,
+    "change-order": change_order.CHECK,
     "dead-route": dead_route.CHECK,
     "dependency-cycle": dependency_cycle.CHECK,
     "exposure": exposure.CHECK,
     "no-default-route": no_default_route.CHECK,
+    "reachability-changed": reachability_changed.CHECK,
     "retry-amplification": retry_amplification.CHECK,
     "retry-layers": retry_layers.CHECK,
     "single-point-of-failure": single_point_of_failure.CHECK,
