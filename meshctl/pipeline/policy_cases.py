@@ -54,10 +54,12 @@ def _whole(node: Node) -> Node:
     if not isinstance(node, Mapping):
         return node
     services = node.get("services", {})
-    whole = {"apiVersion": "meshctl.dev/v1", **node}
+    whole = {"apiVersion": "meshctl.dev/v1", **node, "services": services}
     mesh = {"name": "mesh", "domain": "mesh.test", "trustDomain": "mesh.example"}
     whole["mesh"] = {**mesh, **node["mesh"]} if isinstance(node.get("mesh"), Mapping) else mesh
-    if isinstance(services, Mapping):
+    if services == {}:
+        del whole["services"]
+    elif isinstance(services, Mapping):
         whole["services"] = {
             name: {"port": "80", "endpoints": [{"address": _address(name)}], **each}
             if isinstance(each, Mapping)

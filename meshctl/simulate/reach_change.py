@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from meshctl.ir import AuthorizationRule, InboundListener, Mesh, MtlsMode, PathMatch, PathMatchKind, Protocol
+from meshctl.ir import (
+    AuthorizationRule,
+    InboundListener,
+    Mesh,
+    MtlsMode,
+    PathMatch,
+    PathMatchKind,
+    Protocol,
+    Route,
+    Sidecar,
+)
 from meshctl.ir.authorization import UNAUTHENTICATED
 from meshctl.ir.change import ANYBODY, Opened
 from meshctl.ir.reachability import Ground, Permission, Reachability
@@ -31,6 +41,7 @@ def reach_change(
 
     Only calls from and to the services and gateways in ``changed`` are looked at: nothing else differs.
     """
+    changed = _relevant(before, after, changed)
     old, new = (_by_pair(reachability(mesh, among=changed)) for mesh in (before, after))
     opened = [Opened(_best(new[pair])) for pair in new.keys() - old.keys()]
     opened += _wider(before, after, changed, told=new.keys() - old.keys(), calls=new.keys())
@@ -39,6 +50,41 @@ def reach_change(
     gone = names - {each.service for each in after.sidecars}
     closed = (pair for pair in old.keys() - new.keys() if pair[0] not in gone)
     return tuple(sorted(opened, key=_order)), tuple(sorted(closed, key=lambda pair: pair[::-1]))
+
+
+def _relevant(before: Mesh, after: Mesh, changed: Collection[str]) -> frozenset[str]:
+    """Those that came, went, or differ in what decides who is let in: not in timeouts, retries and the like."""
+    old, new = ({each.service: each for each in reversed(mesh.sidecars)} for mesh in (before, after))
+    sent: dict[int, object] = {}
+    return frozenset(
+        name
+        for name in changed
+        if name not in old or name not in new or _decides(old[name], sent) != _decides(new[name], sent)
+    )
+
+
+def _decides(own: Sidecar, sent: dict[int, object]) -> tuple[object, ...]:
+    """The parts of a sidecar that reach depends on; ``sent`` keeps those of hosts, which callers share."""
+    listeners = (own.outbound, *own.locals)
+    for host in (each for listener in listeners for each in listener.virtual_hosts):
+        if id(host) not in sent:
+            sent[id(host)] = (host.service, host.hostnames, tuple(map(_leads, host.routes)))
+    hosts = tuple(tuple(sent[id(each)] for each in listener.virtual_hosts) for listener in listeners)
+    inbound = own.inbound
+    heard = (inbound.authorization, inbound.mtls, inbound.protocol) if inbound is not None else ()
+    return hosts, own.tcp, heard
+
+
+def _leads(route: Route) -> tuple[object, ...]:
+    return (
+        route.name,
+        route.match,
+        route.answer,
+        route.rewrite,
+        route.request_headers,
+        tuple(each.cluster for each in route.backends),
+        tuple((each.cluster, bool(each.share)) for each in route.mirrors),
+    )
 
 
 def _order(each: Opened) -> tuple[str, str, str]:
@@ -102,12 +148,16 @@ class _Comparison:
             path = ("mesh", "authorization", "audit")
             yield Permission(ANYBODY, self.callee, Ground.AUDIT, stream=stream, path=path), False
             return
+        before, after = Concerned(self.before), Concerned(self.after)
+        # Callers about whom the same rules are share the search.
+        known: dict[object, tuple[AuthorizationRule, Found | None] | None] = {}
         for caller in self._callers():
-            sides = _Side.of(self.before, caller), _Side.of(self.after, caller)
-            if self.after.protocol is Protocol.TCP:
-                found = self._by_stream(*sides)
-            else:
-                found = self._by_request(*sides, known=caller not in (ANYBODY, UNAUTHENTICATED))
+            sides = _Side.of(before, caller), _Side.of(after, caller)
+            by_name = caller not in (ANYBODY, UNAUTHENTICATED)
+            key = (by_name, *(side.key for side in sides))
+            if key not in known:
+                known[key] = self._by_one(*sides, known=by_name)
+            found = known[key]
             if found is not None:
                 yield self._permission(caller, *found), bool(sides[0].rules)
 
@@ -119,6 +169,13 @@ class _Comparison:
         groups = (self.after.authorization.rules, self.before.authorization.deny)
         named = {one.service for group in groups for each in group for one in each.principals}
         return (ANYBODY, *unknown, *sorted(named - {self.callee}))
+
+    def _by_one(
+        self, before: _Side, after: _Side, *, known: bool
+    ) -> tuple[AuthorizationRule, Found | None] | None:
+        if self.after.protocol is Protocol.TCP:
+            return self._by_stream(before, after)
+        return self._by_request(before, after, known=known)
 
     def _by_stream(self, before: _Side, after: _Side) -> tuple[AuthorizationRule, Found | None] | None:
         was, now = (bool(each.rules) and not each.deny for each in (before, after))
@@ -172,11 +229,16 @@ class _Side:
     deny: tuple[AuthorizationRule, ...] = ()
 
     @classmethod
-    def of(cls, listener: InboundListener, caller: str) -> _Side:
-        if caller == UNAUTHENTICATED and listener.mtls is MtlsMode.STRICT:
+    def of(cls, callee: Concerned, caller: str) -> _Side:
+        if caller == UNAUTHENTICATED and callee.listener.mtls is MtlsMode.STRICT:
             return cls()
-        _, deny, rules = Concerned(listener).about(caller)
+        _, deny, rules = callee.about(caller)
         return cls(rules, deny)
+
+    @property
+    def key(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Which rules these are; they live as long as their mesh."""
+        return tuple(map(id, self.rules)), tuple(map(id, self.deny))
 
 
 def _both(rule: AuthorizationRule, deny: AuthorizationRule) -> AuthorizationRule | None:

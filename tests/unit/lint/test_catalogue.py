@@ -51,6 +51,9 @@ RULES = {
     "G1 unsupported-on-target": "MSH7001 unsupported-on-target",
     "G2 approximated-on-target": "MSH7002 approximated-on-target",
     "G3 implicit-default": "MSH7103 implicit-default",
+    "H1 blast-radius": "MSH8101 blast-radius",
+    "H2 reachability-changed": "MSH8102 reachability-changed",
+    "H3 simultaneous-caller-callee-change": "MSH8103 change-order",
     "H6 no-owner": "MSH8106 no-owner",
     "H8 expired-waiver": "MSH8001 expired-waiver",
 }
