@@ -13,6 +13,7 @@ from meshctl.lint.facts import (
     MatchFacts,
     MeshFacts,
     RouteFacts,
+    RuleFacts,
     ServiceFacts,
     Value,
     World,
@@ -23,13 +24,16 @@ from meshctl.lint.policy import Case, Specs
 from meshctl.spec import Source
 from meshctl.spec.source import Node
 
-F = TypeVar("F", MeshFacts, ServiceFacts, RouteFacts, MatchFacts, CallFacts, ExternalFacts, ChangeFacts)
+F = TypeVar(
+    "F", MeshFacts, ServiceFacts, RouteFacts, MatchFacts, CallFacts, ExternalFacts, RuleFacts, ChangeFacts
+)
 _PLURALS = {
     "service": "services",
     "route": "routes",
     "match": "matches",
     "call": "calls",
     "external": "externals",
+    "rule": "rules",
 }
 _OUTCOMES = {"pass": True, "fail": False}
 
@@ -71,6 +75,7 @@ def _world(given: Node) -> World:
         matches=tuple(_listed(given, "match", MatchFacts)),
         externals=tuple(_listed(given, "external", ExternalFacts)),
         change=_facts(given["change"], ChangeFacts) if "change" in given else None,
+        rules=tuple(_listed(given, "rule", RuleFacts)),
     )
 
 

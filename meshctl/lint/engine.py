@@ -130,6 +130,7 @@ def _subjects(kind: str, world: World) -> tuple[Facts, ...]:
         "call": world.calls,
         "external": world.externals,
         "change": (world.change,) if world.change is not None else (),
+        "rule": world.rules,
     }
     return every[kind]
 

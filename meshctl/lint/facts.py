@@ -147,6 +147,10 @@ class MatchFacts:
     methods: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    redirect: Mapping[str, str] = field(default_factory=dict)
+    """What is written of `status`, `scheme`, `hostname`, `port`, `prefix` and `path`; empty where it does not redirect."""
+    entrance: str = ""
+    """Of a gateway's route, how clients come in: `https 8443`."""
     source: Source | None = None
 
 
@@ -217,7 +221,33 @@ class ChangeFacts:
     source: Source | None = None
 
 
-Facts = MeshFacts | ServiceFacts | RouteFacts | MatchFacts | CallFacts | ExternalFacts | ChangeFacts
+@dataclass(frozen=True, slots=True)
+class RuleFacts:
+    """One rule of `allow` or `deny`, as it holds; where nothing is under `allow`, what the mode lets in is one too.
+
+    Of ``methods`` and ``paths`` any one, of ``headers`` and ``claims`` all; an empty part holds for every request.
+    """
+
+    service: str = ""
+    effect: str = "allow"
+    """`allow` or `deny`."""
+    written: bool = True
+    """Whether it stands under `allow` or `deny`; else it is what the mode of authorization lets in."""
+    callers: tuple[str, ...] = ()
+    """Names, `*` for every identity of the mesh, `unauthenticated`."""
+    methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    """Each a kind and a value, as of a match."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    jwt: str = ""
+    """The name of the issuer of tokens; empty where none is asked for."""
+    claims: Mapping[str, str] = field(default_factory=dict)
+    source: Source | None = None
+
+
+Facts = (
+    MeshFacts | ServiceFacts | RouteFacts | MatchFacts | CallFacts | ExternalFacts | RuleFacts | ChangeFacts
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +262,7 @@ class World:
     externals: tuple[ExternalFacts, ...] = ()
     change: ChangeFacts | None = None
     """None where only the mesh itself is asked about."""
+    rules: tuple[RuleFacts, ...] = ()
 
 
 SUBJECTS: Mapping[str, type[Facts]] = {
@@ -242,6 +273,7 @@ SUBJECTS: Mapping[str, type[Facts]] = {
     "call": CallFacts,
     "external": ExternalFacts,
     "change": ChangeFacts,
+    "rule": RuleFacts,
 }
 """What `select.kind` can name."""
 

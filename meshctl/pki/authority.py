@@ -6,11 +6,6 @@ instead (see the identity manifest in ``identities``).
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import secrets
-import shutil
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import FindingsError, UsageError
-from meshctl.pki import crl, files, profile, rotation
+from meshctl.pki import crl, files, profile, rotation, staging
 from meshctl.pki.files import (
     ISSUING_CERTIFICATE,
     ISSUING_KEY,
@@ -164,28 +159,28 @@ def save_authority(folder: Path, new: NewAuthority) -> None:
     target = folder.absolute()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        staging = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-        staging.mkdir(mode=0o700)
-        _save(staging, target, new)
+        with files.folder(target.parent) as parent, files.lock(parent):
+            write_authority(parent, target, new)
     except OSError as error:
         raise UsageError(f"cannot write a CA to {folder}: {error.strerror or error}") from error
 
 
-def _save(staging: Path, target: Path, new: NewAuthority) -> None:
+def write_authority(inside: int, target: Path, new: NewAuthority) -> None:
+    """As :func:`save_authority`, when the caller holds the lock of the folder around it. Raises OSError."""
     authority = new.authority
+    contents = {
+        # First of all, so that git takes no key of a run that is killed here.
+        files.IGNORE: staging.Content(files.IGNORE_ALL, 0o644),
+        ROOT_CERTIFICATE: staging.Content(authority.root_pem, 0o644),
+        ROOT_KEY: staging.Content(profile.key_pem(new.root_key), 0o600),
+        ISSUING_CERTIFICATE: staging.Content(authority.issuing_pem, 0o644),
+        ISSUING_KEY: staging.Content(profile.key_pem(authority.issuing_key), 0o600),
+        REVOCATION_LISTS: staging.Content(authority.crl_pem, 0o644),
+    }
     try:
-        with files.folder(staging) as inside:
-            files.write(inside, ".gitignore", b"*\n", 0o644)
-            files.write(inside, ROOT_CERTIFICATE, authority.root_pem, 0o644)
-            files.write(inside, ROOT_KEY, profile.key_pem(new.root_key), 0o600)
-            files.write(inside, ISSUING_CERTIFICATE, authority.issuing_pem, 0o644)
-            files.write(inside, ISSUING_KEY, profile.key_pem(authority.issuing_key), 0o600)
-            files.write(inside, REVOCATION_LISTS, authority.crl_pem, 0o644)
-            os.fsync(inside)
-        _appear(staging, target)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(staging)
+        staging.make(inside, target.name, contents)
+    except staging.OccupiedError as error:
+        raise AuthorityError("ca-exists", f"{target} exists and is not an empty folder") from error
 
 
 def load_authority(folder: Path) -> Authority:
@@ -288,16 +283,6 @@ def _sign(
         .add_extension(profile.CA_USAGE, critical=True)
     )
     return profile.sign(builder, issuer_key)
-
-
-def _appear(staging: Path, target: Path) -> None:
-    try:
-        # Renaming a folder replaces an empty one at most.
-        staging.rename(target)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-            raise
-        raise AuthorityError("ca-exists", f"{target} exists and is not an empty folder") from error
 
 
 def _named(error: FileNotFoundError, folder: Path) -> str:

@@ -18,6 +18,8 @@ ISSUING_CERTIFICATE = "issuing.pem"
 ISSUING_KEY = "issuing.key"
 REVOCATION_LISTS = "crl.pem"
 REGISTER = "issued.json"
+IGNORE = ".gitignore"
+IGNORE_ALL = b"*\n"
 
 LIMIT = 256 * 1024
 """No PEM file of a bundle comes near this many bytes."""
@@ -108,7 +110,7 @@ def sweep(inside: int) -> None:
     The caller holds the lock under which files are staged here, so nobody else is about to rename them.
     """
     for name in os.listdir(inside):
-        if _STAGED.fullmatch(name) and _is_file(inside, name):
+        if _STAGED.fullmatch(name) and is_file(inside, name):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=inside)
 
@@ -125,8 +127,11 @@ def lock(inside: int) -> Iterator[None]:
 
 def ignore_all(inside: int) -> None:
     """Keep everything in a folder out of git, unless somebody already said what to ignore there."""
-    with contextlib.suppress(FileExistsError):
-        write(inside, ".gitignore", b"*\n", 0o644, durable=False)
+    if not exists(inside, IGNORE):
+        # By a rename: one that a killed run had left empty would ignore nothing, and stay.
+        staged = staging_name(IGNORE, secrets.token_hex(8))
+        write(inside, staged, IGNORE_ALL, 0o644, durable=False)
+        os.rename(staged, IGNORE, src_dir_fd=inside, dst_dir_fd=inside)
 
 
 def exists(inside: int, name: str) -> bool:
@@ -149,7 +154,8 @@ def is_link(inside: int, name: str) -> bool:
     return stat.S_ISLNK(_mode(inside, name))
 
 
-def _is_file(inside: int, name: str) -> bool:
+def is_file(inside: int, name: str) -> bool:
+    """Whether ``name`` is a regular file, no link to one."""
     return stat.S_ISREG(_mode(inside, name))
 
 

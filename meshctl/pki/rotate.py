@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from meshctl.diagnostics import UsageError
 from meshctl.pki import authority as authorities
-from meshctl.pki import files, rotation
+from meshctl.pki import files, rotation, staging
 from meshctl.pki.authority import Authority, AuthorityError
 from meshctl.pki.files import (
     ISSUING_CERTIFICATE,
@@ -53,7 +53,7 @@ def begin(folder: Path, now: datetime) -> Rotation:
         _remove_leftovers(inside, folder)
         organization = old.root.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value
         new = authorities.create_authority(str(organization), now)
-        authorities.save_authority(folder / NEXT, new)
+        authorities.write_authority(inside, folder / NEXT, new)
         names = [each.subject.rfc4514_string() for each in (old.root, new.authority.root)]
         begun = Rotation(Step.BEGIN, now, old=names[0], new=names[1])
         rotation.write(inside, begun)
@@ -152,8 +152,7 @@ def _promote(inside: int, new: int) -> None:
 
 def _remove_leftovers(inside: int, folder: Path) -> bool:
     """Remove a new CA that is in use nowhere, or has become the CA. Raises AuthorityError for one that may be in use."""
-    for each in folder.glob(f".{NEXT}.*.tmp"):
-        shutil.rmtree(each)
+    staging.sweep(inside, NEXT, (files.IGNORE, *_PROMOTED))
     try:
         with files.folder(folder, NEXT) as new:
             root_pem = files.read(new, ROOT_CERTIFICATE)

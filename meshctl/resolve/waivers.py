@@ -10,7 +10,6 @@ import dataclasses
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date, timedelta
-from difflib import get_close_matches
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Severity
@@ -18,6 +17,7 @@ from meshctl.spec import Source, Spec
 from meshctl.spec.gateways import GatewaySpec
 from meshctl.spec.service import ServiceSpec
 from meshctl.spec.waivers import WaiverSpec
+from meshctl.suggestions import did_you_mean
 
 LONGEST = timedelta(days=180)
 """How far ahead a waiver may reach."""
@@ -119,8 +119,7 @@ def idle(
     for owner, waiver, at in waivers(spec):
         slug = waiver.finding
         if slug not in known:
-            close = get_close_matches(slug, sorted(known), n=1)
-            fix = f"Did you mean `{close[0]}`?" if close else ""
+            fix = did_you_mean(slug, known)
             yield finding("undefined-reference", at, f"there is no finding named `{slug}`", fix=fix)
         elif slug in mandatory:
             yield finding("mandatory-rule", at, f"the rule `{slug}` is mandatory: nobody can waive it")
