@@ -21,8 +21,15 @@ def revision(name: str, spec: str) -> str:
     return f"{name}:./{path}" if path != "." else f"{name}:."
 
 
-def before(against: str, spec: str) -> str:
-    """What ``--against`` names: a file or a folder where there is one, else the same path in a git revision."""
+def before(against: str, spec: str, environment: str | None) -> Validated:
+    """The spec that ``--against`` names."""
+    from meshctl import pipeline
+
+    return pipeline.validate(_location(against, spec), environment=environment)
+
+
+def _location(against: str, spec: str) -> str:
+    """A file or a folder where there is one, else the same path in a git revision."""
     if os.path.lexists(against) or ":" in against:
         return against
     if not against:
