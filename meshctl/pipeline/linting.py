@@ -39,7 +39,7 @@ class Linted(Validated):
     """What came of the baseline; None where none was given."""
 
 
-def lint(
+def lint(  # noqa: PLR0913 - one for each option of the command
     location: str,
     *,
     today: date,
