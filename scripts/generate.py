@@ -56,7 +56,7 @@ Lint answers by the spec alone, the same on every machine and every day, and say
 | a certificate is due, or outlives its issuer | `certs status` (`certificate-due`, `issuer-ends-first`) |
 | a new root that not every bundle has yet | `certs rotate-ca`, each step of which is proved first, and `certs status` |
 | keys and algorithms of certificates | nobody: a spec can ask for none that is weak |
-| a waiver that has ended, or waives nothing | `validate` and `lint` (`expired-waiver`, `unused-waiver`) |
+| a waiver that has ended, or waives nothing | `validate` (`expired-waiver`), `lint` (`unused-waiver`) |
 
 Which rules there could be and are not, and why: [decision 0128](decisions/0128-what-the-catalogue-leaves-out.md).
 
