@@ -101,8 +101,14 @@ def _ask(
     # What is waived of a change is found in that change alone, so that afterwards it is not idle.
     passing = {each.slug for each in rules.policies if lint.about_change(each)}
     mandatory = {each.slug for each in chosen.policies if each.mandatory}
+    reach = None
+    if lint.needs_reach(spec, chosen):
+        from meshctl import simulate
+
+        reach = simulate.reachability(mesh)
     change = change_between(against.require(), mesh) if against is not None else None
-    found = resolve.waive(lint.lint(mesh, spec, chosen, today, change), spec, errors=active, never=mandatory)
+    asked = lint.lint(mesh, spec, chosen, today, reach=reach, change=change)
+    found = resolve.waive(asked, spec, errors=active, never=mandatory)
     told = (*validated.findings, *found)
     found += tuple(
         resolve.idle(

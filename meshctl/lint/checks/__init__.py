@@ -12,6 +12,7 @@ from meshctl.lint.checks import (
     exposure,
     misread_path,
     no_default_route,
+    rate_limit_sum,
     reachability_changed,
     redirect_circle,
     retry_amplification,
@@ -19,6 +20,7 @@ from meshctl.lint.checks import (
     shadowed_rule,
     single_point_of_failure,
     timeout_budget_inversion,
+    unused_definition,
     zone_loss,
 )
 from meshctl.lint.checks.base import Check, Violation
@@ -31,6 +33,7 @@ CHECKS: Mapping[str, Check] = {
     "exposure": exposure.CHECK,
     "misread-path": misread_path.CHECK,
     "no-default-route": no_default_route.CHECK,
+    "rate-limit-sum": rate_limit_sum.CHECK,
     "reachability-changed": reachability_changed.CHECK,
     "redirect-circle": redirect_circle.CHECK,
     "retry-amplification": retry_amplification.CHECK,
@@ -38,6 +41,7 @@ CHECKS: Mapping[str, Check] = {
     "shadowed-rule": shadowed_rule.CHECK,
     "single-point-of-failure": single_point_of_failure.CHECK,
     "timeout-budget-inversion": timeout_budget_inversion.CHECK,
+    "unused-definition": unused_definition.CHECK,
     "zone-loss": zone_loss.CHECK,
 }
 """By the name that a policy gives."""
