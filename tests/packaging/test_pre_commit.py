@@ -114,9 +114,12 @@ def test_pre_commit_installs_and_runs_them(repository, tmp_path):
     git(source, "init", "-q")
     git(source, "add", ".")
     git(source, "commit", "-qm", "release")
-    git(source, "tag", "v0")
-    hooks = [{"id": "meshctl-validate"}, {"id": "meshctl-lint", "args": ["--fail-on", "info"]}]
-    configure(repository, {"repo": str(source), "rev": "v0", "hooks": hooks})
+    git(source, "tag", "v0.1.0")
+    hooks = [
+        {"id": "meshctl-validate"},
+        {"id": "meshctl-lint", "args": ["--profile", "strict", "--fail-on", "info"]},
+    ]
+    configure(repository, {"repo": str(source), "rev": "v0.1.0", "hooks": hooks})
     code, printed = pre_commit(repository, "--all-files")
     assert (code, printed.count("Passed"), printed.count("Failed")) == (1, 1, 1), printed
 
