@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS
-from meshctl.audit import envoy_inbound
+from meshctl.audit import envoy_inbound, vocabulary
 from meshctl.audit.expectations import TRUST, Transport, listeners, transport
 from meshctl.audit.violations import Invariant, Unreadable, Violation
 from meshctl.ir import Sidecar
@@ -26,6 +26,7 @@ def audit(sidecar: Sidecar, files: Mapping[str, bytes]) -> Iterator[Violation]:
     }
     static = start.get("static_resources", {})
     found = [*static.get("listeners", []), *discovered["lds"]]
+    yield from vocabulary.envoy(files)
     yield from _admin(start)
     yield from _listeners(sidecar, found)
     yield from _secrets(sidecar, files)
