@@ -26,7 +26,7 @@ def audit(sidecar: Sidecar, files: Mapping[str, bytes]) -> Iterator[Violation]:
     }
     static = start.get("static_resources", {})
     found = [*static.get("listeners", []), *discovered["lds"]]
-    yield from vocabulary.envoy(files)
+    yield from vocabulary.envoy(sidecar, files)
     yield from _admin(start)
     yield from _listeners(sidecar, found)
     yield from _secrets(sidecar, files)

@@ -53,7 +53,6 @@ def headers(sidecar: Sidecar, files: Mapping[str, bytes], told: int) -> Iterator
     """Whether anything but the ``told`` chains says who calls."""
     said = 0
     for path, content in files.items():
-        # The one for checking repeats the others, and no sidecar reads it.
         if path.startswith("envoy/") and path.endswith(".json") and path != "envoy/check.json":
             named = [each.decode() for each in _KEY.findall(content) if _untrusted(each)]
             said += len(named)

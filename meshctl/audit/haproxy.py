@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from meshctl.artifacts import CERTIFICATE, REVOCATION_LISTS
-from meshctl.audit import haproxy_inbound, haproxy_values, vocabulary
+from meshctl.audit import haproxy_inbound, haproxy_values
 from meshctl.audit.expectations import (
     PLAIN,
     TRUST,
@@ -27,7 +27,6 @@ def audit(sidecar: Sidecar, files: Mapping[str, bytes]) -> Iterator[Violation]:
     """What is wrong with ``haproxy.cfg``."""
     text = files["haproxy/haproxy.cfg"].decode()
     sections = read(text)
-    yield from vocabulary.haproxy(sections)
     yield from haproxy_values.audit(sections, files)
     yield from _listeners(sidecar, sections)
     yield from _upstreams(sidecar, sections)

@@ -1,4 +1,4 @@
-"""Values in HAProxy's files that undo what stands around them when they are others."""
+"""Words and values in HAProxy's files that undo what stands around them when they are others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import lru_cache
 from meshctl.audit.expectations import SAFE_SUITES, Versions, untrusted
 from meshctl.audit.haproxy_text import FLAGS, VALUED, Section, Words, options
 from meshctl.audit.violations import Invariant, Violation
+from meshctl.audit.vocabulary import phrase
+from meshctl.audit.words import HAPROXY_PHRASES
 from meshctl.ir.mesh import IDENTITY_HEADER
 
 _BEFORE = {"bind": 2, "server": 3, "server-template": 4, "default-server": 1}
@@ -22,19 +24,23 @@ _WORDS = {
 
 
 def audit(sections: list[Section], files: Mapping[str, bytes]) -> Iterator[Violation]:
-    """What is wrong with options of addresses, with headers that name somebody, and with what is loaded."""
+    """What meshctl does not write: keywords, options of addresses, headers that say who calls, what is loaded."""
     for section in sections:
-        for line in section.lines:
-            for invariant, what in _wrong(line):
-                yield Violation(invariant, str(section), what)
-            if line[0] == "lua-load" and f"haproxy/{line[1]}" not in files:
-                yield Violation(Invariant.WORDS, str(section), f"{' '.join(line)} is not of the bundle")
+        if section.kind not in HAPROXY_PHRASES:
+            yield Violation(Invariant.WORDS, str(section), f"`{section.kind}`")
+        for line in filter(_wrong, section.lines):
+            yield from (Violation(invariant, str(section), what) for invariant, what in _wrong(line))
+        for line in section.starting("lua-load"):
+            if f"haproxy/{line[1]}" not in files:
+                yield Violation(Invariant.WORDS, str(section), f"{line[1]} is not of the bundle")
 
 
-@lru_cache(maxsize=1 << 15)
+@lru_cache(maxsize=1 << 16)
 def _wrong(line: Words) -> tuple[tuple[Invariant, str], ...]:
     """Many lines are the same in many files."""
-    return (*_options(line), *_caller(line), *_globals(line))
+    said = phrase(line)
+    unknown = () if said in HAPROXY_PHRASES else ((Invariant.WORDS, f"`{said}`"),)
+    return (*unknown, *_options(line), *_caller(line), *_globals(line))
 
 
 def _options(line: Words) -> Iterator[tuple[Invariant, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from meshctl.artifacts import CERTIFICATE, REVOCATION_LISTS
-from meshctl.audit import nginx_inbound, nginx_values, vocabulary
+from meshctl.audit import nginx_inbound, nginx_values
 from meshctl.audit.expectations import (
     PLAIN,
     TRUST,
@@ -33,7 +33,6 @@ def audit(sidecar: Sidecar, files: Mapping[str, bytes]) -> Iterator[Violation]:
     """What is wrong with ``nginx.conf``."""
     text = files["nginx/nginx.conf"].decode()
     root = read(text)
-    yield from vocabulary.nginx(root)
     yield from nginx_values.audit(sidecar, root)
     yield from _listeners(sidecar, root)
     yield from _upstreams(sidecar, root)

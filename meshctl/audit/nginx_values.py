@@ -1,4 +1,4 @@
-"""Values in NGINX's file that undo what stands around them when they are others."""
+"""Words and values in NGINX's file that undo what stands around them when they are others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from meshctl.audit.expectations import SAFE_SUITES, Versions, outside, untrusted, within
 from meshctl.audit.nginx_text import Directive
 from meshctl.audit.violations import Invariant, Violation
+from meshctl.audit.words import NGINX_DIRECTIVES
 from meshctl.ir import Sidecar, TlsVersion
 from meshctl.ir.mesh import IDENTITY_HEADER
 
@@ -56,21 +57,42 @@ _FIXED: Mapping[str, frozenset[str]] = {
 _LISTENING = frozenset(("ssl", "http2", "default_server", "proxy_protocol", "ipv6only=on"))
 _PROTOCOLS = re.compile(r"(?:proxy_|grpc_)?ssl_(protocols|ciphers)")
 _SETTING = frozenset(("proxy_set_header", "grpc_set_header"))
+_BLOCKS = frozenset(("http", "stream", "events", "upstream", "server", "location", "if"))
+_PLAIN = frozenset(
+    each
+    for each in NGINX_DIRECTIVES - {*_FIXED, *_SETTING, *_BLOCKS}
+    if each != "listen" and not _PROTOCOLS.fullmatch(each)
+)
+"""Directives of which nothing is asked but that they are known."""
 
 
 def audit(sidecar: Sidecar, root: Directive) -> Iterator[Violation]:
-    """What is wrong with values, wherever they stand."""
+    """What meshctl does not write: directives, and values of those that matter wherever they stand."""
     mesh = within(sidecar)
     anywhere = mesh | outside(sidecar)
     for part in root.block or ():
-        yield from _values(part, anywhere)
-        for each in part.block or ():
+        yield from _one(part, mesh)
+        for each in _asked(part):
             # What holds for the mesh stands outside of all servers; those for the world say theirs.
-            yield from _values(each, mesh if each.block is None else anywhere)
+            yield from _one(each, mesh)
+            for inside in _asked(each):
+                yield from _values(inside, anywhere)
+
+
+def _asked(directive: Directive) -> list[Directive]:
+    return [each for each in directive.block or () if each.words[0] not in _PLAIN]
 
 
 def _values(directive: Directive, allowed: Collection[Versions]) -> Iterator[Violation]:
+    yield from _one(directive, allowed)
+    for each in _asked(directive):
+        yield from _values(each, allowed)
+
+
+def _one(directive: Directive, allowed: Collection[Versions]) -> Iterator[Violation]:
     name, *rest = directive.words
+    if name not in NGINX_DIRECTIVES:
+        yield Violation(Invariant.WORDS, "nginx.conf", f"`{name}`")
     fixed = _FIXED.get(name)
     if fixed is not None and " ".join(rest) not in fixed:
         yield Violation(Invariant.WORDS, "nginx.conf", str(directive))
@@ -81,10 +103,8 @@ def _values(directive: Directive, allowed: Collection[Versions]) -> Iterator[Vio
     if found := _PROTOCOLS.fullmatch(name):
         test = speaks if found[1] == "protocols" else _ciphers
         if not any(test(rest, each) for each in allowed):
-            yield Violation(Invariant.CLIENT_CERTIFICATE, "nginx.conf", str(directive))
-    if directive.block and name not in ("map", "geo", "split_clients"):
-        for each in directive.block:
-            yield from _values(each, allowed)
+            end = Invariant.CLIENT_CERTIFICATE if name.startswith("ssl_") else Invariant.UPSTREAM
+            yield Violation(end, "nginx.conf", str(directive))
 
 
 def speaks(said: Collection[str], wanted: Versions) -> bool:

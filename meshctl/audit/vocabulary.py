@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 
 import orjson
 
-from meshctl.audit.haproxy_text import Section, Words
-from meshctl.audit.nginx_text import Directive
+from meshctl.audit.expectations import callers
+from meshctl.audit.haproxy_text import Words
 from meshctl.audit.violations import Invariant, Violation
-from meshctl.audit.words import ENVOY_FIELDS, ENVOY_TYPES, HAPROXY_PHRASES, NGINX_DIRECTIVES
+from meshctl.audit.words import ENVOY_FIELDS, ENVOY_TYPES
+from meshctl.ir import Sidecar
 
 NGINX_TABLES = frozenset(("map", "geo", "split_clients"))
 """Blocks of rows, whose first words are values."""
@@ -31,7 +31,6 @@ _LONGEST = {"no": 3, "tcp-request": 3, "tcp-response": 3, "http-check": 2, "tcp-
 _LENGTHS = {**_LONGER, **_LONGEST}
 
 
-@lru_cache(maxsize=1 << 15)
 def phrase(line: Words) -> str:
     """The words of a line of HAProxy's that say what it does; what a variable is called is left out."""
     return " ".join(word.partition("(")[0] for word in _saying(line))
@@ -43,37 +42,21 @@ def _saying(line: Words) -> Words:
     return line[: _LENGTHS.get(line[0], 1)]
 
 
-def haproxy(sections: list[Section]) -> Iterator[Violation]:
-    """Unknown sections, keywords and actions."""
-    for section in sections:
-        unknown = {*map(phrase, section.lines), section.kind} - HAPROXY_PHRASES
-        for each in sorted(unknown):
-            yield Violation(Invariant.WORDS, str(section), f"`{each}`")
-
-
-def nginx(block: Directive) -> Iterator[Violation]:
-    """Unknown directives."""
-    for each in block.block or ():
-        if each.words[0] not in NGINX_DIRECTIVES:
-            yield Violation(Invariant.WORDS, "nginx.conf", f"`{each.words[0]}`")
-        if each.block and each.words[0] not in NGINX_TABLES:
-            yield from nginx(each)
-
-
 _FIELD = re.compile(rb'"([^"\\]+)":')
 _TYPE = re.compile(rb'"@type":\s*"([^"]*)"')
 _FIELDS = frozenset(each.encode() for each in ENVOY_FIELDS)
 _TYPES = frozenset(each.encode() for each in ENVOY_TYPES)
 
 
-def envoy(files: Mapping[str, bytes]) -> Iterator[Violation]:
-    """Unknown fields and messages."""
+def envoy(sidecar: Sidecar, files: Mapping[str, bytes]) -> Iterator[Violation]:
+    """Unknown fields and messages. The file for checking repeats the others, and no sidecar reads it."""
+    known = _FIELDS | {each.encode() for each in callers(sidecar)}
     for path, content in files.items():
-        if path.endswith(".json") and path.startswith("envoy/"):
+        if path.startswith("envoy/") and path.endswith(".json") and path != "envoy/check.json":
             for unknown in sorted({*_TYPE.findall(content)} - _TYPES):
                 yield Violation(Invariant.WORDS, path, unknown.decode())
             # Most have nothing but names of services besides, and need no closer look.
-            if not _FIELDS.issuperset(_FIELD.findall(content)):
+            if not known.issuperset(_FIELD.findall(content)):
                 yield from _fields(path, orjson.loads(content), "")
 
 
