@@ -172,7 +172,7 @@ def _locations(root: Directive) -> Iterator[Violation]:
 
 # A group that is repeated, as it is written and as Lua has it. Most files have none, and need no closer look.
 _SUSPECT = re.compile(r"\)(?:[*+](?!\+)|\{\d)")
-_SUSPECT_IN_LUA = re.compile(r"\\041\\(?:04[23]|123)")
+_SUSPECT_IN_LUA = re.compile(r"\\041\\(?:04[23](?!\\043)|123)")
 
 
 def _expressions(block: Directive) -> Iterator[Violation]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 
 from meshctl.audit.expectations import SAFE_SUITES, Versions, outside, untrusted, within
 from meshctl.audit.nginx_text import Directive
@@ -91,20 +92,28 @@ def _values(directive: Directive, allowed: Collection[Versions]) -> Iterator[Vio
 
 def _one(directive: Directive, allowed: Collection[Versions]) -> Iterator[Violation]:
     name, *rest = directive.words
-    if name not in NGINX_DIRECTIVES:
-        yield Violation(Invariant.WORDS, "nginx.conf", f"`{name}`")
-    fixed = _FIXED.get(name)
-    if fixed is not None and " ".join(rest) not in fixed:
-        yield Violation(Invariant.WORDS, "nginx.conf", str(directive))
-    if name == "listen" and not _LISTENING.issuperset(rest[1:]):
-        yield Violation(Invariant.WORDS, "nginx.conf", str(directive))
-    if name in _SETTING and untrusted(rest[0]) and rest[0] != IDENTITY_HEADER:
-        yield Violation(Invariant.IDENTITY_HEADERS, "nginx.conf", f"`{directive}` says who calls")
+    if name in _BLOCKS and directive.block is not None:
+        return
+    yield from _wrong(directive.words)
     if found := _PROTOCOLS.fullmatch(name):
         test = speaks if found[1] == "protocols" else _ciphers
         if not any(test(rest, each) for each in allowed):
             end = Invariant.CLIENT_CERTIFICATE if name.startswith("ssl_") else Invariant.UPSTREAM
             yield Violation(end, "nginx.conf", str(directive))
+
+
+@lru_cache(maxsize=1 << 14)
+def _wrong(words: Words) -> tuple[Violation, ...]:
+    """Many lines are the same in many files."""
+    name, *rest = words
+    written = " ".join(words)
+    unknown = name not in NGINX_DIRECTIVES
+    changed = name in _FIXED and " ".join(rest) not in _FIXED[name]
+    if unknown or changed or (name == "listen" and not _LISTENING.issuperset(rest[1:])):
+        return (Violation(Invariant.WORDS, "nginx.conf", name if unknown else written),)
+    if name in _SETTING and untrusted(rest[0]) and rest[0] != IDENTITY_HEADER:
+        return (Violation(Invariant.IDENTITY_HEADERS, "nginx.conf", f"`{written}` says who calls"),)
+    return ()
 
 
 def speaks(said: Collection[str], wanted: Versions) -> bool:
