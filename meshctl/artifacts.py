@@ -229,6 +229,12 @@ def _replace(root: Path, artifact: Artifact, folders: set[str]) -> None:
         raise
 
 
+def write_file(path: Path, content: bytes) -> None:
+    """Replace the file at ``path`` whole, by a rename; where a symbolic link stands, the file that it leads to."""
+    target = Path(os.path.realpath(path))
+    _replace(target.parent, Artifact(target.name, content), set())
+
+
 def _remove(root: Path, path: str) -> None:
     where = root / path
     with contextlib.suppress(FileNotFoundError):

@@ -5,6 +5,8 @@ The bottom room of the house: everything may import it, it imports nothing of ou
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -43,6 +45,49 @@ class Related:
     message: str
 
 
+class Part(NamedTuple):
+    """A key with its value, or an item of a list, whose ``key`` is empty: the place alone does not tell an item from its first key."""
+
+    at: Position
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """A part goes. What it leaves empty goes, too, unless ``alone``: then nothing may be left empty."""
+
+    part: Part
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A key gets another name."""
+
+    part: Part
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetValues:
+    """Settings of the mapping that is the value of ``part``: the path of each below it, and a text that YAML reads as its value."""
+
+    part: Part
+    values: tuple[tuple[tuple[str, ...], str], ...]
+
+
+Edit = Remove | Rename | SetValues
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """What `meshctl lint --fix` can do about a finding."""
+
+    edit: Edit
+    safe: bool = True
+    """Whether no sidecar does anything else for it. What is not safe is done only for those who ask for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing wrong, or doubtful, at one place. Made by :func:`meshctl.catalogue.finding`."""
@@ -59,17 +104,52 @@ class Finding:
     """Findings with the same words here say one thing of several places, see :func:`merge_alike`."""
     waived: str = ""
     """The reason of the waiver in force, empty where there is none."""
+    mend: Mend | None = None
+    in_baseline: bool = False
+    """Whether a baseline holds it back."""
 
     @property
     def is_error(self) -> bool:
         """Whether this finding alone makes the spec unusable."""
         return self.severity is Severity.ERROR
 
+    @property
+    def is_accepted(self) -> bool:
+        """Whether somebody has accepted it, so that it fails no run."""
+        return bool(self.waived) or self.in_baseline
+
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings sorted by position, then by code; those without a position come first."""
     nowhere = Position("", 0, 0)
     return tuple(sorted(findings, key=lambda f: (f.at or nowhere, f.code, f.message)))
+
+
+Identity = tuple[str, str, str, str]
+"""Code, slug, resource and words of a finding; whatever moves with the lines of a file is left out of the words."""
+
+# Places in a message: the index of a list item, and a place in a file.
+_MOVING = re.compile(r"\[\d+\]|:\d+:\d+")
+
+
+def identity(found: Finding, resource: str) -> Identity:
+    """What makes ``found`` the same finding after lines and files have moved; ``resource`` is what it is about."""
+    # Lone surrogates cannot stand in a file of UTF-8.
+    words = _MOVING.sub("", found.message).encode("utf-8", "backslashreplace").decode()
+    return found.code, found.slug, resource, words
+
+
+def fingerprints(identities: Iterable[Identity]) -> list[str]:
+    """One for each, all different: those that are alike are numbered in the order in which they stand."""
+    import hashlib
+
+    seen: Counter[str] = Counter()
+    made = []
+    for code, _, resource, words in identities:
+        key = hashlib.sha256(f"{code}\0{resource}\0{words}".encode()).hexdigest()[:32]
+        seen[key] += 1
+        made.append(f"{key}:{seen[key]}")
+    return made
 
 
 _RELATED_SHOWN = 3

@@ -45,6 +45,24 @@ of taste, `strict` asks everything, `minimal` is for the first days in an old me
 on each of the eight fallacies of distributed computing. A file with `kind: Profile` beside your policies makes one
 of your own, or replaces one of these; those in `policies/profiles/` are examples.
 
+## Bounds
+
+Every analysis takes bounded time, on dense graphs and hostile patterns too, and none is silent where its bound cuts: what
+was not found out is a remark (`info`, whatever the severity of the rule, unless said otherwise).
+
+| where | bound | what it says then |
+| --- | --- | --- |
+| `dead-route` | some 0.2 s for one match, 5 s for a mesh; patterns of 1,000 characters with repetitions written out | at the match: "may be dead, which was not found out" |
+| `ambiguous-overlap` | some 0.2 s for one pair of matches, 5 s for a mesh | "a match … and N more could not be compared with all before it" |
+| `no-default-route` | some 0.2 s for one host, 5 s for a mesh | "whether every request finds a route of … was not found out" |
+| `exposed-to-gateway` | 100 services with the label | at each of the others, with the rule's severity: "was not looked at" |
+| `retry-at-several-layers` | 100 calls, those in a circle count once | in the last of them: "N more such calls are not told" |
+| `retry-amplification` | products of 1,000,000,000 | "1,000,000,000 or more" |
+| an `assert` | the iterations that the expression language allows | `policy-error`, an error |
+
+The seconds are counted in steps, so the same spec gives the same findings on every machine. Lists and paths in messages
+are shortened, and say by how much.
+
 ## Lint
 """
 
@@ -55,6 +73,7 @@ Everything that meshctl can find, by code; made from `meshctl/catalogue/` and `p
 `meshctl explain CODE` says the same. Codes are stable and never used again for something else, and so are the links
 to them here, such as `findings.md#msh2003`. The severity is the usual one: what only inheritance brings about is a
 warning, and the severity of a lint rule is yours to set. How to waive a finding, and rules of your own: [rules.md](rules.md).
+`--fix` marks what `meshctl lint --fix` can mend, or some of it: [fix.md](fix.md).
 """
 
 
@@ -139,7 +158,8 @@ def findings_page() -> str:
     for rule in rules():
         # The code alone, so that `#msh2003` is the anchor whatever the slug.
         title = f": {rule.title}" if rule.title.lower() != rule.slug.replace("-", " ") else ""
-        lines += [f"### {rule.code}", "", f"**{rule.slug}** (*{rule.severity}*){title}.", ""]
+        flags = {"safe": ", `--fix`", "unsafe": ", `--fix --unsafe-fixes`"}.get(rule.fixable, "")
+        lines += [f"### {rule.code}", "", f"**{rule.slug}** (*{rule.severity}*{flags}){title}.", ""]
         lines += [f"{rule.why} {rule.fix}", ""]
         if rule.slug in EXAMPLES:
             wrong, right = EXAMPLES[rule.slug]

@@ -18,6 +18,7 @@ CODES = (
         "What it waives is not found here any more; left standing it would hide the next such fault.",
         "Remove the waiver.",
         Severity.WARNING,
+        fixable="safe",
     ),
     Code(
         "MSH8003",
@@ -31,5 +32,12 @@ CODES = (
         "mandatory-rule",
         "Some rules hold for everybody, whatever one team thinks of them; a waiver or a setting would be an exception that nobody else agreed to.",
         "Mend what the rule finds, or ask those who own the rules for a profile.",
+    ),
+    Code(
+        "MSH8005",
+        "unused-baseline",
+        "What it holds back is not there any more; left standing it would hide the next such fault.",
+        "Remove the line, or write the baseline again with `--update-baseline`, which holds back what is new, too.",
+        Severity.WARNING,
     ),
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,11 +18,13 @@ from meshctl.cli import options
 from meshctl.cli.examples import EXAMPLES
 from meshctl.cli.formats.context import docs_link, json_text, one_line
 from meshctl.diagnostics import UsageError
+from meshctl.suggestions import nearest
 
 if TYPE_CHECKING:
     from meshctl.pipeline import Rule
 
 SCHEMA_VERSION = 1
+_UNSAFE = {"unsafe": " --unsafe-fixes"}
 REQUEST = "request"
 """The word that is neither a code nor a path."""
 SECTIONS = ("mesh", "defaults", "services", "externals", "gateways")
@@ -128,7 +129,7 @@ def explain(
 
 
 def _refuse_more(what: str | None, more: Sequence[str | None]) -> None:
-    if more and what != REQUEST and get_close_matches(what or "", [REQUEST], cutoff=0.7):
+    if more and what != REQUEST and nearest(what or "", [REQUEST]):
         raise UsageError(f"there is nothing called `{one_line(what or '')}`; did you mean `{REQUEST}`?")
     if len(more) > (what == REQUEST):
         raise UsageError(f"one thing at a time: `{one_line(more[-1] or '')}` is too much")
@@ -138,8 +139,8 @@ def _find(word: str, rules: Sequence[Rule]) -> Rule:
     by_name = {name.lower(): rule for rule in rules for name in (rule.code, rule.slug)}
     found = by_name.get(word.strip().lower())
     if found is None:
-        close = get_close_matches(word.lower(), by_name, n=1)
-        hint = f"did you mean {_names(by_name[close[0]])}?" if close else "`meshctl explain` lists all"
+        close = nearest(word.lower(), by_name)
+        hint = f"did you mean {_names(by_name[close])}?" if close else "`meshctl explain` lists all"
         raise UsageError(f"there is no code or slug `{one_line(word)}`; {hint}")
     return found
 
@@ -158,6 +159,8 @@ def _names(rule: Rule) -> str:
 
 def _told(rule: Rule) -> str:
     parts = [f"{_names(rule)} ({rule.severity})", f"why: {rule.why}", f"fix: {rule.fix}"]
+    if rule.fixable:
+        parts.append(f"fixable: `meshctl lint --fix{_UNSAFE.get(rule.fixable, '')}`")
     if rule.source:
         parts.append(f"source: {rule.source}")
     if rule.slug in EXAMPLES:
@@ -182,6 +185,7 @@ def _entry(rule: Rule) -> dict[str, object]:
         "why": rule.why,
         "fix": rule.fix,
         "source": rule.source,
+        "fixable": rule.fixable,
         "example": {"wrong": wrong, "right": right} if wrong else None,
         "docs": docs_link(rule.code),
     }

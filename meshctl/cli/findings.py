@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from meshctl.cli.formats import RENDERERS, Context, Format
-from meshctl.cli.formats.context import no_service, printable
+from meshctl.cli.formats.context import no_service, not_fixable, printable
 from meshctl.diagnostics import Finding, FindingsError, MeshctlError, Severity
 
 if TYPE_CHECKING:
+    from meshctl.lint.baseline import Absent
+    from meshctl.load.edits import Change
     from meshctl.pipeline import Validated
     from meshctl.pipeline.linting import Verdict
 
@@ -35,7 +37,7 @@ class FailOn(StrEnum):
 
 
 def exit_code(findings: Iterable[Finding], fail_on: FailOn) -> int:
-    """1 when a finding that is not waived is at least as grave as ``fail_on``; waived ones never count."""
+    """1 when a finding that nobody has accepted is at least as grave as ``fail_on``; accepted ones never count."""
     context = Context(threshold=fail_on.threshold)
     return int(any(context.fails(each) for each in findings))
 
@@ -67,6 +69,9 @@ def report(
     fail_on: FailOn = FailOn.ERROR,
     policies: Path | None = None,
     verdicts: Sequence[Verdict] | None = None,
+    fixable: Callable[[Finding], bool] = not_fixable,
+    fixes: Mapping[Finding, Sequence[Change]] | None = None,
+    absent: Sequence[Absent] | None = None,
     to: TextIO | None = None,
 ) -> None:
     """Print what ``command`` found in the spec at ``spec``, with all that a format may want to know of it."""
@@ -82,19 +87,28 @@ def report(
         rules=pipeline.rules(policies) if form is Format.SARIF else (),
         verdicts=verdicts,
         service_of=pipeline.service_of(validated) if form in _FINGERPRINTED else no_service,
+        fixable=fixable,
+        fixes=fixes or {},
+        absent=absent,
     )
     out.write(RENDERERS[form](validated.findings, context))
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """One line that counts, waived findings apart."""
-    counts = Counter("waived" if each.waived else each.severity.value for each in findings)
+    """One line that counts, accepted findings apart."""
+    counts = Counter(_kind(each) for each in findings)
     parts = [
-        f"{counts[kind]} {kind}{'s' if counts[kind] != 1 and kind != 'waived' else ''}"
-        for kind in ("error", "warning", "info", "waived")
+        f"{counts[kind]} {kind}{'s' if counts[kind] != 1 and kind in set(Severity) else ''}"
+        for kind in (*Severity, "waived", "in the baseline")
         if counts[kind]
     ]
     return ", ".join(parts) or "no findings"
+
+
+def _kind(finding: Finding) -> str:
+    if finding.waived:
+        return "waived"
+    return "in the baseline" if finding.in_baseline else finding.severity.value
 
 
 def outcome(validated: Validated) -> str:

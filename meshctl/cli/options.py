@@ -14,6 +14,7 @@ import typer
 from meshctl.cli.findings import FailOn, Format
 from meshctl.diagnostics import UsageError
 from meshctl.ir import Mesh, Proxy
+from meshctl.suggestions import nearest
 
 if TYPE_CHECKING:
     from meshctl.artifacts import Written
@@ -101,12 +102,10 @@ def location(spec: str | None) -> str:
 
 def require_known(services: Iterable[str], mesh: Mesh) -> None:
     """Raises UsageError for services that the mesh does not have."""
-    from difflib import get_close_matches
-
     known = sorted({each.service for each in mesh.sidecars})
     unknown = sorted(set(services).difference(known))
     if unknown:
-        close = dict.fromkeys(name for each in unknown for name in get_close_matches(each, known, n=1))
+        close = dict.fromkeys(filter(None, (nearest(each, known) for each in unknown)))
         meant = f"; did you mean {', '.join(f'`{each}`' for each in close)}?" if close else ""
         more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
         raise UsageError(

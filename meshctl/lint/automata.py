@@ -31,12 +31,15 @@ class UndecidedError(Exception):
 
 @dataclass(slots=True)
 class Effort:
-    """How many steps, of about a microsecond each, a question may still take."""
+    """How many steps, of about a microsecond each, a question may still take, and all questions of ``whole`` together."""
 
     left: int = 200_000
+    whole: Effort | None = None
 
     def spend(self, steps: int) -> None:
         """Count ``steps``; raises UndecidedError when there are no more."""
+        if self.whole is not None:
+            self.whole.spend(steps)
         self.left -= steps
         if self.left < 0:
             raise UndecidedError("the conditions together are too large")
@@ -154,6 +157,21 @@ def _expanded(pattern: str) -> str:
         optional = "" if not comma else f"{atom}?" * (int(most) - least) if most else f"{atom}*"
         parts.append(atom * least + optional)
     return "".join(parts)
+
+
+def alternatives(pattern: str) -> list[str]:
+    """What stands between the `|` of a pattern that are in no group."""
+    parts, depth, index = [""], 0, 0
+    while index < len(pattern):
+        found = _ATOM.match(pattern, index)
+        atom = found.group() if found else pattern[index]
+        index += len(atom)
+        depth += (atom in ("(", "(?:")) - (atom == ")")
+        if atom == "|" and not depth:
+            parts.append("")
+        else:
+            parts[-1] += atom
+    return parts
 
 
 def shortest(

@@ -12,6 +12,7 @@ from meshctl.lint.facts import (
     MatchFacts,
     MeshFacts,
     RouteFacts,
+    RuleFacts,
     ServiceFacts,
     Value,
     World,
@@ -22,13 +23,14 @@ from meshctl.lint.policy import Case
 from meshctl.spec import Source
 from meshctl.spec.source import Node
 
-F = TypeVar("F", MeshFacts, ServiceFacts, RouteFacts, MatchFacts, CallFacts, ExternalFacts)
+F = TypeVar("F", MeshFacts, ServiceFacts, RouteFacts, MatchFacts, CallFacts, ExternalFacts, RuleFacts)
 _PLURALS = {
     "service": "services",
     "route": "routes",
     "match": "matches",
     "call": "calls",
     "external": "externals",
+    "rule": "rules",
 }
 _OUTCOMES = {"pass": True, "fail": False}
 
@@ -60,6 +62,7 @@ def _world(given: Node) -> World:
         calls=tuple(_listed(given, "call", CallFacts)),
         matches=tuple(_listed(given, "match", MatchFacts)),
         externals=tuple(_listed(given, "external", ExternalFacts)),
+        rules=tuple(_listed(given, "rule", RuleFacts)),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 
 from meshctl import ir
-from meshctl.lint import collect_routes, collect_services
+from meshctl.lint import collect_routes, collect_rules, collect_services
 from meshctl.lint.facts import CallFacts, ExternalFacts, MeshFacts, World
 from meshctl.spec import Source, Spec
 
@@ -28,9 +28,19 @@ def collect(mesh: ir.Mesh, spec: Spec, today: date) -> World:
         services=collect_services.services(sidecars, hosts, calls, spec, today),
         routes=collect_routes.routes(sidecars, clusters, places, spec),
         calls=calls,
-        matches=collect_routes.matches(hosts, places),
+        matches=collect_routes.matches(hosts, places, _entrances(sidecars)),
         externals=tuple(_externals(calls, spec)),
+        rules=tuple(collect_rules.rules(sidecars, spec)),
     )
+
+
+def _entrances(sidecars: Mapping[str, ir.Sidecar]) -> dict[str, str]:
+    """Scheme and port of each gateway."""
+    return {
+        name: f"{'https' if each.outbound.tls is not None else 'http'} {each.outbound.bind.port}"
+        for name, each in sidecars.items()
+        if each.is_gateway
+    }
 
 
 def _mesh(mesh: ir.Mesh, spec: Spec) -> MeshFacts:

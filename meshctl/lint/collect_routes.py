@@ -161,9 +161,14 @@ def _weight_sum(backends: Sequence[BackendSpec]) -> int:
 
 
 def matches(
-    hosts: Mapping[str, tuple[ir.VirtualHost, ...]], places: Mapping[str, Source]
+    hosts: Mapping[str, tuple[ir.VirtualHost, ...]],
+    places: Mapping[str, Source],
+    entrances: Mapping[str, str] | None = None,
 ) -> tuple[MatchFacts, ...]:
-    """The matches of every virtual host in order, once for all callers that have the same."""
+    """The matches of every virtual host in order, once for all callers that have the same.
+
+    ``entrances`` are those of gateways.
+    """
     # A match is one object for all callers, whatever else of its route differs between them.
     views: dict[tuple[object, ...], tuple[ir.VirtualHost, list[str]]] = {}
     for caller, seen in hosts.items():
@@ -173,11 +178,15 @@ def matches(
     return tuple(
         fact
         for host, callers in sorted(views.values(), key=lambda each: (each[0].service, each[1]))
-        for fact in _matches(host, tuple(sorted(callers)), places[host.service])
+        for fact in _matches(
+            host, tuple(sorted(callers)), places[host.service], (entrances or {}).get(host.service, "")
+        )
     )
 
 
-def _matches(host: ir.VirtualHost, callers: tuple[str, ...], place: Source) -> Iterator[MatchFacts]:
+def _matches(
+    host: ir.VirtualHost, callers: tuple[str, ...], place: Source, entrance: str
+) -> Iterator[MatchFacts]:
     numbers = _numbers(place)
     for route in host.routes:
         yield MatchFacts(
@@ -187,10 +196,26 @@ def _matches(host: ir.VirtualHost, callers: tuple[str, ...], place: Source) -> I
             hostnames=host.hostnames,
             path=f"{route.match.path.kind} {route.match.path.value}",
             methods=route.match.methods,
-            headers={each.name: _value(each) for each in route.match.headers},
-            query={each.name: _value(each) for each in route.match.queries},
+            headers={each.name: value_text(each) for each in route.match.headers},
+            query={each.name: value_text(each) for each in route.match.queries},
+            redirect=_redirect(route.answer),
+            entrance=entrance,
             source=numbers.get((route.name, route.match.at), numbers.get((route.name, None), place)),
         )
+
+
+def _redirect(answer: ir.Redirect | ir.DirectResponse | None) -> dict[str, str]:
+    if not isinstance(answer, ir.Redirect):
+        return {}
+    written = {
+        "status": answer.status,
+        "scheme": answer.scheme,
+        "hostname": answer.hostname,
+        "port": answer.port,
+        "prefix": answer.prefix,
+        "path": answer.path,
+    }
+    return {key: str(value) for key, value in written.items() if value}
 
 
 def _numbers(place: Source) -> dict[tuple[str, object], Source]:
@@ -207,5 +232,5 @@ def _numbers(place: Source) -> dict[tuple[str, object], Source]:
     return found
 
 
-def _value(match: ir.HeaderMatch | ir.QueryMatch) -> str:
+def value_text(match: ir.HeaderMatch | ir.QueryMatch) -> str:
     return "present" if match.kind is ir.ValueMatchKind.PRESENT else f"{match.kind} {match.value}"

@@ -9,6 +9,7 @@ from functools import cache
 from meshctl.ir.canonical import refusal
 from meshctl.lint import automata
 from meshctl.lint.automata import Effort, Language, UndecidedError
+from meshctl.lint.canonical_paths import canonical_paths
 from meshctl.lint.facts import MatchFacts
 
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
@@ -185,7 +186,7 @@ _WORD = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _VISIBLE = "".join(chr(code) for code in range(33, 127))
 _PATHS: tuple[Language, Language, _Fit] = (
     _segments(f"{_WORD}-_~!$&'()*+,=:@"),
-    _segments("".join(set(_VISIBLE) - set("/.?#\\"))),
+    canonical_paths(),
     _is_canonical,
 )
 _QUERY_VALUES: tuple[Language, Language, _Fit] = (

@@ -110,6 +110,7 @@ def _subjects(kind: str, world: World) -> tuple[Facts, ...]:
         "match": world.matches,
         "call": world.calls,
         "external": world.externals,
+        "rule": world.rules,
     }
     return every[kind]
 

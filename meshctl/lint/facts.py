@@ -146,6 +146,10 @@ class MatchFacts:
     methods: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    redirect: Mapping[str, str] = field(default_factory=dict)
+    """What is written of `status`, `scheme`, `hostname`, `port`, `prefix` and `path`; empty where it does not redirect."""
+    entrance: str = ""
+    """Of a gateway's route, how clients come in: `https 8443`."""
     source: Source | None = None
 
 
@@ -191,7 +195,31 @@ class CallFacts:
     source: Source | None = None
 
 
-Facts = MeshFacts | ServiceFacts | RouteFacts | MatchFacts | CallFacts | ExternalFacts
+@dataclass(frozen=True, slots=True)
+class RuleFacts:
+    """One rule of `allow` or `deny`, as it holds; where nothing is under `allow`, what the mode lets in is one too.
+
+    Of ``methods`` and ``paths`` any one, of ``headers`` and ``claims`` all; an empty part holds for every request.
+    """
+
+    service: str = ""
+    effect: str = "allow"
+    """`allow` or `deny`."""
+    written: bool = True
+    """Whether it stands under `allow` or `deny`; else it is what the mode of authorization lets in."""
+    callers: tuple[str, ...] = ()
+    """Names, `*` for every identity of the mesh, `unauthenticated`."""
+    methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    """Each a kind and a value, as of a match."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    jwt: str = ""
+    """The name of the issuer of tokens; empty where none is asked for."""
+    claims: Mapping[str, str] = field(default_factory=dict)
+    source: Source | None = None
+
+
+Facts = MeshFacts | ServiceFacts | RouteFacts | MatchFacts | CallFacts | ExternalFacts | RuleFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +232,7 @@ class World:
     calls: tuple[CallFacts, ...] = ()
     matches: tuple[MatchFacts, ...] = ()
     externals: tuple[ExternalFacts, ...] = ()
+    rules: tuple[RuleFacts, ...] = ()
 
 
 SUBJECTS: Mapping[str, type[Facts]] = {
@@ -213,6 +242,7 @@ SUBJECTS: Mapping[str, type[Facts]] = {
     "match": MatchFacts,
     "call": CallFacts,
     "external": ExternalFacts,
+    "rule": RuleFacts,
 }
 """What `select.kind` can name."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Protocol
 
 from meshctl.catalogue import CODES, finding
@@ -21,6 +20,7 @@ from meshctl.lint.profiles import Profile, read_profile
 from meshctl.spec import Positions, Source
 from meshctl.spec.mesh import API_VERSION
 from meshctl.spec.source import Node
+from meshctl.suggestions import did_you_mean
 
 _KEYS = (
     *("apiVersion", "kind", "code", "slug", "title", "why", "source", "severity", "mandatory", "select"),
@@ -138,8 +138,7 @@ class _Reader:
             raise self._refuse(self._top, "a policy file is a mapping, with keys such as `assert`")
         for key in node:
             if key not in _KEYS:
-                close = get_close_matches(key, _KEYS, n=1)
-                fix = f"Did you mean `{close[0]}`?" if close else f"Known here: {', '.join(_KEYS)}."
+                fix = did_you_mean(key, _KEYS, f"Known here: {', '.join(_KEYS)}.")
                 self._refuse(self._source.at(key), f"`{key}` is not a key of a policy", fix)
         missing = [key for key in _REQUIRED if key not in node]
         if missing:
@@ -253,8 +252,7 @@ class _Reader:
         text = self._text("message")
         for found in PLACEHOLDER.finditer(text):
             if found[1] not in known:
-                close = get_close_matches(found[1], sorted(known), n=1)
-                fix = f"Did you mean `{close[0]}`?" if close else f"Known here: {', '.join(sorted(known))}."
+                fix = did_you_mean(found[1], known, f"Known here: {', '.join(sorted(known))}.")
                 raise self._refuse(self._source.value_at("message"), f"there is no `{found[1]}` here", fix)
         return text
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 
 from meshctl.catalogue import CODES, finding
 from meshctl.diagnostics import Finding, Position, Severity
@@ -15,6 +14,7 @@ from meshctl.lint.policy import Policy
 from meshctl.lint.profiles import DEFAULT, Profile
 from meshctl.lint.reading import PolicySet
 from meshctl.spec import Source, Spec
+from meshctl.suggestions import did_you_mean
 
 OFF = "off"
 """The severity of a rule that does not count."""
@@ -59,8 +59,7 @@ def _profile(policies: PolicySet, spec: Spec, asked: str | None, choice: _Choice
     found = next((each for each in policies.profiles if each.name == name), None)
     if found is None and name != DEFAULT:
         known = [each.name for each in policies.profiles]
-        close = get_close_matches(name, known, n=1)
-        fix = f"Did you mean `{close[0]}`?" if close else f"Known here: {', '.join(known)}."
+        fix = did_you_mean(name, known, f"Known here: {', '.join(known)}.")
         at = spec.source["lint"].at("profile") if asked is None else None
         choice.findings.append(
             finding("undefined-reference", at, f"there is no profile named `{name}`", fix=fix)
@@ -69,8 +68,7 @@ def _profile(policies: PolicySet, spec: Spec, asked: str | None, choice: _Choice
 
 
 def _unknown(slug: str, known: Collection[str], at: Position | None) -> Finding:
-    close = get_close_matches(slug, sorted(known), n=1)
-    fix = f"Did you mean `{close[0]}`?" if close else ""
+    fix = did_you_mean(slug, known)
     if slug in CODES:
         fix = f"`{slug}` belongs to `validate` and cannot be configured."
     return finding("undefined-reference", at, f"there is no lint rule named `{slug}`", fix=fix)
@@ -119,7 +117,6 @@ def _set(choice: _Choice, policy: Policy, written: Mapping[str, object], here: S
 
 def _unknown_param(key: str, policy: Policy, here: Source) -> Finding:
     known = ["severity", *policy.params]
-    close = get_close_matches(key, known, n=1)
-    fix = f"Did you mean `{close[0]}`?" if close else f"Known here: {', '.join(known)}."
+    fix = did_you_mean(key, known, f"Known here: {', '.join(known)}.")
     message = f"`{key}` is not a parameter of the rule `{policy.slug}`"
     return finding("unknown-key", here.at(key), message, fix=fix)

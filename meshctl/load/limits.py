@@ -6,6 +6,9 @@ FILE_BYTES = 4 << 20
 NAMED_BYTES = 256 << 10
 """A file that the spec names: a set of a hundred keys and more."""
 
+BASELINE_BYTES = 16 << 20
+"""Sixty thousand findings."""
+
 SPEC_BYTES = 32 << 20
 """All files of a spec together: fifty thousand services."""
 

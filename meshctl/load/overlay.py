@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TypeGuard
 
 from meshctl.catalogue import finding
@@ -10,11 +9,11 @@ from meshctl.diagnostics import Finding, Related
 from meshctl.load import limits
 from meshctl.load.text import brief
 from meshctl.spec.source import Node, Origin, Positions
+from meshctl.suggestions import nearest
 
 Mapping = dict[str, Node]
 
 _MOST_CANDIDATES = 200
-_LONGEST_SUGGESTED = 100
 
 
 def overlay(base: Mapping, over: Mapping, positions: Positions) -> tuple[Mapping, list[Finding]]:
@@ -59,14 +58,10 @@ class _Overlay:
     def _nothing(self, base: Mapping, over: Mapping, key: str) -> None:
         if len(self.findings) >= limits.FAULTS:
             return
-        kept = (
-            [each for each in base if each not in over and len(each) <= _LONGEST_SUGGESTED]
-            if len(base) <= _MOST_CANDIDATES
-            else []
-        )
-        close = get_close_matches(key[:_LONGEST_SUGGESTED], kept, n=1)
+        kept = [each for each in base if each not in over] if len(base) <= _MOST_CANDIDATES else []
+        close = nearest(key, kept)
         message = f"there is no `{brief(key)}` here in the spec that this null could delete"
-        fix = f"Did you mean `{brief(close[0])}`?" if close else ""
+        fix = f"Did you mean `{brief(close)}`?" if close else ""
         self.findings.append(finding("nothing-to-delete", self._positions.key(over, key), message, fix=fix))
 
     def _value(self, before: Node, after: Node) -> Node:

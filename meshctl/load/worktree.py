@@ -71,7 +71,7 @@ def read_named(folder: str, path: str) -> SourceFile | Finding:
     return _Folder(folder or ".").file(path)
 
 
-def read_regular(name: str, path: str) -> SourceFile | Finding:
+def read_regular(name: str, path: str, limit: int = limits.FILE_BYTES) -> SourceFile | Finding:
     """The regular file at ``path``, called ``name``; raises OSError when it cannot be opened."""
     # O_NONBLOCK: opening a FIFO must not wait for its writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -79,17 +79,17 @@ def read_regular(name: str, path: str) -> SourceFile | Finding:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             return _unreadable(name, "not a regular file")
-        if status.st_size > limits.FILE_BYTES:
-            return too_large(shown(name))
-        content = _read_all(descriptor)
+        if status.st_size > limit:
+            return too_large(shown(name), limit)
+        content = _read_all(descriptor, limit)
     finally:
         os.close(descriptor)
-    return too_large(shown(name)) if len(content) > limits.FILE_BYTES else source_file(name, content)
+    return too_large(shown(name), limit) if len(content) > limit else source_file(name, content)
 
 
-def _read_all(descriptor: int) -> bytes:
+def _read_all(descriptor: int, limit: int) -> bytes:
     parts = []
-    left = limits.FILE_BYTES + 1
+    left = limit + 1
     while left and (part := os.read(descriptor, left)):
         parts.append(part)
         left -= len(part)

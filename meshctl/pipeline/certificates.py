@@ -146,24 +146,30 @@ def refuse_tracked(authority: Path) -> None:
 
 def identities_alone(bundle: Path) -> Identities:
     """The identity of a bundle by itself. Raises UsageError."""
+    from meshctl.pki import files
     from meshctl.pki.identities import parse_identity
 
     try:
-        return parse_identity((bundle / IDENTITY).read_bytes())
+        return parse_identity(files.read_public(bundle / IDENTITY))
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(
             f"there is no {IDENTITY} in {bundle}: name the folder of one sidecar, as `meshctl build` wrote it"
         ) from None
+    except OSError as error:
+        raise UsageError(f"cannot read {bundle / IDENTITY}: {error.strerror or error}") from error
 
 
 def identities_in(out: Path, services: Sequence[str]) -> Identities:
     """The identities of a build, or those of some services. Raises UsageError."""
+    from meshctl.pki import files
     from meshctl.pki.identities import parse_identities
 
     try:
-        identities = parse_identities((out / IDENTITIES).read_bytes())
+        identities = parse_identities(files.read_public(out / IDENTITIES))
     except FileNotFoundError:
         raise UsageError(f"there is no {IDENTITIES} in {out}; run `meshctl build` first") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {out / IDENTITIES}: {error.strerror or error}") from error
     if not services:
         return identities
     chosen = tuple(each for each in identities.holders if each.service in services)

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshctl.diagnostics import Finding, UsageError, in_order
+from meshctl.pipeline.baseline import BaselineFile, Compared, Scope, compare, open_baseline
 from meshctl.pipeline.checking import UNREADABLE, Validated, validate
+from meshctl.pipeline.rules import service_of
 
 if TYPE_CHECKING:
     from meshctl.lint import FailedCase, PolicySet
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How many findings, waived ones aside, speak against one group of a profile's rules."""
+    """How many findings that nobody has accepted speak against one group of a profile's rules."""
 
     title: str
     findings: int
@@ -31,6 +33,8 @@ class Linted(Validated):
 
     verdicts: tuple[Verdict, ...] = ()
     """One for each group of the profile; none where the rules could not be asked."""
+    baseline: Compared | None = None
+    """What came of the baseline; None where none was given."""
 
 
 def lint(
@@ -40,35 +44,49 @@ def lint(
     environment: str | None = None,
     policies: Path | None = None,
     profile: str | None = None,
+    baseline: Path | None = None,
+    update_baseline: bool = False,
+    contents: Mapping[str, bytes] | None = None,
 ) -> Linted:
     """What :func:`validate` finds, and what the built-in policies and those below ``policies`` do.
 
-    Raises UsageError for a ``profile`` that there is not.
+    What the file ``baseline`` holds is held back; with ``update_baseline`` that file is written first, unless an error keeps
+    rules from being asked. ``contents`` are read in place of the files of these names. Raises UsageError for a ``profile`` that there is not, and for what is no baseline of this mesh.
     """
-    validated = validate(location, environment=environment, today=today)
+    file = open_baseline(baseline, update=update_baseline) if baseline is not None else None
+    validated = validate(location, environment=environment, today=today, contents=contents)
     rules, texts = read_policies(policies)
     if profile is not None and profile not in {each.name for each in rules.profiles}:
         known = ", ".join(sorted(each.name for each in rules.profiles))
         raise UsageError(f"there is no profile `{profile}`; there are {known}")
-    found, verdicts = _found(validated, rules, today, profile)
+    asked = _ask(validated, rules, today, profile, file)
     linted = {each.name: getattr(validated, each.name) for each in dataclasses.fields(validated)}
     linted |= {
-        "findings": in_order((*validated.findings, *found)),
-        "texts": {**texts, **validated.texts},
+        "findings": in_order((*validated.findings, *asked.findings)),
+        "texts": {**texts, **(file.texts if file is not None else {}), **validated.texts},
         "unreadable": validated.unreadable or any(each.slug in UNREADABLE for each in rules.findings),
     }
-    return Linted(**linted, verdicts=tuple(verdicts))
+    return Linted(**linted, verdicts=asked.verdicts, baseline=asked.baseline)
 
 
-def _found(
-    validated: Validated, rules: PolicySet, today: date, profile: str | None
-) -> tuple[tuple[Finding, ...], Iterator[Verdict]]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the rules say."""
+
+    findings: tuple[Finding, ...]
+    verdicts: tuple[Verdict, ...] = ()
+    baseline: Compared | None = None
+
+
+def _ask(
+    validated: Validated, rules: PolicySet, today: date, profile: str | None, file: BaselineFile | None
+) -> _Asked:
     from meshctl import lint, resolve
     from meshctl.catalogue import CODES
 
     spec, mesh = validated.spec, validated.mesh
     if spec is None or mesh is None:
-        return rules.findings, iter(())
+        return _Asked(rules.findings, baseline=Compared() if file is not None else None)
     chosen = lint.configured(rules, spec, profile)
     every, active = ({each.slug for each in some.policies} for some in (rules, chosen))
     mandatory = {each.slug for each in chosen.policies if each.mandatory}
@@ -77,12 +95,20 @@ def _found(
     found += tuple(
         resolve.idle(spec, today, told, CODES.keys() | every, mandatory=mandatory, off=every - active)
     )
-    return found, _verdicts(chosen, (*validated.findings, *found))
+    compared = None
+    if file is not None:
+        whole = not rules.findings and not any(each.slug == "policy-error" for each in found)
+        file = dataclasses.replace(file, update=file.update and whole)
+        scope = Scope(
+            mesh.name, validated.environment, service_of(validated), active - mandatory, every - active
+        )
+        found, compared = compare(found, file, scope)
+    return _Asked(found, tuple(_verdicts(chosen, (*validated.findings, *found))), compared)
 
 
 def _verdicts(chosen: PolicySet, found: tuple[Finding, ...]) -> Iterator[Verdict]:
     for group in chosen.profile.groups if chosen.profile is not None else ():
-        yield Verdict(group.title, sum(each.slug in group.rules and not each.waived for each in found))
+        yield Verdict(group.title, sum(each.slug in group.rules and not each.is_accepted for each in found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeVar
 
 from meshctl.diagnostics import UsageError
 from meshctl.pipeline.checking import check, load
 from meshctl.pipeline.explaining import place
+from meshctl.suggestions import meant
 
 if TYPE_CHECKING:
     from meshctl.ir.reachability import Entrance, Permission, Unpermitted, Way
@@ -78,9 +78,7 @@ def _section(source: Source, target: str) -> str:
     if found is not None:
         return found
     known = [name for each in sections if each in source for name in source[each].node]
-    close = get_close_matches(target, known, n=1)
-    hint = f"; did you mean `{close[0]}`?" if close else ""
-    raise UsageError(f"there is no service, gateway or external `{target}` in the mesh{hint}")
+    raise UsageError(f"there is no service, gateway or external `{target}` in the mesh{meant(target, known)}")
 
 
 def _placed(each: Placed, source: Source) -> Placed:

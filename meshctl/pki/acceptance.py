@@ -6,7 +6,6 @@ takes its sidecar down, or says that it is somebody else. So every word is check
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,11 +22,11 @@ from meshctl.diagnostics import FindingsError, UsageError
 from meshctl.ir import WorkloadIdentity
 from meshctl.pki import crl, profile
 from meshctl.pki.identities import Holder
+from meshctl.pki.pem import blocks
 
 MOST_INTERMEDIATES = 2
 """The longest chain that NGINX is told to follow (``ssl_verify_depth``)."""
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.+?-----END \1-----\n?", re.DOTALL)
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -96,7 +95,8 @@ def check(
     CAs whose certificates it does not have.
     Raises AnswerError with everything that is wrong, and UsageError for a trust bundle that holds no root.
     """
-    leaf, *others = _certificates(answer, holder)
+    # Each once: every list is verified with every CA of its name.
+    leaf, *others = dict.fromkeys(_certificates(answer, holder))
     roots = roots_of(trust_pem)
     faults = [*_names(leaf, holder.identity), *_leaf(leaf, key, now)]
     chain = () if faults else _chain(leaf, others, roots, now)
@@ -171,13 +171,13 @@ def roots_of(trust_pem: bytes, name: str = "the trust bundle") -> tuple[x509.Cer
 
 
 def _certificates(answer: bytes, holder: Holder) -> tuple[x509.Certificate, ...]:
-    kinds = [kind for kind, _ in _blocks(answer)]
+    kinds = [kind for kind, _ in blocks(answer)]
     if any(b"PRIVATE KEY" in kind for kind in kinds):
         message = "a private key came with it: whoever sent that could be this sidecar"
         raise AnswerError(holder, [Fault(message, _WITH_KEY)])
     try:
         found = tuple(
-            x509.load_pem_x509_certificate(text) for kind, text in _blocks(answer) if kind == b"CERTIFICATE"
+            x509.load_pem_x509_certificate(text) for kind, text in blocks(answer) if kind == b"CERTIFICATE"
         )
         for each in found:
             # Parsed when asked for.
@@ -188,11 +188,6 @@ def _certificates(answer: bytes, holder: Holder) -> tuple[x509.Certificate, ...]
     if not found:
         raise AnswerError(holder, [Fault("there is no certificate in PEM that can be read", _UNREADABLE)])
     return found
-
-
-def _blocks(answer: bytes) -> Iterator[tuple[bytes, bytes]]:
-    for each in _BLOCK.finditer(answer):
-        yield each[1], each[0] if each[0].endswith(b"\n") else each[0] + b"\n"
 
 
 def _names(leaf: x509.Certificate, identity: WorkloadIdentity) -> Iterator[Fault]:
@@ -307,12 +302,13 @@ def _issued(each: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 def _lists(answer: bytes) -> list[tuple[bytes, x509.CertificateRevocationList | None]]:
     found: list[tuple[bytes, x509.CertificateRevocationList | None]] = []
-    for kind, text in _blocks(answer):
+    for kind, text in blocks(answer):
         if kind == b"X509 CRL":
+            whole = text if text.endswith(b"\n") else text + b"\n"
             try:
-                found.append((text, x509.load_pem_x509_crl(text)))
+                found.append((whole, x509.load_pem_x509_crl(text)))
             except ValueError:
-                found.append((text, None))
+                found.append((whole, None))
     return found
 
 

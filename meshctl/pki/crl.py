@@ -6,7 +6,6 @@ Every proxy checks a whole chain against them, so a file without the root's list
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -15,8 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshctl.pki import profile
-
-_LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----\n?", re.DOTALL)
+from meshctl.pki.pem import blocks
 
 
 def sign(
@@ -56,8 +54,9 @@ def pem(one: x509.CertificateRevocationList) -> bytes:
 
 def parse(content: bytes) -> tuple[x509.CertificateRevocationList, ...]:
     """Every list in a PEM file. Raises ValueError where there is none, or one that is not a list."""
-    found = tuple(x509.load_pem_x509_crl(each) for each in _LIST.findall(content))
-    if not found or b"".join(_LIST.findall(content)).strip() != content.strip():
+    texts = [text for kind, text in blocks(content) if kind == b"X509 CRL"]
+    found = tuple(x509.load_pem_x509_crl(each) for each in texts)
+    if not found or b"".join(texts).strip() != content.strip():
         raise ValueError("not a file of revocation lists")
     return found
 

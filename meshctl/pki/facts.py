@@ -124,7 +124,7 @@ def record(
 
 def _load(root: Path, authority: str) -> Mapping[str, dict[str, Any]]:
     try:
-        document = orjson.loads((root / _FOLDER / _FILE).read_bytes())
+        document = orjson.loads(files.read_public(root / _FOLDER / _FILE))
         if (document["schemaVersion"], document["authority"]) == (_VERSION, authority):
             bundles: dict[str, dict[str, Any]] = document["bundles"]
             return bundles

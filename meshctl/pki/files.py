@@ -58,7 +58,15 @@ def folder(root: Path, *below: str, create: bool = False) -> Iterator[int]:
 
 def read(inside: int, name: str, *, private: bool = False, limit: int = LIMIT) -> bytes:
     """The content of a regular file. Raises OSError, also if a ``private`` one is open to others."""
-    descriptor = _open(inside, name, _READ)
+    return _content(_open(inside, name, _READ), name, private=private, limit=limit)
+
+
+def read_public(path: Path) -> bytes:
+    """The content of a regular file without secrets, which may stand behind a link, as mounted files do. Raises OSError."""
+    return _content(os.open(path, _READ & ~os.O_NOFOLLOW), path.name, private=False, limit=LARGE)
+
+
+def _content(descriptor: int, name: str, *, private: bool, limit: int) -> bytes:
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):

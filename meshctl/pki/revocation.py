@@ -6,7 +6,6 @@ import contextlib
 import re
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from pathlib import Path
 
 from cryptography import x509
@@ -22,6 +21,7 @@ from meshctl.pki.authority import Authority, AuthorityError
 from meshctl.pki.files import REVOCATION_LISTS, ROOT_KEY
 from meshctl.pki.identities import Holder, Identities
 from meshctl.pki.register import Entry
+from meshctl.suggestions import meant
 
 LIFETIME = authorities.FIRST_LIST_LIFETIME
 _FEW = 12
@@ -64,9 +64,8 @@ def certificates_of(
         return tuple(each for each in found.values() if each.service == who)
     digits = who.replace(":", "")
     if not _SERIAL.fullmatch(digits):
-        close = get_close_matches(who, sorted(services), n=1)
         few = f"; there are {', '.join(sorted(services))}" if 0 < len(services) <= _FEW else ""
-        hint = f"; did you mean `{close[0]}`?" if close else few
+        hint = meant(who, services, few)
         raise UsageError(
             f"{who!r} is neither a service with certificates of this CA nor a serial number{hint}"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -13,14 +12,14 @@ from meshctl.artifacts import TRUST_BUNDLE
 from meshctl.pki import files
 from meshctl.pki.authority import Authority
 from meshctl.pki.identities import Holder
+from meshctl.pki.pem import blocks
 
 _FOLDER, _NAME = PurePosixPath(TRUST_BUNDLE).parts
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 def holds(roots: bytes, authority: Authority) -> bool:
     """Whether every root that should be trusted is among them, and none that a rotation ended with."""
-    retired = _PEM.findall(authority.retired_pem)
+    retired = (text.rstrip() for kind, text in blocks(authority.retired_pem) if kind == b"CERTIFICATE")
     wanted = (each.root_pem in roots for each in authority.trusted)
     return all(wanted) and not any(each in roots for each in retired)
 

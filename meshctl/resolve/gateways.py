@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from meshctl import ir
 from meshctl.catalogue import finding
@@ -18,6 +17,7 @@ from meshctl.resolve.layers import Layers, call_layer, callee_layers, default_la
 from meshctl.spec import Source, Spec
 from meshctl.spec.gateways import GatewaySpec
 from meshctl.spec.routing import RouteSpec
+from meshctl.suggestions import nearest
 
 ANY_HOST = "*"
 TLS_PORTS = (443, 8443)
@@ -117,7 +117,8 @@ def check(spec: Spec) -> Iterator[Finding]:
             if call.local_port:
                 at = source["calls"][callee].at("localPort")
                 message = f"no application uses the local ports of the gateway `{name}`"
-                yield finding("ineffective-setting", at, message)
+                idle = source["calls"][callee].part("localPort")
+                yield finding("ineffective-setting", at, message, remove=idle)
         for index, route in enumerate(gateway.routes or ()):
             yield from _check_route(gateway, route, source["routes"][index])
         yield from _check_names(gateway, source)
@@ -133,12 +134,12 @@ def _check_route(gateway: GatewaySpec, route: RouteSpec, source: Source) -> Iter
     named += [("mirror", index, each.service) for index, each in enumerate(route.mirror or ())]
     for key, index, service in named:
         if service is not None and service not in calls:
-            close = get_close_matches(service, sorted(calls), n=1)
+            close = nearest(service, calls)
             yield finding(
                 "backend-not-called",
                 source[key][index].at("service"),
                 f"`{service}` is none of this gateway's `calls`",
-                fix=f"Did you mean `{close[0]}`? Else list it under `calls`." if close else "",
+                fix=f"Did you mean `{close}`? Else list it under `calls`." if close else "",
             )
     if not (route.backends or route.redirect or route.respond) and len(calls) > 1:
         message = f"the route `{route.name}` does not say which of {len(calls)} callees it leads to"
@@ -149,4 +150,6 @@ def _check_names(gateway: GatewaySpec, source: Source) -> Iterator[Finding]:
     listed = gateway.hostnames or []
     for index, host in enumerate(listed):
         if host in listed[:index]:
-            yield finding("repeated-item", source["hostnames"].at(index), f"`{host}` is here twice")
+            names = source["hostnames"]
+            message = f"`{host}` is here twice"
+            yield finding("repeated-item", names.at(index), message, remove=names.part(index))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position
@@ -19,6 +18,7 @@ from meshctl.spec.policy import CallSpec
 from meshctl.spec.routing import RouteSpec
 from meshctl.spec.service import ServiceSpec
 from meshctl.spec.splitting import BackendSpec
+from meshctl.suggestions import did_you_mean
 
 _FEW = 3
 
@@ -145,7 +145,7 @@ def _check_never_calling(
     for index, caller in enumerate(callers or ()):
         if own and caller in names.gateways:
             message = f"requests from the gateway `{caller}` go by the gateway's own routes, not by those of `{own}`"
-            yield finding("ineffective-setting", where.at(index), message)
+            yield finding("ineffective-setting", where.at(index), message, remove=where.part(index))
         elif own and caller in names.services and own not in (names.services[caller].calls or {}):
             message = f"`{caller}` does not list `{own}` under its `calls`, so none of its requests come here"
             fix = f"List `{own}` under the `calls` of `{caller}`, or take `{caller}` out."
@@ -202,13 +202,12 @@ def undefined(
 ) -> Finding:
     """The finding for a name that is not there, with the nearest one that is."""
     known = sorted(known)
-    close = get_close_matches(name, known, n=1)
     other = names.kind(name) if names is not None else ""
     return finding(
         "undefined-reference",
         at,
         f"there is no {kind} named `{name}`" + (f": it is {other}" if other else ""),
-        fix=f"Did you mean `{close[0]}`?" if close and not other else _all_of(known),
+        fix=_all_of(known) if other else did_you_mean(name, known, _all_of(known)),
     )
 
 

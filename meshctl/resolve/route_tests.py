@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related
@@ -14,6 +13,7 @@ from meshctl.ir.route_tests import Expectation, RouteTest
 from meshctl.resolve import discovery
 from meshctl.spec import Source, Spec
 from meshctl.spec.route_tests import ExpectationSpec, RouteTestSpec, RouteTestsSpec, TestedRequestSpec
+from meshctl.suggestions import did_you_mean
 
 _FEW = 16
 
@@ -94,9 +94,8 @@ def _check_names(expected: ExpectationSpec, source: Source, names: Known) -> Ite
 
 
 def _absent(kind: str, name: str, at: Position | None, names: Collection[str]) -> Finding:
-    close = get_close_matches(name, names, n=1)
     some = f"There are {', '.join(sorted(names))}." if 0 < len(names) <= _FEW else ""
-    fix = f"Did you mean `{close[0]}`?" if close else some
+    fix = did_you_mean(name, names, some)
     return finding("undefined-reference", at, f"there is no {kind} named `{name}`", fix=fix)
 
 
@@ -126,8 +125,7 @@ def _check(
         return
     caller = callers.get(request.caller)
     if caller is None:
-        close = get_close_matches(request.caller, callers, n=1)
-        fix = f"Did you mean `{close[0]}`?" if close else f"There are {', '.join(sorted(callers))}."
+        fix = did_you_mean(request.caller, callers, f"There are {', '.join(sorted(callers))}.")
         message = f"there is no service or gateway `{request.caller}`"
         yield finding("undefined-reference", here.value_at("from"), message, fix=fix)
         return
@@ -149,9 +147,8 @@ def _check_plaintext(
         yield finding("invalid-value", at, "requests without a certificate begin with http://")
     elif inbound is None:
         taking = sorted(each.service for each in sidecars.values() if each.inbound is not None)
-        close = get_close_matches(name, taking, n=1)
         message = f"there is no service `{name}` whose sidecar could be asked without a certificate"
-        fix = f"Did you mean `{close[0]}`?" if close else f"There are {', '.join(taking)}."
+        fix = did_you_mean(name, taking, f"There are {', '.join(taking)}.")
         yield finding("undefined-reference", at, message, fix=fix)
     elif inbound.protocol is Protocol.TCP:
         yield finding("invalid-value", at, f"`{name}` is a stream, without requests")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from meshctl.diagnostics import Position, UsageError
 from meshctl.resolve import gateways
@@ -24,6 +23,7 @@ from meshctl.resolve.setting_defaults import (
 )
 from meshctl.spec import Source, Spec
 from meshctl.spec.source import Node
+from meshctl.suggestions import meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,7 @@ class _Part:
         """The part ``name`` of ``holder``, by key or, in a list, by `name`."""
         known = _names(holder.node)
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"; did you mean `{close[0]}`?" if close else ""
-            raise UsageError(f"there is no {kind} named `{name}` at `{path}`{hint}")
+            raise UsageError(f"there is no {kind} named `{name}` at `{path}`{meant(name, known)}")
         return holder[known[name]]
 
 
@@ -150,9 +148,8 @@ def _gateway_route(
 
 def _nowhere(path: str, wanted: str, known: Iterable[str]) -> UsageError:
     names = list(known)
-    close = get_close_matches(wanted, names, n=1) or [each for each in names if each.startswith(wanted)][:1]
-    hint = f"; did you mean `{close[0]}`?" if close else ""
-    return UsageError(f"there is no setting `{wanted}` at `{path}`{hint}")
+    longer = next((f"; did you mean `{each}`?" for each in names if each.startswith(wanted)), "")
+    return UsageError(f"there is no setting `{wanted}` at `{path}`{meant(wanted, names, longer)}")
 
 
 def _settings(scope: _Scope) -> Iterator[Setting]:

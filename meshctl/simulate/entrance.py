@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from ipaddress import ip_address
 
 from meshctl.diagnostics import UsageError
 from meshctl.ir import Mesh, OutboundListener, Sidecar
+from meshctl.suggestions import meant
 
 _AUTHORITY = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]+)(?::([0-9]{0,5}))?")
 _LAST_PORT = 65535
@@ -17,8 +17,7 @@ def caller(mesh: Mesh, name: str) -> Sidecar:
     """The first sidecar of that service or gateway. Raises UsageError where there is none."""
     services = {each.service: each for each in reversed(mesh.sidecars)}
     if name not in services:
-        close = get_close_matches(name, services, n=1)
-        hint = f"; did you mean `{close[0]}`?" if close else ""
+        hint = meant(name, services)
         raise UsageError(f"there is no service or gateway `{name}` in the mesh{hint}")
     return services[name]
 

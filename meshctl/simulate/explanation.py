@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
+from meshctl import suggestions
 from meshctl.ir import (
     Cluster,
     InboundListener,
@@ -160,9 +160,7 @@ class _Way:
         if status == 403 and callee in known:
             text = f"`{own}` does not list the service `{callee}` under `calls`: {status}"
         elif status == 403:
-            close = get_close_matches(callee, sorted(known), n=1)
-            meant = f"; did you mean `{close[0]}`?" if close else ""
-            text = f"the mesh has no service `{callee}`: {status}{meant}"
+            text = f"the mesh has no service `{callee}`: {status}{suggestions.meant(callee, known)}"
         elif self.sidecar.is_gateway:
             text = f"gateway `{own}` does not answer to `{name}`: {status}"
             return Step(Topic.HOST, text, path=("gateways", own, "hostnames"))

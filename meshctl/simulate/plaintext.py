@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from meshctl.diagnostics import UsageError
 from meshctl.ir import Feature, InboundListener, Mesh, Protocol, Sidecar
@@ -13,6 +12,7 @@ from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Outcome
 from meshctl.simulate.request import receive
 from meshctl.simulate.steps import Step, Topic, place_of
+from meshctl.suggestions import meant
 
 
 def callee(mesh: Mesh, host: str) -> tuple[Sidecar, InboundListener]:
@@ -20,8 +20,7 @@ def callee(mesh: Mesh, host: str) -> tuple[Sidecar, InboundListener]:
     name = filters.hostname(host).removesuffix(f".{mesh.domain}")
     services = {each.service: each for each in reversed(mesh.sidecars) if each.inbound is not None}
     if name not in services:
-        close = get_close_matches(name, services, n=1)
-        hint = f"; did you mean `{close[0]}`?" if close else ""
+        hint = meant(name, services)
         raise UsageError(
             f"`{host}` is no service: without a certificate the sidecar of a service is asked{hint}"
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from meshctl import ir
-from tests.fuzz import meaning, mutation, outputs, pki_files, quoting
+from tests.fuzz import carried, enrolment, meaning, mutation, outputs, pki_files, quoting, surroundings
 from tests.fuzz.chance import Chance
 from tests.fuzz.judging import command, plain, validated, write
 from tests.fuzz.mutation import ODD
@@ -69,6 +69,9 @@ def structured(chance: Chance, folder: Path) -> None:
     chosen = validated(folder / "spec", proxy=proxy) if proxy else found
     if chosen is not None and chosen.mesh is not None:
         outputs.check_build(chosen, folder / "out")
+        # Drawn last, so that the inputs that were kept mean what they did.
+        if outputs.PROXIES_ARE_ASKED and chance.once_in(10):
+            outputs.check_proxies(chosen, folder / "asked")
 
 
 def same_meaning(chance: Chance, folder: Path) -> None:
@@ -222,6 +225,10 @@ FUZZERS: Mapping[str, Callable[[Chance, Path], None]] = {
     "route-tests": route_tests,
     "policies": policies,
     "pki": pki_files.read,
+    "enrolment": enrolment.enrol,
+    "carried": carried.carry,
+    "reach": surroundings.reach,
+    "segment": surroundings.segment,
     "manifest": outputs.manifests,
     "quoting": quoting.check,
 }

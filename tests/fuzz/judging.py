@@ -12,6 +12,7 @@ from pathlib import Path
 
 from meshctl import pipeline
 from meshctl.cli.app import run
+from meshctl.cli.findings import printable
 from meshctl.diagnostics import Finding, MeshctlError
 from tests.fuzz.seeds import Node
 from tests.fuzz.watching import watched
@@ -85,19 +86,25 @@ def refused(error: MeshctlError) -> None:
 
 
 def command(
-    arguments: Sequence[str], reads: Path, writes: Path | None = None, share: float = 1, *, git: bool = False
+    arguments: Sequence[str],
+    reads: Path,
+    writes: Path | None = None,
+    share: float = 1,
+    *,
+    starts: tuple[str, ...] = (),
 ) -> tuple[int, str]:
     """One command as its user sees it: exit code and output. A bug is an exception, for it is never to be code 3."""
     out, errors = io.StringIO(), io.StringIO()
     with (
-        watched(reads, writes, share, git=git),
+        watched(reads, writes, share, starts=starts),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(errors),
     ):
         try:
             code = run([*arguments, "--debug"])
-        except OSError:
+        except OSError as error:
             code = 2
+            errors.write(printable(error.strerror or str(error)))
         except SystemExit as end:
             code = int(end.code or 0)
     told = out.getvalue() + errors.getvalue()

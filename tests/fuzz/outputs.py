@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,9 @@ from tests.fuzz.mutation import scalars
 from tests.fuzz.readers import Read, changed_alike, read
 from tests.fuzz.seeds import Node, Path_, at, pattern, seeds
 from tests.fuzz.watching import watched
+
+PROXIES_ARE_ASKED = "MESHCTL_FUZZ_PROXIES" in os.environ
+"""Whether a share of what is built is shown to the real proxies: they take seconds, where all else takes some hundredths."""
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
@@ -35,6 +39,11 @@ def check_build(found: pipeline.Validated, out: Path) -> None:
     for name in on_disk:
         assert not (out / name).is_symlink()
         read(name, (out / name).read_bytes())
+
+
+def check_proxies(found: pipeline.Validated, out: Path) -> None:
+    """Each proxy takes its own bundles, without a warning. Raises ToolError."""
+    pipeline.build(found, out, now=NOW, verify="all")
 
 
 def check_injection(chance: Chance, folder: Path) -> None:

@@ -64,7 +64,7 @@ def read(chance: Chance, folder: Path) -> None:
             ],
         )
     )
-    command(arguments, folder, folder, share=3, git=True)
+    command(arguments, folder, folder, share=3, starts=("git",))
 
 
 def _is_read(path: Path) -> bool:

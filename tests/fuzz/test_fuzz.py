@@ -55,7 +55,7 @@ def test_many(name, tmp_path):
         "--findings",
         str(tmp_path),
     ]
-    environment = os.environ | {"MESHCTL_FUZZ_CPU_SECONDS": SLOWER}
+    environment = os.environ | {"MESHCTL_FUZZ_CPU_SECONDS": SLOWER, "MESHCTL_FUZZ_PROXIES": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     told = [
         line

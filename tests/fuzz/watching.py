@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import signal
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,6 +32,7 @@ _CHANGES = frozenset(
 _NEVER = frozenset(
     ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "socket.connect", "socket.bind", "os.fork")
 )
+_SCRATCH = tempfile.gettempdir()
 _LISTS = frozenset(("os.listdir", "os.scandir"))
 
 
@@ -39,14 +42,14 @@ class Watch:
 
     reads: tuple[str, ...]
     writes: tuple[str, ...] = ()
-    git: bool = False
-    """Whether git may be asked."""
+    starts: tuple[str, ...] = ()
+    """Programs that may be started."""
     strays: list[str] = field(default_factory=list)
 
     def see(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Judge one event of the interpreter's."""
         if event in _NEVER:
-            if event == "subprocess.Popen" and self.git and arguments[0] == "git":
+            if event == "subprocess.Popen" and arguments[0] in self.starts:
                 return
             self.strays.append(f"{event} {arguments!r}")
         elif event in _CHANGES:
@@ -60,6 +63,8 @@ class Watch:
                 self.strays.append(f"{event} {arguments[0]!r}")
         elif event == "open" and isinstance(arguments[0], (str, bytes, os.PathLike)):
             _, mode, flags = arguments
+            if arguments[0] == _SCRATCH:
+                return  # a file without a name: it is gone with the process
             writing = flags & _WRITING if isinstance(flags, int) and flags else set(mode or "") & set("wax+")
             allowed = self.writes if writing else (*self.reads, *self.writes, *_OWN)
             if not _below(arguments[0], allowed):
@@ -94,6 +99,16 @@ class CostError(AssertionError):
     """The work took more time or memory than any input is worth."""
 
 
+class HangError(AssertionError):
+    """The work waits, without using the processor."""
+
+
+WAITING = 45.0
+"""Seconds in which a command neither works nor stands in line for a processor: so many that no busy disk comes near."""
+
+_LOOKED = 5.0
+"""Seconds from one look at that to the next."""
+
 SECONDS = float(os.environ.get("MESHCTL_FUZZ_CPU_SECONDS", "1"))
 """Of processor time, for one command on one input. Slower machines, and those that count coverage, say more."""
 
@@ -103,17 +118,21 @@ MEGABYTES = 300
 
 @contextlib.contextmanager
 def watched(
-    reads: Path, writes: Path | None = None, share: float = 1, *, git: bool = False
+    reads: Path, writes: Path | None = None, share: float = 1, *, starts: tuple[str, ...] = ()
 ) -> Iterator[None]:
-    """Raises StrayError or CostError when what is inside opens other files, or costs too much. ``share``: of the time."""
+    """Raises StrayError or CostError when what is inside opens other files, starts programs but ``starts``, or costs too much.
+
+    ``share``: of the time. Raises HangError when it waits for something that does not come.
+    """
     global _watch, _hooked  # noqa: PLW0603 - an audit hook is for the whole process, and cannot be taken away
     if not _hooked:
         sys.addaudithook(_hook)
         _hooked = True
-    _watch = Watch((os.path.realpath(reads),), (os.path.realpath(writes),) if writes else (), git)
+    _watch = Watch((os.path.realpath(reads),), (os.path.realpath(writes),) if writes else (), starts)
     memory, started = _peak(), time.process_time()
     try:
-        yield
+        with _awaited():
+            yield
     finally:
         watch, _watch = _watch, None
         spent, grown = time.process_time() - started, _peak() - memory
@@ -127,3 +146,27 @@ def watched(
 
 def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+@contextlib.contextmanager
+def _awaited() -> Iterator[None]:
+    started = time.monotonic() - _busy()
+
+    def look(_number: int, _frame: object) -> None:
+        if (idle := time.monotonic() - _busy() - started) > WAITING:
+            raise HangError(f"waited for {idle:.0f} seconds")
+
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, _LOOKED, _LOOKED)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        # One that is not Python's own, as atheris has it, cannot be put back.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL if before is None else before)
+
+
+def _busy() -> float:
+    """Seconds that this thread has worked, or was ready to."""
+    works, ready, _ = Path("/proc/thread-self/schedstat").read_text("ascii").split()
+    return (int(works) + int(ready)) / 1e9

@@ -321,14 +321,15 @@ def test_a_level_without_anybody_leads_on_to_the_next_at_the_second_try(world):
 
 def test_errors_in_a_row_eject_for_the_time_and_no_longer(world):
     world.apps[0].answer = fails(500)
-    found = asked("ejecting", 6)
-    assert found == {"500 bad": 3, "200 1": 3}
+    until_told("ejecting", "500 bad", 3)
     out_since = time.monotonic()
     answers_again(world)
     while time.monotonic() < out_since + 0.8:
         assert asked("ejecting", 1) == {"200 1": 1}
     time.sleep(out_since + 1.1 - time.monotonic())
-    assert asked("ejecting", 10) == {"200 0": 5, "200 1": 5}
+    found = asked("ejecting", 10)
+    assert found.total() == 10
+    assert found["200 0"] in {4, 5, 6}, "each of the two workers takes turns for itself"
 
 
 def test_an_answer_that_is_no_error_starts_the_count_anew(world):

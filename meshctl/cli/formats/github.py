@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from meshctl.cli.formats.context import Context, printable
+from meshctl.cli.formats.context import Context, accepted, printable
 from meshctl.diagnostics import Finding, Severity
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
 def render(findings: Sequence[Finding], context: Context) -> str:
-    """A workflow command for each finding; waived ones are notices."""
-    return "".join(_command(each) for each in findings)
+    """A workflow command for each finding; waived ones are notices, and what a baseline holds is none."""
+    return "".join(_command(each) for each in findings if not each.in_baseline)
 
 
 def _command(finding: Finding) -> str:
@@ -25,8 +25,8 @@ def _command(finding: Finding) -> str:
             "col": str(finding.at.column),
         }
     listed = ",".join(f"{key}={escaped(value, ':,')}" for key, value in properties.items())
-    waived = f" (waived: {finding.waived})" if finding.waived else ""
-    return f"::{level} {listed}::{escaped(f'{finding.message}{waived}. {finding.fix}')}\n"
+    text = f"{finding.message}{accepted(finding)}. {finding.fix}"
+    return f"::{level} {listed}::{escaped(text)}\n"
 
 
 def escaped(text: str, more: str = "") -> str:

@@ -1,6 +1,6 @@
 """JUnit's XML, as CI servers read it: each finding is a test case of the command.
 
-Those that fail the run are failures, waived ones are skipped, the others pass and tell what they found.
+Those that fail the run are failures, waived ones and those in a baseline are skipped, the others pass and tell what they found.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from meshctl.cli.formats.context import Context, docs_link, one_line, printable
+from meshctl.cli.formats.context import Context, accepted, docs_link, one_line, printable
 from meshctl.diagnostics import Finding
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _counts(findings: Sequence[Finding], context: Context) -> dict[str, str]:
         "tests": str(len(findings) or 1),
         "failures": str(sum(context.fails(each) for each in findings)),
         "errors": "0",
-        "skipped": str(sum(bool(each.waived) for each in findings)),
+        "skipped": str(sum(each.is_accepted for each in findings)),
     }
 
 
@@ -47,8 +47,8 @@ def _case(suite: Element, finding: Finding, context: Context) -> None:
     name = f"{finding.code} {finding.slug} {at}"
     case = SubElement(suite, "testcase", name=one_line(name), classname=one_line(at.file))
     message = one_line(finding.message)
-    if finding.waived:
-        SubElement(case, "skipped", message=f"{message} (waived: {one_line(finding.waived)})")
+    if finding.is_accepted:
+        SubElement(case, "skipped", message=f"{message}{one_line(accepted(finding))}")
     elif context.fails(finding):
         failure = SubElement(case, "failure", type=finding.severity.value, message=message)
         failure.text = _told(finding, f"{at}: {message}")

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from meshctl.cli.formats.context import Context, docs_link, json_text
-from meshctl.cli.formats.fingerprint import fingerprints
-from meshctl.diagnostics import Finding, Position, Severity
+from meshctl.cli.formats.context import Context, docs_link, json_text, line_and_column
+from meshctl.diagnostics import Finding, Position, Severity, fingerprints
 
 if TYPE_CHECKING:
+    from meshctl.lint.baseline import Absent
     from meshctl.pipeline import Rule
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -24,7 +24,10 @@ def render(findings: Sequence[Finding], context: Context) -> str:
     from meshctl import __version__
 
     indices = {rule.code: index for index, rule in enumerate(context.rules)}
-    marks = fingerprints(findings, context)
+    absent = context.absent or ()
+    marks = fingerprints([*context.identities(findings), *(each.identity for each in absent)])
+    results = [_result(each, mark, context, indices) for each, mark in zip(findings, marks, strict=False)]
+    gone = [_gone(each, mark, indices) for each, mark in zip(absent, marks[len(findings) :], strict=True)]
     driver = {
         "name": "meshctl",
         "semanticVersion": __version__,
@@ -33,9 +36,7 @@ def render(findings: Sequence[Finding], context: Context) -> str:
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "results": [
-            _result(each, mark, context, indices) for each, mark in zip(findings, marks, strict=True)
-        ],
+        "results": results + gone,
     }
     return json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
 
@@ -70,9 +71,47 @@ def _result(
             {"id": number, **_location(each.at), "message": {"text": _literal(each.message)}}
             for number, each in enumerate(finding.related)
         ]
+    if context.absent is not None:
+        result["baselineState"] = "unchanged" if finding.in_baseline else "new"
     if finding.waived:
         result["suppressions"] = [{"kind": "inSource", "status": "accepted", "justification": finding.waived}]
+    elif finding.in_baseline:
+        held = {"kind": "external", "status": "accepted", "justification": "in the baseline"}
+        result["suppressions"] = [held]
+    if finding in context.fixes:
+        result["fixes"] = [_fix(finding, context)]
     return result
+
+
+def _fix(finding: Finding, context: Context) -> dict[str, Any]:
+    file = finding.mend.edit.part.at.file if finding.mend is not None else context.place(finding).file
+    replacements = []
+    for each in context.fixes[finding]:
+        line, column = line_and_column(context.texts[file], each.begin)
+        end_line, end_column = line_and_column(context.texts[file], each.end)
+        region = {"startLine": line, "startColumn": column, "endLine": end_line, "endColumn": end_column}
+        inserted = {"insertedContent": {"text": each.text}} if each.text else {}
+        replacements.append({"deletedRegion": region, **inserted})
+    return {
+        "description": {"text": _literal(finding.fix)},
+        "artifactChanges": [{"artifactLocation": {"uri": _uri(file)}, "replacements": replacements}],
+    }
+
+
+def _gone(absent: Absent, fingerprint: str, indices: Mapping[str, int]) -> dict[str, Any]:
+    """What the baseline holds and nobody finds. Services that know no `baselineState` must not take it for a fault: it passes."""
+    code, _, _, words = absent.identity
+    index = {"ruleIndex": indices[code]} if code in indices else {}
+    return {
+        "ruleId": code,
+        **index,
+        "kind": "pass",
+        "level": "none",
+        "message": {"text": _literal(words)},
+        "locations": [_location(absent.at)],
+        "partialFingerprints": {"meshctl/v1": fingerprint},
+        "baselineState": "absent",
+    }
 
 
 def _location(at: Position) -> dict[str, Any]:

@@ -15,9 +15,13 @@ _LEFT, _SHOWN = 40, 72
 
 
 def render(findings: Sequence[Finding], context: Context) -> str:
-    """The findings in their order; a reason, a way out or a link that was given is not given again."""
+    """The findings in their order; a reason, a way out or a link that was given is not given again.
+
+    What a baseline holds back is only counted, in the summary.
+    """
     told: set[str] = set()
-    return "".join(_block(each, context, told) for each in merge_alike(findings))
+    shown = (each for each in findings if not each.in_baseline)
+    return "".join(_block(each, context, told) for each in merge_alike(shown))
 
 
 def _block(finding: Finding, context: Context, told: set[str]) -> str:
@@ -25,7 +29,8 @@ def _block(finding: Finding, context: Context, told: set[str]) -> str:
     if context.colour:
         severity = f"\x1b[1;{_COLOURS[finding.severity]}m{severity}\x1b[0m"
     place = f"{finding.at}: " if finding.at else ""
-    lines = [f"{one_line(place)}{severity} {finding.code} {finding.slug}: {one_line(finding.message)}"]
+    mark = " [*]" if context.fixable(finding) else ""
+    lines = [f"{one_line(place)}{severity} {finding.code} {finding.slug}{mark}: {one_line(finding.message)}"]
     if finding.waived:
         lines.append(f"    waived: {one_line(finding.waived)}")
         return "\n".join(lines) + "\n"

@@ -54,18 +54,14 @@ def _covers(world: World) -> Iterable[tuple[MatchFacts, _Cover]]:
 
 def _cover(table: Table, asked: list[Conditions], number: int, left: Effort) -> _Cover | None:
     """None where a request gets to the match with that number; ``left`` is the effort for the rest of the mesh."""
-    if not number:
+    if not number and not table[number].path.startswith("regex"):
         return None
-    search = Search([asked[number]], asked[:number])
-    begun = search.effort.left
+    search = Search([asked[number]], asked[:number], effort=Effort(whole=left))
     try:
-        left.spend(0)
         if search.run() is not None:
             return None
     except UndecidedError as error:
         return str(error)
-    finally:
-        left.left -= begun - search.effort.left
     return tuple(table[each] for each in sorted(search.in_the_way))
 
 
@@ -73,6 +69,8 @@ def _violation(match: MatchFacts, cover: _Cover) -> Violation:
     if isinstance(cover, str):
         how = f"may be dead, which was not found out: {cover}"
         return Violation(place(match), _values(match, how), severity=Severity.INFO)
+    if not cover:
+        return Violation(place(match), _values(match, "gets no request: no canonical path fits it"))
     routes = list(dict.fromkeys(each.route for each in cover))
     listed = ", ".join(f"`{each}`" for each in routes[:_SHOWN])
     more = f" and {len(routes) - _SHOWN} more" if len(routes) > _SHOWN else ""

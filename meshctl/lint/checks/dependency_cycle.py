@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from meshctl.lint.checks.base import Check, Violation, path_text
-from meshctl.lint.checks.graph import components, shortest_path
+from meshctl.lint.checks.graph import components, shortest_cycle
 from meshctl.lint.facts import Value, World, place
 
 
@@ -17,16 +17,12 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
         successors.setdefault(caller, []).append(callee)
         successors.setdefault(callee, [])
     for part in components(successors):
-        first = min(part)
-        inside = set(part)
-        onward = [each for each in successors[first] if each in inside]
-        if not onward:
-            continue
-        back = min((shortest_path(successors, each, first, inside) for each in onward), key=len)
-        yield Violation(
-            at=place(calls[first, back[0]]),
-            values={"path": path_text([first, *back]), "services": len(part)},
-        )
+        cycle = shortest_cycle(successors, min(part), set(part))
+        if cycle:
+            yield Violation(
+                at=place(calls[cycle[0], cycle[1]]),
+                values={"path": path_text(cycle), "services": len(part)},
+            )
 
 
 CHECK = Check(check, {}, ("path", "services"))

@@ -70,6 +70,26 @@ def shortest_path(graph: Graph, start: str, end: str, within: set[str]) -> list[
     return path[::-1]
 
 
+def shortest_cycle(graph: Graph, start: str, within: set[str]) -> list[str]:
+    """The nodes of a shortest way from ``start`` back to it that stays ``within``; empty where there is none."""
+    came_from: dict[str, str] = {}
+    front = [start]
+    while front and start not in came_from:
+        following: list[str] = []
+        for node in front:
+            for each in graph[node]:
+                if each in within and each not in came_from:
+                    came_from[each] = node
+                    following.append(each)
+        front = following
+    if start not in came_from:
+        return []
+    path = [start, came_from[start]]
+    while path[-1] != start:
+        path.append(came_from[path[-1]])
+    return path[::-1]
+
+
 def cut_off(graph: Graph) -> dict[str, list[str]]:
     """Each articulation point of the undirected ``graph``, with a neighbour in each part it alone connects.
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from math import prod
 
 from meshctl.diagnostics import Related
 from meshctl.lint.checks.base import Check, Violation, path_text, whole
@@ -70,8 +69,10 @@ def _cycles(graph: _CallGraph) -> Iterator[Violation]:
         caller, callee = retrying[0]
         cycle = [caller, *shortest_path(graph.successors, callee, caller, inside)]
         hops = [graph.calls[pair] for pair in pairwise(cycle)]
-        product = prod(map(tries, hops))
-        yield _violation(hops, cycle, f"{product} each time round, without end")
+        product = 1
+        for hop in hops:
+            product = min(product * tries(hop), MOST)
+        yield _violation(hops, cycle, f"{_number(product)} each time round, without end")
 
 
 def _paths(graph: _CallGraph, limit: int) -> Iterator[Violation]:
@@ -83,7 +84,7 @@ def _paths(graph: _CallGraph, limit: int) -> Iterator[Violation]:
         if worst[end] > limit and multiplies and not goes_on:
             path = _path(graph, came_from, end)
             hops = [graph.calls[pair] for pair in pairwise(path)]
-            yield _violation(hops, path, str(worst[end]) if worst[end] < MOST else f"{MOST:,} or more")
+            yield _violation(hops, path, _number(worst[end]))
 
 
 def _worst_paths(graph: _CallGraph) -> tuple[dict[str, int], dict[str, str]]:
@@ -116,6 +117,10 @@ def _path(graph: _CallGraph, came_from: Mapping[str, str], end: str) -> list[str
         inside = set(graph.parts[graph.part_of[before]])
         path += shortest_path(graph.successors, before, path[-1], inside)[-2::-1]
     return path[::-1]
+
+
+def _number(product: int) -> str:
+    return str(product) if product < MOST else f"{MOST:,} or more"
 
 
 def _violation(hops: list[CallFacts], path: list[str], number: str) -> Violation:

@@ -1,4 +1,4 @@
-"""The first forty rules are all there: most are `lint`'s, some `validate` or `certs status` had before."""
+"""The rules of the catalogue are all there: most are `lint`'s, some `validate` or `certs status` had before."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ RULES = {
     "B4 split-weights": "MSH2104 split-weights",
     "B5 canary-without-guard": "MSH2105 canary-without-guard",
     "B6 mirror-of-writes": "MSH2106 mirror-of-writes",
+    "B7 redirect-loop of one route": "MSH2008 redirect-loop",
+    "B7 redirect-loop of several": "MSH2107 redirect-circle",
     "B8 route-to-empty-pool": "MSH2003 route-to-empty-pool",
     "B8 minimum endpoints": "MSH2108 thin-pool",
     "C1 missing-timeout": "MSH3101 missing-timeout",
@@ -43,6 +45,8 @@ RULES = {
     "E6 authorization-reachability": "MSH5106 exposed-to-gateway",
     "E7 allow-rule-without-a-call": "MSH5002 rule-without-call",
     "E7 call-without-an-allow-rule": "MSH5003 call-without-grant",
+    "E8 policy-shadowed-by-deny": "MSH5108 policy-shadowed-by-deny",
+    "E10 path-normalisation-differs": "MSH5110 misread-path",
     "E11 admin-listener-exposed": "MSH5111 admin-exposed",
     "F1 expires-within": "MSH6009 certificate-due",
     "F2 chain-shorter-than-leaf": "MSH6010 issuer-ends-first",

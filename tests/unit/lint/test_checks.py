@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import time
 from datetime import timedelta
 from math import prod
 
@@ -118,24 +117,6 @@ def test_a_long_path_is_shortened_in_the_message():
     (found,) = run("retry-amplification", world(calls), limit=9)
     assert found.values["number"] == str(2**29)
     assert "(18 more)" in found.values["path"]
-
-
-@pytest.mark.parametrize("name", sorted(CHECKS))
-@pytest.mark.parametrize(
-    "pairs",
-    [
-        pytest.param(lambda: itertools.combinations(range(300), 2), id="dense acyclic"),
-        pytest.param(lambda: itertools.permutations(range(200), 2), id="dense cyclic"),
-        pytest.param(lambda: ((n, n + 1) for n in range(20_000)), id="chain"),
-    ],
-)
-def test_large_graphs_take_no_longer_than_their_calls(name, pairs):
-    calls = [call(f"s{a:05}", f"s{b:05}", attempts=2, timeout=1 + (a * 7 + b) % 50) for a, b in pairs()]
-    of = world(calls)
-    start = time.perf_counter()
-    list(CHECKS[name].run(of, {"limit": 9, "callers": 3, "left": 30, "label": "protected"}))
-    # Trying all paths would take longer than the universe has lasted; the bound only has to tell the two apart.
-    assert time.perf_counter() - start < 20
 
 
 def least_left(calls, name):

@@ -161,7 +161,7 @@ def test_every_feature_has_a_capability():
 
 def test_what_is_emitted():
     emitted = files(rich())
-    assert set(emitted) == {"haproxy/haproxy.cfg", "haproxy/reload", "haproxy/run"}
+    assert set(emitted) == {f"haproxy/{name}" for name in ("haproxy.cfg", "lines.lua", "reload", "run")}
     assert emitted["haproxy/run"].executable
     assert emitted["haproxy/reload"].executable
     assert not emitted["haproxy/haproxy.cfg"].executable
