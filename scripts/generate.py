@@ -31,7 +31,7 @@ services:
 
 `meshctl lint --policies DIR` reads one rule from each YAML file below `DIR`; the files in `policies/` are
 examples. `assert` is an expression in the Common Expression Language that must hold for everything that `select`
-selects. Besides the facts below it may use `params.<name>`, `svc(name)` (the facts about a service, as a map),
+selects. Besides the facts below it may use `params.<name>`, `svc(name)` (the facts about a service, as a map; durations as text),
 `callers(name)` and `ms(text or duration)`; a rule about a route also has the facts of its service. An expression
 that gives no answer is an error, `policy-error`. Instead of `select` and `assert` a rule can name a built-in
 analysis under `check`. A rule needs a case that passes and one that fails under `tests`. With `mandatory: true`
