@@ -45,6 +45,49 @@ class Related:
     message: str
 
 
+class Part(NamedTuple):
+    """A key with its value, or an item of a list, whose ``key`` is empty: the place alone does not tell an item from its first key."""
+
+    at: Position
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """A part goes. What it leaves empty goes, too, unless ``alone``: then nothing may be left empty."""
+
+    part: Part
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A key gets another name."""
+
+    part: Part
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetValues:
+    """Settings of the mapping that is the value of ``part``: the path of each below it, and a text that YAML reads as its value."""
+
+    part: Part
+    values: tuple[tuple[tuple[str, ...], str], ...]
+
+
+Edit = Remove | Rename | SetValues
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """What `meshctl lint --fix` can do about a finding."""
+
+    edit: Edit
+    safe: bool = True
+    """Whether no sidecar does anything else for it. What is not safe is done only for those who ask for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing wrong, or doubtful, at one place. Made by :func:`meshctl.catalogue.finding`."""
@@ -61,6 +104,7 @@ class Finding:
     """Findings with the same words here say one thing of several places, see :func:`merge_alike`."""
     waived: str = ""
     """The reason of the waiver in force, empty where there is none."""
+    mend: Mend | None = None
     in_baseline: bool = False
     """Whether a baseline holds it back."""
 

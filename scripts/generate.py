@@ -73,6 +73,7 @@ Everything that meshctl can find, by code; made from `meshctl/catalogue/` and `p
 `meshctl explain CODE` says the same. Codes are stable and never used again for something else, and so are the links
 to them here, such as `findings.md#msh2003`. The severity is the usual one: what only inheritance brings about is a
 warning, and the severity of a lint rule is yours to set. How to waive a finding, and rules of your own: [rules.md](rules.md).
+`--fix` marks what `meshctl lint --fix` can mend, or some of it: [fix.md](fix.md).
 """
 
 
@@ -157,7 +158,8 @@ def findings_page() -> str:
     for rule in rules():
         # The code alone, so that `#msh2003` is the anchor whatever the slug.
         title = f": {rule.title}" if rule.title.lower() != rule.slug.replace("-", " ") else ""
-        lines += [f"### {rule.code}", "", f"**{rule.slug}** (*{rule.severity}*){title}.", ""]
+        flags = {"safe": ", `--fix`", "unsafe": ", `--fix --unsafe-fixes`"}.get(rule.fixable, "")
+        lines += [f"### {rule.code}", "", f"**{rule.slug}** (*{rule.severity}*{flags}){title}.", ""]
         lines += [f"{rule.why} {rule.fix}", ""]
         if rule.slug in EXAMPLES:
             wrong, right = EXAMPLES[rule.slug]

@@ -21,7 +21,7 @@ from meshctl.catalogue import (
     shape,
 )
 from meshctl.catalogue.code import Code
-from meshctl.diagnostics import Finding, Position, Related, Severity
+from meshctl.diagnostics import Finding, Mend, Part, Position, Related, Remove, Severity
 
 _RANGES = (reading, shape, routing, retries, resilience, security, certificates, portability, change)
 
@@ -38,8 +38,12 @@ def finding(
     severity: Severity | None = None,
     related: tuple[Related, ...] = (),
     alike: str = "",
+    remove: Part | None = None,
 ) -> Finding:
-    """A finding of the kind ``slug``; what is not said here comes from the catalogue."""
+    """A finding of the kind ``slug``; what is not said here comes from the catalogue.
+
+    ``remove`` is what does nothing: without it every sidecar does the same.
+    """
     kind = CODES[slug]
     return Finding(
         code=kind.code,
@@ -51,6 +55,7 @@ def finding(
         fix=fix or kind.fix,
         related=related,
         alike=alike,
+        mend=Mend(Remove(remove)) if remove is not None else None,
     )
 
 

@@ -18,6 +18,7 @@ CODES = (
         "What it waives is not found here any more; left standing it would hide the next such fault.",
         "Remove the waiver.",
         Severity.WARNING,
+        fixable="safe",
     ),
     Code(
         "MSH8003",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from meshctl.diagnostics import Severity
 
@@ -16,3 +17,5 @@ class Code:
     why: str
     fix: str
     severity: Severity = Severity.ERROR
+    fixable: Literal["", "safe", "unsafe"] = ""
+    """Whether `lint --fix` mends findings of this kind, or some of them."""

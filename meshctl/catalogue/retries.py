@@ -30,6 +30,7 @@ CODES = (
         "Something else that is written makes it do nothing, although the spec looks as if it did.",
         "Remove it, or change what stands in its way.",
         Severity.WARNING,
+        fixable="safe",
     ),
     Code(
         "MSH3005",

@@ -11,6 +11,7 @@ CODES = (
         "unknown-key",
         "A misspelt key would otherwise do nothing, and nobody would notice until it matters.",
         "Correct the spelling, or remove the key.",
+        fixable="unsafe",
     ),
     Code(
         "MSH1002",
@@ -102,5 +103,6 @@ CODES = (
         "The second one says nothing that the first did not; mostly something else was meant.",
         "Remove it, or write what was meant.",
         Severity.WARNING,
+        fixable="safe",
     ),
 )

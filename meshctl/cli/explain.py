@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from meshctl.pipeline import Rule
 
 SCHEMA_VERSION = 1
+_UNSAFE = {"unsafe": " --unsafe-fixes"}
 REQUEST = "request"
 """The word that is neither a code nor a path."""
 SECTIONS = ("mesh", "defaults", "services", "externals", "gateways")
@@ -158,6 +159,8 @@ def _names(rule: Rule) -> str:
 
 def _told(rule: Rule) -> str:
     parts = [f"{_names(rule)} ({rule.severity})", f"why: {rule.why}", f"fix: {rule.fix}"]
+    if rule.fixable:
+        parts.append(f"fixable: `meshctl lint --fix{_UNSAFE.get(rule.fixable, '')}`")
     if rule.source:
         parts.append(f"source: {rule.source}")
     if rule.slug in EXAMPLES:
@@ -182,6 +185,7 @@ def _entry(rule: Rule) -> dict[str, object]:
         "why": rule.why,
         "fix": rule.fix,
         "source": rule.source,
+        "fixable": rule.fixable,
         "example": {"wrong": wrong, "right": right} if wrong else None,
         "docs": docs_link(rule.code),
     }

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from meshctl.cli.formats import RENDERERS, Context, Format
-from meshctl.cli.formats.context import no_service, printable
+from meshctl.cli.formats.context import no_service, not_fixable, printable
 from meshctl.diagnostics import Finding, FindingsError, MeshctlError, Severity
 
 if TYPE_CHECKING:
     from meshctl.lint.baseline import Absent
+    from meshctl.load.edits import Change
     from meshctl.pipeline import Validated
     from meshctl.pipeline.linting import Verdict
 
@@ -68,6 +69,8 @@ def report(
     fail_on: FailOn = FailOn.ERROR,
     policies: Path | None = None,
     verdicts: Sequence[Verdict] | None = None,
+    fixable: Callable[[Finding], bool] = not_fixable,
+    fixes: Mapping[Finding, Sequence[Change]] | None = None,
     absent: Sequence[Absent] | None = None,
     to: TextIO | None = None,
 ) -> None:
@@ -84,6 +87,8 @@ def report(
         rules=pipeline.rules(policies) if form is Format.SARIF else (),
         verdicts=verdicts,
         service_of=pipeline.service_of(validated) if form in _FINGERPRINTED else no_service,
+        fixable=fixable,
+        fixes=fixes or {},
         absent=absent,
     )
     out.write(RENDERERS[form](validated.findings, context))

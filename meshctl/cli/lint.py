@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,12 +13,15 @@ import typer
 
 from meshctl.cli import findings, options
 from meshctl.cli.findings import FailOn, Format
-from meshctl.diagnostics import UsageError
+from meshctl.diagnostics import Finding, UsageError
 
 if TYPE_CHECKING:
+    from meshctl.load.edits import Change
+    from meshctl.pipeline import Linted, Question
     from meshctl.pipeline.linting import Verdict
 
 
+_WITH_FIXES = (Format.JSON, Format.SARIF)
 Policies = Annotated[
     Path | None,
     typer.Option("--policies", help="A folder with policies of your own.", show_default=False),
@@ -39,6 +44,16 @@ Baseline = Annotated[
 UpdateBaseline = Annotated[
     bool, typer.Option("--update-baseline", help="Write today's findings into that file first.")
 ]
+Fix = Annotated[bool, typer.Option("--fix", help="Mend what can be mended, in the files themselves.")]
+Diff = Annotated[
+    bool, typer.Option("--diff", help="Print what --fix would change as a patch, and change nothing.")
+]
+Unsafe = Annotated[
+    bool,
+    typer.Option(
+        "--unsafe-fixes", help="Also what may change what sidecars do: see `git diff` before you commit."
+    ),
+]
 
 
 def register(app: typer.Typer, text: str) -> None:
@@ -47,49 +62,74 @@ def register(app: typer.Typer, text: str) -> None:
 
 
 def lint(
+    *,
     spec: options.Spec = None,
     env: options.Environment = None,
     policies: Policies = None,
     profile: Profile = None,
     baseline: Baseline = None,
     update_baseline: UpdateBaseline = False,
+    fix: Fix = False,
+    diff: Diff = False,
+    unsafe: Unsafe = False,
     form: options.FormatOption = Format.TEXT,
     fail_on: options.FailOnOption = FailOn.ERROR,
 ) -> int:
     """What `validate` finds, and what the policies do."""
     from meshctl import pipeline
+    from meshctl.cli import fix as fixing
 
     if update_baseline and baseline is None:
         raise UsageError("--update-baseline needs --baseline FILE, the file that it writes")
     where = options.location(spec)
+    question = pipeline.Question(where, datetime.now(UTC).date(), env, policies, profile)
+    if diff:
+        return fixing.show_diff(pipeline.fix(question, unsafe=unsafe))
+    if fix:
+        fixing.fix(question, unsafe=unsafe)
     linted = pipeline.lint(
         where,
-        today=datetime.now(UTC).date(),
+        today=question.today,
         environment=env,
         policies=policies,
         profile=profile,
         baseline=baseline,
         update_baseline=update_baseline,
     )
-    absent = linted.baseline.absent if linted.baseline is not None else None
-    findings.report(
-        linted,
-        form,
-        "lint",
-        where,
-        fail_on=fail_on,
-        policies=policies,
-        verdicts=linted.verdicts,
-        absent=absent,
-    )
-    sys.stderr.writelines(_told(each) for each in linted.verdicts)
-    sys.stderr.write(f"{findings.outcome(linted)}\n")
+    fixes = pipeline.offers(question, linted, unsafe=unsafe) if form in _WITH_FIXES and not fix else {}
+    _report(linted, question, form, fail_on, partial(fixing.fixable, unsafe=unsafe, done=fix), fixes)
     if linted.unreadable:
         return 2
     if update_baseline and not (linted.baseline is not None and linted.baseline.updated):
         sys.stderr.write("the baseline was not written: not every rule could be asked\n")
         return 1
     return findings.exit_code(linted.findings, fail_on)
+
+
+def _report(
+    linted: Linted,
+    question: Question,
+    form: Format,
+    fail_on: FailOn,
+    fixable: Callable[[Finding], bool],
+    fixes: Mapping[Finding, Sequence[Change]],
+) -> None:
+    findings.report(
+        linted,
+        form,
+        "lint",
+        question.location,
+        fail_on=fail_on,
+        policies=question.policies,
+        verdicts=linted.verdicts,
+        absent=linted.baseline.absent if linted.baseline is not None else None,
+        fixable=fixable,
+        fixes=fixes,
+    )
+    sys.stderr.writelines(_told(each) for each in linted.verdicts)
+    sys.stderr.write(f"{findings.outcome(linted)}\n")
+    if form is Format.TEXT and any(map(fixable, linted.findings)):
+        sys.stderr.write("[*] `meshctl lint --fix` can mend it, `--diff` shows how\n")
 
 
 def _told(verdict: Verdict) -> str:

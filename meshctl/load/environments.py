@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related, UsageError
 from meshctl.load.document import read_yaml
-from meshctl.load.files import SourceFile, SpecFiles, shown
+from meshctl.load.files import SourceFile, SpecFiles, shown, with_contents
 from meshctl.load.location import read_environments
 from meshctl.load.merging import merge
 from meshctl.spec.source import Node, Positions, Source
@@ -72,13 +72,18 @@ def select(location: str, folder: str, name: str) -> SpecFiles:
     return known[name]
 
 
-def compare(location: str, folder: str, bare: Source) -> Compared:
+def names(location: str, folder: str) -> tuple[str, ...]:
+    """The names of the environments of the spec at ``location``, which is in ``folder``; sorted."""
+    return tuple(sorted(_by_name(read_environments(location, folder))))
+
+
+def compare(location: str, folder: str, bare: Source, contents: Mapping[str, bytes]) -> Compared:
     """Whether every environment differs from the others, and from the ``bare`` spec, in its trust domain.
 
     The bare spec counts, for it is what is built when somebody forgets `--env`. Nothing but the trust
     domains is looked at.
     """
-    read = read_environments(location, folder)
+    read = with_contents(read_environments(location, folder), contents)
     findings = [each for each in read.findings if not _name(read, each.at.file if each.at else "")]
     texts: dict[str, str] = {}
     holders: dict[str, tuple[str, Position | None]] = {}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from hashlib import sha1
 
 from meshctl.diagnostics import Finding
@@ -42,6 +42,16 @@ def source_file(name: str, content: bytes) -> SourceFile:
     digest = sha1(b"blob %d\0" % len(content), usedforsecurity=False)
     digest.update(content)
     return SourceFile(shown(name), content, digest.hexdigest())
+
+
+def with_contents(read: SpecFiles, contents: Mapping[str, bytes]) -> SpecFiles:
+    """The same files, as if those named in ``contents`` held that."""
+    if not contents:
+        return read
+    files = (
+        source_file(each.name, contents[each.name]) if each.name in contents else each for each in read.files
+    )
+    return replace(read, files=tuple(files))
 
 
 def shown(path: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, in_order
 from meshctl.load import environments
 from meshctl.load.environments import Compared, read_tops
-from meshctl.load.files import SpecFiles, shown
+from meshctl.load.files import SpecFiles, shown, with_contents
 from meshctl.load.location import read_files
 from meshctl.load.merging import clashes
 from meshctl.load.overlay import overlay
@@ -22,7 +22,7 @@ class SpecSource:
 
     ``data`` is the merged top level with every scalar still text, and ``bare`` the same without the
     environment; ``texts`` and ``blobs`` give, by the name shown to the user, the text of each file and the
-    id that git gives its bytes. ``folder`` is the one that the spec is in.
+    id that git gives its bytes. ``folder`` is the one that the spec is in. ``contents`` took the place of files on disk.
     """
 
     location: str
@@ -33,6 +33,7 @@ class SpecSource:
     texts: Mapping[str, str]
     blobs: Mapping[str, str]
     findings: tuple[Finding, ...]
+    contents: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def source(self) -> Source:
@@ -41,19 +42,27 @@ class SpecSource:
 
     def compare_environments(self) -> Compared:
         """What is wrong between the environments of this spec, whichever of them it was read with."""
-        return environments.compare(self.location, self.folder, Source(self.positions, self.bare))
+        bare = Source(self.positions, self.bare)
+        return environments.compare(self.location, self.folder, bare, self.contents)
+
+    def environments(self) -> tuple[str, ...]:
+        """The names of this spec's environments, sorted."""
+        return environments.names(self.location, self.folder)
 
 
-def read_spec(location: str, environment: str | None = None) -> SpecSource:
+def read_spec(
+    location: str, environment: str | None = None, contents: Mapping[str, bytes] | None = None
+) -> SpecSource:
     """The spec at ``location``, a file, a folder, or ``REV:path``; with ``environment`` merged over it.
 
-    Faults of the files are returned as findings, of all files at once; raises UsageError when there
+    ``contents`` are read in place of the files of these names. Faults of the files are returned as findings, of all files at once; raises UsageError when there
     is nothing to read there, or no such environment.
     """
-    files = read_files(location)
-    if environment is None:
-        return parse_spec(files, location)
-    return parse_spec(files, location, environments.select(location, files.folder, environment))
+    contents = contents or {}
+    files = with_contents(read_files(location), contents)
+    over = environments.select(location, files.folder, environment) if environment is not None else None
+    read = parse_spec(files, location, with_contents(over, contents) if over is not None else None)
+    return replace(read, contents=contents) if contents else read
 
 
 def parse_spec(files: SpecFiles, location: str, environment: SpecFiles | None = None) -> SpecSource:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding, Position
+from meshctl.diagnostics import Finding, Mend, Position, Rename
 from meshctl.load import language, suggestions
 from meshctl.load.requirement import unmet
 from meshctl.load.text import brief
@@ -72,7 +73,7 @@ class _Faults:
             case "extra_forbidden":
                 message = f"`{brief(str(path[-1]))}` is not a key of {self._shown(path[:-1])}"
                 fix = suggestions.for_key(str(path[-1]), path[:-1], self._root) if self._affordable() else ""
-                return finding("unknown-key", at, message, fix=fix)
+                return self._renaming(finding("unknown-key", at, message, fix=fix), path)
             case "missing":
                 message = f"`{path[-1]}` is missing from {self._shown(path[:-1])}"
                 return finding("missing-key", self._source.at(*path[:-1]), message)
@@ -85,6 +86,13 @@ class _Faults:
             case _:
                 place = at if is_key or not path else self._part(path[:-1]).value_at(path[-1])
                 return self._wrong_value(detail, path, place or at, is_key=is_key)
+
+    def _renaming(self, found: Finding, path: Sequence[str | int]) -> Finding:
+        """``found`` with the name that was probably meant; whether it was is for the user to say."""
+        meant, part = suggestions.MEANT.fullmatch(found.fix), self._source.part(*path)
+        if meant is None or part is None:
+            return found
+        return replace(found, mend=Mend(Rename(part, meant[1]), safe=False))
 
     def _part(self, path: Sequence[str | int]) -> Source:
         part = self._source

@@ -12,6 +12,9 @@ from meshctl.load import foreign, language
 from meshctl.spec.source import Node
 from meshctl.spec.types import file_path
 
+MEANT = re.compile(r"Did you mean `([A-Za-z]+)`\?")
+"""What :func:`for_key` says where one key beside the others was probably meant."""
+
 _ALTERNATIVES = 2
 _LONGEST = 60
 _NEAR, _SIMILAR = 0.8, 0.6

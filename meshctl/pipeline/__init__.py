@@ -35,7 +35,8 @@ from meshctl.pipeline.enrolling import (
 )
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
-from meshctl.pipeline.linting import lint, run_policy_tests
+from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
+from meshctl.pipeline.linting import Linted, lint, run_policy_tests
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
     Evidence,
@@ -59,7 +60,10 @@ __all__ = [
     "UNREADABLE",
     "Built",
     "Evidence",
+    "Fixed",
+    "Linted",
     "Loaded",
+    "Question",
     "Reached",
     "Revocation",
     "Rotated",
@@ -81,12 +85,14 @@ __all__ = [
     "emit",
     "encrypt_bundles",
     "explain_request",
+    "fix",
     "install_certificate",
     "issue_certificates",
     "issuer_command",
     "issuer_in",
     "lint",
     "load",
+    "offers",
     "rendered_diff",
     "renew_certificate",
     "renew_issuing",
@@ -106,5 +112,6 @@ __all__ = [
     "up",
     "validate",
     "who_can_reach",
+    "write_fixes",
     "write_segmentation",
 ]

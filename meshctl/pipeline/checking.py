@@ -68,8 +68,10 @@ class Validated:
         return self.mesh
 
 
-def load(location: str, environment: str | None = None) -> Loaded:
-    """Read a file, a folder or ``REV:path``, and merge the environment over it.
+def load(
+    location: str, environment: str | None = None, contents: Mapping[str, bytes] | None = None
+) -> Loaded:
+    """Read a file, a folder or ``REV:path``, and merge the environment over it; ``contents`` in place of files of these names.
 
     Raises UsageError when there is nothing to read, or no such environment. A file that cannot be read does not hide faults of shape in the others.
     """
@@ -78,7 +80,7 @@ def load(location: str, environment: str | None = None) -> Loaded:
     from meshctl.load.shape import shape
     from meshctl.spec import Source, Spec
 
-    read = read_spec(location, environment)
+    read = read_spec(location, environment, contents)
     source = Source(read.positions, read.data)
     written, faults = shape(source) if read.data or not read.findings else (None, ())
     spec, blobs, lost = None, tuple(read.blobs.values()), read.findings
@@ -111,17 +113,18 @@ def validate(
     proxy: str | None = None,
     on_loopback: bool = False,
     today: date | None = None,
+    contents: Mapping[str, bytes] | None = None,
 ) -> Validated:
     """Shape, references, meaning, and what the chosen proxies can do; all findings at once.
 
     ``environment`` is merged over the spec, ``proxy`` takes the place of every sidecar's, ``on_loopback``
-    moves all of it onto one machine. With ``today`` expired waivers, permissive mTLS after its end and environments that share a trust
+    moves all of it onto one machine, ``contents`` are read in place of the files of these names. With ``today`` expired waivers, permissive mTLS after its end and environments that share a trust
     domain are findings too, and the mesh has no build ids: dates and other environments never keep a spec
     from being built, and who asks about them does not build.
     """
     from meshctl import resolve
 
-    loaded = load(location, environment)
+    loaded = load(location, environment, contents)
     validated = check(loaded, proxy=proxy, on_loopback=on_loopback, builds=today is None)
     if today is None or validated.spec is None:
         return validated

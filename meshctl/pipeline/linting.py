@@ -46,14 +46,15 @@ def lint(
     profile: str | None = None,
     baseline: Path | None = None,
     update_baseline: bool = False,
+    contents: Mapping[str, bytes] | None = None,
 ) -> Linted:
     """What :func:`validate` finds, and what the built-in policies and those below ``policies`` do.
 
     What the file ``baseline`` holds is held back; with ``update_baseline`` that file is written first, unless an error keeps
-    rules from being asked. Raises UsageError for a ``profile`` that there is not, and for what is no baseline of this mesh.
+    rules from being asked. ``contents`` are read in place of the files of these names. Raises UsageError for a ``profile`` that there is not, and for what is no baseline of this mesh.
     """
     file = open_baseline(baseline, update=update_baseline) if baseline is not None else None
-    validated = validate(location, environment=environment, today=today)
+    validated = validate(location, environment=environment, today=today, contents=contents)
     rules, texts = read_policies(policies)
     if profile is not None and profile not in {each.name for each in rules.profiles}:
         known = ", ".join(sorted(each.name for each in rules.profiles))

@@ -23,6 +23,8 @@ class Rule:
     """How grave it is unless the spec says otherwise."""
     source: str = ""
     """What a policy goes back to; empty where that is common sense."""
+    fixable: str = ""
+    """`safe` or `unsafe` where `lint --fix` mends such findings, or some of them."""
 
 
 def rules(policies: Path | None = None) -> tuple[Rule, ...]:
@@ -35,7 +37,15 @@ def rules(policies: Path | None = None) -> tuple[Rule, ...]:
 
     own, _ = read_policies(policies)
     known = [
-        Rule(each.code, each.slug, _title(each.slug), each.why, each.fix, each.severity)
+        Rule(
+            each.code,
+            each.slug,
+            _title(each.slug),
+            each.why,
+            each.fix,
+            each.severity,
+            fixable=each.fixable,
+        )
         for each in CODES.values()
     ]
     known += [

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding, Position, Related
+from meshctl.diagnostics import Finding, Part, Position, Related
 from meshctl.resolve.placements import LISTENERS, is_loopback
 from meshctl.spec import Source, Spec
 from meshctl.spec.discovery import EndpointSpec
@@ -33,18 +33,18 @@ def check(spec: Spec) -> Iterator[Finding]:
     for owner in owners:
         for key in LISTENERS:
             if key in owner.moved and _address(owner.written, key):
-                yield _ineffective(f"the {key} listener", owner.source[key].at("address"), owner.bind)
+                yield _ineffective(f"the {key} listener", owner.source[key].part("address"), owner.bind)
         if (
             _APPLICATION in owner.moved
             and isinstance(owner.written, ServiceSpec)
             and owner.written.app_address
         ):
-            yield _ineffective("the application", owner.source.at("appAddress"), owner.bind)
+            yield _ineffective("the application", owner.source.part("appAddress"), owner.bind)
     for key in LISTENERS:
         heirs = [each for each in owners if not _address(each.written, key) and _has(each.written, key)]
         if _address(spec.written.mesh, key) and heirs and all(key in each.moved for each in heirs):
-            at = spec.source["mesh"][key].at("address")
-            yield _ineffective(f"the {key} listener", at, heirs[0].bind)
+            idle = spec.source["mesh"][key].part("address")
+            yield _ineffective(f"the {key} listener", idle, heirs[0].bind)
 
 
 def _owners(spec: Spec) -> Iterator[_Owner]:
@@ -74,11 +74,12 @@ def _address(written: MeshSection | ServiceSpec | GatewaySpec, key: str) -> str 
     return listener.address if listener else None
 
 
-def _ineffective(what: str, at: Position | None, bind: Position | None) -> Finding:
+def _ineffective(what: str, idle: Part | None, bind: Position | None) -> Finding:
     return finding(
         "ineffective-setting",
-        at,
+        idle.at if idle is not None else None,
         f"with `bind: endpoint` {what} is at the address of each endpoint",
         fix="Remove it, or write `bind: shared`.",
         related=(Related(bind, "the `bind`"),) if bind else (),
+        remove=idle,
     )

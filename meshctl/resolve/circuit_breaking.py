@@ -60,13 +60,14 @@ def check(layers: Layers, routes: Sequence[RouteSpec] | None) -> Iterator[Findin
         if written is None or written.max_retries is None:
             continue
         at = layer.source.at("circuitBreaker", "maxRetries")
+        idle = layer.source.part("circuitBreaker", "maxRetries")
         budget, where = retries.written(layers, "budget", None)
         if _has_budget(layers, routes):
             message = "a retry budget holds here, so this number bounds nothing"
             related = (Related(where, "the budget"),) if budget is not None and where is not None else ()
-            yield finding("ineffective-setting", at, message, related=related)
+            yield finding("ineffective-setting", at, message, related=related, remove=idle)
         elif not _tries_again(layers, routes):
-            yield finding("ineffective-setting", at, "with `attempts: 0` nothing is tried again")
+            yield finding("ineffective-setting", at, "with `attempts: 0` nothing is tried again", remove=idle)
         return
 
 

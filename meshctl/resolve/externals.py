@@ -179,7 +179,8 @@ def _check_hosts(spec: Spec, name: str, external: ExternalSpec, source: Source) 
     for index, host in enumerate(external.hosts or ()):
         at = source["hosts"].at(index)
         if host in (external.hosts or ())[:index]:
-            yield finding("repeated-item", at, f"`{host}` is here twice")
+            twice = source["hosts"].part(index)
+            yield finding("repeated-item", at, f"`{host}` is here twice", remove=twice)
         if host in (spec.written.services or {}):
             yield finding("hostname-clash", at, f"`{host}` is the name of a service")
         elif hostnames.within(host, spec.written.mesh.domain):
@@ -223,7 +224,8 @@ def _check_followed(name: str, external: ExternalSpec, layers: Layers) -> Iterat
                 message = (
                     f"the hosts of `{name}` are looked up as they are asked for, so no endpoint is known"
                 )
-                yield finding("ineffective-setting", layer.source.at(key), message)
+                idle = layer.source.part(key)
+                yield finding("ineffective-setting", layer.source.at(key), message, remove=idle)
 
 
 def _check_passed(name: str, external: ExternalSpec, source: Source) -> Iterator[Finding]:

@@ -39,4 +39,4 @@ def check(written: FaultSpec | None, source: Source) -> Iterator[Finding]:
     for key, each in (("delay", written.delay), ("abort", written.abort)):
         if each is not None and each.percent == 0:
             message = "0% of the requests have this fault"
-            yield finding("ineffective-setting", source.at(key, "percent"), message)
+            yield finding("ineffective-setting", source.at(key, "percent"), message, remove=source.part(key))

@@ -119,7 +119,7 @@ def _check_answer(source: Source) -> Iterator[Finding]:
     for idle in _BOUNDED:
         if idle in source:
             message = f"`{idle}` bounds nothing here, for the sidecar answers by itself with `{key}`"
-            yield finding("ineffective-setting", source.at(idle), message)
+            yield finding("ineffective-setting", source.at(idle), message, remove=source.part(idle))
 
 
 def _check_path(change: PathChangeSpec, route: RouteSpec, source: Source) -> Iterator[Finding]:

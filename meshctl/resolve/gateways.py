@@ -117,7 +117,8 @@ def check(spec: Spec) -> Iterator[Finding]:
             if call.local_port:
                 at = source["calls"][callee].at("localPort")
                 message = f"no application uses the local ports of the gateway `{name}`"
-                yield finding("ineffective-setting", at, message)
+                idle = source["calls"][callee].part("localPort")
+                yield finding("ineffective-setting", at, message, remove=idle)
         for index, route in enumerate(gateway.routes or ()):
             yield from _check_route(gateway, route, source["routes"][index])
         yield from _check_names(gateway, source)
@@ -149,4 +150,6 @@ def _check_names(gateway: GatewaySpec, source: Source) -> Iterator[Finding]:
     listed = gateway.hostnames or []
     for index, host in enumerate(listed):
         if host in listed[:index]:
-            yield finding("repeated-item", source["hostnames"].at(index), f"`{host}` is here twice")
+            names = source["hostnames"]
+            message = f"`{host}` is here twice"
+            yield finding("repeated-item", names.at(index), message, remove=names.part(index))

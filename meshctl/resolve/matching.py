@@ -118,7 +118,8 @@ def check_cases(what: str, at: Source) -> Iterator[Finding]:
 def check_repeats(what: str, written: Sequence[str] | None, at: Source) -> Iterator[Finding]:
     """What stands twice in a list."""
     for index in _repeats(written or ()):
-        yield finding("repeated-item", at.at(index), f"`{(written or ())[index]}` is here twice: {what}")
+        message = f"`{(written or ())[index]}` is here twice: {what}"
+        yield finding("repeated-item", at.at(index), message, remove=at.part(index))
 
 
 def _repeats(written: Iterable[str]) -> Iterator[int]:

@@ -106,7 +106,8 @@ def _check_mode(spec: Spec, written: ModeSpec, source: Source) -> Iterator[Findi
         message = "`permissive` is a way to `strict`, so it has an end"
         yield finding("missing-key", source.at("mode"), message, fix="Write `until`, a date.")
     if written.mode != "permissive" and written.until is not None:
-        yield finding("ineffective-setting", source.at("until"), "`until` is the end of `mode: permissive`")
+        message = "`until` is the end of `mode: permissive`"
+        yield finding("ineffective-setting", source.at("until"), message, remove=source.part("until"))
     authorization = spec.written.mesh.authorization
     if written.mode == "disabled" and (authorization is None or authorization.mode != "open"):
         message = "without certificates nobody is known, so nobody could be let in"
@@ -118,7 +119,9 @@ def _check_suites(spec: Spec) -> Iterator[Finding]:
     written = spec.written.mesh.mtls
     if written is not None and written.cipher_suites and written.min_version != "1.2":
         message = "`cipherSuites` are those of TLS 1.2, and `minVersion` leaves only TLS 1.3"
-        yield finding("ineffective-setting", spec.source["mesh"]["mtls"].at("cipherSuites"), message)
+        source = spec.source["mesh"]["mtls"]
+        idle = source.part("cipherSuites")
+        yield finding("ineffective-setting", source.at("cipherSuites"), message, remove=idle)
 
 
 def _check_lists(spec: Spec) -> Iterator[Finding]:
@@ -127,7 +130,8 @@ def _check_lists(spec: Spec) -> Iterator[Finding]:
     plaintext = services and all(mode(spec, name) is ir.MtlsMode.DISABLED for name in services)
     if written is not None and written.crl and plaintext:
         message = "`crl` looks certificates up, and with `mode: disabled` at every service nobody shows one"
-        yield finding("ineffective-setting", spec.source["mesh"]["mtls"].at("crl"), message)
+        source = spec.source["mesh"]["mtls"]
+        yield finding("ineffective-setting", source.at("crl"), message, remove=source.part("crl"))
 
 
 def _check_domain(spec: Spec) -> Iterator[Finding]:

@@ -205,7 +205,15 @@ def _check_conditions(layers: Layers, *, grpc: bool) -> Iterator[Finding]:
             yield finding(slug, at, message, severity=Severity.WARNING)
     yield from _check_calls_of_grpc(layers, retry_on, grpc=grpc)
     if len(set(retry_on.value or ())) < len(retry_on.value or ()):
-        yield finding("repeated-item", retry_on.at, "a condition is here twice: any one of them is enough")
+        again = next(
+            each for each in range(len(retry_on.value)) if retry_on.value[each] in retry_on.value[:each]
+        )
+        yield finding(
+            "repeated-item",
+            retry_on.at,
+            "a condition is here twice: any one of them is enough",
+            remove=layers[retry_on.layer].source.part("retries", "retryOn", again),
+        )
 
 
 def _check_calls_of_grpc(layers: Layers, retry_on: _Said, *, grpc: bool) -> Iterator[Finding]:
@@ -240,4 +248,5 @@ def _check_idle(layers: Layers) -> Iterator[Finding]:
                 idle.at,
                 f"`{key}` says how to try again, but with `attempts: 0` nothing is tried again",
                 related=(Related(attempts.at, "the attempts"),) if attempts.at else (),
+                remove=layers[idle.layer].source.part("retries", key),
             )

@@ -145,7 +145,7 @@ def _check_never_calling(
     for index, caller in enumerate(callers or ()):
         if own and caller in names.gateways:
             message = f"requests from the gateway `{caller}` go by the gateway's own routes, not by those of `{own}`"
-            yield finding("ineffective-setting", where.at(index), message)
+            yield finding("ineffective-setting", where.at(index), message, remove=where.part(index))
         elif own and caller in names.services and own not in (names.services[caller].calls or {}):
             message = f"`{caller}` does not list `{own}` under its `calls`, so none of its requests come here"
             fix = f"List `{own}` under the `calls` of `{caller}`, or take `{caller}` out."

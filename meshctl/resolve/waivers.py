@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import date, timedelta
 
 from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding, Position, Severity
+from meshctl.diagnostics import Finding, Part, Position, Severity
 from meshctl.spec import Source, Spec
 from meshctl.spec.gateways import GatewaySpec
 from meshctl.spec.service import ServiceSpec
@@ -22,8 +22,8 @@ from meshctl.suggestions import did_you_mean
 LONGEST = timedelta(days=180)
 """How far ahead a waiver may reach."""
 
-Waiver = tuple[str, WaiverSpec, Position | None]
-"""What it stands at (`catalog`, or `catalog/beta` for a route; empty: the mesh), the waiver and its place."""
+Waiver = tuple[str, WaiverSpec, Part | None]
+"""What it stands at (`catalog`, or `catalog/beta` for a route; empty: the mesh), the waiver and where it is."""
 
 
 def waivers(spec: Spec) -> Iterator[Waiver]:
@@ -40,7 +40,7 @@ def waivers(spec: Spec) -> Iterator[Waiver]:
 
 def _of(owner: str, written: list[WaiverSpec] | None, source: Source) -> Iterator[Waiver]:
     for index, waiver in enumerate(written or ()):
-        yield owner, waiver, source["waive"].at(index)
+        yield owner, waiver, source["waive"].part(index)
 
 
 def _of_routed(name: str, written: ServiceSpec | GatewaySpec, source: Source) -> Iterator[Waiver]:
@@ -82,10 +82,10 @@ def _waived(found: Finding, by_place: dict[tuple[str, str], WaiverSpec], owners:
 
 def expired(spec: Spec, today: date) -> Iterator[Finding]:
     """Waivers that have outlived their date; the last day still counts."""
-    for _, waiver, at in waivers(spec):
+    for _, waiver, part in waivers(spec):
         if waiver.until < today:
             message = f"the waiver of `{waiver.finding}` ended on {waiver.until} ({waiver.owner})"
-            yield finding("expired-waiver", at, message)
+            yield finding("expired-waiver", part.at if part else None, message)
 
 
 def idle(
@@ -108,8 +108,8 @@ def idle(
         for each in findings
         if each.waived
     }
-    for owner, waiver, at in waivers(spec):
-        slug = waiver.finding
+    for owner, waiver, part in waivers(spec):
+        slug, at = waiver.finding, part.at if part is not None else None
         if slug not in known:
             fix = did_you_mean(slug, known)
             yield finding("undefined-reference", at, f"there is no finding named `{slug}`", fix=fix)
@@ -117,7 +117,8 @@ def idle(
             yield finding("mandatory-rule", at, f"the rule `{slug}` is mandatory: nobody can waive it")
         elif (owner, slug) not in used and slug not in off:
             where = f"`{owner}`" if owner else "the mesh"
-            yield finding("unused-waiver", at, f"this waives nothing: {where} has no such finding `{slug}`")
+            message = f"this waives nothing: {where} has no such finding `{slug}`"
+            yield finding("unused-waiver", at, message, remove=part)
         if waiver.until > today + LONGEST:
             message = f"this waiver reaches until {waiver.until}, more than {LONGEST.days} days ahead"
             yield finding("distant-waiver", at, message)

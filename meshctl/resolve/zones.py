@@ -31,8 +31,9 @@ def check(spec: Spec) -> Iterator[Finding]:
                 layers = (
                     (*callee_layers(spec, callee), *narrowed) if narrowed and _known(spec, callee) else ()
                 )
-                if callee in services and layers and says(narrowed, "locality", *_DETECTION):
-                    yield from _check_callee(callee, services[callee], layers, known)
+                if callee in services:
+                    if layers and says(narrowed, "locality", *_DETECTION):
+                        yield from _check_callee(callee, services[callee], layers, known)
                 elif layers:
                     yield from _check_outside(callee, layers)
     yield from _check_callers(spec)
@@ -59,8 +60,10 @@ def _check_callee(
         written: LocalitySpec | None = getattr(layer.written, "locality", None)
         for index, zone in enumerate((written and written.failover) or ()):
             if zone in known and zone not in zones:
-                at = layer.source["locality"]["failover"].at(index)
-                yield finding("ineffective-setting", at, f"`{name}` has no endpoint in the zone `{zone}`")
+                zones_tried = layer.source["locality"]["failover"]
+                message = f"`{name}` has no endpoint in the zone `{zone}`"
+                idle = zones_tried.part(index)
+                yield finding("ineffective-setting", zones_tried.at(index), message, remove=idle)
 
 
 def _check_outside(name: str, layers: Layers, *, looked_up: bool = False) -> Iterator[Finding]:
@@ -73,7 +76,8 @@ def _check_outside(name: str, layers: Layers, *, looked_up: bool = False) -> Ite
     for layer in particular(layers):
         if getattr(layer.written, "locality", None) is not None:
             at = layer.source.at("locality")
-            yield finding("ineffective-setting", at, f"the endpoints of `{name}` {why}")
+            message = f"the endpoints of `{name}` {why}"
+            yield finding("ineffective-setting", at, message, remove=layer.source.part("locality"))
 
 
 def _check_callers(spec: Spec) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
-from meshctl.diagnostics import Position
+from meshctl.diagnostics import Part, Position
 
 Node = Any
 """``dict[str, Node]``, ``list[Node]``, ``str`` (every scalar is still text) or None (a null)."""
@@ -189,6 +189,15 @@ class Source:
         for key in path:
             cursor = cursor[key]
         return cursor.here
+
+    def part(self, *path: str | int) -> Part | None:
+        """What is at the end of ``path``, to be edited; None where nobody wrote it."""
+        *parents, last = path
+        cursor = self
+        for key in parents:
+            cursor = cursor[key]
+        at = self.positions.key(cursor.node, last)
+        return Part(at, last if isinstance(last, str) else "") if at is not None else None
 
     def places(self, key: str | int) -> Iterator[Position]:
         """Every place where ``key`` was written; several where files were merged over one another."""

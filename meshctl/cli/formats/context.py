@@ -10,8 +10,14 @@ from meshctl.diagnostics import Finding, Identity, Position, Severity, identity
 
 if TYPE_CHECKING:
     from meshctl.lint.baseline import Absent
+    from meshctl.load.edits import Change
     from meshctl.pipeline import Rule
     from meshctl.pipeline.linting import Verdict
+
+
+def not_fixable(finding: Finding) -> bool:
+    """For commands that fix nothing."""
+    return False
 
 
 def no_service(at: Position | None) -> str:
@@ -37,6 +43,10 @@ class Context:
     """What the groups of a profile come to; None for commands that ask no rules."""
     service_of: Callable[[Position | None], str] = no_service
     """The service whose part of the spec holds a place; empty where it is none's."""
+    fixable: Callable[[Finding], bool] = not_fixable
+    """Whether the command can be told to fix a finding."""
+    fixes: Mapping[Finding, Sequence[Change]] = field(default_factory=dict)
+    """What that would change in the finding's file."""
     absent: Sequence[Absent] | None = None
     """What a baseline holds and nobody finds; None where there is no baseline."""
 
@@ -55,6 +65,11 @@ class Context:
     def place(self, finding: Finding) -> Position:
         """Where ``finding`` is; formats that demand a place get the top of the spec where there is none."""
         return finding.at or Position(self.spec, 1, 1)
+
+
+def line_and_column(text: str, index: int) -> tuple[int, int]:
+    """Where a character of ``text`` stands, both counted from 1."""
+    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
 
 
 def accepted(finding: Finding) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from meshctl.cli.formats.context import Context, docs_link, json_text
+from meshctl.cli.formats.context import Context, docs_link, json_text, line_and_column
 from meshctl.diagnostics import Finding, Position, Severity
 
 SCHEMA_VERSION = 1
@@ -39,8 +39,31 @@ def _entry(finding: Finding, context: Context) -> dict[str, object]:
         "docs": docs_link(finding.code),
         "related": [{"at": place(each.at), "message": each.message} for each in finding.related],
         "waived": finding.waived,
+        "edit": _edit(finding, context),
         **({} if context.absent is None else {"inBaseline": finding.in_baseline}),
     }
+
+
+def _edit(finding: Finding, context: Context) -> dict[str, object] | None:
+    """What `lint --fix` would change."""
+    changes = context.fixes.get(finding)
+    if finding.mend is None or not changes:
+        return None
+    file = finding.mend.edit.part.at.file
+    text = context.texts[file]
+    return {
+        "file": file,
+        "safe": finding.mend.safe,
+        "changes": [
+            {"from": _point(text, each.begin), "to": _point(text, each.end), "text": each.text}
+            for each in changes
+        ],
+    }
+
+
+def _point(text: str, index: int) -> dict[str, int]:
+    line, column = line_and_column(text, index)
+    return {"line": line, "column": column}
 
 
 def place(at: Position | None) -> dict[str, object] | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from meshctl.cli.formats.context import Context, docs_link, json_text
+from meshctl.cli.formats.context import Context, docs_link, json_text, line_and_column
 from meshctl.diagnostics import Finding, Position, Severity, fingerprints
 
 if TYPE_CHECKING:
@@ -78,7 +78,24 @@ def _result(
     elif finding.in_baseline:
         held = {"kind": "external", "status": "accepted", "justification": "in the baseline"}
         result["suppressions"] = [held]
+    if finding in context.fixes:
+        result["fixes"] = [_fix(finding, context)]
     return result
+
+
+def _fix(finding: Finding, context: Context) -> dict[str, Any]:
+    file = finding.mend.edit.part.at.file if finding.mend is not None else context.place(finding).file
+    replacements = []
+    for each in context.fixes[finding]:
+        line, column = line_and_column(context.texts[file], each.begin)
+        end_line, end_column = line_and_column(context.texts[file], each.end)
+        region = {"startLine": line, "startColumn": column, "endLine": end_line, "endColumn": end_column}
+        inserted = {"insertedContent": {"text": each.text}} if each.text else {}
+        replacements.append({"deletedRegion": region, **inserted})
+    return {
+        "description": {"text": _literal(finding.fix)},
+        "artifactChanges": [{"artifactLocation": {"uri": _uri(file)}, "replacements": replacements}],
+    }
 
 
 def _gone(absent: Absent, fingerprint: str, indices: Mapping[str, int]) -> dict[str, Any]:

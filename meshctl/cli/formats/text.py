@@ -29,7 +29,8 @@ def _block(finding: Finding, context: Context, told: set[str]) -> str:
     if context.colour:
         severity = f"\x1b[1;{_COLOURS[finding.severity]}m{severity}\x1b[0m"
     place = f"{finding.at}: " if finding.at else ""
-    lines = [f"{one_line(place)}{severity} {finding.code} {finding.slug}: {one_line(finding.message)}"]
+    mark = " [*]" if context.fixable(finding) else ""
+    lines = [f"{one_line(place)}{severity} {finding.code} {finding.slug}{mark}: {one_line(finding.message)}"]
     if finding.waived:
         lines.append(f"    waived: {one_line(finding.waived)}")
         return "\n".join(lines) + "\n"

@@ -1,0 +1,281 @@
+"""What `lint --fix` does: edits of the spec's files, all proven before anything is written.
+
+Proven is what is written, and not each rule trusted: the files read as the old ones with exactly these edits; what is
+fixed is found no more, and nothing else is instead, without an environment and in each of them; and for a safe fix every
+sidecar's files stay as they are, byte by byte. What cannot be proven is withheld. (Decision 0127.)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from meshctl.diagnostics import Finding, UsageError
+from meshctl.pipeline.linting import Linted, lint
+from meshctl.pipeline.sameness import same_files
+
+if TYPE_CHECKING:
+    from meshctl.load.edits import Change
+
+ROUNDS = 10
+"""What one fix leaves may be for another one; nearly always the second round finds nothing."""
+
+MOST_PROOFS = 100
+"""Each of them looks at the whole spec in all its environments."""
+
+MOST_OFFERS = 100
+
+_MOVING = re.compile(r"\[\d+\]|:\d+:\d+")
+
+Key = tuple[str, str, str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is linted."""
+
+    location: str
+    today: date
+    environment: str | None = None
+    policies: Path | None = None
+    profile: str | None = None
+
+    def ask(self, environment: str | None, contents: Mapping[str, bytes]) -> Linted:
+        """What is found with these contents of files."""
+        return lint(
+            self.location,
+            today=self.today,
+            environment=environment,
+            policies=self.policies,
+            profile=self.profile,
+            contents=contents,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A fix that is not made, and why."""
+
+    finding: Finding
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What can be fixed. Nothing is written yet."""
+
+    linted: Linted
+    """What is found then."""
+    fixed: tuple[Finding, ...]
+    withheld: tuple[Withheld, ...]
+    unsafe: int
+    """How many fixes were not looked at because they are not safe."""
+    before: Mapping[str, bytes]
+    after: Mapping[str, bytes]
+    """The files that change, by name."""
+
+
+def fix(question: Question, *, unsafe: bool = False) -> Fixed:
+    """All that can be fixed in the spec; with ``unsafe`` also what may change what sidecars do.
+
+    Raises UsageError for a spec from a git revision, for links, and where a file changes meanwhile.
+    """
+    if not os.path.lexists(question.location):
+        raise UsageError(f"{question.location}: only files of the work tree can be fixed")
+    fixing = _Fixing(question, question.ask(question.environment, {}))
+    withheld, done = fixing.rounds(safe=True), -1
+    while unsafe and done < len(fixing.fixed) <= MOST_PROOFS * ROUNDS:
+        # What is not safe can make a spec readable, and there may be more to fix then.
+        done = len(fixing.fixed)
+        withheld = fixing.rounds(safe=False)
+        withheld = [*withheld, *fixing.rounds(safe=True)]
+    return Fixed(
+        linted=fixing.linted,
+        fixed=tuple(fixing.fixed),
+        withheld=tuple(withheld),
+        unsafe=0 if unsafe else len(_candidates(fixing.linted, safe=False)),
+        before={name: fixing.before[name] for name in fixing.contents},
+        after=fixing.contents,
+    )
+
+
+def write_fixes(fixed: Fixed) -> None:
+    """Write what is fixed. Raises UsageError, with nothing written, where a file is not what it was."""
+    from meshctl.load.saving import save
+
+    save(fixed.before, fixed.after)
+
+
+def offers(question: Question, linted: Linted, *, unsafe: bool = False) -> dict[Finding, tuple[Change, ...]]:
+    """For findings of ``linted`` that can be fixed at once what would change in the file that they are in.
+
+    All the safe ones are proven together, and so are the others.
+    """
+    from meshctl.load.edits import EditRefusedError, changes
+
+    found: dict[Finding, tuple[Change, ...]] = {}
+    if not os.path.lexists(question.location):
+        return found
+    for safe in (True, False) if unsafe else (True,):
+        for each in _Fixing(question, linted).first_round(safe=safe)[:MOST_OFFERS]:
+            if each.mend is not None:
+                text = linted.texts[each.mend.edit.part.at.file]
+                try:
+                    found[each] = changes(text, [each.mend.edit])
+                except EditRefusedError:
+                    continue
+    return found
+
+
+class _Fixing:
+    """The search for as many fixes as can be proven together."""
+
+    def __init__(self, question: Question, linted: Linted) -> None:
+        self.linted = linted
+        self.contents: dict[str, bytes] = {}
+        self.before: dict[str, bytes] = {}
+        self.fixed: list[Finding] = []
+        self._question = question
+        self._others: dict[str | None, Linted] | None = None
+        self._withheld: list[Withheld] = []
+        self._proofs = 0
+        self._proven: _Proven | None = None
+
+    def rounds(self, *, safe: bool) -> Sequence[Withheld]:
+        """Fix until nothing more can be; returns what was withheld at last."""
+        for _ in range(ROUNDS):
+            accepted = self.first_round(safe=safe)
+            if not accepted or self._proven is None:
+                break
+            self.fixed += accepted
+            self.linted, self._others = self._proven.linted, self._proven.others
+            self.contents |= self._proven.contents
+        return self._withheld
+
+    def first_round(self, *, safe: bool) -> list[Finding]:
+        """The findings that can be fixed at once."""
+        self._withheld = []
+        self._proven = None
+        candidates = _candidates(self.linted, safe=safe)
+        return self._most([], candidates, safe=safe) if candidates else []
+
+    def _most(self, accepted: list[Finding], tried: list[Finding], *, safe: bool) -> list[Finding]:
+        """``accepted`` and as many more as go with them, by halves: nearly always all do."""
+        why = self._prove([*accepted, *tried], safe=safe)
+        if not why:
+            return [*accepted, *tried]
+        if len(tried) == 1 or self._proofs >= MOST_PROOFS:
+            self._withheld += (Withheld(each, why) for each in tried)
+            return accepted
+        middle = len(tried) // 2
+        accepted = self._most(accepted, tried[:middle], safe=safe)
+        return self._most(accepted, tried[middle:], safe=safe)
+
+    def _prove(self, findings: Sequence[Finding], *, safe: bool) -> str:
+        """Why these cannot be fixed together; empty where they can, and then what comes of it is kept."""
+        from meshctl.load.edits import EditRefusedError
+
+        try:
+            contents = self.contents | self._edited(findings)
+        except EditRefusedError as error:
+            return str(error)
+        if self._proofs >= MOST_PROOFS:
+            return f"not looked at: {MOST_PROOFS} proofs are the most for one run"
+        self._proofs += 1
+        asked = self._question.environment
+        linted = self._question.ask(asked, contents)
+        why = _fault(self.linted, linted, findings, safe=safe)
+        others = {}
+        for view, before in self._beside().items():
+            if why:
+                return why
+            others[view] = self._question.ask(view, contents)
+            why = _fault(before, others[view], (), safe=safe)
+            if not why and safe and view is not None and before.mesh is None:
+                why = "it has errors, so that nobody knows what it needs"
+            why = (
+                why
+                and f"in {f'the environment `{view}`' if view else 'the spec without an environment'}: {why}"
+            )
+        if not why:
+            self._proven = _Proven(contents, linted, others)
+        return why
+
+    def _beside(self) -> dict[str | None, Linted]:
+        """The spec as it is without, and in all other environments than the one that is asked about."""
+        if self._others is None:
+            from meshctl.load import read_spec
+
+            every = (None, *read_spec(self._question.location).environments())
+            views = (each for each in every if each != self._question.environment)
+            self._others = {each: self._question.ask(each, self.contents) for each in views}
+        return self._others
+
+    def _edited(self, findings: Sequence[Finding]) -> dict[str, bytes]:
+        """The files that change. Raises EditRefusedError."""
+        from meshctl.load import edits, saving
+
+        by_file: dict[str, list[Finding]] = {}
+        for each in findings:
+            if each.mend is not None:
+                by_file.setdefault(each.mend.edit.part.at.file, []).append(each)
+        made = {}
+        for name, its in by_file.items():
+            text = self.linted.texts[name]
+            if name not in self.before:
+                self.before[name] = saving.read_own(name, text)
+            changed = edits.changes(text, [each.mend.edit for each in its if each.mend is not None])
+            made[name] = saving.encode(edits.apply(text, changed), self.before[name])
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Proven:
+    """The last proof that held."""
+
+    contents: dict[str, bytes]
+    linted: Linted
+    others: dict[str | None, Linted] = field(default_factory=dict)
+
+
+def _candidates(linted: Linted, *, safe: bool) -> list[Finding]:
+    return [
+        each
+        for each in linted.findings
+        if each.mend is not None and each.mend.safe is safe and not each.waived
+    ]
+
+
+def _fault(before: Linted, after: Linted, fixed: Sequence[Finding], *, safe: bool) -> str:
+    """What speaks against these fixes; empty where nothing does."""
+    old, new = Counter(map(_key, before.findings)), Counter(map(_key, after.findings))
+    if any(new[key] > old[key] - count for key, count in Counter(map(_key, fixed)).items()):
+        return "it would be found all the same"
+    # What only comes to light because the whole can be read now was there before.
+    comparable = (before.spec is None) == (after.spec is None) and (before.mesh is None) == (
+        after.mesh is None
+    )
+    lost = (before.spec and after.spec is None) or (before.mesh and after.mesh is None)
+    more = next((each for each in after.findings if new[_key(each)] > old[_key(each)]), None)
+    if more is not None and (comparable or lost):
+        return f"then there would be: {more.slug}: {more.message}"
+    if (
+        safe
+        and before.mesh is not None
+        and not (after.mesh is not None and same_files(before.mesh, after.mesh))
+    ):
+        return "a sidecar would not do the same"
+    if safe and fixed and before.mesh is None:
+        return "the spec has errors: mend those first"
+    return ""
+
+
+def _key(finding: Finding) -> Key:
+    """What makes it the same one in changed files; and one that is waived no more is another one."""
+    return (finding.code, finding.severity.value, _MOVING.sub("", finding.message), bool(finding.waived))
