@@ -15,7 +15,19 @@ from tests.fuzz.pki_files import PIECES
 from tests.fuzz.seeds import seeds
 
 _VALUES: tuple[Any, ...] = (None, True, 0, -1, 1, 2, 10**7, 10**30, 1.5, [], {}, [[]], *ODD)
-_KEYS = ("schemaVersion", "mesh", "environment", "findings", "code", "slug", "resource", "message", "count", "x", "")
+_KEYS = (
+    "schemaVersion",
+    "mesh",
+    "environment",
+    "findings",
+    "code",
+    "slug",
+    "resource",
+    "message",
+    "count",
+    "x",
+    "",
+)
 
 
 def compare(chance: Chance, folder: Path) -> None:
@@ -43,7 +55,7 @@ def compare(chance: Chance, folder: Path) -> None:
     code, told, after = _lint(chance, folder, path, update=update)
     assert update or after == before
     # What is none of ours is never written over.
-    assert code != 2 or after == before, told  # noqa: PLR2004
+    assert code != 2 or after == before, told
 
 
 def _lint(
@@ -83,4 +95,6 @@ def _change(document: dict[str, Any], chance: Chance) -> None:
         case 2 if entries:
             entries.append(dict(chance.choice(entries)))
         case _:
-            entries.extend({"code": "MSH0001", "slug": "x", "resource": "", "message": str(n)} for n in range(2000))
+            entries.extend(
+                {"code": "MSH0001", "slug": "x", "resource": "", "message": str(n)} for n in range(2000)
+            )
