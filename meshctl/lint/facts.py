@@ -268,6 +268,10 @@ class World:
     matches: tuple[MatchFacts, ...] = ()
     externals: tuple[ExternalFacts, ...] = ()
     rules: tuple[RuleFacts, ...] = ()
+    permitted: Mapping[str, tuple[str, ...]] | None = None
+    """Who is let in by each callee for more than its health; None: nobody has asked, and calls are taken for it."""
+    doors: tuple[str, ...] = ()
+    """Services that let in somebody without a certificate."""
 
 
 SUBJECTS: Mapping[str, type[Facts]] = {
