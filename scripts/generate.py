@@ -203,6 +203,14 @@ HELP = """\\
 '''
 
 
+def vocabulary_module() -> str:
+    # It has a file of its own, which is found both from here and from the tests.
+    sys.path.insert(0, str(ROOT))
+    from scripts import vocabulary
+
+    return vocabulary.module()
+
+
 # (path below the repository's root, function that returns its text)
 GENERATORS: list[tuple[str, Callable[[], str]]] = [
     ("schemas/mesh.schema.json", mesh_schema),
@@ -211,6 +219,7 @@ GENERATORS: list[tuple[str, Callable[[], str]]] = [
     ("docs/rules.md", rules_page),
     ("docs/findings.md", findings_page),
     ("meshctl/cli/help.py", help_module),
+    ("meshctl/audit/words.py", vocabulary_module),
 ]
 
 
