@@ -31,7 +31,7 @@ services:
 
 `meshctl lint --policies DIR` reads one rule from each YAML file below `DIR`; the files in `policies/` are
 examples. `assert` is an expression in the Common Expression Language that must hold for everything that `select`
-selects. Besides the facts below it may use `params.<name>`, `svc(name)` (the facts about a service, as a map),
+selects. Besides the facts below it may use `params.<name>`, `svc(name)` (the facts about a service, as a map; durations as text),
 `callers(name)` and `ms(text or duration)`; a rule about a route also has the facts of its service. An expression
 that gives no answer is an error, `policy-error`. Instead of `select` and `assert` a rule can name a built-in
 analysis under `check`. A rule needs a case that passes and one that fails under `tests`. With `mandatory: true`
@@ -44,6 +44,21 @@ spec says under `rules` comes on top. A severity of `off` leaves a rule out. `de
 of taste, `strict` asks everything, `minimal` is for the first days in an old mesh, and `fallacies` ends with a verdict
 on each of the eight fallacies of distributed computing. A file with `kind: Profile` beside your policies makes one
 of your own, or replaces one of these; those in `policies/profiles/` are examples.
+
+## What lint leaves to others
+
+Lint answers by the spec alone, the same on every machine and every day, and says nothing twice. `meshctl explain CODE` knows all of these too.
+
+| question | who tells it |
+| --- | --- |
+| unknown keys and names, clashes, protocols that do not fit, settings without effect | `validate` |
+| what a proxy cannot do, or does otherwise | `validate` (`unsupported-on-target`, `approximated-on-target`) |
+| a certificate is due, or outlives its issuer | `certs status` (`certificate-due`, `issuer-ends-first`) |
+| a new root that not every bundle has yet | `certs rotate-ca`, each step of which is proved first, and `certs status` |
+| keys and algorithms of certificates | nobody: a spec can ask for none that is weak |
+| a waiver that has ended, or waives nothing | `validate` (`expired-waiver`), `lint` (`unused-waiver`) |
+
+Which rules there could be and are not, and why: [decision 0128](decisions/0128-what-the-catalogue-leaves-out.md).
 
 ## Bounds
 

@@ -24,7 +24,7 @@ from meshctl.lint.facts import (
     fields_of,
     values_of,
 )
-from meshctl.lint.literals import LiteralError, duration
+from meshctl.lint.literals import LiteralError, duration, shown
 
 _TYPES: Mapping[object, cel.Type] = {
     str: cel.Type.STRING,
@@ -59,8 +59,12 @@ class Lookup:
     world: World = field(default_factory=lambda: World(MeshFacts(), {}))
 
     def service(self, name: str) -> dict[str, Any]:
-        """The facts about a service; an unknown name is an error and fails the rule."""
-        return _plain(values_of(self._service(name)))
+        """The facts about a service; durations are text. An unknown name is an error and fails the rule."""
+        facts = values_of(self._service(name))
+        # The library takes no duration inside a map.
+        return _plain(
+            {key: shown(each) if isinstance(each, timedelta) else each for key, each in facts.items()}
+        )
 
     def callers(self, name: str) -> list[str]:
         """Who sends requests to a service."""

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 
 from meshctl import ir
-from meshctl.lint import collect_routes, collect_rules, collect_services
+from meshctl.lint import collect_loads, collect_routes, collect_rules, collect_services
 from meshctl.lint.facts import CallFacts, ExternalFacts, MeshFacts, World
 from meshctl.spec import Source, Spec
+from meshctl.spec.externals import ExternalSpec
 
 Hosts = Mapping[str, tuple[ir.VirtualHost, ...]]
 """The virtual hosts of each caller."""
@@ -23,6 +24,7 @@ def collect(mesh: ir.Mesh, spec: Spec, today: date) -> World:
     clusters = {name: {one.name: one for one in each.clusters} for name, each in sidecars.items()}
     places = _places(spec)
     calls = (*_calls(hosts, clusters, places), *_streams(mesh, clusters, places))
+    calls = tuple(collect_loads.loaded(calls, sidecars, clusters, spec))
     return World(
         mesh=_mesh(mesh, spec),
         services=collect_services.services(sidecars, hosts, calls, spec, today),
@@ -45,6 +47,7 @@ def _entrances(sidecars: Mapping[str, ir.Sidecar]) -> dict[str, str]:
 
 def _mesh(mesh: ir.Mesh, spec: Spec) -> MeshFacts:
     written = spec.written
+    tracing = next((each.tracing for each in mesh.sidecars), None)
     return MeshFacts(
         name=mesh.name,
         domain=mesh.domain,
@@ -53,10 +56,21 @@ def _mesh(mesh: ir.Mesh, spec: Spec) -> MeshFacts:
         proxies=tuple(sorted({each.proxy.value for each in mesh.sidecars})),
         gateways=tuple(sorted(written.gateways or ())),
         egress=written.mesh.egress or "deny",
+        metrics=written.mesh.metrics is not None,
+        tracing=tracing is not None,
+        sampling=int(100 * tracing.sampling) if tracing is not None else 0,
+        unused_issuers=_unused_issuers(mesh, spec),
         certificate_lifetime=mesh.certificates.lifetime,
         renew_before=mesh.certificates.renew_before,
         source=spec.source["mesh"],
     )
+
+
+def _unused_issuers(mesh: ir.Mesh, spec: Spec) -> tuple[str, ...]:
+    written = spec.written.mesh.jwt.issuers if spec.written.mesh.jwt is not None else {}
+    inbound = (each.inbound for each in mesh.sidecars if each.inbound is not None)
+    used = {issuer.name for each in inbound for issuer in each.authorization.issuers}
+    return tuple(sorted(written.keys() - used))
 
 
 def _places(spec: Spec) -> Places:
@@ -85,9 +99,17 @@ def _externals(calls: Iterable[CallFacts], spec: Spec) -> Iterator[ExternalFacts
             hosts=tuple(external.hosts or ()),
             protocol=external.protocol or "http",
             tls=external.tls is not None,
+            server_name=_other_name(external),
             callers=tuple(sorted(callers.get(name, ()))),
             source=spec.source["externals"][name],
         )
+
+
+def _other_name(external: ExternalSpec) -> str:
+    name = (external.tls.sni if external.tls is not None else None) or ""
+    hosts = external.hosts or []
+    named = name in hosts or any(each.startswith("*") and name.endswith(each[1:]) for each in hosts)
+    return "" if named else name
 
 
 def _calls(hosts: Hosts, clusters: collect_routes.Clusters, places: Places) -> Iterator[CallFacts]:

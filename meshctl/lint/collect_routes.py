@@ -126,6 +126,7 @@ def _route(
         smallest_pool=min((len(each.endpoints) for each in leads_to), default=0),
         guarded=all(each.outlier_detection or each.health_check for each in leads_to),
         mirrors=tuple(each.cluster for each in route.mirrors if each.share),
+        full_mirrors=tuple(each.cluster for each in route.mirrors if each.share == 1),
         source=place["routes"][index] if index is not None else place,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from ipaddress import ip_address
@@ -26,18 +26,25 @@ def services(
     for each in calls:
         taken.setdefault(each.callee, []).append(each.caller)
         made.setdefault(each.caller, []).append(each.callee)
+    subsets: dict[str, set[str]] = {}
+    for cluster in {each.name for sidecar in sidecars.values() for each in sidecar.clusters}:
+        service, _, subset = cluster.partition(".")
+        subsets.setdefault(service, set()).add(subset)
     relying = _callers_on_default_timeout(hosts)
     unbroken = _callers_on_default_breaker(sidecars)
     return {
-        name: _service(
-            sidecars[name],
-            service,
-            spec,
-            today,
-            calls=tuple(sorted(made.get(name, ()))),
-            callers=tuple(sorted(taken.get(name, ()))),
-            on_timeout=tuple(sorted(relying.get(name, ()))),
-            on_breaker=tuple(sorted(unbroken.get(name, ()))),
+        name: replace(
+            _service(
+                sidecars[name],
+                service,
+                spec,
+                today,
+                calls=tuple(sorted(made.get(name, ()))),
+                callers=tuple(sorted(taken.get(name, ()))),
+                on_timeout=tuple(sorted(relying.get(name, ()))),
+                on_breaker=tuple(sorted(unbroken.get(name, ()))),
+            ),
+            unused_subsets=_unused_subsets(service, subsets.get(name, set())),
         )
         for name, service in sorted((spec.written.services or {}).items())
     }
@@ -67,6 +74,9 @@ def _service(
         callers_on_default_timeout=on_timeout,
         callers_on_default_breaker=on_breaker,
         capacity=_shares(capacity),
+        carried_endpoints=sum(len(each.endpoints) for each in sidecar.clusters),
+        carried_routes=sum(len(each.routes) for each in sidecar.outbound.virtual_hosts),
+        routes_for_nobody=_routes_for_nobody(written, callers),
         admin_exposed=not ip_address(sidecar.admin.bind.address).is_loopback,
         source=spec.source["services"][sidecar.service],
     )
@@ -84,6 +94,11 @@ def _taking(
     today: date,
 ) -> ServiceFacts:
     authorization = inbound.authorization
+    limit = inbound.rate_limit
+    if limit is not None:
+        facts = replace(
+            facts, limit_requests=limit.requests, limit_per=limit.per, limit_by_caller=limit.by_caller
+        )
     return replace(
         facts,
         protocol=inbound.protocol.value,
@@ -94,6 +109,20 @@ def _taking(
         authorization_audit=authorization.audit,
         open_to_anyone=any(map(_is_open, authorization.rules)),
         wildcard_rules=sum(ANYONE in (each.callers or (ANYONE,)) for each in written.allow or ()),
+    )
+
+
+def _unused_subsets(service: ServiceSpec, used: Collection[str]) -> tuple[str, ...]:
+    """None where nobody calls the service: then nothing of it is used."""
+    named = {each.subset for each in service.endpoints or () if each.subset}
+    return tuple(sorted(named - set(used))) if used else ()
+
+
+def _routes_for_nobody(service: ServiceSpec, callers: Collection[str]) -> tuple[str, ...]:
+    return tuple(
+        route.name
+        for route in service.routes or ()
+        if any(each.callers and not set(each.callers) & set(callers) for each in route.matches or ())
     )
 
 

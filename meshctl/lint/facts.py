@@ -44,6 +44,12 @@ class MeshFacts:
     """The kinds that its sidecars are of."""
     gateways: tuple[str, ...] = ()
     egress: str = "deny"
+    metrics: bool = False
+    tracing: bool = False
+    sampling: int = 0
+    """Of the requests that begin a trace, in whole percent; zero without tracing."""
+    unused_issuers: tuple[str, ...] = ()
+    """Issuers of tokens that no rule asks for."""
     certificate_lifetime: timedelta = _ZERO
     renew_before: timedelta = _ZERO
     source: Source | None = None
@@ -81,6 +87,18 @@ class ServiceFacts:
     """Whether some rule lets every identity of the mesh do everything."""
     wildcard_rules: int = 0
     """Rules for every identity of the mesh that are written under `allow`."""
+    limit_requests: int = 0
+    """Of `rateLimit`, in each of its sidecars; zero without one."""
+    limit_per: timedelta = _ZERO
+    limit_by_caller: bool = False
+    carried_endpoints: int = 0
+    """Those of others that its sidecar holds."""
+    carried_routes: int = 0
+    """The matches of others that its sidecar holds."""
+    unused_subsets: tuple[str, ...] = ()
+    """Subsets of its endpoints that no route of anybody names."""
+    routes_for_nobody: tuple[str, ...] = ()
+    """Routes with a match whose `from` names only those who do not call it."""
     admin_exposed: bool = False
     """Whether an admin listener is off loopback."""
     source: Source | None = None
@@ -125,6 +143,8 @@ class RouteFacts:
     guarded: bool = True
     """Whether all its backends have outlier detection or a health check."""
     mirrors: tuple[str, ...] = ()
+    full_mirrors: tuple[str, ...] = ()
+    """Those that get a copy of every request."""
     source: Source | None = None
 
 
@@ -164,6 +184,8 @@ class ExternalFacts:
     protocol: str = "http"
     tls: bool = False
     """Whether the callers' sidecars speak TLS with it, and verify its name."""
+    server_name: str = ""
+    """The name that is verified, where one is written that is none of its hosts."""
     callers: tuple[str, ...] = ()
     source: Source | None = None
 
@@ -190,6 +212,19 @@ class CallFacts:
     ejectable: int = 0
     """How many of the endpoints outlier detection may take out at once."""
     health_check: bool = False
+    idle_timeout: timedelta = _ZERO
+    """How long the caller keeps a connection that nobody uses."""
+    callee_idle_timeout: timedelta = _ZERO
+    """How long the callee's sidecar lets a connection or an answer be silent; zero of an external."""
+    load_requests: int = 0
+    """The declared load, of all instances of the caller; zero where none is declared."""
+    load_per: timedelta = _ZERO
+    in_flight: int = 0
+    """Requests under way at once from each instance of the caller by the declared load and latency (Little's law)."""
+    most_in_flight: int = 0
+    """So many the circuit breaker lets be under way."""
+    zone_blind: bool = False
+    """Whether the callee has endpoints in the caller's zone and in others, and none of them comes first."""
     timeout_at: Position | None = None
     retries_at: Position | None = None
     source: Source | None = None
@@ -233,6 +268,10 @@ class World:
     matches: tuple[MatchFacts, ...] = ()
     externals: tuple[ExternalFacts, ...] = ()
     rules: tuple[RuleFacts, ...] = ()
+    permitted: Mapping[str, tuple[str, ...]] | None = None
+    """Who is let in by each callee for more than its health; None: nobody has asked, and calls are taken for it."""
+    doors: tuple[str, ...] = ()
+    """Services that let in somebody without a certificate."""
 
 
 SUBJECTS: Mapping[str, type[Facts]] = {

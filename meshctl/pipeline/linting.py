@@ -90,7 +90,12 @@ def _ask(
     chosen = lint.configured(rules, spec, profile)
     every, active = ({each.slug for each in some.policies} for some in (rules, chosen))
     mandatory = {each.slug for each in chosen.policies if each.mandatory}
-    found = resolve.waive(lint.lint(mesh, spec, chosen, today), spec, errors=active, never=mandatory)
+    reach = None
+    if lint.needs_reach(spec, chosen):
+        from meshctl import simulate
+
+        reach = simulate.reachability(mesh)
+    found = resolve.waive(lint.lint(mesh, spec, chosen, today, reach), spec, errors=active, never=mandatory)
     told = (*validated.findings, *found)
     found += tuple(
         resolve.idle(spec, today, told, CODES.keys() | every, mandatory=mandatory, off=every - active)

@@ -81,7 +81,7 @@ _OF_CALLEES = {
 }
 ROUTE = {**OF_REQUESTS, "mirror": _NONE, "fault.delay": _NONE, "fault.abort": _NONE}
 CALLEE = {**OF_REQUESTS, **_OF_CLUSTERS, **_OF_CALLEES}
-CALL = {**OF_REQUESTS, **_OF_CLUSTERS, "localPort": _NONE}
+CALL = {**OF_REQUESTS, **_OF_CLUSTERS, "localPort": _NONE, "load": _NONE}
 EXTERNAL = {
     "hosts": "",
     "port": "",

@@ -25,6 +25,7 @@ _OF_REQUESTS = (
     "healthPath",
     "routeOrder",
     "routes",
+    "load",
 )
 _OF_REQUESTS_IN_RULES = ("methods", "paths", "headers", "jwt", "claims")
 

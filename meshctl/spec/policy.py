@@ -8,6 +8,7 @@ from meshctl.spec.circuit_breaking import CircuitBreakerSpec, OutlierDetectionSp
 from meshctl.spec.failover import LocalitySpec
 from meshctl.spec.health_checks import HealthCheckSpec
 from meshctl.spec.http_types import Method
+from meshctl.spec.load import LoadSpec
 from meshctl.spec.load_balancing import LoadBalancingSpec
 from meshctl.spec.network_types import Port
 from meshctl.spec.rate_limiting import RateLimitSpec
@@ -53,3 +54,4 @@ class CallSpec(TrafficPolicySpec):
     """
 
     local_port: Given[Port] = None
+    load: Given[LoadSpec] = None

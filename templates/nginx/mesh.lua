@@ -88,23 +88,27 @@ local function cut(client)
     ffi.C.shutdown(client.fd, SHUT_RD)
 end
 
+-- It sleeps instead of coming back by a timer, which a worker that ends does not give it.
 local function sweep()
-    local now, waiting = ngx.now(), false
-    for _, client in pairs(watched) do
-        if not client.late and now >= client.deadline then
-            client.late = true
-            cut(client)
+    repeat
+        ngx.sleep(SWEEP)
+        local now, waiting = ngx.now(), false
+        for _, client in pairs(watched) do
+            if not client.late and now >= client.deadline then
+                client.late = true
+                cut(client)
+            end
+            waiting = waiting or not client.late
         end
-        waiting = waiting or not client.late
-    end
-    sweeping = waiting and ngx.timer.at(SWEEP, sweep)
+    until not waiting
+    sweeping = false
 end
 
 -- `answer`: the bytes of one, to be given first.
 function deadlines.watch(key, deadline, answer)
     local fd = socket_of_client()
     watched[key] = {deadline = deadline, fd = fd, cookie = cookie_of(fd), answer = answer}
-    sweeping = sweeping or ngx.timer.at(SWEEP, sweep)
+    sweeping = sweeping or ngx.timer.at(0, sweep)
 end
 
 -- Whether it was cut.
@@ -237,6 +241,7 @@ end
 function mesh.own_answer()
     deadlines.forget(ngx.var.connection)
     ngx.header["Server"] = nil
+    reload.head()
 end
 
 -- Headers that the Connection header names are for this hop only (RFC 9110, 7.6.1).
@@ -284,6 +289,7 @@ local function without_own_name(header)
     if not header["Server"] then
         header["Server"] = nil
     end
+    reload.head()
 end
 mesh.without_own_name = without_own_name
 
@@ -351,6 +357,7 @@ function mesh.is_own(status, var)
 end
 
 function mesh.application_body()
+    reload.body()
     if ngx.req.http_version() == NO_HTTP then
         ngx.arg[1], ngx.arg[2] = ngx.ctx.body, true
         ngx.ctx.body = nil
@@ -404,6 +411,7 @@ function mesh.origin_answer()
 end
 
 function mesh.hop_body()
+    reload.body()
     local context = ngx.ctx
     local body = context.body
     if body then

@@ -957,6 +957,7 @@ def test_starts_again_after_a_kill_and_ends_on_sigterm(tmp_path):
         "mesh.lua",
         "mtls.lua",
         "reload",
+        "reload.lua",
         "run",
     }
 

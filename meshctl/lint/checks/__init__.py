@@ -11,12 +11,14 @@ from meshctl.lint.checks import (
     exposure,
     misread_path,
     no_default_route,
+    rate_limit_sum,
     redirect_circle,
     retry_amplification,
     retry_layers,
     shadowed_rule,
     single_point_of_failure,
     timeout_budget_inversion,
+    unused_definition,
     zone_loss,
 )
 from meshctl.lint.checks.base import Check, Violation
@@ -28,12 +30,14 @@ CHECKS: Mapping[str, Check] = {
     "exposure": exposure.CHECK,
     "misread-path": misread_path.CHECK,
     "no-default-route": no_default_route.CHECK,
+    "rate-limit-sum": rate_limit_sum.CHECK,
     "redirect-circle": redirect_circle.CHECK,
     "retry-amplification": retry_amplification.CHECK,
     "retry-layers": retry_layers.CHECK,
     "shadowed-rule": shadowed_rule.CHECK,
     "single-point-of-failure": single_point_of_failure.CHECK,
     "timeout-budget-inversion": timeout_budget_inversion.CHECK,
+    "unused-definition": unused_definition.CHECK,
     "zone-loss": zone_loss.CHECK,
 }
 """By the name that a policy gives."""

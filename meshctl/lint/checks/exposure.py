@@ -1,44 +1,81 @@
-"""Who gets to a protected service, and by which path: linear in the calls for each of them."""
+"""Who gets to a protected service, and by which path: linear in the calls for each of them.
+
+Exactly, where :mod:`meshctl.ir.reachability` says who is let in; else calls are taken for permissions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
+from meshctl.ir.reachability import Door, Ground, Permission, Reachability
 from meshctl.lint.checks.base import Check, Violation, path_text
-from meshctl.lint.facts import Value, World, place
+from meshctl.lint.facts import ServiceFacts, Value, World, place
 from meshctl.lint.literals import shown
 
 _MOST = 100
 """Protected services that are looked at: each costs a walk over all calls."""
 
 
+def with_reach(world: World, reach: Reachability) -> World:
+    """``world`` with who is let in; health checks are no way in."""
+    permitted = {
+        callee: tuple(caller for caller, found in callers.items() if any(map(_counts, found)))
+        for callee, callers in reach.permissions.items()
+    }
+    doors = tuple(
+        name
+        for name, entrances in sorted(reach.entrances.items())
+        if any(each.door is Door.PLAINTEXT and any(map(_counts, each.permissions)) for each in entrances)
+    )
+    return replace(world, permitted=permitted, doors=doors)
+
+
+def _counts(permission: Permission) -> bool:
+    return permission.ground is not Ground.HEALTH
+
+
+def is_protected(labels: Mapping[str, str], params: Mapping[str, Value]) -> bool:
+    """Whether a service with these labels is one to look at."""
+    return labels.get(str(params["label"])) == "true"
+
+
 def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
-    """Services with the label whose callers' callers, at any distance, are gateways: clients outside the mesh."""
-    label = str(params["label"])
-    callers: dict[str, list[str]] = {}
-    for call in world.calls:
-        callers.setdefault(call.callee, []).append(call.caller)
-    protected = [each for each in world.services.values() if each.labels.get(label) == "true"]
+    """Services with the label whose callers' callers, at any distance, are gateways or open: clients outside the mesh."""
+    callers = _callers(world)
+    protected = [each for each in world.services.values() if is_protected(each.labels, params)]
     for service in protected[:_MOST]:
-        next_to = _reaching(service.name, callers)
-        entrances = [name for name in world.mesh.gateways if name in next_to]
-        if not entrances:
-            continue
-        paths = [_path(name, service.name, next_to) for name in entrances]
-        direct = sorted(set(callers.get(service.name, ())))
-        others = tuple(sorted(next_to.keys() - set(direct)))
-        through = f", and through them {shown(others)}" if others else ""
-        yield Violation(
-            at=place(service),
-            values={
-                "service": service.name,
-                "how": f"clients outside the mesh get to it over {path_text(min(paths, key=len))}; "
-                f"it is called by {shown(tuple(direct))}{through}",
-            },
-        )
+        yield from _exposed(service, callers, world)
     for service in protected[_MOST:]:
         how = f"was not looked at: there are more than {_MOST} such services"
         yield Violation(at=place(service), values={"service": service.name, "how": how})
+
+
+def _callers(world: World) -> dict[str, list[str]]:
+    if world.permitted is not None:
+        return {callee: list(each) for callee, each in world.permitted.items()}
+    callers: dict[str, list[str]] = {}
+    for call in world.calls:
+        callers.setdefault(call.callee, []).append(call.caller)
+    return callers
+
+
+def _exposed(service: ServiceFacts, callers: Mapping[str, list[str]], world: World) -> Iterator[Violation]:
+    next_to = _reaching(service.name, callers)
+    paths = [_path(name, service.name, next_to) for name in world.mesh.gateways if name in next_to]
+    paths += [
+        ["(in plaintext)", *_path(name, service.name, next_to)]
+        for name in world.doors
+        if name in next_to or name == service.name
+    ]
+    if not paths:
+        return
+    direct = sorted(set(callers.get(service.name, ())))
+    others = tuple(sorted(next_to.keys() - set(direct)))
+    through = f", and through them {shown(others)}" if others else ""
+    by = f"; it is called by {shown(tuple(direct))}{through}" if direct else ""
+    how = f"clients outside the mesh get to it over {path_text(min(paths, key=len))}{by}"
+    yield Violation(at=place(service), values={"service": service.name, "how": how})
 
 
 def _reaching(name: str, callers: Mapping[str, list[str]]) -> dict[str, str]:

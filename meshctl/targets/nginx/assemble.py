@@ -37,6 +37,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
     reaches_application = inward is not None or (probed is not None and probed.path is not None)
     return Configuration(
         service=quoting.name(sidecar.service),
+        build=quoting.lua_string(f"build-{sidecar.build.removeprefix('sha256:')[:16]}"),
         canonical_request=path_gate.canonical_request(),
         log_formats=access_logs.log_formats(sidecar),
         tls=mtls.tls(sidecar.tls),
@@ -90,6 +91,7 @@ def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Inb
 def _programs(outward: Outbound, inward: Inbound | None, *, counts: bool) -> list[Token]:
     decided = inward.decisions if inward is not None else None
     needed = {
+        "reload": True,
         "matching": outward.conditions or (decided is not None and decided.conditions),
         "filters": outward.filters,
         "tries": outward.tries,

@@ -277,6 +277,8 @@ class Configuration:
     """The whole file."""
 
     service: Token
+    build: Token
+    """By which inner servers know their own from workers of before a reload."""
     canonical_request: Token
     log_formats: LogFormats | None
     tls: Tls

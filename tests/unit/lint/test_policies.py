@@ -233,7 +233,8 @@ def test_a_policy_of_the_teams_own_finds_and_points(tmp_path):
 
 def test_functions_look_into_the_mesh(tmp_path):
     rule = GOOD.replace(
-        "service.owner != ''", "callers(service.name).all(c, svc(c).owner != '') && ms('1m') == 60000"
+        "service.owner != ''",
+        "callers(service.name).all(c, svc(c).owner != '' && ms(svc(c).limitPer) == 0) && ms('1m') == 60000",
     ).replace("{service: {name: a, owner: b}}", "{service: {name: a}}")
     rule = rule.replace(
         "given: {service: {name: a}}, expect: fail",

@@ -6,7 +6,7 @@ local balancer = require "ngx.balancer"
 
 local find, match, min, max, random = string.find, string.match, math.min, math.max, math.random
 
-local tries = {policies = {}}
+local tries = {policies = {}, clusters = {}}
 
 local HOP_STATUS, CARRIED_STATUS, STATUS_HEADER, FLAGS_HEADER = 425, 470, "x-mesh-status", "x-mesh-flags"
 local ALWAYS = 3 -- retries under way that a budget never refuses
@@ -112,27 +112,34 @@ function tries.begin()
     var.tries = count + 1
     var.upstream = endpoint.name
     var.try_ends = policy.per_try_timeout > 0 and ends or ""
-    var.try = table.concat({var.destination, endpoint.address, endpoint.port, deadline, ends, again and 1 or 0}, " ")
+    var.try = table.concat({
+        var.destination, endpoint.address, endpoint.port, deadline, ends, again and 1 or 0, mesh.build, var.cluster,
+    }, " ")
 end
 
--- Which location of the inner server makes the try.
-function tries.location()
-    return tries.policies[match(ngx.var.http_x_mesh_try, "^%d+")].location
-end
+-- The destination, its policy, and what the outer side said of this try. After a reload a worker of before may ask,
+-- whose numbers are others: what it asks for leads to the same callee, once.
+local OF_BEFORE = {connect_timeout = math.huge}
 
--- The destination, its policy, and what the outer side said of this try.
 local function this_try()
-    local number, address, port, deadline, ends, again =
-        match(ngx.var.http_x_mesh_try, "^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$")
+    local number, address, port, deadline, ends, again, build, cluster =
+        match(ngx.var.http_x_mesh_try, "^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$")
+    local same = build == mesh.build
     return {
-        destination = mesh.destinations[number],
-        policy = tries.policies[number],
+        destination = same and mesh.destinations[number] or OF_BEFORE,
+        policy = same and tries.policies[number] or tries.clusters[cluster],
         address = address,
         port = tonumber(port),
         deadline = tonumber(deadline),
         ends = tonumber(ends),
-        again = again == "1",
+        again = same and again == "1",
     }
+end
+
+-- Which location of the inner server makes the try.
+function tries.location()
+    local policy = this_try().policy
+    return policy and policy.location or "@gone"
 end
 
 function tries.balance()

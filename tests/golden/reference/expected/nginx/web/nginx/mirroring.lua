@@ -21,7 +21,7 @@ local function head(var, destination, length)
         var.request_method .. " " .. (var.target or var.request_uri) .. " HTTP/1.1",
         "Host: " .. (var.forwarded_host or var.http_host),
         "Connection: close",
-        "x-mesh-mirror: " .. destination,
+        "x-mesh-mirror: " .. destination .. " " .. mesh.build,
         "x-mesh-source: " .. var.remote_addr,
     }
     for name, values in pairs(ngx.req.get_headers(0, true)) do
@@ -92,9 +92,10 @@ function mirroring.mirror()
     end
 end
 
--- Where a copy leads.
+-- Where a copy leads; one of a worker of before a reload, whose numbers are others, nowhere.
 function mirroring.location()
-    return "@to_" .. ngx.var.http_x_mesh_mirror
+    local number, build = string.match(ngx.var.http_x_mesh_mirror, "^(%S+) (%S+)$")
+    return build == mesh.build and "@to_" .. number or "@gone"
 end
 
 return mirroring

@@ -237,6 +237,7 @@ end
 function mesh.own_answer()
     deadlines.forget(ngx.var.connection)
     ngx.header["Server"] = nil
+    reload.head()
 end
 
 -- Headers that the Connection header names are for this hop only (RFC 9110, 7.6.1).
@@ -284,6 +285,7 @@ local function without_own_name(header)
     if not header["Server"] then
         header["Server"] = nil
     end
+    reload.head()
 end
 mesh.without_own_name = without_own_name
 
@@ -351,6 +353,7 @@ function mesh.is_own(status, var)
 end
 
 function mesh.application_body()
+    reload.body()
     if ngx.req.http_version() == NO_HTTP then
         ngx.arg[1], ngx.arg[2] = ngx.ctx.body, true
         ngx.ctx.body = nil
@@ -404,6 +407,7 @@ function mesh.origin_answer()
 end
 
 function mesh.hop_body()
+    reload.body()
     local context = ngx.ctx
     local body = context.body
     if body then
