@@ -34,7 +34,9 @@ examples. `assert` is an expression in the Common Expression Language that must 
 selects. Besides the facts below it may use `params.<name>`, `svc(name)` (the facts about a service, as a map; durations as text),
 `callers(name)` and `ms(text or duration)`; a rule about a route also has the facts of its service. An expression
 that gives no answer is an error, `policy-error`. Instead of `select` and `assert` a rule can name a built-in
-analysis under `check`. A rule needs a case that passes and one that fails under `tests`. With `mandatory: true`
+analysis under `check`. A rule with `select: {kind: change}` is asked by `meshctl lint --against` alone
+([changes](changes.md)). A rule needs a case that passes and one that fails under `tests`. What is `given` there are
+facts, or of a change `before` and `after`: two specs that say only what the case is about. With `mandatory: true`
 no waiver, setting or profile silences it (`mandatory-rule`).
 
 ## Profiles
