@@ -7,7 +7,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from meshctl import ir
-from tests.fuzz import carried, enrolment, meaning, mutation, outputs, pki_files, quoting, surroundings
+from tests.fuzz import (
+    baselines,
+    carried,
+    enrolment,
+    fixes,
+    meaning,
+    mutation,
+    outputs,
+    pki_files,
+    quoting,
+    surroundings,
+)
 from tests.fuzz.chance import Chance
 from tests.fuzz.judging import command, plain, validated, write
 from tests.fuzz.mutation import ODD
@@ -224,6 +235,8 @@ FUZZERS: Mapping[str, Callable[[Chance, Path], None]] = {
     "settings": settings,
     "route-tests": route_tests,
     "policies": policies,
+    "baseline": baselines.compare,
+    "fix": fixes.fix,
     "pki": pki_files.read,
     "enrolment": enrolment.enrol,
     "carried": carried.carry,

@@ -92,8 +92,12 @@ def command(
     share: float = 1,
     *,
     starts: tuple[str, ...] = (),
+    errors_apart: bool = False,
 ) -> tuple[int, str]:
-    """One command as its user sees it: exit code and output. A bug is an exception, for it is never to be code 3."""
+    """One command as its user sees it: exit code and output, with its standard error or without.
+
+    A bug is an exception, for it is never to be code 3.
+    """
     out, errors = io.StringIO(), io.StringIO()
     with (
         watched(reads, writes, share, starts=starts),
@@ -112,4 +116,4 @@ def command(
     assert not _RAW.search(told), ascii(_RAW.search(told))
     assert code != 2 or told, "a refusal without a word"
     assert "PRIVATE KEY-----\nM" not in told
-    return code, told
+    return code, out.getvalue() if errors_apart else told

@@ -21,9 +21,13 @@ SLOWER = "6"
 """Seconds of processor time for one command, where each of its steps is counted too."""
 
 
+COSTLY = frozenset(("enrolment", "carried", "baseline", "fix"))
+"""Whose runs are several commands, or begin with a copy of a whole build."""
+
+
 @pytest.mark.parametrize("name", FUZZERS)
 def test_a_few(name, tmp_path):
-    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=4 if name in COSTLY else 8, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.binary(min_size=40, max_size=120))
     def holds(data):
         once(name, data, tmp_path)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import dataclasses
 import random
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from meshctl.diagnostics import Position
 from meshctl.load import text, worktree
-from meshctl.pipeline import checking
-from meshctl.pki import leaves
+from meshctl.pipeline import checking, fixing
+from meshctl.pki import acceptance, leaves
 from meshctl.targets.envoy import protobuf
 from meshctl.targets.haproxy import quoting as haproxy
 from meshctl.targets.nginx import quoting as nginx
-from tests.fuzz import fuzzers
+from tests.fuzz import fuzzers, watching
 from tests.fuzz.judging import validated
-from tests.fuzz.watching import CostError, StrayError, watched
+from tests.fuzz.watching import CostError, HangError, StrayError, watched
 
 RUNS = 400
 
@@ -98,6 +99,29 @@ def test_a_link_that_leads_out_is_found(tmp_path, monkeypatch):
 def test_a_traceback_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(leaves, "proves", lambda *_: 1 // 0)
     assert isinstance(found("pki", tmp_path), ZeroDivisionError)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("module", "name", "broken", "fuzzer"),
+    [
+        (acceptance, "_names", lambda *_: (), "enrolment"),
+        (acceptance, "_chain", lambda leaf, others, roots, _: (leaf, *others, roots[0]), "enrolment"),
+        (fixing, "_fault", lambda *_, **__: "", "fix"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_a_proof_that_is_left_out_is_found(tmp_path, monkeypatch, module, name, broken, fuzzer):
+    """A certificate for other names or from elsewhere is put in force, a fix that mends nothing is made."""
+    monkeypatch.setattr(module, name, broken)
+    assert isinstance(found(fuzzer, tmp_path), AssertionError)
+
+
+def test_a_command_that_waits_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(watching, "WAITING", 0.1)
+    monkeypatch.setattr(watching, "_LOOKED", 0.2)
+    with pytest.raises(HangError), watched(tmp_path):
+        time.sleep(5)
 
 
 def test_a_finding_at_a_place_that_is_none_is_found(tmp_path, monkeypatch):
