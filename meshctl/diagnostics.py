@@ -102,6 +102,8 @@ class Finding:
     related: tuple[Related, ...] = ()
     alike: str = ""
     """Findings with the same words here say one thing of several places, see :func:`merge_alike`."""
+    caller: str = ""
+    """Whom it is about beside the place, where a waiver may be for one caller alone."""
     waived: str = ""
     """The reason of the waiver in force, empty where there is none."""
     mend: Mend | None = None

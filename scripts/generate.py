@@ -34,7 +34,9 @@ examples. `assert` is an expression in the Common Expression Language that must 
 selects. Besides the facts below it may use `params.<name>`, `svc(name)` (the facts about a service, as a map; durations as text),
 `callers(name)` and `ms(text or duration)`; a rule about a route also has the facts of its service. An expression
 that gives no answer is an error, `policy-error`. Instead of `select` and `assert` a rule can name a built-in
-analysis under `check`. A rule needs a case that passes and one that fails under `tests`. With `mandatory: true`
+analysis under `check`. A rule with `select: {kind: change}` is asked by `meshctl lint --against` alone
+([changes](changes.md)). A rule needs a case that passes and one that fails under `tests`. What is `given` there are
+facts, or of a change `before` and `after`: two specs that say only what the case is about. With `mandatory: true`
 no waiver, setting or profile silences it (`mandatory-rule`).
 
 ## Profiles
@@ -201,6 +203,14 @@ HELP = """\\
 '''
 
 
+def vocabulary_module() -> str:
+    # It has a file of its own, which is found both from here and from the tests.
+    sys.path.insert(0, str(ROOT))
+    from scripts import vocabulary
+
+    return vocabulary.module()
+
+
 # (path below the repository's root, function that returns its text)
 GENERATORS: list[tuple[str, Callable[[], str]]] = [
     ("schemas/mesh.schema.json", mesh_schema),
@@ -209,6 +219,7 @@ GENERATORS: list[tuple[str, Callable[[], str]]] = [
     ("docs/rules.md", rules_page),
     ("docs/findings.md", findings_page),
     ("meshctl/cli/help.py", help_module),
+    ("meshctl/audit/words.py", vocabulary_module),
 ]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS
-from meshctl.audit import envoy_inbound
-from meshctl.audit.expectations import TRUST, Transport, listeners, transport
+from meshctl.audit import envoy_inbound, envoy_values, vocabulary
+from meshctl.audit.expectations import TRUST, Transport, listeners, outside, transport, within
 from meshctl.audit.violations import Invariant, Unreadable, Violation
 from meshctl.ir import Sidecar
 
@@ -26,11 +26,21 @@ def audit(sidecar: Sidecar, files: Mapping[str, bytes]) -> Iterator[Violation]:
     }
     static = start.get("static_resources", {})
     found = [*static.get("listeners", []), *discovered["lds"]]
+    yield from vocabulary.envoy(sidecar, files)
     yield from _admin(start)
     yield from _listeners(sidecar, found)
     yield from _secrets(sidecar, files)
     yield from _clusters(sidecar, [*static.get("clusters", []), *discovered["cds"]])
     yield from envoy_inbound.audit(sidecar, found)
+    yield from envoy_values.headers(sidecar, files, _told(found))
+
+
+def _told(found: list[Message]) -> int:
+    """Chains of requests from callers with a certificate."""
+    inbound = [
+        chain for each in found if each["name"].startswith("inbound") for chain in each["filter_chains"]
+    ]
+    return sum("transport_socket" in each and bool(envoy_inbound.http_filters(each)) for each in inbound)
 
 
 def _read(content: bytes) -> Message:
@@ -50,6 +60,9 @@ def _listeners(sidecar: Sidecar, found: list[Message]) -> Iterator[Violation]:
     declared = {(each.address, each.port) for each in listeners(sidecar)}
     opened = set()
     for listener in found:
+        for chain in listener["filter_chains"]:
+            if "transport_socket" in chain:
+                yield from envoy_values.downstream(sidecar, chain["transport_socket"]["typed_config"])
         for address, port in envoy_inbound.addresses(listener):
             opened.add((address, port))
             if (address, port) not in declared:
@@ -95,6 +108,7 @@ def _clusters(sidecar: Sidecar, found: list[Message]) -> Iterator[Violation]:
         elif wanted.spiffe_id:
             yield from _hop(sidecar, name, wanted, context)
         else:
+            yield from envoy_values.versions(name, context, outside(sidecar))
             yield from _origin(name, wanted, context, cluster)
 
 
@@ -109,6 +123,7 @@ def _hop(sidecar: Sidecar, name: str, wanted: Transport, context: Message) -> It
         combined.get("validation_context_sds_secret_config"), envoy_inbound.trust_file(sidecar)
     ):
         yield Violation(Invariant.UPSTREAM, name, "no CA is asked for")
+    yield from envoy_values.versions(name, context, within(sidecar))
     if context.get("sni") != wanted.name or context.get("max_session_keys") != 0:
         yield Violation(Invariant.UPSTREAM, name, "no SNI, or sessions that are used again")
     (shown,) = common.get("tls_certificate_sds_secret_configs") or [None]

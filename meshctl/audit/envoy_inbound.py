@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from meshctl.audit import envoy_rules, envoy_values
 from meshctl.audit.expectations import callers, lets_anyone_in
 from meshctl.audit.patterns import misjudged, python_regex, unmatched_alias
 from meshctl.audit.violations import Invariant, Violation
@@ -43,7 +44,7 @@ def audit(sidecar: Sidecar, found: list[Message]) -> Iterator[Violation]:
     for outbound in (sidecar.outbound, *sidecar.locals):
         for bind in outbound.binds:
             for chain in at[bind.address, bind.port]["filter_chains"]:
-                yield from _gate(_filters(chain), bind.address)
+                yield from _gate(http_filters(chain), bind.address)
     inbound = sidecar.inbound
     if inbound is not None:
         for bind in inbound.binds:
@@ -55,10 +56,10 @@ def audit(sidecar: Sidecar, found: list[Message]) -> Iterator[Violation]:
     health = sidecar.health
     if health is not None and health.application is not None:
         for chain in at[health.binds[0].address, health.binds[0].port]["filter_chains"]:
-            yield from _untrusted(_filters(chain), "health")
+            yield from _untrusted(http_filters(chain), "health")
 
 
-def _filters(chain: Message) -> list[Message]:
+def http_filters(chain: Message) -> list[Message]:
     """The HTTP filters of a chain, each its name beside its configuration."""
     return list(chain["filters"][-1]["typed_config"].get("http_filters", []))
 
@@ -71,6 +72,8 @@ def _chain(sidecar: Sidecar, inbound: InboundListener, chain: Message) -> Iterat
         yield from _certificate(sidecar, socket["typed_config"])
         if len(chain["filters"]) != 2 or chain["filters"][0]["name"] != "names-one":
             yield Violation(Invariant.CLIENT_CERTIFICATE, "inbound", "who has two names is not refused")
+        else:
+            yield from envoy_values.names_one(sidecar, inbound, chain["filters"][0])
         if inbound.mtls is MtlsMode.DISABLED or (match != "tls" and inbound.mtls is MtlsMode.PERMISSIVE):
             yield Violation(Invariant.CLIENT_CERTIFICATE, "inbound", "TLS is not taken as asked")
     elif inbound.mtls is MtlsMode.STRICT or (match != "raw_buffer" and inbound.mtls is MtlsMode.PERMISSIVE):
@@ -79,13 +82,14 @@ def _chain(sidecar: Sidecar, inbound: InboundListener, chain: Message) -> Iterat
         if socket is not None:
             yield from _stream_callers(sidecar, socket["typed_config"])
         return
-    filters = _filters(chain)
+    filters = http_filters(chain)
+    yield from envoy_values.filters(filters)
     if any(each.get("disabled") for each in filters) or _overrides(chain["filters"][-1]["typed_config"]):
         yield Violation(Invariant.DEFAULT_DENY, "inbound", "a filter is taken back")
     if chain["filters"][-1]["typed_config"].get("forward_client_cert_details") != "SANITIZE":
         yield Violation(Invariant.IDENTITY_HEADERS, "inbound", "a caller's word of certificates is believed")
     yield from _gate(filters, "inbound")
-    yield from _authorization(sidecar, inbound, filters, plaintext=socket is None)
+    yield from _authorization(inbound, filters, plaintext=socket is None)
     yield from _untrusted(filters, "inbound", told=socket is not None)
 
 
@@ -189,7 +193,7 @@ def _misjudged(expression: str) -> str | None:
 
 
 def _authorization(
-    sidecar: Sidecar, inbound: InboundListener, filters: list[Message], *, plaintext: bool
+    inbound: InboundListener, filters: list[Message], *, plaintext: bool
 ) -> Iterator[Violation]:
     """One filter that refuses whom it does not know, behind those that deny; nothing lets in after it."""
     kind = "shadow_rules" if inbound.authorization.audit else "rules"
@@ -210,26 +214,9 @@ def _authorization(
         yield Violation(Invariant.DEFAULT_DENY, "inbound", "what is denied is not asked first")
     if filters[-1]["typed_config"].get("@type") != _ROUTER:
         yield Violation(Invariant.DEFAULT_DENY, "inbound", "the router is not the last")
-    yield from _strangers(
-        sidecar, rules["policies"], anyone=any(each.anyone for each in (*asked.exempt, *asked.rules))
-    )
-
-
-def _strangers(sidecar: Sidecar, policies: Message, *, anyone: bool) -> Iterator[Violation]:
-    """Every way to be let in names a caller whom a rule names, unless a rule is about anyone."""
-    if anyone:
-        return
-    known = {f"spiffe://{sidecar.identity.trust_domain}/{each}" for each in callers(sidecar)}
-    for policy in policies.values():
-        for principal in policy["principals"]:
-            parts = principal.get("and_ids", {}).get("ids", [principal])
-            names = [
-                each["authenticated"]["principal_name"].get("exact")
-                for each in parts
-                if "authenticated" in each
-            ]
-            if not names or not {*names} <= known:
-                yield Violation(Invariant.DEFAULT_DENY, "inbound", "a caller is let in whom no rule names")
+    yield from envoy_rules.allowing(rules["policies"], asked)
+    for denial in (found for place, found in at if place in denying):
+        yield from envoy_rules.denying(denial["policies"], asked)
 
 
 def _untrusted(filters: list[Message], where: str, *, told: bool = False) -> Iterator[Violation]:

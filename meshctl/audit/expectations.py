@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from meshctl.artifacts import TRUST_BUNDLE
-from meshctl.ir import AuthorizationRule, Cluster, Sidecar, SocketAddress
+from meshctl.ir import AuthorizationRule, Cluster, Sidecar, SocketAddress, TlsVersion
+from meshctl.ir.mesh import UNTRUSTED_HEADERS
 
 TRUST = f"../{TRUST_BUNDLE}"
 """The mesh's CAs, as the files of a proxy name them."""
@@ -33,6 +34,41 @@ def transport(cluster: Cluster) -> Transport | None:
         return PLAIN if cluster.plaintext else Transport(its.server_name, spiffe_id=its.spiffe_id)
     tls = cluster.origin.tls if cluster.origin is not None else None
     return PLAIN if tls is None else Transport(tls.server_name, tls.authorities)
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What TLS may be spoken: versions from ``minimum`` to ``maximum``; the suites of TLS 1.2 that were asked for, empty for the safe ones."""
+
+    minimum: TlsVersion
+    maximum: TlsVersion
+    suites: tuple[str, ...] = ()
+
+
+SAFE_SUITES = frozenset(
+    f"ECDHE-{key}-{cipher}"
+    for key in ("ECDSA", "RSA")
+    for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+)
+"""Of TLS 1.2, by OpenSSL's names: forward secret, authenticated, and none with CBC (RFC 9325, 4.2)."""
+
+
+def within(sidecar: Sidecar) -> frozenset[Versions]:
+    """What is spoken with other sidecars."""
+    its = sidecar.tls
+    return frozenset((Versions(its.minimum_version, its.maximum_version, its.cipher_suites),))
+
+
+def outside(sidecar: Sidecar) -> frozenset[Versions]:
+    """What is spoken with those outside the mesh, clients and destinations."""
+    origins = [each.origin.tls for each in sidecar.clusters if each.origin is not None]
+    asked = [sidecar.outbound.tls, *origins]
+    return frozenset(Versions(each.minimum_version, TlsVersion.V1_3) for each in asked if each is not None)
+
+
+def untrusted(header: str) -> bool:
+    """Whether it is, in some spelling, one of the headers that nobody may say of himself."""
+    return header.lower().replace("_", "-").replace(".", "-") in UNTRUSTED_HEADERS
 
 
 def destinations(cluster: Cluster) -> tuple[str, ...]:

@@ -6,8 +6,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from meshctl.artifacts import CERTIFICATE, REVOCATION_LISTS
-from meshctl.audit import haproxy_inbound
-from meshctl.audit.expectations import PLAIN, TRUST, Transport, destinations, listeners, transport
+from meshctl.audit import haproxy_inbound, haproxy_values
+from meshctl.audit.expectations import (
+    PLAIN,
+    TRUST,
+    Transport,
+    destinations,
+    listeners,
+    outside,
+    transport,
+    within,
+)
 from meshctl.audit.haproxy_text import Section, address_of, options, read
 from meshctl.audit.patterns import first_repeating
 from meshctl.audit.violations import Invariant, Violation
@@ -18,6 +27,7 @@ def audit(sidecar: Sidecar, files: Mapping[str, bytes]) -> Iterator[Violation]:
     """What is wrong with ``haproxy.cfg``."""
     text = files["haproxy/haproxy.cfg"].decode()
     sections = read(text)
+    yield from haproxy_values.audit(sections, files)
     yield from _listeners(sidecar, sections)
     yield from _upstreams(sidecar, sections)
     if _SUSPECT.search(text):
@@ -38,6 +48,7 @@ def _listeners(sidecar: Sidecar, sections: list[Section]) -> Iterator[Violation]
                 case ["bind", address, *rest]:
                     found.add(address_of(address))
                     yield from _listener(section, address_of(address), rest, declared)
+                    yield from _shown(sidecar, section, options(rest))
                 case ["stats", "socket", address, *rest]:
                     yield from _listener(section, address, rest, set())
                 case ["dgram-bind", *_] | ["stats", "enable" | "uri" | "admin", *_]:
@@ -54,6 +65,12 @@ def _listener(section: Section, address: str, rest: Iterable[str], declared: set
             yield Violation(Invariant.LISTENERS, str(section), f"{address} is not its owner's alone")
     elif not address.startswith("abns@") and address not in declared:
         yield Violation(Invariant.LISTENERS, str(section), f"{address} is not declared")
+
+
+def _shown(sidecar: Sidecar, section: Section, its: Mapping[str, str]) -> Iterator[Violation]:
+    if "ssl" in its:
+        allowed = within(sidecar) if its.get("ca-file") == TRUST else outside(sidecar)
+        yield from haproxy_values.versions(str(section), its, allowed, Invariant.CLIENT_CERTIFICATE)
 
 
 def _upstreams(sidecar: Sidecar, sections: list[Section]) -> Iterator[Violation]:
@@ -98,6 +115,7 @@ def _upstream(
     if not matching or ("sni" not in its and not name):
         yield Violation(Invariant.UPSTREAM, where, f"the name {name!r} by {its.get('ca-file', 'no CA')}")
     in_mesh = its.get("ca-file") == TRUST
+    yield from haproxy_values.versions(where, its, within(sidecar) if in_mesh else outside(sidecar))
     if (its.get("crt") == f"../{CERTIFICATE}") is not in_mesh:
         yield Violation(
             Invariant.UPSTREAM, where, "the sidecar's own certificate is for the mesh, and for it alone"

@@ -85,10 +85,52 @@ def _unquoted(word: str) -> str:
     return _PART.sub(part, word)
 
 
-# Whatever has a value that could be taken for one of the words that are asked for.
-_VALUED = frozenset(
-    ("crt", "ca-file", "crl-file", "verify", "verifyhost", "sni", "alpn", "ciphers", "mode", "track")
+VALUED = frozenset(
+    (
+        *(
+            "crt",
+            "ca-file",
+            "crl-file",
+            "verify",
+            "verifyhost",
+            "sni",
+            "alpn",
+            "ciphers",
+            "mode",
+            "track",
+            "level",
+        ),
+        *(
+            "ssl-min-ver",
+            "ssl-max-ver",
+            "maxconn",
+            "max-reuse",
+            "weight",
+            "id",
+            "init-addr",
+            "log-proto",
+            "proto",
+        ),
+        *("pool-low-conn", "pool-max-conn", "pool-purge-delay", "resolve-prefer", "resolvers", "expose-fd"),
+        *("check-alpn", "check-sni", "fall", "inter", "rise"),
+    )
 )
+"""The options of addresses that meshctl writes with a value."""
+FLAGS = frozenset(
+    (
+        *(
+            "accept-proxy",
+            "backup",
+            "check",
+            "no-ssl-reuse",
+            "no-tls-tickets",
+            "send-proxy-v2",
+            "ssl",
+            "v6only",
+        ),
+    )
+)
+"""Those without."""
 
 
 def options(words: Iterable[str]) -> dict[str, str]:
@@ -96,7 +138,7 @@ def options(words: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     rest = iter(words)
     for word in rest:
-        found[word] = next(rest, "") if word in _VALUED else ""
+        found[word] = next(rest, "") if word in VALUED else ""
     return found
 
 

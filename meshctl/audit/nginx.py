@@ -7,8 +7,17 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from meshctl.artifacts import CERTIFICATE, REVOCATION_LISTS
-from meshctl.audit import nginx_inbound
-from meshctl.audit.expectations import PLAIN, TRUST, Transport, destinations, listeners, transport
+from meshctl.audit import nginx_inbound, nginx_values
+from meshctl.audit.expectations import (
+    PLAIN,
+    TRUST,
+    Transport,
+    destinations,
+    listeners,
+    outside,
+    transport,
+    within,
+)
 from meshctl.audit.nginx_text import Directive, read
 from meshctl.audit.patterns import repeats_a_group
 from meshctl.audit.violations import Invariant, Violation
@@ -24,6 +33,7 @@ def audit(sidecar: Sidecar, files: Mapping[str, bytes]) -> Iterator[Violation]:
     """What is wrong with ``nginx.conf``."""
     text = files["nginx/nginx.conf"].decode()
     root = read(text)
+    yield from nginx_values.audit(sidecar, root)
     yield from _listeners(sidecar, root)
     yield from _upstreams(sidecar, root)
     yield from _locations(root)
@@ -124,6 +134,9 @@ def _upstream(
         told = f"the name {verified!r} by {said['trusted_certificate'] or 'no CA'}"
         yield Violation(Invariant.UPSTREAM, target, told)
     in_mesh = said["trusted_certificate"] == TRUST
+    spoken = settings.get(f"{module}_ssl_protocols", ())
+    if not any(nginx_values.speaks(spoken, each) for each in (within if in_mesh else outside)(sidecar)):
+        yield Violation(Invariant.UPSTREAM, target, f"it speaks {' '.join(spoken)}")
     if (said["certificate"] == f"../{CERTIFICATE}") is not in_mesh and not (streams and not in_mesh):
         yield Violation(
             Invariant.UPSTREAM, target, "the sidecar's own certificate is for the mesh, and for it alone"
@@ -159,7 +172,7 @@ def _locations(root: Directive) -> Iterator[Violation]:
 
 # A group that is repeated, as it is written and as Lua has it. Most files have none, and need no closer look.
 _SUSPECT = re.compile(r"\)(?:[*+](?!\+)|\{\d)")
-_SUSPECT_IN_LUA = re.compile(r"\\041\\(?:04[23]|123)")
+_SUSPECT_IN_LUA = re.compile(r"\\041\\(?:04[23](?!\\043)|123)")
 
 
 def _expressions(block: Directive) -> Iterator[Violation]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS
-from meshctl.audit.expectations import TRUST, callers, lets_anyone_in, rules, same_verdicts
+from meshctl.audit import nginx_values
+from meshctl.audit.expectations import TRUST, callers, lets_anyone_in, rules, same_verdicts, within
 from meshctl.audit.nginx_text import Directive
 from meshctl.audit.patterns import knows_subjects, misjudged, python_regex
 from meshctl.audit.violations import Invariant, Violation
@@ -85,6 +86,9 @@ def _certificate(sidecar: Sidecar, server: Directive) -> Iterator[Violation]:
     for name, value in wanted.items():
         if [each.words[1:] for each in server.named(name)] != [(value,)]:
             yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, f"`{name} {value}` is not there")
+    for each in server.named("ssl_protocols"):
+        if not any(nginx_values.speaks(each.words[1:], wanted) for wanted in within(sidecar)):
+            yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, str(each))
     for name in ("ssl_session_cache", "ssl_session_tickets", "ssl_trusted_certificate", "ssl_early_data"):
         if server.named(name):
             yield Violation(Invariant.CLIENT_CERTIFICATE, _WHERE, f"{name} of its own")

@@ -65,6 +65,7 @@ def python_regex(pattern: str) -> re.Pattern[str]:
         return f"(?P<{name}>"
 
     written = re.sub(r"\(\?<(\w+)>", group, pattern.replace("(?|", "(?:"))
+    written = re.sub(r"\\x\{([0-9a-f]{2})\}", r"\\x\1", written)
     return re.compile(written.replace(r"\z", r"\Z").removeprefix("(*LIMIT_MATCH=100000)"))
 
 

@@ -18,6 +18,7 @@ class Invariant(StrEnum):
     DEFAULT_DENY = "who is not let in by a rule is refused, last of all"
     LONG_LOCATION = "no location is longer than NGINX can tell"
     REPEATED_GROUP = "no expression that backtracks repeats a group"
+    WORDS = "nothing is written but what meshctl writes"
     KEY_MATERIAL = "no private key is in an output"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from meshctl.cli import findings, options
-from meshctl.diagnostics import UsageError
+from meshctl.cli import findings, options, reach_json, sides
 
 if TYPE_CHECKING:
     from meshctl.diff import Change, FileChange, MeshDiff
+    from meshctl.ir.change import MeshChange, Opened
 
 SCHEMA_VERSION = 1
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
@@ -58,32 +57,23 @@ def diff(
     from meshctl import pipeline
 
     where = options.location(spec)
-    before = pipeline.validate(_at(base, where), environment=env)
-    after = pipeline.validate(_at(head, where) if head else where, environment=env)
-    unusable = [each for each in (before, after) if each.mesh is None]
-    for each in unusable:
-        findings.show(each.findings, each.texts, "text", to=sys.stderr)
-    if unusable:
-        sys.stderr.write("there is nothing to compare with a spec that is not valid\n")
+    before = pipeline.validate(sides.revision(base, where), environment=env)
+    after = pipeline.validate(sides.revision(head, where) if head else where, environment=env)
+    if not sides.usable(before, after):
         return 2
     compared = pipeline.diff(before, after)
+    change = pipeline.change_between(before.require(), after.require())
     files = pipeline.rendered_diff(before, after) if rendered else ()
     if form is DiffFormat.JSON:
-        sys.stdout.write(_json(compared, files))
+        sys.stdout.write(_json(compared, change, files))
     else:
-        for line in (*_text(compared), *_files(files)):
+        for line in (*_text(compared, change), *_files(files)):
             sys.stdout.write(_coloured(findings.printable(line)) + "\n")
         sys.stderr.write(f"{_summary(compared)}\n")
     return int(compared.differs)
 
 
-def _at(revision: str, spec: str) -> str:
-    if ":" in revision or not revision:
-        raise UsageError(f"`{revision}` is not a revision; name the spec with --spec")
-    return f"{revision}:./{os.path.relpath(spec)}" if os.path.relpath(spec) != "." else f"{revision}:."
-
-
-def _text(compared: MeshDiff) -> Iterator[str]:
+def _text(compared: MeshDiff, made: MeshChange) -> Iterator[str]:
     from meshctl.diff import merge_alike
 
     for change in compared.changes:
@@ -92,6 +82,10 @@ def _text(compared: MeshDiff) -> Iterator[str]:
         yield "sidecars to deploy:"
         for change in compared.sidecars:
             yield f"  {_SIGNS[change.sign]} {change.name}"
+    if made.opened or made.closed:
+        yield "who is let in:"
+        yield from (f"  + {each.words}" for each in made.opened)
+        yield from (f"  - `{caller}` reaches `{callee}` no more" for caller, callee in made.closed)
     if compared.order:
         yield "safe order:"
         yield from (f"  {number}. {step}" for number, step in enumerate(compared.order, start=1))
@@ -128,7 +122,7 @@ def _summary(compared: MeshDiff) -> str:
     return f"services: {counted or 'none'}; {len(compared.sidecars)} sidecars to deploy; {reach}"
 
 
-def _json(compared: MeshDiff, files: Iterable[FileChange]) -> str:
+def _json(compared: MeshDiff, made: MeshChange, files: Iterable[FileChange]) -> str:
     import orjson
 
     document: dict[str, Any] = {
@@ -139,6 +133,8 @@ def _json(compared: MeshDiff, files: Iterable[FileChange]) -> str:
         "reach": {
             "added": [{"caller": caller, "callee": callee} for caller, callee in compared.reach_added],
             "removed": [{"caller": caller, "callee": callee} for caller, callee in compared.reach_removed],
+            "opened": [_opened(each) for each in made.opened],
+            "closed": [{"caller": caller, "callee": callee} for caller, callee in made.closed],
         },
         "order": compared.order,
         "files": [
@@ -147,3 +143,17 @@ def _json(compared: MeshDiff, files: Iterable[FileChange]) -> str:
         ],
     }
     return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _opened(each: Opened) -> dict[str, object]:
+    permission = each.permission
+    return {
+        "caller": each.caller,
+        "callee": each.callee,
+        "more": each.more,
+        "called": each.called,
+        "ground": permission.ground.value,
+        "proved": permission.proved,
+        "example": reach_json.example(permission),
+        "text": each.words,
+    }

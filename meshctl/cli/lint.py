@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshctl.cli import findings, options
+from meshctl.cli import findings, options, sides
 from meshctl.cli.findings import FailOn, Format
 from meshctl.diagnostics import Finding, UsageError
 
@@ -54,6 +54,15 @@ Unsafe = Annotated[
         "--unsafe-fixes", help="Also what may change what sidecars do: see `git diff` before you commit."
     ),
 ]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        "--against",
+        metavar="REF",
+        help="Also what changes from there: a git revision, or the spec before in a file or a folder.",
+        show_default=False,
+    ),
+]
 
 
 def register(app: typer.Typer, text: str) -> None:
@@ -72,6 +81,7 @@ def lint(
     fix: Fix = False,
     diff: Diff = False,
     unsafe: Unsafe = False,
+    against: Against = None,
     form: options.FormatOption = Format.TEXT,
     fail_on: options.FailOnOption = FailOn.ERROR,
 ) -> int:
@@ -82,6 +92,9 @@ def lint(
     if update_baseline and baseline is None:
         raise UsageError("--update-baseline needs --baseline FILE, the file that it writes")
     where = options.location(spec)
+    before = sides.before(against, where, env) if against is not None else None
+    if before is not None and not sides.usable(before):
+        return 2
     question = pipeline.Question(where, datetime.now(UTC).date(), env, policies, profile)
     if diff:
         return fixing.show_diff(pipeline.fix(question, unsafe=unsafe))
@@ -95,6 +108,7 @@ def lint(
         profile=profile,
         baseline=baseline,
         update_baseline=update_baseline,
+        against=before,
     )
     fixes = pipeline.offers(question, linted, unsafe=unsafe) if form in _WITH_FIXES and not fix else {}
     _report(linted, question, form, fail_on, partial(fixing.fixable, unsafe=unsafe, done=fix), fixes)

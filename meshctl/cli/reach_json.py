@@ -40,7 +40,7 @@ def _permission(each: Permission) -> dict[str, object]:
         "route": each.route,
         "copy": each.copy,
         "proved": each.proved,
-        "example": _example(each),
+        "example": example(each),
         "at": _at(each.at),
     }
 
@@ -60,14 +60,13 @@ def _conditions(rule: AuthorizationRule | None) -> dict[str, object] | None:
     }
 
 
-def _example(permission: Permission) -> dict[str, object] | None:
-    example: Example | None = permission.example
-    if example is None:
+def example(permission: Permission) -> dict[str, object] | None:
+    """A request that comes through; null where none is known."""
+    found: Example | None = permission.example
+    if found is None:
         return None
-    lines = [
-        list(each) for each in example.headers if each[0] != "authorization" or not _by_token(permission)
-    ]
-    return {"method": example.method, "url": example.url, "headers": lines}
+    lines = [list(each) for each in found.headers if each[0] != "authorization" or not _by_token(permission)]
+    return {"method": found.method, "url": found.url, "headers": lines}
 
 
 def _by_token(permission: Permission) -> bool:

@@ -5,5 +5,16 @@ from __future__ import annotations
 from meshctl.diff.change import Change, MeshDiff, Sign, merge_alike
 from meshctl.diff.compare import compare
 from meshctl.diff.rendered import FileChange, compare_artifacts
+from meshctl.diff.touched import services_of, touched
 
-__all__ = ["Change", "FileChange", "MeshDiff", "Sign", "compare", "compare_artifacts", "merge_alike"]
+__all__ = [
+    "Change",
+    "FileChange",
+    "MeshDiff",
+    "Sign",
+    "compare",
+    "compare_artifacts",
+    "merge_alike",
+    "services_of",
+    "touched",
+]

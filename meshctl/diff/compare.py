@@ -8,6 +8,7 @@ from meshctl import ir
 from meshctl.diff import mtls
 from meshctl.diff.callee import View, compare_views, service_of, views
 from meshctl.diff.change import Change, MeshDiff, Sign, changed, keyed, whole
+from meshctl.diff.ordering import beside_mtls
 from meshctl.diff.policy_words import rate_limit, tracing
 from meshctl.diff.words import issuer, rule
 
@@ -24,7 +25,10 @@ def compare(before: ir.Mesh, after: ir.Mesh) -> MeshDiff:
         sidecars=tuple(keyed("sidecar", _builds(before), _builds(after))),
         reach_added=tuple(sorted(new - old)),
         reach_removed=tuple(sorted(old - new)),
-        order=mtls.order(before, after),
+        order=(
+            *mtls.order(before, after),
+            *(step for each in beside_mtls(before, after) for step in each.steps),
+        ),
     )
 
 

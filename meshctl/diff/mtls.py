@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from meshctl import ir
 from meshctl.ir import MtlsMode
+from meshctl.ir.change import Ordered
 
 _Change = tuple[MtlsMode, MtlsMode]
 
@@ -23,6 +24,17 @@ def order(before: ir.Mesh, after: ir.Mesh) -> tuple[str, ...]:
         *_closed(_those(changes, MtlsMode.PERMISSIVE, MtlsMode.STRICT)),
         *_to_plaintext(_those(changes, MtlsMode.PERMISSIVE, MtlsMode.DISABLED), callers),
     )
+
+
+def ordering(before: ir.Mesh, after: ir.Mesh) -> Iterator[Ordered]:
+    """:func:`order`, with whom it is about; nothing where only doors are opened, for that any order will do."""
+    names = [
+        name for name, change in _changes(before, after) if change != (MtlsMode.STRICT, MtlsMode.PERMISSIVE)
+    ]
+    if names:
+        callers = _callers(after)
+        calling = {caller for name in names for caller in callers.get(name, ())}
+        yield Ordered("mTLS", tuple(names), tuple(sorted(calling)), order(before, after))
 
 
 def _changes(before: ir.Mesh, after: ir.Mesh) -> Iterator[tuple[str, _Change]]:
@@ -60,7 +72,7 @@ def _those(changes: Mapping[str, _Change], old: MtlsMode, new: MtlsMode) -> list
 def _two_steps(services: list[str], old: str, new: str) -> Iterator[str]:
     if services:
         yield (
-            f"{_listed(services)}: from {old} to {new} in one step no order is safe, for old and new sidecars do not "
+            f"{listed(services)}: from {old} to {new} in one step no order is safe, for old and new sidecars do not "
             f"understand each other; commit and deploy `mtls: {{mode: permissive, until: …}}` first, and {new} when "
             "that is deployed everywhere"
         )
@@ -76,7 +88,7 @@ def _to_mutual_tls(
     closed = [name for name in called if name in refusing]
     if closed:
         yield (
-            f"let plaintext into {_listed(closed)} for the time being, by "
+            f"let plaintext into {listed(closed)} for the time being, by "
             '`allow: [{from: ["*", unauthenticated]}]` there: callers that are not deployed yet would be refused'
         )
     waits: dict[str, set[str]] = {name: set() for name in services}
@@ -90,9 +102,9 @@ def _to_mutual_tls(
         opened = [name for name in ready if name in called]
         others = [name for name in ready if name not in called]
         if opened:
-            yield f"deploy {_listed(opened)}, before anybody who calls: takes mutual TLS and plaintext from then on"
+            yield f"deploy {listed(opened)}, before anybody who calls: takes mutual TLS and plaintext from then on"
         if others:
-            yield f"deploy {_listed(others)}: calls with mutual TLS from then on"
+            yield f"deploy {listed(others)}: calls with mutual TLS from then on"
 
 
 def _in_turn(waits: Mapping[str, Collection[str]]) -> Iterator[list[str] | str]:
@@ -103,7 +115,7 @@ def _in_turn(waits: Mapping[str, Collection[str]]) -> Iterator[list[str] | str]:
     except CycleError as error:
         ring = sorted(set(error.args[1]))
         yield (
-            f"{_listed(ring)} {'calls itself' if len(ring) == 1 else 'call each other'}, so no order of this change is safe: "
+            f"{listed(ring)} {'calls itself' if len(ring) == 1 else 'call each other'}, so no order of this change is safe: "
             "change one service after the other, each in a commit of its own, by `mtls` at the service"
         )
         return
@@ -116,7 +128,7 @@ def _in_turn(waits: Mapping[str, Collection[str]]) -> Iterator[list[str] | str]:
 def _opened(services: list[str]) -> Iterator[str]:
     if services:
         yield (
-            f"deploy {_listed(services)}, in any order: callers go on with mutual TLS, and plaintext may do what "
+            f"deploy {listed(services)}, in any order: callers go on with mutual TLS, and plaintext may do what "
             "`from: [unauthenticated]` allows"
         )
 
@@ -124,10 +136,10 @@ def _opened(services: list[str]) -> Iterator[str]:
 def _closed(services: list[str]) -> Iterator[str]:
     if services:
         yield (
-            f"see that nobody comes to {_listed(services)} in plaintext any more: no line of the access log there has "
+            f"see that nobody comes to {listed(services)} in plaintext any more: no line of the access log there has "
             '`"direction":"inbound"` and `"caller":""`'
         )
-        yield f"deploy {_listed(services)}: what comes in plaintext is closed from then on"
+        yield f"deploy {listed(services)}: what comes in plaintext is closed from then on"
 
 
 def _to_plaintext(services: list[str], callers: Mapping[str, list[str]]) -> Iterator[str]:
@@ -141,15 +153,16 @@ def _to_plaintext(services: list[str], callers: Mapping[str, list[str]]) -> Iter
         closed = [name for name in ready if name in called]
         if calling:
             yield (
-                f"deploy {_listed(calling)}: calls in plaintext from then on, and may do what `from: [unauthenticated]` "
+                f"deploy {listed(calling)}: calls in plaintext from then on, and may do what `from: [unauthenticated]` "
                 "allows"
             )
         if closed:
             yield (
-                f"deploy {_listed(closed)}, when all callers are: takes plaintext alone from then on, and calls in "
+                f"deploy {listed(closed)}, when all callers are: takes plaintext alone from then on, and calls in "
                 "plaintext"
             )
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence."""
     return ", ".join(f"`{name}`" for name in names)

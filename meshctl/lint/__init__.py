@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
 from meshctl import ir
 from meshctl.diagnostics import Finding
+from meshctl.ir.change import MeshChange
 from meshctl.ir.reachability import Reachability
 from meshctl.lint.checks.exposure import is_protected, with_reach
 from meshctl.lint.collect import collect
-from meshctl.lint.engine import FailedCase, evaluate, run_tests
-from meshctl.lint.policy import BuiltIn
+from meshctl.lint.collect_change import change as change_facts
+from meshctl.lint.engine import FailedCase, about_change, evaluate, run_tests
+from meshctl.lint.facts import World
+from meshctl.lint.policy import BuiltIn, Specs
 from meshctl.lint.reading import PolicySet, read_policies
 from meshctl.lint.settings import configured
 from meshctl.spec import Spec
 
 
 def lint(
-    mesh: ir.Mesh, spec: Spec, policies: PolicySet, today: date, reach: Reachability | None = None
+    mesh: ir.Mesh,
+    spec: Spec,
+    policies: PolicySet,
+    today: date,
+    *,
+    reach: Reachability | None = None,
+    change: MeshChange | None = None,
 ) -> Iterator[Finding]:
-    """Everything that ``policies`` find, and their own faults. Waivers are not applied here.
+    """Everything that ``policies`` find, of the ``change`` that leads to ``mesh`` too, and their own faults.
+
+    Waivers are not applied here.
 
     Without ``reach`` whoever calls is taken to be let in; :func:`needs_reach` says when that is not good enough.
     """
     yield from policies.findings
-    world = collect(mesh, spec, today)
-    yield from evaluate(policies, with_reach(world, reach) if reach is not None else world)
+    found = world(mesh, spec, today, change)
+    yield from evaluate(policies, with_reach(found, reach) if reach is not None else found)
+
+
+def world(mesh: ir.Mesh, spec: Spec, today: date, change: MeshChange | None = None) -> World:
+    """All facts that rules can ask about."""
+    found = collect(mesh, spec, today)
+    return found if change is None else replace(found, change=change_facts(change, spec))
 
 
 def needs_reach(spec: Spec, policies: PolicySet) -> bool:
@@ -39,10 +57,14 @@ def needs_reach(spec: Spec, policies: PolicySet) -> bool:
 __all__ = [
     "FailedCase",
     "PolicySet",
+    "Specs",
+    "World",
+    "about_change",
     "configured",
     "evaluate",
     "lint",
     "needs_reach",
     "read_policies",
     "run_tests",
+    "world",
 ]

@@ -8,6 +8,7 @@ from typing import TypeVar
 from meshctl.lint import literals
 from meshctl.lint.facts import (
     CallFacts,
+    ChangeFacts,
     ExternalFacts,
     MatchFacts,
     MeshFacts,
@@ -19,11 +20,13 @@ from meshctl.lint.facts import (
     fields_of,
 )
 from meshctl.lint.literals import LiteralError
-from meshctl.lint.policy import Case
+from meshctl.lint.policy import Case, Specs
 from meshctl.spec import Source
 from meshctl.spec.source import Node
 
-F = TypeVar("F", MeshFacts, ServiceFacts, RouteFacts, MatchFacts, CallFacts, ExternalFacts, RuleFacts)
+F = TypeVar(
+    "F", MeshFacts, ServiceFacts, RouteFacts, MatchFacts, CallFacts, ExternalFacts, RuleFacts, ChangeFacts
+)
 _PLURALS = {
     "service": "services",
     "route": "routes",
@@ -44,13 +47,22 @@ def case(source: Source) -> Case:
         isinstance(node["name"], str) and isinstance(node["expect"], str) and node["expect"] in _OUTCOMES
     ):
         raise LiteralError("`expect` is `pass` or `fail`")
-    return Case(node["name"], _world(node["given"]), _OUTCOMES[node["expect"]], source.here)
+    given = _specs(node["given"]) or _world(node["given"])
+    return Case(node["name"], given, _OUTCOMES[node["expect"]], source.here)
+
+
+def _specs(given: Node) -> Specs | None:
+    if not isinstance(given, Mapping) or not {"before", "after"} & given.keys():
+        return None
+    if set(given) != {"before", "after"} or not all(isinstance(each, dict) for each in given.values()):
+        raise LiteralError("of a change it needs `before` and `after`, each a spec, and nothing else")
+    return Specs(given["before"], given["after"])
 
 
 def _world(given: Node) -> World:
     if not isinstance(given, Mapping):
         raise LiteralError("`given` is a mapping of facts, such as {service: {name: a}}")
-    unknown = set(given) - {"mesh", *_PLURALS, *_PLURALS.values()}
+    unknown = set(given) - {"mesh", "change", *_PLURALS, *_PLURALS.values()}
     if unknown:
         raise LiteralError(f"there are no facts about `{min(unknown)}`")
     services = list(_listed(given, "service", ServiceFacts))
@@ -62,6 +74,7 @@ def _world(given: Node) -> World:
         calls=tuple(_listed(given, "call", CallFacts)),
         matches=tuple(_listed(given, "match", MatchFacts)),
         externals=tuple(_listed(given, "external", ExternalFacts)),
+        change=_facts(given["change"], ChangeFacts) if "change" in given else None,
         rules=tuple(_listed(given, "rule", RuleFacts)),
     )
 

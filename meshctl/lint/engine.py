@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related, Severity
 from meshctl.lint.cel import Lookup, UndecidedError
 from meshctl.lint.checks import CHECKS
 from meshctl.lint.facts import Facts, RouteFacts, ServiceFacts, Value, World, fields_of, place
-from meshctl.lint.policy import PLACEHOLDER, Assertion, BuiltIn, Case, Policy, message_of
+from meshctl.lint.policy import PLACEHOLDER, Assertion, BuiltIn, Case, Policy, Specs, message_of
 from meshctl.lint.reading import PolicySet
 
 
@@ -31,18 +31,34 @@ def evaluate(policies: PolicySet, world: World) -> Iterator[Finding]:
         yield from _evaluate(policy, world)
 
 
-def run_tests(policies: PolicySet) -> Iterator[FailedCase]:
+Compare = Callable[[Specs], World | str]
+"""The facts about a change between two specs, or what is wrong with them."""
+
+
+def run_tests(policies: PolicySet, compare: Compare) -> Iterator[FailedCase]:
     """The cases of all policies; yields those that fail."""
     for policy in policies.policies:
         for case in policy.tests:
-            message = _run_test(policy, case, policies.lookup)
+            message = _run_test(policy, case, policies.lookup, compare)
             if message:
                 yield FailedCase(policy.slug, case.name, case.at, message)
 
 
-def _run_test(policy: Policy, case: Case, lookup: Lookup) -> str:
-    lookup.world = case.given
-    found = list(_evaluate(policy, case.given))
+def about_change(policy: Policy) -> bool:
+    """Whether a rule asks about a change, so that it finds nothing where there is none."""
+    match policy.body:
+        case BuiltIn(name):
+            return CHECKS[name].about_change
+        case Assertion(kind):
+            return kind == "change"
+
+
+def _run_test(policy: Policy, case: Case, lookup: Lookup, compare: Compare) -> str:
+    given = compare(case.given) if isinstance(case.given, Specs) else case.given
+    if isinstance(given, str):
+        return given
+    lookup.world = given
+    found = list(_evaluate(policy, given))
     undecided = [each for each in found if each.slug != policy.slug]
     if undecided:
         return undecided[0].message
@@ -57,7 +73,10 @@ def _evaluate(policy: Policy, world: World) -> Iterator[Finding]:
     match policy.body:
         case BuiltIn(name):
             for violation in CHECKS[name].run(world, policy.params):
-                yield _finding(policy, violation.at, violation.values, violation.related, violation.severity)
+                found = _finding(
+                    policy, violation.at, violation.values, violation.related, violation.severity
+                )
+                yield replace(found, caller=violation.caller)
         case Assertion() as body:
             yield from _assert(policy, body, world)
 
@@ -110,6 +129,7 @@ def _subjects(kind: str, world: World) -> tuple[Facts, ...]:
         "match": world.matches,
         "call": world.calls,
         "external": world.externals,
+        "change": (world.change,) if world.change is not None else (),
         "rule": world.rules,
     }
     return every[kind]

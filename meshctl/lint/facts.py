@@ -13,6 +13,7 @@ from functools import cache
 from typing import get_type_hints
 
 from meshctl.diagnostics import Position
+from meshctl.ir.change import MeshChange
 from meshctl.spec import Source
 
 Value = str | int | bool | timedelta | tuple[str, ...] | Mapping[str, str]
@@ -28,7 +29,7 @@ KINDS: Mapping[object, str] = {
 }
 """The types of facts, and what to call them."""
 
-_NOT_FACTS = frozenset({"source", "timeout_at", "retries_at"})
+_NOT_FACTS = frozenset({"source", "timeout_at", "retries_at", "made", "places"})
 _ZERO = timedelta()
 
 
@@ -231,6 +232,31 @@ class CallFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeFacts:
+    """What a change touches, and whom it lets in; only `lint --against` knows of one."""
+
+    sidecars: tuple[str, ...] = ()
+    """Bundles whose files change, come or go."""
+    routes: tuple[str, ...] = ()
+    """`service/route` of each that some caller sees changed, come or gone."""
+    callers: tuple[str, ...] = ()
+    """Services and gateways, there before and after, whose own requests go another way, or may."""
+    services_added: tuple[str, ...] = ()
+    """Gateways too."""
+    services_removed: tuple[str, ...] = ()
+    opened: tuple[str, ...] = ()
+    """Callers and callees as `web -> orders`, where somebody is let in newly, or for more."""
+    closed: tuple[str, ...] = ()
+    """The same of calls that can be made no more."""
+    ordered: tuple[str, ...] = ()
+    """What changes on both sides of calls, so that it must be deployed in an order."""
+    made: MeshChange | None = None
+    places: Mapping[str, Source] = field(default_factory=dict)
+    """Of services, externals and gateways."""
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RuleFacts:
     """One rule of `allow` or `deny`, as it holds; where nothing is under `allow`, what the mode lets in is one too.
 
@@ -254,7 +280,9 @@ class RuleFacts:
     source: Source | None = None
 
 
-Facts = MeshFacts | ServiceFacts | RouteFacts | MatchFacts | CallFacts | ExternalFacts | RuleFacts
+Facts = (
+    MeshFacts | ServiceFacts | RouteFacts | MatchFacts | CallFacts | ExternalFacts | RuleFacts | ChangeFacts
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +295,8 @@ class World:
     calls: tuple[CallFacts, ...] = ()
     matches: tuple[MatchFacts, ...] = ()
     externals: tuple[ExternalFacts, ...] = ()
+    change: ChangeFacts | None = None
+    """None where only the mesh itself is asked about."""
     rules: tuple[RuleFacts, ...] = ()
     permitted: Mapping[str, tuple[str, ...]] | None = None
     """Who is let in by each callee for more than its health; None: nobody has asked, and calls are taken for it."""
@@ -281,6 +311,7 @@ SUBJECTS: Mapping[str, type[Facts]] = {
     "match": MatchFacts,
     "call": CallFacts,
     "external": ExternalFacts,
+    "change": ChangeFacts,
     "rule": RuleFacts,
 }
 """What `select.kind` can name."""

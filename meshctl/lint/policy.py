@@ -10,9 +10,18 @@ from meshctl.diagnostics import Position, Severity
 from meshctl.lint.cel import Expression
 from meshctl.lint.facts import Value, World
 from meshctl.lint.literals import shown
+from meshctl.spec.source import Node
 
 PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z][A-Za-z0-9.]*)\s*\}\}")
 """`{{ service.name }}`: the path of a fact, a parameter or what a built-in check found, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Specs:
+    """A change: the specs before and after it, as far as the case is about them."""
+
+    before: Node
+    after: Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +29,7 @@ class Case:
     """One entry of `tests`: a small world, and whether the rule finds fault with it."""
 
     name: str
-    given: World
+    given: World | Specs
     passes: bool
     at: Position | None
 

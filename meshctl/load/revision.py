@@ -101,8 +101,23 @@ def _git(*arguments: str, stdin: bytes = b"") -> bytes:
         raise ToolError(f"git {arguments[0]} did not answer within {_SECONDS} s") from error
     if run.returncode:
         message = run.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
-        raise UsageError(f"git: {shown(message.removeprefix('fatal: '))}")
+        raise UsageError(f"git: {shown(message.removeprefix('fatal: '))}{_shallow()}")
     return run.stdout
+
+
+def _shallow() -> str:
+    """What to do where a revision may be unknown only because the clone ends before it."""
+    try:
+        asked = subprocess.run(
+            [*_GIT, "rev-parse", "--is-shallow-repository"],
+            capture_output=True,
+            check=False,
+            timeout=_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return ""
+    known = asked.stdout.strip() == b"true"
+    return " (this clone is shallow: `git fetch --unshallow`, or `fetch-depth: 0` in CI)" if known else ""
 
 
 def _blobs(ids: Sequence[str]) -> dict[str, bytes]:

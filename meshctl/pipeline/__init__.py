@@ -23,7 +23,7 @@ from meshctl.pipeline.checking import (
     resolved_json,
     validate,
 )
-from meshctl.pipeline.comparing import diff, rendered_diff
+from meshctl.pipeline.comparing import change_between, diff, rendered_diff
 from meshctl.pipeline.enrolling import (
     install_certificate,
     issuer_command,
@@ -77,6 +77,7 @@ __all__ = [
     "capabilities",
     "cert_manager",
     "certificate_status",
+    "change_between",
     "check",
     "check_rotation",
     "create_authority",

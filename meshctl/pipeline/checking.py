@@ -75,12 +75,18 @@ def load(
 
     Raises UsageError when there is nothing to read, or no such environment. A file that cannot be read does not hide faults of shape in the others.
     """
-    from meshctl.load import read_named, read_spec
+    from meshctl.load import read_spec
+
+    return understand(read_spec(location, environment, contents), environment)
+
+
+def understand(read: SpecSource, environment: str | None = None) -> Loaded:
+    """The rest of :func:`load`, for files that are read already."""
+    from meshctl.load import read_named
     from meshctl.load.files import shown
     from meshctl.load.shape import shape
     from meshctl.spec import Source, Spec
 
-    read = read_spec(location, environment, contents)
     source = Source(read.positions, read.data)
     written, faults = shape(source) if read.data or not read.findings else (None, ())
     spec, blobs, lost = None, tuple(read.blobs.values()), read.findings
@@ -90,7 +96,7 @@ def load(
         spec = None if lost else Spec(written, source, named.contents)
     digest = "sha256:" + hashlib.sha256(repr(sorted(blobs)).encode()).hexdigest()
     unreadable = any(each.slug in UNREADABLE for each in lost)
-    top = Position(next(iter(read.texts)) if len(read.texts) == 1 else shown(location), 1, 1)
+    top = Position(next(iter(read.texts)) if len(read.texts) == 1 else shown(read.location), 1, 1)
     found = (dataclasses.replace(each, at=each.at or top) for each in _sound(faults, read))
     findings = in_order((*lost, *found))
     return Loaded(spec, source, read, findings, read.texts, digest, unreadable, environment)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from meshctl.diagnostics import Finding, UsageError, in_order
 from meshctl.pipeline.baseline import BaselineFile, Compared, Scope, compare, open_baseline
 from meshctl.pipeline.checking import UNREADABLE, Validated, validate
+from meshctl.pipeline.comparing import change_between
+from meshctl.pipeline.policy_cases import compare_case
 from meshctl.pipeline.rules import service_of
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ class Linted(Validated):
     """What came of the baseline; None where none was given."""
 
 
-def lint(
+def lint(  # noqa: PLR0913 - one for each option of the command
     location: str,
     *,
     today: date,
@@ -47,8 +49,10 @@ def lint(
     baseline: Path | None = None,
     update_baseline: bool = False,
     contents: Mapping[str, bytes] | None = None,
+    against: Validated | None = None,
 ) -> Linted:
-    """What :func:`validate` finds, and what the built-in policies and those below ``policies`` do.
+    """What :func:`validate` finds, and what the built-in policies and those below ``policies`` do; with a valid spec
+    to compare ``against`` also what they find of the change from there.
 
     What the file ``baseline`` holds is held back; with ``update_baseline`` that file is written first, unless an error keeps
     rules from being asked. ``contents`` are read in place of the files of these names. Raises UsageError for a ``profile`` that there is not, and for what is no baseline of this mesh.
@@ -59,7 +63,7 @@ def lint(
     if profile is not None and profile not in {each.name for each in rules.profiles}:
         known = ", ".join(sorted(each.name for each in rules.profiles))
         raise UsageError(f"there is no profile `{profile}`; there are {known}")
-    asked = _ask(validated, rules, today, profile, file)
+    asked = _ask(validated, rules, today, profile, file, against)
     linted = {each.name: getattr(validated, each.name) for each in dataclasses.fields(validated)}
     linted |= {
         "findings": in_order((*validated.findings, *asked.findings)),
@@ -79,7 +83,12 @@ class _Asked:
 
 
 def _ask(
-    validated: Validated, rules: PolicySet, today: date, profile: str | None, file: BaselineFile | None
+    validated: Validated,
+    rules: PolicySet,
+    today: date,
+    profile: str | None,
+    file: BaselineFile | None,
+    against: Validated | None,
 ) -> _Asked:
     from meshctl import lint, resolve
     from meshctl.catalogue import CODES
@@ -89,24 +98,30 @@ def _ask(
         return _Asked(rules.findings, baseline=Compared() if file is not None else None)
     chosen = lint.configured(rules, spec, profile)
     every, active = ({each.slug for each in some.policies} for some in (rules, chosen))
+    # What is waived of a change is found in that change alone, so that afterwards it is not idle.
+    passing = {each.slug for each in rules.policies if lint.about_change(each)}
     mandatory = {each.slug for each in chosen.policies if each.mandatory}
     reach = None
     if lint.needs_reach(spec, chosen):
         from meshctl import simulate
 
         reach = simulate.reachability(mesh)
-    found = resolve.waive(lint.lint(mesh, spec, chosen, today, reach), spec, errors=active, never=mandatory)
+    change = change_between(against.require(), mesh) if against is not None else None
+    asked = lint.lint(mesh, spec, chosen, today, reach=reach, change=change)
+    found = resolve.waive(asked, spec, errors=active, never=mandatory)
     told = (*validated.findings, *found)
     found += tuple(
-        resolve.idle(spec, today, told, CODES.keys() | every, mandatory=mandatory, off=every - active)
+        resolve.idle(
+            spec, today, told, CODES.keys() | every, mandatory=mandatory, off=(every - active) | passing
+        )
     )
     compared = None
     if file is not None:
         whole = not rules.findings and not any(each.slug == "policy-error" for each in found)
         file = dataclasses.replace(file, update=file.update and whole)
-        scope = Scope(
-            mesh.name, validated.environment, service_of(validated), active - mandatory, every - active
-        )
+        off = (every - active) | passing
+        held = active - mandatory - passing
+        scope = Scope(mesh.name, validated.environment, service_of(validated), held, off)
         found, compared = compare(found, file, scope)
     return _Asked(found, tuple(_verdicts(chosen, (*validated.findings, *found))), compared)
 
@@ -142,7 +157,7 @@ def run_policy_tests(own: Path | None = None) -> TestedPolicies:
     return TestedPolicies(
         policies=len(rules.policies),
         cases=sum(len(each.tests) for each in rules.policies),
-        failed=tuple(lint.run_tests(rules)),
+        failed=tuple(lint.run_tests(rules, compare_case)),
         findings=rules.findings,
         texts=texts,
         unreadable=any(each.slug in UNREADABLE for each in rules.findings),

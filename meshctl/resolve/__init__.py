@@ -103,5 +103,6 @@ __all__ = [
     "loopback",
     "resolve",
     "waive",
+    "with_builds",
     "with_proxy",
 ]

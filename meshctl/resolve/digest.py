@@ -14,7 +14,9 @@ from meshctl.diagnostics import Position
 
 
 def with_builds(mesh: ir.Mesh) -> ir.Mesh:
-    """The mesh with the build id of every sidecar filled in; who only asks questions needs none."""
+    """The mesh with the build id of every sidecar filled in, where they are not; who only asks questions needs none."""
+    if any(each.build for each in mesh.sidecars):
+        return mesh
     return dataclasses.replace(
         mesh,
         sidecars=tuple(dataclasses.replace(each, build=digest(each)) for each in mesh.sidecars),

@@ -22,6 +22,9 @@ from meshctl.suggestions import did_you_mean
 LONGEST = timedelta(days=180)
 """How far ahead a waiver may reach."""
 
+_Key = tuple[str, str, str]
+"""What it stands at, the finding, and the caller that it is for; empty: whoever calls."""
+
 Waiver = tuple[str, WaiverSpec, Part | None]
 """What it stands at (`catalog`, or `catalog/beta` for a route; empty: the mesh), the waiver and where it is."""
 
@@ -59,7 +62,7 @@ def waive(
 
     Of errors only those with a slug in ``errors``, and none with a slug in ``never``.
     """
-    by_place = {(owner, waiver.finding): waiver for owner, waiver, _ in waivers(spec)}
+    by_place = {(owner, waiver.finding, waiver.caller or ""): waiver for owner, waiver, _ in waivers(spec)}
     if not by_place:
         return tuple(findings)
     owners = Owners(spec.source)
@@ -71,13 +74,20 @@ def waive(
     )
 
 
-def _waived(found: Finding, by_place: dict[tuple[str, str], WaiverSpec], owners: Owners) -> Finding:
-    for owner in owners.around(found.at):
-        waiver = by_place.get((owner, found.slug))
+def _waived(found: Finding, by_place: dict[_Key, WaiverSpec], owners: Owners) -> Finding:
+    for key in _keys(found, owners):
+        waiver = by_place.get(key)
         if waiver is not None:
             reason = f"{waiver.reason} ({waiver.owner}, until {waiver.until})"
             return dataclasses.replace(found, waived=reason)
     return found
+
+
+def _keys(found: Finding, owners: Owners) -> Iterator[_Key]:
+    """Of the waivers that would do for a finding, the most particular one first."""
+    for owner in owners.around(found.at):
+        for caller in dict.fromkeys((found.caller, "")):
+            yield owner, found.slug, caller
 
 
 def expired(spec: Spec, today: date) -> Iterator[Finding]:
@@ -102,11 +112,9 @@ def idle(
     ``known`` are all slugs that a finding can have; those that are ``off`` are not looked for this time.
     """
     owners = Owners(spec.source)
-    own = {(owner, waiver.finding) for owner, waiver, _ in waivers(spec)}
+    own = {(owner, waiver.finding, waiver.caller or "") for owner, waiver, _ in waivers(spec)}
     used = {
-        next(((owner, each.slug) for owner in owners.around(each.at) if (owner, each.slug) in own), None)
-        for each in findings
-        if each.waived
+        next((key for key in _keys(each, owners) if key in own), None) for each in findings if each.waived
     }
     for owner, waiver, part in waivers(spec):
         slug, at = waiver.finding, part.at if part is not None else None
@@ -115,7 +123,7 @@ def idle(
             yield finding("undefined-reference", at, f"there is no finding named `{slug}`", fix=fix)
         elif slug in mandatory:
             yield finding("mandatory-rule", at, f"the rule `{slug}` is mandatory: nobody can waive it")
-        elif (owner, slug) not in used and slug not in off:
+        elif (owner, slug, waiver.caller or "") not in used and slug not in off:
             where = f"`{owner}`" if owner else "the mesh"
             message = f"this waives nothing: {where} has no such finding `{slug}`"
             yield finding("unused-waiver", at, message, remove=part)

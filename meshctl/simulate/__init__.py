@@ -8,6 +8,7 @@ from meshctl.simulate.call_path import Asked, CallPath, Inversion, Reach, explai
 from meshctl.simulate.explanation import Explanation, Hop, explain
 from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Backend, Outcome
+from meshctl.simulate.reach_change import reach_change
 from meshctl.simulate.reachability import reachability
 from meshctl.simulate.request import answer, connect, probe, receive, request
 from meshctl.simulate.retries import tries_again
@@ -33,6 +34,7 @@ __all__ = [
     "explain",
     "explain_path",
     "probe",
+    "reach_change",
     "reachability",
     "receive",
     "request",

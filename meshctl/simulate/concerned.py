@@ -8,8 +8,6 @@ from meshctl.ir import AuthorizationRule, InboundListener, MtlsMode
 from meshctl.ir.authorization import UNAUTHENTICATED
 from meshctl.simulate.examples import Found, Lead, search
 
-ANYBODY = "*"
-"""Stands for an identity of the mesh that no rule names. No service has this name."""
 _Indices = tuple[int, ...]
 
 
@@ -47,6 +45,16 @@ class Concerned:
         _, deny, rules = self._about(caller)
         return self.listener.authorization.rules[rules[0]] if rules and not deny else None
 
+    def about(
+        self, caller: str
+    ) -> tuple[tuple[AuthorizationRule, ...], tuple[AuthorizationRule, ...], tuple[AuthorizationRule, ...]]:
+        """The rules about a caller: exempt, deny, allow."""
+        exempt, deny, rules = (
+            tuple(group[index] for index in indices)
+            for group, indices in zip(self._groups, self._about(caller), strict=True)
+        )
+        return exempt, deny, rules
+
     def _about(self, caller: str) -> tuple[_Indices, _Indices, _Indices]:
         unknown = caller == UNAUTHENTICATED or self.listener.mtls is MtlsMode.DISABLED
         exempt, deny, rules = (
@@ -66,16 +74,17 @@ class Concerned:
             [group[index] for index in indices]
             for group, indices in zip(self._groups, concerned, strict=True)
         )
-        its = replace(self.listener.authorization, deny=tuple(map(_for_everybody, deny)))
+        its = replace(self.listener.authorization, deny=tuple(map(for_everybody, deny)))
         denying = replace(self.listener, authorization=its)
         sparing = replace(self.listener, authorization=replace(its, deny=()))
         return tuple(
             LetIn(rule, is_exempt, found)
             for is_exempt, listener, group in ((False, denying, rules), (True, sparing, exempt))
             for rule in group
-            if (found := search(leads, listener, _for_everybody(rule))) is not None
+            if (found := search(leads, listener, for_everybody(rule))) is not None
         )
 
 
-def _for_everybody(rule: AuthorizationRule) -> AuthorizationRule:
+def for_everybody(rule: AuthorizationRule) -> AuthorizationRule:
+    """The same conditions, whoever asks."""
     return replace(rule, principals=(), anyone=True, unauthenticated=True)

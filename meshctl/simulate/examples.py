@@ -29,6 +29,7 @@ from meshctl.ir import (
     ValueMatchKind,
     VirtualHost,
 )
+from meshctl.ir.reachability import Example
 from meshctl.simulate import authorization, filters, inbound, routing
 from meshctl.simulate.authorization import Verdict
 from meshctl.simulate.matching import takes_headers
@@ -63,6 +64,14 @@ class Found:
 
     lead: Lead
     request: Request | None
+
+
+def example(way: Found, scheme: str) -> Example | None:
+    """The request of ``way`` for people."""
+    if way.request is None:
+        return None
+    (_, host), *lines = way.request.headers
+    return Example(way.request.method, f"{scheme}://{host}{way.request.target}", tuple(lines))
 
 
 def search(leads: Sequence[Lead], listener: InboundListener, rule: AuthorizationRule | None) -> Found | None:

@@ -2,56 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from meshctl.ir import AuthorizationMode, AuthorizationRule, Feature, Mesh, MtlsMode, Protocol
 from meshctl.ir.authorization import UNAUTHENTICATED
+from meshctl.ir.change import ANYBODY
 from meshctl.ir.reachability import (
     Door,
     Entrance,
-    Example,
     Ground,
     Permission,
     Reachability,
     Unpermitted,
 )
-from meshctl.simulate.concerned import ANYBODY, Concerned
+from meshctl.simulate.concerned import Concerned
 from meshctl.simulate.examples import Found, Lead, search
+from meshctl.simulate.examples import example as example_of
 from meshctl.simulate.leads import OUTSIDE, Leads, straight
 from meshctl.simulate.steps import place_of
 
 _Path = tuple[str, ...]
 
 
-def reachability(mesh: Mesh) -> Reachability:
-    """All that the mesh lets in. Time grows with calls, and with rules times routes of each callee, each bounded."""
-    return _Search(Leads.of(mesh), mesh).found()
+def reachability(mesh: Mesh, among: Collection[str] | None = None) -> Reachability:
+    """All that the mesh lets in. Time grows with calls, and with rules times routes of each callee, each bounded.
+
+    With ``among`` only calls from and to these services and gateways, and nothing but calls.
+    """
+    search = _Search(Leads.of(mesh), mesh, among=frozenset(among) if among is not None else None)
+    return search.calls() if among is not None else search.found()
 
 
 @dataclass(slots=True)
 class _Search:
     leads: Leads
     mesh: Mesh
+    among: frozenset[str] | None = None
     callees: dict[str, Concerned] = field(default_factory=dict)
     permissions: dict[str, dict[str, tuple[Permission, ...]]] = field(default_factory=dict)
     unpermitted: dict[str, list[Unpermitted]] = field(default_factory=dict)
 
-    def found(self) -> Reachability:
+    def calls(self) -> Reachability:
         for name, each in self.leads.by_service.items():
             if each.inbound is not None:
                 self.callees[name] = Concerned(each.inbound)
         for caller in sorted(self.leads.by_service):
             for callee, leads in self.leads.routes(caller).items():
+                if not self._counts(caller, callee):
+                    continue
                 call = self._call(caller, callee, leads[0])
                 self._add(caller, callee, tuple(self._by_routes(caller, callee, leads)), call)
             for callee in self.leads.streams(caller):
+                if not self._counts(caller, callee):
+                    continue
                 call = (*self.leads.section(caller), "calls", callee)
                 self._add(caller, callee, tuple(self._by_stream(caller, callee, call)), call)
+        unpermitted = {name: tuple(each) for name, each in self.unpermitted.items()}
+        return Reachability(self.permissions, unpermitted)
+
+    def _counts(self, caller: str, callee: str) -> bool:
+        return self.among is None or caller in self.among or callee in self.among
+
+    def found(self) -> Reachability:
+        by_calls = self.calls()
         self._add_egress()
-        return Reachability(
-            permissions=self.permissions,
-            unpermitted={name: tuple(each) for name, each in self.unpermitted.items()},
+        return replace(
+            by_calls,
             uncalled={name: some for name in self.callees if (some := tuple(self._uncalled(name)))},
             entrances={
                 name: found for name in self.leads.by_service if (found := tuple(self._entrances(name)))
@@ -98,7 +115,7 @@ class _Search:
         lead, example = way.lead, None
         if way.request is not None:
             scheme = "https" if self.leads.by_service[caller].outbound.tls is not None else "http"
-            example = _example(way, scheme)
+            example = example_of(way, scheme)
         return Permission(
             caller,
             callee,
@@ -171,11 +188,11 @@ class _Search:
             if id(each.rule) in led_to:
                 continue
             scheme = "http" if caller == UNAUTHENTICATED else "https"
-            example = _example(each.found, scheme) if each.found.request is not None else None
+            example = example_of(each.found, scheme) if each.found.request is not None else None
             yield self._grounded(replace(made, example=example), each.rule, exempt=each.exempt)
         if not let_in and its.audit and id(None) not in led_to:
             way = search((lead,), concerned.listener, None)
-            yield self._audited(replace(made, example=_example(way, "http") if way is not None else None))
+            yield self._audited(replace(made, example=example_of(way, "http") if way is not None else None))
 
     def _entrances(self, name: str) -> Iterator[Entrance]:
         """The listeners that take anybody."""
@@ -196,10 +213,3 @@ class _Search:
         if own.health is not None and own.health.path:
             health = (bind for each in alike if each.health is not None for bind in each.health.binds)
             yield Entrance(Door.HEALTH, tuple(dict.fromkeys(map(str, health))), at=own.health.at)
-
-
-def _example(way: Found, scheme: str) -> Example | None:
-    if way.request is None:
-        return None
-    (_, host), *lines = way.request.headers
-    return Example(way.request.method, f"{scheme}://{host}{way.request.target}", tuple(lines))

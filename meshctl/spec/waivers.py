@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from meshctl.spec.authorization import Caller
 from meshctl.spec.types import Date, FreeText, Given, Model, Name
 
 
@@ -14,6 +15,8 @@ class WaiverSpec(Model):
     reason: FreeText
     owner: FreeText
     until: Date
+    caller: Given[Caller] = None
+    """Of findings about somebody who calls: for this one alone."""
 
 
 class LintSpec(Model):

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from meshctl.lint.checks import (
     ambiguous_overlap,
+    change_order,
     dead_route,
     dependency_cycle,
     exposure,
     misread_path,
     no_default_route,
     rate_limit_sum,
+    reachability_changed,
     redirect_circle,
     retry_amplification,
     retry_layers,
@@ -25,12 +27,14 @@ from meshctl.lint.checks.base import Check, Violation
 
 CHECKS: Mapping[str, Check] = {
     "ambiguous-overlap": ambiguous_overlap.CHECK,
+    "change-order": change_order.CHECK,
     "dead-route": dead_route.CHECK,
     "dependency-cycle": dependency_cycle.CHECK,
     "exposure": exposure.CHECK,
     "misread-path": misread_path.CHECK,
     "no-default-route": no_default_route.CHECK,
     "rate-limit-sum": rate_limit_sum.CHECK,
+    "reachability-changed": reachability_changed.CHECK,
     "redirect-circle": redirect_circle.CHECK,
     "retry-amplification": retry_amplification.CHECK,
     "retry-layers": retry_layers.CHECK,

@@ -20,6 +20,8 @@ class Violation:
     related: tuple[Related, ...] = ()
     severity: Severity | None = None
     """Where it is not the policy's."""
+    caller: str = ""
+    """Whom it is about, where a waiver may be for one caller alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Check:
     run: Callable[[World, Mapping[str, Value]], Iterator[Violation]]
     params: Mapping[str, Value]
     values: tuple[str, ...]
+    about_change: bool = False
+    """Whether it asks about a change, and so finds nothing where only a mesh is looked at."""
 
 
 def whole(params: Mapping[str, Value], name: str) -> int:

@@ -14,6 +14,7 @@ from meshctl.lint.checks import CHECKS, Check, Violation
 from meshctl.lint.literals import type_of
 from meshctl.lint.policy import BuiltIn
 from meshctl.load import read_yaml
+from meshctl.pipeline.policy_cases import compare_case
 
 ROOT = Path(__file__).resolve().parents[3]
 POLICIES = sorted((ROOT / "policies").glob("*.yaml"))
@@ -55,7 +56,7 @@ def test_the_built_in_policies_can_be_read():
 
 
 def test_the_tests_of_the_built_in_policies_pass():
-    assert list(lint.run_tests(builtin())) == []
+    assert list(lint.run_tests(builtin(), compare_case)) == []
 
 
 def test_what_is_compiled_late_answers_alike():
@@ -65,7 +66,7 @@ def test_what_is_compiled_late_answers_alike():
     ]
     pairs = zip(late.policies, rules.policies, strict=True)
     with_cases = tuple(replace(each, tests=whole.tests) for each, whole in pairs)
-    assert list(lint.run_tests(replace(late, policies=with_cases))) == []
+    assert list(lint.run_tests(replace(late, policies=with_cases), compare_case)) == []
 
 
 def test_lint_tells_every_fault_of_policies_of_ones_own(tmp_path):
@@ -137,7 +138,7 @@ def test_a_mutation_of_a_rule_turns_a_case_red(path, monkeypatch):
         with monkeypatch.context() as patched:
             if check is not None:
                 patched.setattr(engine, "CHECKS", {policy.body.name: check})
-            if not list(lint.run_tests(replace(rules, policies=(mutant,)))):
+            if not list(lint.run_tests(replace(rules, policies=(mutant,)), compare_case)):
                 survived.append(name)
     assert not survived
 
@@ -145,7 +146,7 @@ def test_a_mutation_of_a_rule_turns_a_case_red(path, monkeypatch):
 def test_a_wrong_test_of_a_policy_is_told():
     rules = read(GOOD.replace("given: {service: {name: probe}}", "given: {service: {name: other}}"))
     assert not rules.findings
-    (failed,) = lint.run_tests(rules)
+    (failed,) = lint.run_tests(rules, compare_case)
     assert (failed.policy, failed.name, failed.at.line) == ("has-owner", "free", 16)
     assert "should pass, but finds: other has no owner" in failed.message
 
@@ -160,8 +161,18 @@ def test_a_wrong_test_of_a_policy_is_told():
         ("service.owner != ''", "service.owner !=", (9, 25), "Syntax error"),
         ("service.owner != ''", "[1]", (9, 9), "`assert` must be an expression"),
         ("in params.free", "in params.fre", (8, 57), "undeclared reference to 'params.fre'"),
-        ("kind: service", "kind: sidecar", (8, 10), "one of mesh, service, route, match, call, external"),
-        ("kind: service", "kind: {a: b}", (8, 10), "one of mesh, service, route, match, call, external"),
+        (
+            "kind: service",
+            "kind: sidecar",
+            (8, 10),
+            "one of mesh, service, route, match, call, external, change",
+        ),
+        (
+            "kind: service",
+            "kind: {a: b}",
+            (8, 10),
+            "one of mesh, service, route, match, call, external, change",
+        ),
         ("expect: pass", "expect: {a: b}", (15, 5), "`expect` is `pass` or `fail`"),
         ("{{ service.name }}", "{{ service.nmae }}", (11, 10), "there is no `service.nmae` here"),
         ("at: service.owner", "at: route.name", (12, 5), "must begin with `service`"),

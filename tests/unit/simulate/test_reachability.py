@@ -105,9 +105,9 @@ def holds_for(seed, worlds, rows, tmp_path):
     assert proved > 20
 
 
-def random_spec(draw):
+def random_spec(draw, services=0):
     """Services that call each other at random, under rules that know nothing but callers, methods and paths."""
-    names = [f"s{each}" for each in range(draw.randint(2, 7))]
+    names = [f"s{each}" for each in range(services or draw.randint(2, 7))]
     lines = [f"mode: {draw.choice(('declared', 'explicit', 'open'))}"]
     services = []
     for number, name in enumerate(names):

@@ -1,0 +1,106 @@
+"""What a change of a mesh touches, whom it lets in, and what of it cannot be deployed in any order.
+
+:mod:`meshctl.simulate.reach_change` and :mod:`meshctl.diff.touched` find it out; lint and the commands are told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from meshctl.ir.authorization import UNAUTHENTICATED
+from meshctl.ir.reachability import Ground, Permission
+
+ANYBODY = "*"
+"""Among callers: an identity of the mesh that no rule names. Among callees: any host of the world."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Somebody is let in who was not before: at all, or for what the example shows."""
+
+    permission: Permission
+    more: bool = False
+    """Whether the caller was let in before, for less."""
+    called: bool = True
+    """Whether a call of the caller's own leads there; else only past his own sidecar."""
+
+    @property
+    def caller(self) -> str:
+        """A service or gateway, ``unauthenticated``, or :data:`ANYBODY`."""
+        return self.permission.caller
+
+    @property
+    def callee(self) -> str:
+        """A service or external, or :data:`ANYBODY`."""
+        return self.permission.callee
+
+    @property
+    def words(self) -> str:
+        """The fact in a sentence, with the request that shows it."""
+        return f"{self._fact}{_shown(self.permission)}"
+
+    @property
+    def _fact(self) -> str:
+        caller, callee = _named(self.caller), f"`{self.callee}`"
+        if self.callee == ANYBODY:
+            return f"{caller} may now call any host of the world"
+        if self.permission.ground is Ground.AUDIT and self.caller == ANYBODY:
+            return f"nobody is kept out of {callee} any more, for `audit` only takes note"
+        if self.more:
+            return f"{caller} may now do more at {callee}"
+        if self.called:
+            return f"{caller} now reaches {callee}"
+        past = "" if self.caller in (ANYBODY, UNAUTHENTICATED) else ", though no call of its own leads there"
+        return f"{caller} is now let into {callee}{past}"
+
+
+def _named(caller: str) -> str:
+    if caller == ANYBODY:
+        return "any identity of the mesh"
+    return "whoever has no certificate" if caller == UNAUTHENTICATED else f"`{caller}`"
+
+
+def _shown(permission: Permission) -> str:
+    example = permission.example
+    if example is not None:
+        token = permission.rule is not None and permission.rule.jwt is not None
+        lines = [
+            f"{name}: {value}" for name, value in example.headers if name != "authorization" or not token
+        ]
+        shown = f" with {', '.join(lines)}" if lines else ""
+        return f", such as {example.method} {example.url}{shown}{' and a token' if token else ''}"
+    if permission.proved or permission.ground in (Ground.EGRESS, Ground.AUDIT):
+        return ""
+    return ", perhaps: regular expressions decide"
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """Both sides of calls change so that old and new sidecars do not get on in every order."""
+
+    what: str
+    """What changes, in words."""
+    callees: tuple[str, ...]
+    """Empty: all of the mesh."""
+    callers: tuple[str, ...]
+    """Those of them, sorted; empty where that is everybody who calls."""
+    steps: tuple[str, ...]
+    """The safe order in words, the first step first."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeshChange:
+    """What becomes of one mesh when it is deployed in place of another."""
+
+    sidecars: tuple[str, ...] = ()
+    """The bundles whose files change, come or go: a service, or `service/instance`."""
+    routes: tuple[str, ...] = ()
+    """`service/route` of each route that some caller sees changed, come or gone."""
+    callers: tuple[str, ...] = ()
+    """Services and gateways, there before and after, whose own requests go another way, or may."""
+    services_added: tuple[str, ...] = ()
+    services_removed: tuple[str, ...] = ()
+    opened: tuple[Opened, ...] = ()
+    closed: tuple[tuple[str, str], ...] = ()
+    """Caller and callee of each pair that could make a call, and cannot any more."""
+    ordered: tuple[Ordered, ...] = ()

@@ -1,0 +1,125 @@
+"""Whom a change lets in, against what the callees' sidecars make of every request before and after."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from meshctl import simulate
+from meshctl.ir.authorization import UNAUTHENTICATED
+from meshctl.simulate import authorization
+from meshctl.simulate.message import Request
+from meshctl.simulate.reach_change import reach_change
+from tests.unit.resolve.specs import resolved
+from tests.unit.simulate.test_reachability import asked, let_in, random_spec
+
+METHODS = ("GET", "POST", "PUT")
+PATHS = ("/", "/a", "/a/", "/ab", "/a/b", "/a/b/c", "/a/c")
+
+
+def by_name(mesh):
+    return {each.service: each for each in mesh.sidecars}
+
+
+def lets_in(mesh, caller, callee, request):
+    sidecars = by_name(mesh)
+    return not authorization.refuses(sidecars[callee].inbound, sidecars[caller].identity, request)
+
+
+def edges(mesh):
+    names = by_name(mesh)
+    return {
+        (caller, callee)
+        for caller, callee in itertools.permutations(names, 2)
+        for method, path in itertools.product(METHODS, PATHS)
+        if callee in let_in(simulate.request(mesh, caller, method, f"http://{callee}{path}"))
+    }
+
+
+def test_it_says_of_random_changes_what_their_requests_show(tmp_path):
+    draw = random.Random(11)
+    more = uncalled = pairs = anybody = 0
+    for _ in range(25):
+        (head, text), (other_head, other) = random_spec(draw, 4), random_spec(draw, 4)
+        before, after = resolved(tmp_path, text, head), resolved(tmp_path, other, other_head)
+        names = [each.service for each in after.sidecars]
+        opened, closed = reach_change(before, after, names)
+        old, new = edges(before), edges(after)
+        told = {(each.caller, each.callee) for each in opened}
+        assert set(closed) == old - new
+        assert {(each.caller, each.callee) for each in opened if each.called and not each.more} >= new - old
+        for each in opened:
+            assert each.permission.example is not None, "there is no regular expression"
+            request = asked(each.permission.example)
+            callers = [each.caller] if each.caller != "*" else [name for name in names if name != each.callee]
+            newly = [
+                lets_in(after, name, each.callee, request) and not lets_in(before, name, each.callee, request)
+                for name in callers
+            ]
+            # Who may call already, by `*`, or is called for the first time, shows it by the pair alone.
+            assert any(newly) or each.caller == "*" or (each.caller, each.callee) in new - old, each
+            more, uncalled = more + each.more, uncalled + (not each.called)
+            anybody += each.caller == "*"
+        for caller, callee in itertools.permutations(names, 2):
+            pairs += 1
+            for method, path in itertools.product(METHODS, PATHS):
+                request = Request(method, path, (("host", callee),))
+                if lets_in(after, caller, callee, request) and not lets_in(before, caller, callee, request):
+                    assert {(caller, callee), ("*", callee)} & told, (text, other, caller, callee, request)
+    assert min(more, uncalled, pairs, anybody) > 5
+
+
+WORLD = """
+services:
+  web: {port: 80, endpoints: [{address: 10.0.0.1}], calls: {shop: {}%s}}
+  shop: {port: 80, endpoints: [{address: 10.0.0.2}]%s}
+  db: {port: 81, endpoints: [{address: 10.0.0.3}], protocol: tcp%s}
+"""
+ALLOW = ", allow: [{from: [web], methods: [GET]%s}]"
+OPEN = ", mtls: {mode: permissive, until: 2999-01-01}"
+DB = ", db: {localPort: 7000}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (("", "", ""), ("", "", ""), []),
+        (("", ALLOW % "", ""), ("", "", ""), ["`web` may now do more at `shop`, such as POST https://shop.shop.mesh/"]),
+        (("", "", ""), ("", ALLOW % "", ""), []),
+        (("", "", ""), (DB, "", ""), ["`web` now reaches `db`"]),
+        ((DB, "", ""), ("", "", ""), ["closed web db"]),
+        ((DB, "", ", deny: [{from: [web]}]"), (DB, "", ""), ["`web` now reaches `db`"]),
+        (("", ", deny: [{headers: {x-a: b}}]", ""), ("", "", ""), ["`web` may now do more at `shop`, such as GET https://shop.shop.mesh/ with x-a: b"]),
+        (("", ", deny: [{paths: [{regex: /a.*}]}]", ""), ("", ", deny: [{paths: [{regex: /a.*}]}, {methods: [PUT]}]", ""), []),
+        (("", ALLOW % ", paths: [{prefix: /a}]", ""), ("", ALLOW % ", paths: [{regex: /a/.+}]", ""), ["`web` may now do more at `shop`, perhaps: regular expressions decide"]),
+        (("", ALLOW % ", paths: [{prefix: /a}]", ""), ("", ALLOW % ", paths: [{exact: /a/b}]", ""), []),
+        (("", "", ""), ("", OPEN, ""), []),
+        (("", "", ""), ("", OPEN + ", allow: [{from: [web, unauthenticated]}]", ""), ["whoever has no certificate is now let into `shop`, such as GET http://shop.shop.mesh/"]),
+        (("", OPEN + ", allow: [{from: [web, unauthenticated]}]", ""), ("", OPEN, ""), []),
+        (("", "", ""), ("", ", healthPath: /up", ""), []),
+    ],
+)  # fmt: skip
+def test_what_is_said(tmp_path, before, after, words):
+    old, new = (resolved(tmp_path, WORLD % each) for each in (before, after))
+    opened, closed = reach_change(old, new, ("web", "shop", "db"))
+    assert [each.words for each in opened] + [f"closed {' '.join(pair)}" for pair in closed] == words
+
+
+def test_what_did_not_change_is_not_looked_at(tmp_path):
+    old, new = resolved(tmp_path, WORLD % ("", "", "")), resolved(tmp_path, WORLD % (DB, "", ""))
+    assert reach_change(old, new, ()) == ((), ())
+    (opened,), _ = reach_change(old, new, ("db",))
+    assert opened.callee == "db"
+
+
+def test_audit_lets_everybody_in(tmp_path):
+    old = resolved(tmp_path, WORLD % ("", ALLOW % "", ""), ", authorization: {mode: explicit}")
+    new = resolved(tmp_path, WORLD % ("", ALLOW % "", ""), ", authorization: {mode: explicit, audit: true}")
+    opened, _ = reach_change(old, new, ("web", "shop", "db"))
+    assert "nobody is kept out of `shop` any more, for `audit` only takes note" in [
+        each.words for each in opened
+    ]
+    assert UNAUTHENTICATED not in {each.caller for each in opened}
+    assert reach_change(new, old, ("web", "shop", "db"))[0] == ()
