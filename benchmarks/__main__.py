@@ -24,6 +24,7 @@ SMALL = (10, 100)
 MIDDLE = 1_000
 LARGE = 10_000
 ROUTE_TESTS = 10_000
+PROFILES = ("default", "strict", "fallacies", "minimal")
 
 QUICK, THOROUGH = (100, 4), (400, 9)
 """Requests a round, and rounds, behind each figure about traffic."""
@@ -60,6 +61,7 @@ class Bench:
             runs=runs,
             before_each=lambda: shutil.rmtree(out, ignore_errors=True),
         )
+        linted = [*self._lint(services, spec, validated.cpu)] if services == MIDDLE else []
         yard = measure(spec.with_suffix(".yaml"), out, round_trip=services == MIDDLE)
         name = f"{services:,} services"
         yield from _denominators(name, yard)
@@ -67,11 +69,22 @@ class Bench:
         if yard.round_trip:
             operation = f"validate against ruamel round trip, {name}"
             yield Row(operation, validated.cpu, "s", "≤ a tenth of it", yard.round_trip / 10)
+        yield from linted
         yield seconds(f"build, {name}", built, *_build_target(services, yard))
         if services >= MIDDLE:
             yield _memory(name, services, max(validated.megabytes, built.megabytes))
         yield from self._again(services, spec, out, yard, built.cpu)
         yield Row(f"mean bundle, {name}", _mean_bundle(out), "kB", "")
+
+    def _lint(self, services: int, spec: Path, validated: float) -> Iterator[Row]:
+        """Validating is half of what may be used; `strict` has all rules."""
+        for profile in PROFILES:
+            measured = cost(
+                meshctl("lint", spec, "--profile", profile, "--fail-on", "never"), runs=self._runs
+            )
+            yield seconds(
+                f"lint --profile {profile}, {services:,} services", measured, "≤ 2 validate", 2 * validated
+            )
 
     def _again(self, services: int, spec: Path, out: Path, yard: Yardstick, cold: float) -> Iterator[Row]:
         """The same build again, then with one service changed."""

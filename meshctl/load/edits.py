@@ -39,8 +39,26 @@ def changes(text: str, edits: Iterable[Edit]) -> tuple[Change, ...]:
     layout = Layout(text)
     chosen = [(each, _find(layout, each)) for each in dict.fromkeys(edits)]
     gone = _removed([(each, entry) for each, entry in chosen if isinstance(each, Remove)])
-    found = list(_removals(layout, gone))
+    made = _made(layout, chosen, gone)
     expected = [(each, _path(entry)) for each, entry in chosen]
+    _prove(text, apply(text, made), expected, [_path(each) for each in gone])
+    return made
+
+
+def changes_of_each(text: str, edits: Iterable[Edit]) -> Iterator[tuple[Change, ...]]:
+    """What each of ``edits``, for which :func:`changes` has proven that they go together, would change alone; nothing where it needs the others."""
+    layout = Layout(text)
+    for each in edits:
+        try:
+            entry = _find(layout, each)
+            gone = _removed([(each, entry)]) if isinstance(each, Remove) else []
+            yield _made(layout, [(each, entry)], gone)
+        except EditRefusedError:
+            yield ()
+
+
+def _made(layout: Layout, chosen: Sequence[tuple[Edit, Entry]], gone: Sequence[Entry]) -> tuple[Change, ...]:
+    found = list(_removals(layout, gone))
     for each, entry in chosen:
         match each:
             case Remove():
@@ -54,7 +72,6 @@ def changes(text: str, edits: Iterable[Edit]) -> tuple[Change, ...]:
     made = tuple(sorted(found, key=lambda each: (each.begin, each.end)))
     if any(one.end > other.begin for one, other in pairwise(made)):
         raise EditRefusedError("another fix changes the same place")
-    _prove(text, apply(text, made), expected, [_path(each) for each in gone])
     return made
 
 

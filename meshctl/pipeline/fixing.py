@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meshctl.diagnostics import Finding, UsageError
+from meshctl.diagnostics import Finding, Mend, UsageError
 from meshctl.pipeline.linting import Linted, lint
 from meshctl.pipeline.sameness import same_files
 
@@ -28,8 +28,6 @@ ROUNDS = 10
 
 MOST_PROOFS = 100
 """Each of them looks at the whole spec in all its environments."""
-
-MOST_OFFERS = 100
 
 _MOVING = re.compile(r"\[\d+\]|:\d+:\d+")
 
@@ -117,19 +115,25 @@ def offers(question: Question, linted: Linted, *, unsafe: bool = False) -> dict[
 
     All the safe ones are proven together, and so are the others.
     """
-    from meshctl.load.edits import EditRefusedError, changes
+    from meshctl.load.edits import changes_of_each
 
     found: dict[Finding, tuple[Change, ...]] = {}
     if not os.path.lexists(question.location):
         return found
     for safe in (True, False) if unsafe else (True,):
-        for each in _Fixing(question, linted).first_round(safe=safe)[:MOST_OFFERS]:
-            if each.mend is not None:
-                text = linted.texts[each.mend.edit.part.at.file]
-                try:
-                    found[each] = changes(text, [each.mend.edit])
-                except EditRefusedError:
-                    continue
+        by_file = _by_file(_Fixing(question, linted).first_round(safe=safe))
+        for name, its in by_file.items():
+            edits = [mend.edit for _, mend in its]
+            made = changes_of_each(linted.texts[name], edits)
+            found |= {each: changed for (each, _), changed in zip(its, made, strict=True) if changed}
+    return found
+
+
+def _by_file(findings: Sequence[Finding]) -> dict[str, list[tuple[Finding, Mend]]]:
+    found: dict[str, list[tuple[Finding, Mend]]] = {}
+    for each in findings:
+        if each.mend is not None:
+            found.setdefault(each.mend.edit.part.at.file, []).append((each, each.mend))
     return found
 
 
@@ -221,16 +225,12 @@ class _Fixing:
         """The files that change. Raises EditRefusedError."""
         from meshctl.load import edits, saving
 
-        by_file: dict[str, list[Finding]] = {}
-        for each in findings:
-            if each.mend is not None:
-                by_file.setdefault(each.mend.edit.part.at.file, []).append(each)
         made = {}
-        for name, its in by_file.items():
+        for name, its in _by_file(findings).items():
             text = self.linted.texts[name]
             if name not in self.before:
                 self.before[name] = saving.read_own(name, text)
-            changed = edits.changes(text, [each.mend.edit for each in its if each.mend is not None])
+            changed = edits.changes(text, [mend.edit for _, mend in its])
             made[name] = saving.encode(edits.apply(text, changed), self.before[name])
         return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from meshctl.pipeline.checking import Validated
 if TYPE_CHECKING:
     from meshctl.pki.authority import Authority
     from meshctl.pki.deployed import Wanted
-    from meshctl.pki.identities import Identities
+    from meshctl.pki.identities import Holder, Identities
     from meshctl.pki.rotation import Rotation, Step
 
 
@@ -259,15 +260,29 @@ def _require(
         from meshctl.pipeline.asking_sidecars import ask_sidecars
 
         told = ask_sidecars(evidence.live, authority, wanted, now)
-    faults: list[str] = []
+    faults: list[tuple[str, str]] = []
     for holder in identities.holders:
         shown = told.get(str(holder))
         lacks = behind(evidence.deployed, holder, wanted, now)
-        faults += (f"`{holder}`: {each}" for each in (*(shown or ()), *(lacks or ())))
+        faults += (
+            (f"`{holder}`: {each}", _way_out(holder, authority)) for each in (*(shown or ()), *(lacks or ()))
+        )
         if shown is None and lacks is None:
-            faults.append(f"`{holder}`: {_nothing(evidence)}")
+            faults.append((f"`{holder}`: {_nothing(evidence)}", ""))
     if faults:
-        raise FindingsError(finding("rotation-behind", None, each) for each in faults)
+        raise FindingsError(finding("rotation-behind", None, each, fix=fix) for each, fix in faults)
+
+
+def _way_out(holder: Holder, authority: Authority) -> str:
+    """Also for a bundle that the build has no certificate of, for its key was made where it is."""
+    from meshctl.pki.files import ROOT_CERTIFICATE
+
+    roots = shlex.join(["cat", *(f"{each.folder}/{ROOT_CERTIFICATE}" for each in authority.trusted)])
+    return (
+        "Deploy the bundle's `tls` folder, reload the sidecar, and take the step again. Where the host made the key itself: "
+        f"`{roots} > roots.pem`, bring that there, run `meshctl certs renew --force --trust roots.pem {holder}` with the "
+        "`--ca` or `--issuer-command` of always, and reload."
+    )
 
 
 def _nothing(evidence: Evidence) -> str:

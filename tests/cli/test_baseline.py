@@ -336,7 +336,7 @@ ENTRY = {"code": "A", "slug": "a", "resource": "", "message": "m"}
         (GOOD | {"mesh": "\x1b[31m"}, "\\x1b"),
         (GOOD | {"mesh": "other"}, "is the baseline of the mesh `other`, and this is `shop`"),
         (GOOD | {"environment": "prod"}, "was written with `--env prod`, and this is no --env"),
-        (b" " * ((16 << 20) + 1), "larger than 16 MiB"),
+        (b" " * ((8 << 20) + 1), "larger than 8 MiB"),
     ],
 )
 def test_what_is_no_baseline_of_this_mesh_is_refused(lint, content, told):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -134,3 +135,19 @@ def test_the_ca_of_another_mesh_takes_no_root_from_a_bundle(capsys):
     assert len(before) == 3
     assert {each: each.read_bytes() for each in before} == before
     assert not Path("other/next").exists()
+
+
+def test_a_host_with_a_key_of_its_own_is_told_the_commands_that_bring_it_on(capsys):
+    shutil.copytree("build", "deployed")
+    for step, before in (("begin", None), ("issue", "build")):
+        assert run([*ROTATE, "--step", step, *(["--deployed", before] if before else [])]) == 0
+        capsys.readouterr()
+        assert run([*ROTATE, "--deployed", "deployed"]) == 1
+        told = " ".join(capsys.readouterr().err.split())
+        subprocess.run(["sh", "-c", re.findall(r"`(cat [^`]*)`", told)[-1]], check=True)
+        for bundle in ("web/127.82.0.1", "catalog/127.82.0.2", "edge/127.82.0.3"):
+            renewal = f"certs renew --force --trust roots.pem {bundle}"
+            assert f"`meshctl {renewal}`" in told
+            asked = renewal.replace(bundle, f"deployed/{bundle}").split()
+            assert run([*asked, "--ca", ".meshctl/ca"]) == 0
+        assert run([*ROTATE, "--deployed", "deployed"]) == 0

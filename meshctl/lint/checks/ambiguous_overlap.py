@@ -39,7 +39,6 @@ class _Comparison:
     undecided: dict[tuple[object, ...], tuple[MatchFacts, str]] = field(default_factory=dict)
     """Matches that were not compared with all before them, and why."""
     _told: set[tuple[str, str]] = field(default_factory=set)
-    _seen: set[tuple[object, ...]] = field(default_factory=set)
     _dead: frozenset[tuple[object, ...]] | None = None
 
     def overlaps(self, table: Table) -> Iterator[Violation]:
@@ -84,12 +83,7 @@ class _Comparison:
         one, other = table[first], table[second]
         if not asked[first] or not asked[second] or one.route == other.route:
             return True
-        if _apart(asked[first], asked[second]) or (other.service, other.route) in self._told:
-            return True
-        pair = (written(one), written(other))
-        seen = pair in self._seen
-        self._seen.add(pair)
-        return seen
+        return (other.service, other.route) in self._told or _apart(asked[first], asked[second])
 
     def _is_dead(self, match: MatchFacts) -> bool:
         if self._dead is None:

@@ -53,15 +53,16 @@ def _covers(world: World) -> Iterable[tuple[MatchFacts, _Cover]]:
 
 
 def _cover(table: Table, asked: list[Conditions], number: int, left: Effort) -> _Cover | None:
-    """None where a request gets to the match with that number; ``left`` is the effort for the rest of the mesh."""
-    if not number and not table[number].path.startswith("regex"):
-        return None
+    """None where a request gets to the match with that number, or nothing stands before it and nothing is known.
+
+    ``left`` is the effort for the rest of the mesh.
+    """
     search = Search([asked[number]], asked[:number], effort=Effort(whole=left))
     try:
         if search.run() is not None:
             return None
     except UndecidedError as error:
-        return str(error)
+        return str(error) if number else None
     return tuple(table[each] for each in sorted(search.in_the_way))
 
 

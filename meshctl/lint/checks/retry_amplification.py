@@ -79,7 +79,7 @@ def _paths(graph: _CallGraph, limit: int) -> Iterator[Violation]:
     worst, came_from = _worst_paths(graph)
     for end in sorted(came_from):
         last = came_from[end]
-        multiplies = (last, end) in graph.calls and graph.factor(last, end) > 1
+        multiplies = graph.factor(last, end) > 1
         goes_on = any(graph.factor(end, callee) > 1 for callee in graph.successors[end])
         if worst[end] > limit and multiplies and not goes_on:
             path = _path(graph, came_from, end)

@@ -30,10 +30,9 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
         before = came_from[call.caller]
         if patience(before.timeout) > left.get(before.caller, UNLIMITED):
             continue
-        hops = [before]
-        while hops[-1].timeout != budget:
-            hops.append(came_from[hops[-1].caller])
-        hops = [*reversed(hops), call]
+        # Nothing above leaves less than the last call, else that call would be the one to tell.
+        at = before.timeout_at or place(before)
+        waits = f"{before.caller} waits {shown(before.timeout)} for {before.callee}"
         yield Violation(
             at=place(call, "timeout"),
             values={
@@ -41,13 +40,9 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
                 "callee": call.callee,
                 "timeout": call.timeout or "no limit",
                 "left": budget,
-                "path": path_text([hops[0].caller, *(hop.callee for hop in hops)]),
+                "path": path_text([before.caller, call.caller, call.callee]),
             },
-            related=tuple(
-                Related(at, f"{hop.caller} waits {_shown(hop.timeout)} for {hop.callee}")
-                for hop in hops[:-1]
-                if (at := hop.timeout_at or place(hop)) is not None
-            ),
+            related=(Related(at, waits),) if at is not None else (),
         )
 
 
@@ -73,10 +68,6 @@ def _budgets(world: World) -> tuple[dict[str, timedelta], dict[str, CallFacts]]:
             if budget < patience(following.timeout):
                 heappush(queue, (budget, numbers[id(following)]))
     return left, came_from
-
-
-def _shown(timeout: timedelta) -> str:
-    return shown(timeout) if timeout else "without limit"
 
 
 CHECK = Check(check, {}, ("caller", "callee", "timeout", "left", "path"))

@@ -39,7 +39,7 @@ GRAPHS: dict[str, Callable[[], Iterable[tuple[int, int]]]] = {
     "dense acyclic": lambda: itertools.combinations(range(300), 2),
     "complete": lambda: itertools.permutations(range(200), 2),
     "chain": lambda: ((n, n + 1) for n in range(20_000)),
-    "circle": lambda: ((n, (n + 1) % 20_000) for n in range(20_000)),
+    "circle": lambda: ((n, (n + 1) % 10_000) for n in range(10_000)),
     "circles": circles,
     "1,000 services in layers": lambda: layers(20, 50),
 }

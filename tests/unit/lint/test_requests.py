@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import random
-from datetime import timedelta
-
 import pytest
 
-from meshctl import ir
 from meshctl.lint.automata import UndecidedError, exact, prefix, regex, shortest
 from meshctl.lint.checks import CHECKS
-from meshctl.lint.collect_routes import matches
 from meshctl.lint.facts import MatchFacts, MeshFacts, World
-from meshctl.lint.requests import Search, conditions
-from meshctl.simulate import message, routing
-from meshctl.spec import Positions, Source
 from meshctl.spec.regex import fault
+from tests.seconds import soak_seconds
+from tests.unit.lint.proving import PATHS, PATTERNS, VALUE_PATTERNS, VALUES, Prover, compare, compare_views
+from tests.unit.lint.variants import path_of, variant
 
-PATHS = ("/", "/a", "/a/b", "/a/b/c", "/b", "/ab", "/items/7", "/items/77", "/x")
-PATTERNS = (
-    "/[ab]+",
-    "/a/.*",
-    "/items/[0-9]+",
-    "/items/[0-9]{2}",
-    "/.*",
-    "/(a|b)(/.*)?",
-    "/[^/]+",
-    "/x?",
-    "/ite\\w*/\\d",
-)
-VALUES = ("1", "2", "a", "")
-VALUE_PATTERNS = ("[12]", "[0-9]*", ".+", "a|1", "")
 TEXTS = sorted(
     {
         text[:at] + more + text[at:]
@@ -40,121 +20,250 @@ TEXTS = sorted(
         for more in ("", "a", "7", "/", "\u00e9")
     }
 )
-METHODS = ("GET", "HEAD", "POST")
-RANDOM_REQUESTS = 300
-
-
-def a_value(chance, kind):
-    drawn = chance.choice(("exact", "regex", "present"))
-    if drawn == "present":
-        return kind(chance.choice("xy"), "", ir.ValueMatchKind.PRESENT)
-    if drawn == "regex":
-        return kind(chance.choice("xy"), chance.choice(VALUE_PATTERNS[:-1]), ir.ValueMatchKind.REGEX)
-    return kind(chance.choice("xy"), chance.choice(VALUES), ir.ValueMatchKind.EXACT)
-
-
-def a_match(chance):
-    kind = chance.choice(list(ir.PathMatchKind))
-    value = chance.choice(PATTERNS if kind is ir.PathMatchKind.REGEX else PATHS)
-    headers = {
-        each.name: each
-        for each in (a_value(chance, ir.HeaderMatch) for _ in range(chance.choice((0, 0, 1, 2))))
-    }
-    queries = {
-        each.name: each
-        for each in (a_value(chance, ir.QueryMatch) for _ in range(chance.choice((0, 0, 0, 1, 2))))
-    }
-    return ir.RouteMatch(
-        ir.PathMatch(kind, value),
-        tuple(sorted(chance.sample(METHODS, chance.choice((0, 0, 1, 2))))),
-        tuple(headers.values()),
-        tuple(queries.values()),
-    )
-
-
-def a_host(chance):
-    rows = [
-        ir.Route(
-            f"r{number}",
-            a_match(chance),
-            (),
-            ir.Timeout(timedelta(seconds=1)),
-            ir.RetryPolicy(0, (), ()),
-        )
-        for number in range(chance.randrange(2, 9))
-    ]
-    return ir.VirtualHost("svc", ("svc",), tuple(rows))
-
-
-def a_request(chance):
-    path = chance.choice((*PATHS, "/a/", "/a/x", "/ite/7", "/b/c"))
-    query = "&".join(f"{chance.choice('xyz')}={chance.choice(VALUES)}" for _ in range(chance.randrange(3)))
-    headers = tuple((chance.choice("xyz"), chance.choice(VALUES)) for _ in range(chance.randrange(4)))
-    target = f"{path}?{query}" if query else path
-    return message.Request(chance.choice((*METHODS, "PUT")), target, headers)
-
-
-def facts(host):
-    source = Source(Positions(), {})
-    return matches({"web": (host,)}, {"svc": source})
-
-
-def search(table, number):
-    asked = [conditions(each) for each in table]
-    found = Search([asked[number]], asked[:number])
-    return found.run(), found.in_the_way
-
-
-def sent(request):
-    return message.Request(request.method, request.target, request.headers)
-
-
-def compare(seed, requests):
-    """How many matches of one table are dead, after the simulator has agreed."""
-    chance = random.Random(seed)
-    host = a_host(chance)
-    table = facts(host)
-    dead = set()
-    for number, match in enumerate(table):
-        witness, in_the_way = search(table, number)
-        if witness is None:
-            dead.add(match.route)
-            # What is named as the cover covers it without the others.
-            asked = [conditions(each) for each in table]
-            assert Search([asked[number]], [asked[each] for each in sorted(in_the_way)]).run() is None
-        else:
-            taken = routing.route(host, sent(witness))
-            assert taken is not None
-            assert taken.name == match.route, f"{seed}: {witness}"
-    for _ in range(requests):
-        request = a_request(chance)
-        taken = routing.route(host, request)
-        assert taken is None or taken.name not in dead, f"{seed}: {request}"
-    uncovered = Search([], [conditions(each) for each in table]).run()
-    if uncovered is not None:
-        assert routing.route(host, sent(uncovered)) is None
-    return len(dead), len(table)
+TABLES, REQUESTS, SOAK_REQUESTS = 80, 100, 300
+SOAK_TABLES = 400
+"""At least: with 300 requests each, and as many again of the views, they are more than 100,000 each."""
 
 
 def test_a_dead_match_is_never_hit_and_a_witness_gets_to_its_route():
-    counts = [compare(seed, RANDOM_REQUESTS) for seed in range(100)]
+    counts = [compare(seed, REQUESTS) for seed in range(TABLES)]
     # Otherwise the test would say nothing.
     assert sum(dead for dead, _ in counts) > 40
-    assert sum(every for _, every in counts) > 400
+    assert sum(every for _, every in counts) > 300
+
+
+def test_what_is_dead_is_so_for_every_caller_on_every_host():
+    counts = [compare_views(seed, REQUESTS) for seed in range(TABLES // 2)]
+    assert sum(dead for dead, _ in counts) > 20
 
 
 @pytest.mark.soak
-def test_a_dead_match_is_never_hit_by_many_requests():
-    seconds = int(os.environ.get("MESHCTL_SOAK_SECONDS", "60"))
-    tables = max(350, seconds * 20)
-    assert sum(compare(1000 + seed, RANDOM_REQUESTS)[0] for seed in range(tables)) > 100
+def test_a_dead_match_is_never_hit_by_many_requests(record_property):
+    tables = max(SOAK_TABLES, int(soak_seconds(1)) * 10)
+    dead = sum(compare(1000 + seed, SOAK_REQUESTS)[0] for seed in range(tables))
+    of_views = sum(compare_views(1000 + seed, SOAK_REQUESTS)[0] for seed in range(tables))
+    told = f"dead routes: {tables} tables and {tables} meshes, {2 * tables * SOAK_REQUESTS:,} requests"
+    record_property("told", f"{told}, {dead} and {of_views} dead matches")
+    assert min(dead, of_views) > 100
+
+
+MODULES = tuple(
+    f"meshctl.lint.{name}"
+    for name in ("automata", "conditions", "requests", "checks.tables", "checks.dead_route")
+)
+FAULTS = [
+    (
+        "automata",
+        'characters("/"), EVERY]',
+        'characters("/") | characters("b"), EVERY]',
+    ),
+    (
+        "automata",
+        "[end, end + 1, end + 2])",
+        "[end + 1, end + 2])",
+    ),
+    (
+        "automata",
+        "[[number + 1] for number in range(len(text))] + [[]]",
+        "[[number + 1] for number in range(len(text))] + [[len(text)]]",
+    ),
+    (
+        "automata",
+        "[*read.last, *([0] if read.empty else [])]",
+        "[*read.last]",
+    ),
+    (
+        "automata",
+        "if onward not in came_from and all(onward[: len(wanted)])",
+        "if onward not in came_from and all(onward)",
+    ),
+    (
+        "automata",
+        "bool(at & each.accepting) == (number < wanted)",
+        "bool(at & each.accepting)",
+    ),
+    (
+        "automata",
+        "atom * least + optional",
+        "atom * max(1, least - 1) + optional",
+    ),
+    (
+        "conditions",
+        'self.value in ("/", text) or text.startswith(f"{self.value}/")',
+        "text.startswith(self.value)",
+    ),
+    (
+        "conditions",
+        'self.value in ("/", text) or text.startswith(f"{self.value}/")',
+        'text.startswith(f"{self.value}/")',
+    ),
+    (
+        "conditions",
+        "compiled.fullmatch(text)",
+        "compiled.search(text)",
+    ),
+    (
+        "conditions",
+        "return text in self.value.split()",
+        "return self.value.startswith(text)",
+    ),
+    (
+        "conditions",
+        "if match.methods:",
+        "if len(match.methods) > 1:",
+    ),
+    (
+        "conditions",
+        "sorted(match.query.items())",
+        "sorted(match.query.items())[:1]",
+    ),
+    (
+        "conditions",
+        "sorted(match.headers.items())",
+        "sorted(match.headers.items())[:1]",
+    ),
+    (
+        "conditions",
+        'if any(each.kind == "present" for each in unwanted):',
+        "if unwanted:",
+    ),
+    (
+        "conditions",
+        "if any(map(each.takes, lines)):",
+        "if lines:",
+    ),
+    (
+        "conditions",
+        "_one((each,), unwanted, _texts((each,))",
+        "_one(wanted, unwanted, _texts((each,))",
+    ),
+    (
+        "conditions",
+        "for method in listed or (*_METHODS, other):",
+        "for method in listed or _METHODS[:2]:",
+    ),
+    (
+        "conditions",
+        "and not any(each.takes(text) for each in unwanted)",
+        "and (True or unwanted)",
+    ),
+    (
+        "conditions",
+        'if any(each.kind == "exact" for each in wanted):',
+        "if wanted:",
+    ),
+    (
+        "requests",
+        "any(condition.takes(value) for each, value in self.headers if each == name)",
+        "all(condition.takes(value) for each, value in self.headers if each == name)",
+    ),
+    (
+        "requests",
+        "any(condition.takes(value) for each, value in self.query if each == name)",
+        "any(condition.takes(value) for each, value in self.query)",
+    ),
+    (
+        "requests",
+        "all(map(request.fulfils, match))",
+        "any(map(request.fulfils, match))",
+    ),
+    (
+        "requests",
+        "(*denied, condition)",
+        "(condition,)",
+    ),
+    (
+        "requests",
+        "for condition in self.avoided[hit]:",
+        "for condition in self.avoided[hit][:1]:",
+    ),
+    (
+        "requests",
+        "if condition in asked:",
+        "if condition.place in {each.place for each in asked}:",
+    ),
+    (
+        "requests",
+        "for each in asked if each.place == place",
+        "for each in asked[:1] if each.place == place",
+    ),
+    (
+        "requests",
+        'dict.fromkeys(("path", "method", *(each.place for each in asked)))',
+        'dict.fromkeys(("path", "method"))',
+    ),
+    (
+        "requests",
+        "self.in_the_way[hit] = None",
+        "self.in_the_way[0] = None",
+    ),
+    (
+        "checks.tables",
+        "(each.service, each.callers, each.hostnames)",
+        "(each.service, each.callers)",
+    ),
+    (
+        "checks.tables",
+        "(each.service, each.callers, each.hostnames)",
+        "each.service",
+    ),
+    (
+        "checks.dead_route",
+        "covers.pop(key, None)",
+        "pass",
+    ),
+    (
+        "checks.dead_route",
+        "alive.add(key)",
+        "pass",
+    ),
+    (
+        "checks.dead_route",
+        "asked[:number], effort",
+        "asked, effort",
+    ),
+    (
+        "checks.dead_route",
+        "if not number:",
+        "if number:",
+    ),
+]
+"""What could be wrong in the prover: a module, a part of its text, and what stands there instead."""
+
+
+def is_noticed(prover):
+    """Whether a comparison fails, or does not come to an end."""
+    for seed in range(4 * TABLES):
+        try:
+            compare(seed, 40, prover)
+            compare_views(seed, 40, prover)
+        except Exception:  # noqa: BLE001 - of any kind
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        pytest.param(*each, marks=[pytest.mark.soak] if nth % 8 != 5 else [])
+        for nth, each in enumerate(FAULTS)
+    ],
+    ids=range(len(FAULTS)),
+)
+def test_a_fault_of_the_prover_is_noticed(module, old, new):
+    name = f"meshctl.lint.{module}"
+    source = path_of(name).read_text("utf-8")
+    assert source.count(old) == 1
+    made = variant(MODULES, {name: source.replace(old, new)})
+    prover = Prover(made["meshctl.lint.requests"], made["meshctl.lint.checks.dead_route"])
+    assert is_noticed(prover)
 
 
 @pytest.mark.parametrize(
     "pattern",
     [
         *PATTERNS,
-        *VALUE_PATTERNS[:-1],
+        *VALUE_PATTERNS,
         "a{3}",
         "a{2,4}b",
         "a{2,}",

@@ -1,0 +1,150 @@
+"""What the built-in checks find in the worlds of their policies' cases, and in some more: everything, with its places."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from meshctl import lint
+from meshctl.diagnostics import Position
+from meshctl.lint.checks import CHECKS, Check
+from meshctl.lint.facts import CallFacts, MeshFacts, ServiceFacts, World
+from meshctl.lint.literals import shown
+from meshctl.lint.policy import BuiltIn, Policy
+from meshctl.load import read_yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+NOT_YET = {
+    "__init__",
+    "change_order",
+    "misread_path",
+    "rate_limit_sum",
+    "reachability_changed",
+    "redirect_circle",
+    "rules",
+    "shadowed_rule",
+    "unused_definition",
+}
+"""Younger than this test: their cases do not tell every change yet."""
+GRAPHS = 25
+WORLDS = Path(__file__).parent / "more_worlds"
+"""Policies for no one: worlds that no reader of a rule wants to see, in the words of its cases."""
+
+
+class _Place:
+    """Says what a finding points at, where a policy's case has no file."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def at(self, *path: str) -> Position:
+        return Position(" ".join((self._name, *path)), 1, 1)
+
+
+def policies() -> list[Policy]:
+    """Those that name a built-in check, the worlds for tests among them."""
+    found = []
+    for folder in (ROOT / "policies", WORLDS):
+        files = {path.name: read_yaml(path.read_bytes(), path.name) for path in sorted(folder.glob("*.yaml"))}
+        read = lint.read_policies(files)
+        assert not read.findings
+        found += [
+            each for each in read.policies if isinstance(each.body, BuiltIn) and is_held(each.body.name)
+        ]
+    return found
+
+
+def is_held(check: str) -> bool:
+    """Whether all changes of a check are told."""
+    return CHECKS[check].run.__module__.rpartition(".")[2] not in NOT_YET
+
+
+def worlds(policy: Policy) -> dict[str, World]:
+    """The facts of each case."""
+    return {case.name: case.given for case in policy.tests if isinstance(case.given, World)}
+
+
+def located(world: World) -> World:
+    """The same with places for everything, but for the places of some calls' timeouts and retries."""
+    calls = tuple(
+        replace(
+            _placed(each, f"{each.caller} -> {each.callee}"),
+            timeout_at=Position(f"{each.caller} -> {each.callee} timeout", 1, 1) if nth % 2 else None,
+            retries_at=Position(f"{each.caller} -> {each.callee} retries", 1, 1) if nth % 2 else None,
+        )
+        for nth, each in enumerate(world.calls)
+    )
+    matches = tuple(
+        _placed(each, f"{nth} {each.service} {each.route}") for nth, each in enumerate(world.matches)
+    )
+    services = {name: _placed(each, name) for name, each in world.services.items()}
+    return replace(world, calls=calls, matches=matches, services=services)
+
+
+def _placed(facts: Any, name: str) -> Any:
+    return replace(facts, source=_Place(name))
+
+
+def findings(policy: Policy, check: Check, world: World) -> Iterator[str]:
+    """One line for each, with what is told of it."""
+    for each in check.run(world, policy.params):
+        values = " | ".join(f"{key}: {shown(value)}" for key, value in sorted(each.values.items()))
+        severity = f" {each.severity}" if each.severity else ""
+        at = each.at.file if each.at else "nowhere"
+        related = "".join(f" [{one.at.file}: {one.message}]" for one in each.related)
+        yield f"at {at}{severity}: {values}{related}"
+
+
+def any_world(seed: int) -> World:
+    """A call graph at random, with circles, dead ends and parts that only one service connects."""
+    chance = random.Random(seed)
+    names = [f"s{number}" for number in range(chance.randrange(5, 16))]
+    chance.shuffle(names)
+    pairs = [pair for pair in itertools.permutations(names, 2) if chance.random() < 1.6 / len(names)]
+    calls = (
+        CallFacts(
+            caller,
+            callee,
+            protocol=chance.choice(["http", "http", "http", "tcp"]),
+            timeout=timedelta(seconds=chance.choice([0, 1, 2, 3, 5, 8])),
+            attempts=chance.choice([0, 0, 1, 2, 3]),
+            retry_on=chance.choice([(), ("5xx",), ("connect-failure",), ("refused-stream", "reset")]),
+        )
+        for caller, callee in pairs
+    )
+    services = {name: _any_service(chance, name) for name in names}
+    return World(MeshFacts(gateways=tuple(sorted(names)[:2])), services, calls=tuple(calls))
+
+
+def _any_service(chance: random.Random, name: str) -> ServiceFacts:
+    left = chance.choice([0, 20, 30, 31, 50, 100])
+    return ServiceFacts(
+        name,
+        labels={"protected": chance.choice(["true", "false"])},
+        instances=chance.choice([0, 1, 1, 2, 3]),
+        zones=tuple(chance.sample(["x", "y", "z"], chance.choice([0, 1, 1, 2]))),
+        capacity={"x": str(100 - left), "y": str(left)} if left else {chance.choice("xyz"): "100"},
+    )
+
+
+def report(policy: Policy, check: Check) -> dict[str, list[str]]:
+    """What is found in each case, with places and without."""
+    told: dict[str, list[str]] = {}
+    for name, world in worlds(policy).items():
+        told[name] = list(findings(policy, check, located(world)))
+        bare = list(findings(policy, check, world))
+        assert len(bare) == len(told[name])
+    for seed in range(GRAPHS):
+        if found := list(findings(policy, check, located(any_world(seed)))):
+            told[f"graph {seed}"] = found
+    return told
+
+
+def check_of(policy: Policy, checks: Mapping[str, Check] = CHECKS) -> Check:
+    assert isinstance(policy.body, BuiltIn)
+    return checks[policy.body.name]
