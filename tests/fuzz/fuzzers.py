@@ -10,6 +10,7 @@ from meshctl import ir
 from tests.fuzz import (
     baselines,
     carried,
+    changes,
     enrolment,
     fixes,
     meaning,
@@ -236,6 +237,7 @@ FUZZERS: Mapping[str, Callable[[Chance, Path], None]] = {
     "route-tests": route_tests,
     "policies": policies,
     "baseline": baselines.compare,
+    "diff": changes.compare,
     "fix": fixes.fix,
     "pki": pki_files.read,
     "enrolment": enrolment.enrol,

@@ -105,7 +105,10 @@ def _without_builds(artifacts: tuple[Artifact, ...], mesh: ir.Mesh) -> dict[str,
     for each in artifacts:
         content = each.content
         for sidecar in mesh.sidecars:
-            content = content.replace(sidecar.build.encode(), b"build")
+            # Whole, or its beginning, which NGINX's sidecars tell each other's workers by.
+            digest = sidecar.build.removeprefix("sha256:")
+            for text in (sidecar.build, digest, digest[:16]):
+                content = content.replace(text.encode(), b"build")
         if not each.path.endswith("check.json") and b"version_info" not in content:
             found[each.path] = read(each.path, content)
     return found

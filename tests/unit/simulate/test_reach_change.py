@@ -123,3 +123,11 @@ def test_audit_lets_everybody_in(tmp_path):
     ]
     assert UNAUTHENTICATED not in {each.caller for each in opened}
     assert reach_change(new, old, ("web", "shop", "db"))[0] == ()
+
+
+def test_after_audit_nothing_is_new(tmp_path):
+    old = resolved(tmp_path, WORLD % ("", ALLOW % "", ""), ", authorization: {mode: explicit, audit: true}")
+    new = resolved(
+        tmp_path, WORLD % ("", ", allow: [{from: ['*']}]", ""), ", authorization: {mode: explicit}"
+    )
+    assert reach_change(old, new, ("web", "shop", "db"))[0] == ()
