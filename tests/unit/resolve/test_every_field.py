@@ -47,6 +47,8 @@ IDLE = {
     "LintSpec.profile": LINT,
     "LintSpec.rules": LINT,
     "MeshSection.requires": "load/requirement.py",
+    "CallSpec.load": LINT,
+    **{f"LoadSpec.{field}": LINT for field in ("requests", "per", "latency")},
     "ServiceSpec.owner": LINT,
     "ServiceSpec.labels": LINT,
     "ExternalSpec.owner": LINT,
@@ -54,7 +56,7 @@ IDLE = {
     "GatewaySpec.owner": LINT,
     "GatewaySpec.labels": LINT,
     **{f"{model}.waive": WAIVERS for model in ("MeshSection", "ServiceSpec", "ExternalSpec", "GatewaySpec", "RouteSpec")},
-    **{f"WaiverSpec.{field}": WAIVERS for field in ("finding", "reason", "owner", "until")},
+    **{f"WaiverSpec.{field}": WAIVERS for field in ("finding", "reason", "owner", "until", "caller")},
     "ModeSpec.until": "validate and lint ask the clock",
     **{f"{model}.{field}": ASKED for model, fields in {
         "PathPolicySpec": ("encoded_slashes", "empty_segments"),

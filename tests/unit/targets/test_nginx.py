@@ -252,6 +252,7 @@ def test_files():
         "nginx/matching.lua": False,
         "nginx/mesh.lua": False,
         "nginx/mtls.lua": False,
+        "nginx/reload.lua": False,
         "nginx/run": True,
         "run/.gitignore": False,
     }

@@ -16,7 +16,7 @@ from meshctl.targets.base import Emulated
 from tests.sidecars import NO_RETRIES, WRITTEN, cluster, route, sidecar, virtual_host
 from tests.unit.targets.test_nginx import validate, write_bundle
 
-ALWAYS = {"mesh"}
+ALWAYS = {"mesh", "reload"}
 SECOND = timedelta(seconds=1)
 
 

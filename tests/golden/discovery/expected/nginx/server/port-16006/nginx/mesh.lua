@@ -88,23 +88,27 @@ local function cut(client)
     ffi.C.shutdown(client.fd, SHUT_RD)
 end
 
+-- It sleeps instead of coming back by a timer, which a worker that ends does not give it.
 local function sweep()
-    local now, waiting = ngx.now(), false
-    for _, client in pairs(watched) do
-        if not client.late and now >= client.deadline then
-            client.late = true
-            cut(client)
+    repeat
+        ngx.sleep(SWEEP)
+        local now, waiting = ngx.now(), false
+        for _, client in pairs(watched) do
+            if not client.late and now >= client.deadline then
+                client.late = true
+                cut(client)
+            end
+            waiting = waiting or not client.late
         end
-        waiting = waiting or not client.late
-    end
-    sweeping = waiting and ngx.timer.at(SWEEP, sweep)
+    until not waiting
+    sweeping = false
 end
 
 -- `answer`: the bytes of one, to be given first.
 function deadlines.watch(key, deadline, answer)
     local fd = socket_of_client()
     watched[key] = {deadline = deadline, fd = fd, cookie = cookie_of(fd), answer = answer}
-    sweeping = sweeping or ngx.timer.at(SWEEP, sweep)
+    sweeping = sweeping or ngx.timer.at(0, sweep)
 end
 
 -- Whether it was cut.
