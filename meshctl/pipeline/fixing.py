@@ -8,7 +8,6 @@ sidecar's files stay as they are, byte by byte. What cannot be proven is withhel
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meshctl.diagnostics import Finding, Mend, UsageError
+from meshctl.diagnostics import Finding, Identity, Mend, Severity, UsageError, identity
 from meshctl.pipeline.linting import Linted, lint
 from meshctl.pipeline.sameness import same_files
 
@@ -29,9 +28,7 @@ ROUNDS = 10
 MOST_PROOFS = 100
 """Each of them looks at the whole spec in all its environments."""
 
-_MOVING = re.compile(r"\[\d+\]|:\d+:\d+")
-
-Key = tuple[str, str, str, bool]
+Key = tuple[Identity, Severity, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,4 +275,4 @@ def _fault(before: Linted, after: Linted, fixed: Sequence[Finding], *, safe: boo
 
 def _key(finding: Finding) -> Key:
     """What makes it the same one in changed files; and one that is waived no more is another one."""
-    return (finding.code, finding.severity.value, _MOVING.sub("", finding.message), bool(finding.waived))
+    return (identity(finding, ""), finding.severity, bool(finding.waived))
