@@ -100,6 +100,34 @@ def test_keep_leaves_the_bundles(mesh, tmp_path):
     assert (again.returncode, "is not empty" in again.stderr) == (2, True)
 
 
+def test_no_key_is_told_by_it_or_by_the_proxies_that_it_runs(mesh, tmp_path):
+    mesh.write_text(
+        """
+apiVersion: meshctl.dev/v1
+mesh: {name: tiny, domain: tiny.mesh, trustDomain: tiny.example}
+services:
+  web: {port: 8080, endpoints: [{address: 10.0.0.1}], calls: {two-words: {}, ledger: {}}}
+  two-words: {port: 8080, proxy: haproxy, endpoints: [{address: 10.0.0.2}]}
+  ledger: {port: 8080, proxy: nginx, endpoints: [{address: 10.0.0.3}]}
+"""
+    )
+    arguments = ("--debug", "up", mesh, "--keep", tmp_path / "kept", "--", sys.executable, "-c", CLIENT)
+    command = (sys.executable, "-m", "meshctl", *map(str, arguments))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=40, umask=0)
+    assert done.returncode == 7, done.stderr
+
+    texts = {
+        each: each.read_bytes().decode("latin-1") for each in (tmp_path / "kept").rglob("*") if each.is_file()
+    }
+    keys = [path for path, text in texts.items() if "PRIVATE KEY" in text]
+    assert {(path.suffix, path.stat().st_mode & 0o777) for path in keys} == {(".key", 0o600)}
+    assert len(keys) == 5
+    lines = {line for path in keys for line in texts[path].splitlines()[1:-1]}
+    others = [done.stdout, done.stderr, *(text for path, text in texts.items() if path not in keys)]
+    assert lines
+    assert not [line for line in lines for text in others if line in text]
+
+
 def test_an_address_in_use_is_named(mesh):
     with socket.create_server(("127.80.1.1", 15006)):
         done = run(mesh, "--", "true")
