@@ -65,11 +65,14 @@ def own_files(root: Path, mesh: str = "", manifest: str = MANIFEST) -> Mapping[s
     Raises UsageError where there is a manifest that meshctl did not write, or one of another mesh than
     ``mesh``.
     """
+    not_ours = UsageError(f"{root / manifest} is not a manifest of meshctl's; choose another folder")
     try:
+        # A pipe would never end.
+        if stat.S_ISFIFO((root / manifest).stat().st_mode):
+            raise not_ours
         content = (root / manifest).read_bytes()
     except FileNotFoundError:
         return {}
-    not_ours = UsageError(f"{root / manifest} is not a manifest of meshctl's; choose another folder")
     try:
         found = orjson.loads(content)
         if found["schemaVersion"] != MANIFEST_VERSION:

@@ -183,6 +183,7 @@ def _certificates(answer: bytes, holder: Holder) -> tuple[x509.Certificate, ...]
             # Parsed when asked for.
             each.extensions  # noqa: B018
             each.subject  # noqa: B018
+            each.issuer  # noqa: B018
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         found = ()
     if not found:
@@ -306,7 +307,9 @@ def _lists(answer: bytes) -> list[tuple[bytes, x509.CertificateRevocationList | 
         if kind == b"X509 CRL":
             whole = text if text.endswith(b"\n") else text + b"\n"
             try:
-                found.append((whole, x509.load_pem_x509_crl(text)))
+                one = x509.load_pem_x509_crl(text)
+                one.issuer  # noqa: B018 - parsed when asked for
+                found.append((whole, one))
             except ValueError:
                 found.append((whole, None))
     return found

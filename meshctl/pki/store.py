@@ -19,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE
@@ -185,7 +186,7 @@ def status(
     try:
         leaf = x509.load_pem_x509_certificate(held.chain)
         state, message = _judge(held, leaf, holder.identity, authority)
-    except (ValueError, TypeError, x509.ExtensionNotFound):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound):
         # The parser's words may quote what it read, and that may be a key.
         message = f"a file in {TLS} is not what its name says"
         return CertificateStatus(holder, CertificateState.UNREADABLE, None, message)
