@@ -141,17 +141,20 @@ class _Comparison:
     def opened(self) -> Iterator[tuple[Permission, bool]]:
         """What is let in newly, one for each rule and caller, and whether the caller was let in before."""
         was, now = self.before.authorization, self.after.authorization
-        if was.audit:
+        # Audit lets in whom the sidecar hears; without a certificate that is nobody while it is strict.
+        heard = self.before.mtls is MtlsMode.STRICT and self.after.mtls is not MtlsMode.STRICT
+        if was.audit and not heard:
             return
         if now.audit:
             stream = self.after.protocol is Protocol.TCP
             path = ("mesh", "authorization", "audit")
-            yield Permission(ANYBODY, self.callee, Ground.AUDIT, stream=stream, path=path), False
+            who = UNAUTHENTICATED if was.audit else ANYBODY
+            yield Permission(who, self.callee, Ground.AUDIT, stream=stream, path=path), False
             return
         before, after = Concerned(self.before), Concerned(self.after)
         # Callers about whom the same rules are share the search.
         known: dict[object, tuple[AuthorizationRule, Found | None] | None] = {}
-        for caller in self._callers():
+        for caller in (UNAUTHENTICATED,) if was.audit else self._callers():
             sides = _Side.of(before, caller), _Side.of(after, caller)
             by_name = caller not in (ANYBODY, UNAUTHENTICATED)
             key = (by_name, *(side.key for side in sides))
@@ -178,7 +181,14 @@ class _Comparison:
         return self._by_request(before, after, known=known)
 
     def _by_stream(self, before: _Side, after: _Side) -> tuple[AuthorizationRule, Found | None] | None:
-        was, now = (bool(each.rules) and not each.deny for each in (before, after))
+        rules = before.rules
+        if self.before.protocol is not Protocol.TCP:
+            # A stream is more than the requests that conditions left.
+            rules = tuple(
+                each for each in rules if not (each.methods or each.paths or each.headers or each.jwt)
+            )
+        was = bool(rules) and not before.deny
+        now = bool(after.rules) and not after.deny
         return (after.rules[0], None) if now and not was else None
 
     def _by_request(

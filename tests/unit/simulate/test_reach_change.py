@@ -131,3 +131,21 @@ def test_after_audit_nothing_is_new(tmp_path):
         tmp_path, WORLD % ("", ", allow: [{from: ['*']}]", ""), ", authorization: {mode: explicit}"
     )
     assert reach_change(old, new, ("web", "shop", "db"))[0] == ()
+
+
+@pytest.mark.parametrize("audit", [", audit: true", ""])
+def test_audit_let_nobody_in_without_a_certificate_while_it_was_strict(tmp_path, audit):
+    allow = ", allow: [{from: [web, unauthenticated]}]"
+    old = resolved(tmp_path, WORLD % ("", "", ""), ", authorization: {audit: true}")
+    new = resolved(tmp_path, WORLD % ("", OPEN + allow, ""), f", authorization: {{mode: declared{audit}}}")
+    opened, _ = reach_change(old, new, ("web", "shop", "db"))
+    assert [each.caller for each in opened] == [UNAUTHENTICATED]
+    assert reach_change(new, new, ("web", "shop", "db"))[0] == ()
+
+
+def test_a_stream_is_more_than_requests_under_conditions(tmp_path):
+    old = resolved(tmp_path, WORLD % ("", ", allow: [{from: [web], methods: [GET]}]", ""))
+    text = WORLD % ("", ", protocol: tcp, allow: [{from: [web]}]", "")
+    new = resolved(tmp_path, text.replace("shop: {}", "shop: {localPort: 15999}"))
+    opened, _ = reach_change(old, new, ("web", "shop", "db"))
+    assert [each.words for each in opened] == ["`web` may now do more at `shop`"]
