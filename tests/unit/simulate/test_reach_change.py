@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from meshctl import simulate
+from meshctl.ir import MtlsMode
 from meshctl.ir.authorization import UNAUTHENTICATED
 from meshctl.resolve import resolve
 from meshctl.simulate import authorization
@@ -108,6 +109,19 @@ def test_what_is_said(tmp_path, before, after, words):
     old, new = (resolved(tmp_path, WORLD % each) for each in (before, after))
     opened, closed = reach_change(old, new, ("web", "shop", "db"))
     assert [each.words for each in opened] + [f"closed {' '.join(pair)}" for pair in closed] == words
+
+
+def test_strict_mutual_tls_hears_nobody_without_a_certificate(tmp_path):
+    """Whatever its rules say, which no spec can: `unauthenticated-caller` refuses it."""
+    new = resolved(tmp_path, WORLD % ("", OPEN + ", allow: [{from: [web, unauthenticated]}]", ""))
+    strict = (
+        replace(each, inbound=replace(each.inbound, mtls=MtlsMode.STRICT)) if each.inbound else each
+        for each in new.sidecars
+    )
+    old = replace(new, sidecars=tuple(strict))
+    opened, _ = reach_change(old, new, ("shop",))
+    assert [each.caller for each in opened] == [UNAUTHENTICATED]
+    assert reach_change(new, old, ("shop",))[0] == ()
 
 
 def test_what_did_not_change_is_not_looked_at(tmp_path):
