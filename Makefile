@@ -4,7 +4,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # A new lock is a new stamp, so the environment follows the lock without anyone remembering.
 STAMP := $(VENV)/.installed-$(shell cksum < requirements/dev.lock | cut -d ' ' -f 1)
-WORKERS ?= auto
+# Tests wait more than they work: one worker more than there are processors.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help

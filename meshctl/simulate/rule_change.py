@@ -136,7 +136,10 @@ class Comparison:
         return old.issuer != new.issuer or not fewer
 
     def _search(self, rule: AuthorizationRule, deny: tuple[AuthorizationRule, ...]) -> Found | None:
-        listener = replace(self.after, authorization=replace(self.after.authorization, deny=deny))
+        its = self.after.authorization
+        names = {each.name for each in its.issuers}
+        gone = (each for each in self.before.authorization.issuers if each.name not in names)
+        listener = replace(self.after, authorization=replace(its, deny=deny, issuers=(*its.issuers, *gone)))
         return search((self.lead,), listener, rule)
 
     def _permission(self, caller: str, rule: AuthorizationRule, found: Found | None) -> Permission:

@@ -223,6 +223,8 @@ class App:
         for connection in self._server.connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+        # Until the sidecars have seen it: a request that meets the end of a kept connection may be lost.
+        time.sleep(0.1)
 
 
 @dataclass

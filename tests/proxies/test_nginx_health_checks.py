@@ -35,7 +35,7 @@ def check(kind: HealthCheckKind, path: str = "", host: str = "catalog", **change
         path,
         host,
         interval=timedelta(seconds=INTERVAL),
-        timeout=timedelta(milliseconds=300),
+        timeout=timedelta(milliseconds=600),
         unhealthy_threshold=2,
         healthy_threshold=3,
         at=WRITTEN,
@@ -215,7 +215,7 @@ def test_one_bad_answer_is_none(world):
 def test_a_slow_answer_is_a_failure(world):
     def slow(handler: Handler) -> None:
         if handler.path.startswith("/healthz"):
-            time.sleep(0.6)
+            time.sleep(1.2)
         world.healthy(handler)
 
     world.apps[TWO].answer = slow

@@ -214,6 +214,14 @@ def test_tokens_of_others_are_more(tmp_path, before, after, new):
     assert said(old, now) == (told if new else [])
 
 
+def test_rules_about_tokens_may_go_with_their_issuer(tmp_path):
+    files = {"keys/idp.json": (KEY_SETS / "idp.json").read_bytes()}
+    text = WORLD % ("", BY_TOKEN + ", deny: [{jwt: idp, claims: {sub: x}}]", "")
+    old = resolve(replace(read(tmp_path, text, TOKENS % ("https://idp", "")), files=files)).mesh
+    new = resolved(tmp_path, WORLD % ("", ALLOW % "", ""))
+    assert said(old, new) == ["`web` may now do more at `shop`, such as GET https://shop.shop.mesh/"]
+
+
 def test_a_health_listener_has_no_certificates(tmp_path):
     old, new = sides(tmp_path, CHECKED % "/up", CHECKED % "/up" + ", health: {port: 15021}")
     (told,) = said(old, new)
