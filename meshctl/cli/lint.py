@@ -88,6 +88,7 @@ def lint(
     """What `validate` finds, and what the policies do."""
     from meshctl import pipeline
     from meshctl.cli import fix as fixing
+    from meshctl.pipeline.baseline import open_baseline
 
     if update_baseline and baseline is None:
         raise UsageError("--update-baseline needs --baseline FILE, the file that it writes")
@@ -99,6 +100,9 @@ def lint(
     if diff:
         return fixing.show_diff(pipeline.fix(question, unsafe=unsafe))
     if fix:
+        if baseline is not None:
+            # What cannot be read is told before anything is written.
+            open_baseline(baseline, update=update_baseline)
         fixing.fix(question, unsafe=unsafe)
     linted = pipeline.lint(
         where,
