@@ -14,6 +14,7 @@ from meshctl.diagnostics import Finding
 
 if TYPE_CHECKING:
     from meshctl.pipeline import Fixed, Question
+    from meshctl.pipeline.baseline import BaselineFile
 
 _NO_NEWLINE = "\n\\ No newline at end of file\n"
 
@@ -24,11 +25,14 @@ def fixable(finding: Finding, *, unsafe: bool, done: bool) -> bool:
     return not done and mend is not None and (mend.safe or unsafe) and not finding.is_accepted
 
 
-def fix(question: Question, *, unsafe: bool) -> None:
-    """Fix what can be fixed, and say so."""
+def fix(question: Question, *, unsafe: bool, baseline: BaselineFile | None = None) -> None:
+    """Fix what can be fixed, and say so. Raises UsageError, with nothing written, for another mesh's baseline."""
     from meshctl import pipeline
+    from meshctl.pipeline.baseline import require_same
 
     fixed = pipeline.fix(question, unsafe=unsafe)
+    if baseline is not None and fixed.linted.mesh is not None:
+        require_same(baseline, fixed.linted.mesh.name, fixed.linted.environment)
     pipeline.write_fixes(fixed)
     if not fixed.linted.unreadable:
         tell(fixed, "fixed")

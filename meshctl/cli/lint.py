@@ -100,10 +100,9 @@ def lint(
     if diff:
         return fixing.show_diff(pipeline.fix(question, unsafe=unsafe))
     if fix:
-        if baseline is not None:
-            # What cannot be read is told before anything is written.
-            open_baseline(baseline, update=update_baseline)
-        fixing.fix(question, unsafe=unsafe)
+        # A baseline that cannot be used is told before anything is written.
+        file = open_baseline(baseline, update=update_baseline) if baseline is not None else None
+        fixing.fix(question, unsafe=unsafe, baseline=file)
     linted = pipeline.lint(
         where,
         today=question.today,
