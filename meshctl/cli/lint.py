@@ -88,7 +88,6 @@ def lint(
     """What `validate` finds, and what the policies do."""
     from meshctl import pipeline
     from meshctl.cli import fix as fixing
-    from meshctl.pipeline.baseline import open_baseline
 
     if update_baseline and baseline is None:
         raise UsageError("--update-baseline needs --baseline FILE, the file that it writes")
@@ -100,9 +99,7 @@ def lint(
     if diff:
         return fixing.show_diff(pipeline.fix(question, unsafe=unsafe))
     if fix:
-        # A baseline that cannot be used is told before anything is written.
-        file = open_baseline(baseline, update=update_baseline) if baseline is not None else None
-        fixing.fix(question, unsafe=unsafe, baseline=file)
+        fixing.fix(question, unsafe=unsafe, baseline=baseline, update=update_baseline)
     linted = pipeline.lint(
         where,
         today=question.today,

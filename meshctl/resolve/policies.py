@@ -69,9 +69,10 @@ def _used(spec: Spec) -> Iterator[Position | None]:
     """Where settings of retries stand that somebody who tries again inherits."""
     services, outer = spec.written.services or {}, spec.written.gateways or {}
     calls: dict[str, list[Layers]] = {}
-    for caller, written in (*services.items(), *outer.items()):
-        for callee in written.calls or {}:
-            calls.setdefault(callee, []).append(call_layer(spec, caller, callee))
+    for callers in (services, outer):
+        for caller, written in callers.items():
+            for callee in written.calls or {}:
+                calls.setdefault(callee, []).append(call_layer(spec, caller, callee))
     for name in (*services, *(spec.written.externals or {})):
         routes = (services[name].routes or ()) if name in services else ()
         for call in ((), *filter(None, calls.get(name, ()))):
@@ -83,10 +84,10 @@ def _used(spec: Spec) -> Iterator[Position | None]:
                 yield from _used_by((*layers, Layer(route, source)))
     for name, gateway in outer.items():
         for index, route in enumerate(gateway.routes or ()):
-            callee = gateways.first_callee(gateway, route)
-            if callee is not None and callee in services and _bounds(route):
-                layers = (*callee_layers(spec, callee), *call_layer(spec, name, callee))
-                yield circuit_breaking.used(layers, (*(services[callee].routes or ()), route))
+            first = gateways.first_callee(gateway, route)
+            if first is not None and first in services and _bounds(route):
+                layers = (*callee_layers(spec, first), *call_layer(spec, name, first))
+                yield circuit_breaking.used(layers, (*(services[first].routes or ()), route))
                 own = Layer(route, spec.source["gateways"][name]["routes"][index])
                 yield from _used_by((*layers, own))
 
