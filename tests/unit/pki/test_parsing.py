@@ -17,6 +17,7 @@ from meshctl.ir import CertificatePolicy
 from meshctl.pki import acceptance, crl, installing, parsing, profile, requests, rotate, store
 from meshctl.pki.authority import AuthorityError, create_authority
 from meshctl.pki.identities import Identities
+from meshctl.pki.issue import Issued
 from meshctl.pki.issuers import Embedded
 from meshctl.pki.store import CertificateState
 from tests.unit.pki.conftest import NOW, holder
@@ -156,7 +157,7 @@ def test_a_folder_where_the_key_goes_leaves_the_certificate(authority, tmp_path)
     (tmp_path / "tls/cert.pem").write_bytes(b"before")
     key = requests.parse((tmp_path / "tls/request.csr").read_bytes(), "it", WEB.identity).key
     found = acceptance.check(answer, key, WEB, authority.root_pem, NOW)
-    issued = store.Issued(found.chain_pem, b"key", authority.root_pem, NOW, NOW, found.leaf.serial_number)
+    issued = Issued(found.chain_pem, b"key", authority.root_pem, NOW, NOW, found.leaf.serial_number)
     with pytest.raises(OSError, match="Is a directory"):
         store.write(tmp_path, {ALONE.holders[0]: issued})
     assert (tmp_path / "tls/cert.pem").read_bytes() == b"before"
@@ -166,7 +167,7 @@ def test_a_root_without_a_trust_domain_has_no_next(tmp_path, monkeypatch):
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "root")])
     named = SimpleNamespace(root=SimpleNamespace(subject=subject))
     (tmp_path / "ca").mkdir()
-    monkeypatch.setattr(rotate.authorities, "load_authority", lambda _folder: named)
+    monkeypatch.setattr("meshctl.pki.authority.load_authority", lambda _folder: named)
     with pytest.raises(AuthorityError) as refused:
         rotate.begin(tmp_path / "ca", NOW)
     assert "organization" in refused.value.findings[0].message
