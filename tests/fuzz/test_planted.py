@@ -13,7 +13,7 @@ import pytest
 from meshctl.diagnostics import Position
 from meshctl.load import text, worktree
 from meshctl.pipeline import checking, fixing
-from meshctl.pki import acceptance, leaves
+from meshctl.pki import acceptance, parsing
 from meshctl.targets.envoy import protobuf
 from meshctl.targets.haproxy import quoting as haproxy
 from meshctl.targets.nginx import quoting as nginx
@@ -97,7 +97,7 @@ def test_a_link_that_leads_out_is_found(tmp_path, monkeypatch):
 
 
 def test_a_traceback_is_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(leaves, "proves", lambda *_: 1 // 0)
+    monkeypatch.setattr(parsing, "has_key", lambda *_: 1 // 0)
     assert isinstance(found("pki", tmp_path), ZeroDivisionError)
 
 
