@@ -72,6 +72,9 @@ was not found out is a remark (`info`, whatever the severity of the rule, unless
 | `dead-route` | some 0.2 s for one match, 5 s for a mesh; patterns of 1,000 characters with repetitions written out | at the match: "may be dead, which was not found out" |
 | `ambiguous-overlap` | some 0.2 s for one pair of matches, 5 s for a mesh | "a match … and N more could not be compared with all before it" |
 | `no-default-route` | some 0.2 s for one host, 5 s for a mesh | "whether every request finds a route of … was not found out" |
+| `policy-shadowed-by-deny` | some 0.2 s for one search, 1 s for a mesh | at the rule: "whether this rule lets anybody in was not found out" |
+| `misread-path` | some 0.2 s for one search, 1 s for a mesh | "whether … is what it seems to be was not found out, nor of N more" |
+| `redirect-circle` | some 0.2 s for one search, 1 s for a mesh | "may redirect for ever, which was not found out of it, nor of N more redirects" |
 | `exposed-to-gateway` | 100 services with the label | at each of the others, with the rule's severity: "was not looked at" |
 | `retry-at-several-layers` | 100 calls, those in a circle count once | in the last of them: "N more such calls are not told" |
 | `retry-amplification` | products of 1,000,000,000 | "1,000,000,000 or more" |

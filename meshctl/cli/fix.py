@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from difflib import unified_diff
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshctl.cli import findings
@@ -24,11 +25,15 @@ def fixable(finding: Finding, *, unsafe: bool, done: bool) -> bool:
     return not done and mend is not None and (mend.safe or unsafe) and not finding.is_accepted
 
 
-def fix(question: Question, *, unsafe: bool) -> None:
-    """Fix what can be fixed, and say so."""
+def fix(question: Question, *, unsafe: bool, baseline: Path | None, update: bool) -> None:
+    """Fix what can be fixed, and say so. Raises UsageError, with nothing written, for a baseline that cannot be used."""
     from meshctl import pipeline
+    from meshctl.pipeline.baseline import open_baseline, require_same
 
+    file = open_baseline(baseline, update=update) if baseline is not None else None
     fixed = pipeline.fix(question, unsafe=unsafe)
+    if file is not None and fixed.linted.mesh is not None:
+        require_same(file, fixed.linted.mesh.name, fixed.linted.environment)
     pipeline.write_fixes(fixed)
     if not fixed.linted.unreadable:
         tell(fixed, "fixed")

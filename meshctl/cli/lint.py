@@ -99,7 +99,7 @@ def lint(
     if diff:
         return fixing.show_diff(pipeline.fix(question, unsafe=unsafe))
     if fix:
-        fixing.fix(question, unsafe=unsafe)
+        fixing.fix(question, unsafe=unsafe, baseline=baseline, update=update_baseline)
     linted = pipeline.lint(
         where,
         today=question.today,

@@ -15,6 +15,10 @@ from meshctl.lint.facts import MatchFacts
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 
 
+class UnusualError(UndecidedError):
+    """There is a value, and nobody would want to read it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One condition of a match. ``kind``: exact, prefix, regex, present, or methods (with blanks between)."""
@@ -152,7 +156,7 @@ def _one(
     if found is not None:
         return [found]
     if automata.shortest((possible, *having), lacking, effort) is not None:
-        raise UndecidedError("only with unusual characters is there such a request")
+        raise UnusualError("only with unusual characters is there such a request")
     return None
 
 

@@ -85,8 +85,8 @@ def compare(
     """
     from meshctl.lint import baseline
 
+    require_same(file, scope.mesh, scope.environment)
     known = file.baseline or baseline.Baseline(scope.mesh, scope.environment, {})
-    _require_same(file.name, known, scope)
     if file.update:
         known = _write(findings, file, known, scope)
     held, left = baseline.hold_back(findings, known.counts, scope.resource_of, scope.holdable)
@@ -98,13 +98,15 @@ def compare(
     return (*held, *baseline.idle(absent)), Compared(absent, file.update)
 
 
-def _require_same(name: str, known: Baseline, scope: Scope) -> None:
-    if known.mesh != scope.mesh:
-        raise UsageError(f"{name} is the baseline of the mesh `{known.mesh}`, and this is `{scope.mesh}`")
-    if known.environment != scope.environment:
-        was, now = (
-            f"`--env {each}`" if each else "no --env" for each in (known.environment, scope.environment)
-        )
+def require_same(file: BaselineFile, mesh: str, environment: str | None) -> None:
+    """Raise UsageError for the baseline of another mesh or environment."""
+    name, known = file.name, file.baseline
+    if known is None:
+        return
+    if known.mesh != mesh:
+        raise UsageError(f"{name} is the baseline of the mesh `{known.mesh}`, and this is `{mesh}`")
+    if known.environment != environment:
+        was, now = (f"`--env {each}`" if each else "no --env" for each in (known.environment, environment))
         raise UsageError(f"{name} was written with {was}, and this is {now}; keep a baseline for each")
 
 

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
@@ -20,7 +19,7 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 from meshctl.catalogue import finding
 from meshctl.diagnostics import FindingsError, UsageError
 from meshctl.ir import WorkloadIdentity
-from meshctl.pki import crl, profile
+from meshctl.pki import crl, parsing, profile
 from meshctl.pki.identities import Holder
 from meshctl.pki.pem import blocks
 
@@ -161,7 +160,7 @@ def _span(length: timedelta) -> str:
 def roots_of(trust_pem: bytes, name: str = "the trust bundle") -> tuple[x509.Certificate, ...]:
     """The roots in the file ``name``; HAProxy and NGINX refuse a chain that ends before one. Raises UsageError."""
     try:
-        found = x509.load_pem_x509_certificates(trust_pem)
+        found = parsing.certificates(trust_pem)
         roots = tuple(each for each in found if each.subject == each.issuer)
     except ValueError:
         roots = ()
@@ -176,15 +175,8 @@ def _certificates(answer: bytes, holder: Holder) -> tuple[x509.Certificate, ...]
         message = "a private key came with it: whoever sent that could be this sidecar"
         raise AnswerError(holder, [Fault(message, _WITH_KEY)])
     try:
-        found = tuple(
-            x509.load_pem_x509_certificate(text) for kind, text in blocks(answer) if kind == b"CERTIFICATE"
-        )
-        for each in found:
-            # Parsed when asked for.
-            each.extensions  # noqa: B018
-            each.subject  # noqa: B018
-            each.issuer  # noqa: B018
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        found = tuple(parsing.certificate(text) for kind, text in blocks(answer) if kind == b"CERTIFICATE")
+    except ValueError:
         found = ()
     if not found:
         raise AnswerError(holder, [Fault("there is no certificate in PEM that can be read", _UNREADABLE)])
@@ -212,11 +204,7 @@ def _names(leaf: x509.Certificate, identity: WorkloadIdentity) -> Iterator[Fault
 
 
 def _leaf(leaf: x509.Certificate, key: ec.EllipticCurvePublicKey, now: datetime) -> Iterator[Fault]:
-    try:
-        same = leaf.public_key() == key
-    except (ValueError, UnsupportedAlgorithm):
-        same = False
-    if not same:
+    if not parsing.has_key(leaf, key):
         yield Fault("its key is not the one that was asked for", _OTHER_KEY)
     constraints = _extension(leaf, x509.BasicConstraints)
     if constraints is not None and constraints.ca:
@@ -252,16 +240,16 @@ def _chain(
     roots: Sequence[x509.Certificate],
     now: datetime,
 ) -> tuple[x509.Certificate, ...] | None:
-    verifier = (
-        PolicyBuilder()
-        .store(Store(list(roots)))
-        .time(now)
-        .max_chain_depth(MOST_INTERMEDIATES)
-        .build_client_verifier()
-    )
     try:
+        verifier = (
+            PolicyBuilder()
+            .store(Store(list(roots)))
+            .time(now)
+            .max_chain_depth(MOST_INTERMEDIATES)
+            .build_client_verifier()
+        )
         return tuple(verifier.verify(leaf, list(others)).chain)
-    except (VerificationError, ValueError):
+    except (VerificationError, *parsing.REFUSALS):
         return None
 
 
@@ -294,11 +282,7 @@ def _issued(each: x509.Certificate, issuer: x509.Certificate) -> bool:
     constraints = _extension(each, x509.BasicConstraints)
     if constraints is None or not constraints.ca or each.issuer != issuer.subject:
         return False
-    try:
-        each.verify_directly_issued_by(issuer)
-    except (TypeError, ValueError, UnsupportedAlgorithm, InvalidSignature):
-        return False
-    return True
+    return parsing.is_signed(each, issuer)
 
 
 def _lists(answer: bytes) -> list[tuple[bytes, x509.CertificateRevocationList | None]]:
@@ -307,9 +291,7 @@ def _lists(answer: bytes) -> list[tuple[bytes, x509.CertificateRevocationList | 
         if kind == b"X509 CRL":
             whole = text if text.endswith(b"\n") else text + b"\n"
             try:
-                one = x509.load_pem_x509_crl(text)
-                one.issuer  # noqa: B018 - parsed when asked for
-                found.append((whole, one))
+                found.append((whole, parsing.revocation_list(text)))
             except ValueError:
                 found.append((whole, None))
     return found
@@ -325,18 +307,10 @@ def _listed(
         signers = [one for one in authorities if each is not None and one.subject == each.issuer]
         if each is None:
             yield Fault("a revocation list that came with it cannot be read", _LISTS)
-        elif signers and not any(_signed(each, one) for one in signers):
+        elif signers and not any(parsing.is_signed(each, one) for one in signers):
             message = "a revocation list that came with it is not signed by the CA in whose name it speaks"
             yield Fault(message, _LISTS)
         elif now >= crl.end([each]):
             yield Fault("a revocation list that came with it has ended", _LISTS)
         elif each.issuer == leaf.issuer and leaf.serial_number in crl.serials([each]):
             yield Fault("it stands in the revocation list that came with it", _REVOKED)
-
-
-def _signed(each: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    key = issuer.public_key()
-    try:
-        return each.is_signature_valid(key)  # type: ignore[arg-type] # others raise TypeError
-    except (TypeError, ValueError, UnsupportedAlgorithm, InvalidSignature):
-        return False

@@ -11,13 +11,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import FindingsError, UsageError
-from meshctl.pki import crl, files, profile, rotation, staging
+from meshctl.pki import crl, files, parsing, profile, rotation, staging
 from meshctl.pki.files import (
     ISSUING_CERTIFICATE,
     ISSUING_KEY,
@@ -219,15 +217,15 @@ def _load(top: Path, below: str = "") -> Authority:
     except OSError as error:
         raise AuthorityError("ca-unusable", f"CA in {folder}: {error.strerror or error}") from None
     try:
-        root = x509.load_pem_x509_certificate(root_pem)
-        issuing = x509.load_pem_x509_certificate(issuing_pem)
-        key = serialization.load_pem_private_key(key_pem, password=None)
+        root = parsing.certificate(root_pem)
+        issuing = parsing.certificate(issuing_pem)
+        key = parsing.private_key(key_pem)
         issuing.verify_directly_issued_by(root)
         _check_lists(crl_pem, root, issuing)
-    except (ValueError, TypeError, InvalidSignature):
+    except parsing.REFUSALS:
         # The parser's words may quote the input, and the input may be a key.
         raise AuthorityError("ca-unusable", f"CA in {folder}: its files do not parse or do not fit") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != issuing.public_key():
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not parsing.has_key(issuing, key.public_key()):
         raise AuthorityError(
             "ca-unusable", f"CA in {folder}: {ISSUING_KEY} is not {ISSUING_CERTIFICATE}'s key"
         )

@@ -5,12 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE
 from meshctl.diagnostics import UsageError
-from meshctl.pki import files, installing, profile
+from meshctl.pki import files, installing, parsing, profile
 from meshctl.pki.age import Secrets
 from meshctl.pki.identities import Holder, Identities
 
@@ -42,8 +39,8 @@ def restore(
     before anything is changed, and OSError.
     """
     try:
-        key = serialization.load_pem_private_key(secrets.key_pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = parsing.private_key(secrets.key_pem)
+    except ValueError:
         raise UsageError("the key that came along is not a private key in PEM") from None
     if not profile.is_key(key):
         raise UsageError("the key that came along is not P-256")

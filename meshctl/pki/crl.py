@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from meshctl.pki import profile
+from meshctl.pki import parsing, profile
 from meshctl.pki.pem import blocks
 
 
@@ -55,7 +55,7 @@ def pem(one: x509.CertificateRevocationList) -> bytes:
 def parse(content: bytes) -> tuple[x509.CertificateRevocationList, ...]:
     """Every list in a PEM file. Raises ValueError where there is none, or one that is not a list."""
     texts = [text for kind, text in blocks(content) if kind == b"X509 CRL"]
-    found = tuple(x509.load_pem_x509_crl(each) for each in texts)
+    found = tuple(parsing.revocation_list(each) for each in texts)
     if not found or b"".join(texts).strip() != content.strip():
         raise ValueError("not a file of revocation lists")
     return found

@@ -8,10 +8,9 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
 from meshctl.artifacts import CERTIFICATE, REVOCATION_LISTS, TRUST_BUNDLE
-from meshctl.pki import crl, files
+from meshctl.pki import crl, files, parsing
 from meshctl.pki.authority import Authority
 from meshctl.pki.identities import Holder
 
@@ -69,23 +68,19 @@ def _lacks(tls: int, wanted: Wanted, now: datetime) -> Iterable[str]:
 
 def shows(wanted: Wanted, shown: bytes) -> bool:
     """Whether the leaf (DER) that a sidecar shows is one that is wanted. Raises ValueError where it is no certificate."""
-    return wanted.leaf_of is None or is_of(wanted.leaf_of, x509.load_der_x509_certificate(shown))
+    return wanted.leaf_of is None or is_of(wanted.leaf_of, parsing.shown_certificate(shown))
 
 
 def is_of(authority: Authority, leaf: x509.Certificate) -> bool:
     """Whether the CA signed it."""
-    try:
-        leaf.verify_directly_issued_by(authority.issuing)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
+    return parsing.is_signed(leaf, authority.issuing)
 
 
-def _certificates(tls: int, name: str) -> list[x509.Certificate]:
+def _certificates(tls: int, name: str) -> tuple[x509.Certificate, ...]:
     try:
-        return x509.load_pem_x509_certificates(files.read(tls, name))
+        return parsing.certificates(files.read(tls, name))
     except (FileNotFoundError, ValueError):
-        return []
+        return ()
 
 
 def _read_lists(tls: int, now: datetime) -> set[x509.Name]:

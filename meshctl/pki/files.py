@@ -157,6 +157,13 @@ def refuse_link(inside: int, name: str, shown: str) -> None:
         raise OSError(errno.ELOOP, LINKED, shown)
 
 
+def refuse_irreplaceable(inside: int, name: str, shown: str) -> None:
+    """Raises OSError as :func:`refuse_link` does, and where a folder is, which no rename of a file replaces."""
+    refuse_link(inside, name, shown)
+    if stat.S_ISDIR(_mode(inside, name)):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), shown)
+
+
 def is_link(inside: int, name: str) -> bool:
     """Whether ``name`` is a symbolic link; False where there is nothing."""
     return stat.S_ISLNK(_mode(inside, name))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +18,12 @@ from meshctl.diagnostics import UsageError
 from meshctl.ir import CertificatePolicy, Mesh, WorkloadIdentity
 
 SCHEMA_VERSION = 2
+
+_LONGEST = timedelta(days=3650)
+"""As of durations in a spec; with a longer one, moments leave the calendar."""
+_SERVICE = re.compile("[a-z0-9-]{1,63}")
+_TRUST_DOMAIN = re.compile("[a-z0-9.-]{1,64}")
+_DOMAIN = re.compile("[a-z0-9.-]{1,253}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +103,8 @@ def parse_identities(text: bytes) -> Identities:
                 f"the identity manifest has schemaVersion {document['schemaVersion']!r}, not {SCHEMA_VERSION}; build again"
             )
         policy = CertificatePolicy(
-            lifetime=timedelta(seconds=int(document["lifetimeSeconds"])),
-            renew_before=timedelta(seconds=int(document["renewBeforeSeconds"])),
+            lifetime=_duration(document["lifetimeSeconds"]),
+            renew_before=_duration(document["renewBeforeSeconds"]),
         )
         holders = tuple(_holder(entry) for entry in document["identities"])
         return Identities(str(document["mesh"]), policy, holders, document.get("crl", False) is True)
@@ -116,17 +123,31 @@ def _entry(holder: Holder) -> dict[str, str | list[str]]:
     }
 
 
+def _duration(seconds: Any) -> timedelta:  # noqa: ANN401 - a JSON value, whatever it is
+    found = timedelta(seconds=int(seconds))
+    if not timedelta(0) <= found <= _LONGEST:
+        raise ValueError(seconds)
+    return found
+
+
 def _holder(entry: Any) -> Holder:  # noqa: ANN401 - a JSON value, whatever it is
     service, instance = str(entry["service"]), str(entry["instance"])
     for name in (service, *([instance] if instance else [])):
         # These become folder names: a manifest from elsewhere must not lead out of the build.
-        if name in ("", ".", "..") or "/" in name or "\0" in name:
+        if name in ("", ".", "..") or "/" in name or not (name.isascii() and name.isprintable()):
             raise ValueError(name)
     identity = WorkloadIdentity(
         service=service,
         trust_domain=str(entry["spiffeId"]).removeprefix("spiffe://").removesuffix(f"/{service}"),
         domain=str(entry["dnsNames"][0]).removeprefix(f"{service}."),
     )
+    # What no spec can say no certificate can hold.
+    if not (
+        _SERVICE.fullmatch(service)
+        and _TRUST_DOMAIN.fullmatch(identity.trust_domain)
+        and _DOMAIN.fullmatch(identity.domain)
+    ):
+        raise ValueError(identity)
     holder = Holder(service, instance, identity)
     if _entry(holder) != entry:
         raise ValueError("the names of an identity do not belong together")

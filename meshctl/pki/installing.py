@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshctl.artifacts import CERTIFICATE, TRUST_BUNDLE
 from meshctl.diagnostics import UsageError
-from meshctl.pki import acceptance, crl, files, profile, requests, store
+from meshctl.pki import acceptance, crl, files, parsing, profile, requests, store
 from meshctl.pki.acceptance import AnswerError
 from meshctl.pki.identities import Holder, Identities
 from meshctl.pki.issue import Issued
@@ -44,7 +44,7 @@ def install(bundle: Path, identities: Identities, answer: bytes, trust: bytes | 
     key = None
     # Without the folder nobody has asked for anything here.
     with contextlib.suppress(FileNotFoundError), files.folder(bundle, TLS) as tls:
-        fitting = (each for each in requests.keys(tls) if each.public_key() == leaf.public_key())
+        fitting = (each for each in requests.keys(tls) if parsing.has_key(leaf, each.public_key()))
         key = next(fitting, None)
     if key is None:
         raise AnswerError(holder, [acceptance.other_key(f"{TLS}/{requests.REQUEST_KEY}")])

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -21,7 +20,7 @@ from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY
 from meshctl.catalogue import finding
 from meshctl.diagnostics import FindingsError, UsageError
 from meshctl.ir import WorkloadIdentity
-from meshctl.pki import files, profile
+from meshctl.pki import files, parsing, profile
 
 TLS = PurePosixPath(CERTIFICATE).parent.name
 REQUEST = "request.csr"
@@ -73,18 +72,18 @@ def parse(content: bytes, name: str, identity: WorkloadIdentity) -> Request:
     try:
         found = x509.load_pem_x509_csr(content)
         found.subject  # noqa: B018 - parsed when asked for
-    except (ValueError, TypeError):
+    except parsing.REFUSALS:
         # The parser's words may quote what it read, and that may be a key.
         raise UsageError(f"{name} is not a certificate signing request in PEM") from None
     try:
         key: object = found.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except parsing.REFUSALS:
         key = None
     if not profile.is_usable(key):
         raise RequestError(f"the key of {name} is not P-256", _KIND)
     try:
         proven = found.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm, InvalidSignature):
+    except parsing.REFUSALS:
         proven = False
     if not proven:
         raise RequestError(f"{name} is not signed by its own key", _PROOF)
@@ -95,7 +94,7 @@ def _ignored(found: x509.CertificateSigningRequest, identity: WorkloadIdentity) 
     try:
         subject = found.subject.rfc4514_string()
         extensions = tuple(found.extensions)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except parsing.REFUSALS:
         yield "extensions that cannot be read"
         return
     if subject not in ("", identity.distinguished_name):
@@ -156,10 +155,10 @@ def forget(tls: int, *names: str) -> None:
 
 def _key(tls: int, name: str) -> ec.EllipticCurvePrivateKey | None:
     try:
-        key = serialization.load_pem_private_key(files.read(tls, name, private=True), password=None)
+        key = parsing.private_key(files.read(tls, name, private=True))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except ValueError:
         raise UsageError(f"{TLS}/{name} is not a private key in PEM; remove it") from None
     if not profile.is_key(key):
         raise UsageError(f"the key in {TLS}/{name} is not P-256; remove it")
@@ -168,6 +167,6 @@ def _key(tls: int, name: str) -> ec.EllipticCurvePrivateKey | None:
 
 def _public(tls: int, name: str) -> object:
     try:
-        return x509.load_pem_x509_certificate(files.read(tls, name)).public_key()
-    except (OSError, ValueError, UnsupportedAlgorithm):
+        return parsing.certificate(files.read(tls, name)).public_key()
+    except (OSError, *parsing.REFUSALS):
         return None

@@ -9,14 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshctl import artifacts
 from meshctl.diagnostics import UsageError
 from meshctl.ir import CertificatePolicy
 from meshctl.pki import authority as authorities
-from meshctl.pki import crl, files, register, rotation, store
+from meshctl.pki import crl, files, parsing, register, rotation, store
 from meshctl.pki.authority import Authority, AuthorityError
 from meshctl.pki.files import REVOCATION_LISTS, ROOT_KEY
 from meshctl.pki.identities import Holder, Identities
@@ -27,6 +26,8 @@ LIFETIME = authorities.FIRST_LIST_LIFETIME
 _FEW = 12
 _SERIAL = re.compile("[0-9A-Fa-f]{16,40}")
 """Ours have 159 random bits, others at least 64."""
+_END = 2**159
+"""RFC 5280, 4.1.2.2: 20 bytes at most, and the first bit is the sign."""
 
 
 def revoke(
@@ -36,6 +37,9 @@ def revoke(
 
     In a rotation they stand in the lists of both CAs, whichever of them issued. Raises AuthorityError, and UsageError where the list cannot be written.
     """
+    for serial in serials:
+        if not 0 < serial < _END:
+            raise UsageError(f"{serial:x} is no serial number: they are positive, and have 159 bits at most")
     with _locked(folder):
         found = authorities.load_authority(folder)
         before = crl.serials(crl.parse(found.lists_pem)) if found.lists_pem else frozenset()
@@ -111,16 +115,11 @@ def _require_latest(authority: Authority, content: bytes, path: str) -> None:
 
 
 def _signed_by(authority: Authority, content: bytes) -> tuple[x509.CertificateRevocationList, ...]:
-    key = authority.issuing_key.public_key()
     try:
         found = crl.parse(content)
-        return tuple(
-            each
-            for each in found
-            if each.issuer == authority.issuing.subject and each.is_signature_valid(key)
-        )
-    except (ValueError, TypeError):
+    except ValueError:
         return ()
+    return tuple(each for each in found if parsing.is_signed(each, authority.issuing))
 
 
 def _due(authority: Authority, policy: CertificatePolicy, now: datetime) -> bool:
@@ -156,8 +155,8 @@ def _sign(
 def root_key(inside: int, message: str) -> ec.EllipticCurvePrivateKey:
     """The root's key in an open CA's folder. Raises AuthorityError with the message, and OSError."""
     try:
-        key = serialization.load_pem_private_key(files.read(inside, ROOT_KEY, private=True), password=None)
-    except (FileNotFoundError, ValueError, TypeError):
+        key = parsing.private_key(files.read(inside, ROOT_KEY, private=True))
+    except (FileNotFoundError, ValueError):
         raise AuthorityError("ca-unusable", message) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise AuthorityError("ca-unusable", message)

@@ -51,8 +51,12 @@ def begin(folder: Path, now: datetime) -> Rotation:
             return under_way
         old = authorities.load_authority(folder)
         _remove_leftovers(inside, folder)
-        organization = old.root.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value
-        new = authorities.create_authority(str(organization), now)
+        try:
+            (organization,) = old.root.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+            new = authorities.create_authority(str(organization.value), now)
+        except ValueError:
+            message = f"CA in {folder}: its root's organization (O) is not one trust domain, which the next root's has to be"
+            raise AuthorityError("ca-unusable", message) from None
         authorities.write_authority(inside, folder / NEXT, new)
         names = [each.subject.rfc4514_string() for each in (old.root, new.authority.root)]
         begun = Rotation(Step.BEGIN, now, old=names[0], new=names[1])

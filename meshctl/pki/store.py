@@ -19,12 +19,10 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE
 from meshctl.ir import WorkloadIdentity
-from meshctl.pki import crl, files, leaves, trust
+from meshctl.pki import crl, files, leaves, parsing, trust
 from meshctl.pki.authority import Authority
 from meshctl.pki.identities import Holder
 from meshctl.pki.issue import Issued
@@ -155,7 +153,7 @@ def held(root: Path, holder: Holder) -> Entry | None:
     """The certificate in a bundle below ``root``, None where there is none that can be read."""
     try:
         with files.folder(root, *holder.folder, TLS) as tls:
-            leaf = x509.load_pem_x509_certificate(files.read(tls, _CERTIFICATE))
+            leaf = parsing.certificate(files.read(tls, _CERTIFICATE))
     except (OSError, ValueError):
         return None
     return Entry(leaf.serial_number, holder.service, str(holder), leaf.not_valid_after_utc)
@@ -184,9 +182,9 @@ def status(
     except OSError as error:
         return CertificateStatus(holder, CertificateState.UNREADABLE, None, _reason(error))
     try:
-        leaf = x509.load_pem_x509_certificate(held.chain)
+        leaf = parsing.certificate(held.chain)
         state, message = _judge(held, leaf, holder.identity, authority)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound):
+    except (*parsing.REFUSALS, x509.ExtensionNotFound):
         # The parser's words may quote what it read, and that may be a key.
         message = f"a file in {TLS} is not what its name says"
         return CertificateStatus(holder, CertificateState.UNREADABLE, None, message)
@@ -244,7 +242,7 @@ def _judge_lists(
     unreadable = False
     try:
         lists = crl.parse(content) if content else ()
-    except (ValueError, TypeError):
+    except ValueError:
         unreadable = True
     end = crl.end(lists) if lists else None
     if leaf.serial_number in crl.serials(each for each in (*lists, *known) if each.issuer == leaf.issuer):
@@ -273,8 +271,8 @@ class _Held:
 def _judge(
     held: _Held, leaf: x509.Certificate, identity: WorkloadIdentity, authority: Authority | None
 ) -> tuple[CertificateState, str]:
-    """All but time. Raises ValueError, TypeError or ExtensionNotFound for what is not a pair of ours."""
-    if serialization.load_pem_private_key(held.key, password=None).public_key() != leaf.public_key():
+    """All but time. Raises ExtensionNotFound and what the library refuses with for what is not a pair of ours."""
+    if parsing.private_key(held.key).public_key() != leaf.public_key():
         return CertificateState.MISMATCHED_KEY, "the private key is not the certificate's"
     if not leaves.proves(leaf, identity):
         return CertificateState.WRONG_IDENTITY, f"it is not the certificate of {identity.spiffe_id}"
@@ -316,7 +314,7 @@ def _reason(error: OSError) -> str:
 
 def _stage(tls: int, issued: Issued, mark: str, *, durable: bool) -> None:
     for name in (_CERTIFICATE, _PRIVATE_KEY, _TRUST_BUNDLE):
-        files.refuse_link(tls, name, f"{TLS}/{name}")
+        files.refuse_irreplaceable(tls, name, f"{TLS}/{name}")
     files.ignore_all(tls)
     for name, content, mode in (
         (_CERTIFICATE, issued.chain_pem, 0o644),

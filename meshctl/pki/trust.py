@@ -6,10 +6,8 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from cryptography import x509
-
 from meshctl.artifacts import TRUST_BUNDLE
-from meshctl.pki import files
+from meshctl.pki import files, parsing
 from meshctl.pki.authority import Authority
 from meshctl.pki.identities import Holder
 from meshctl.pki.pem import blocks
@@ -32,8 +30,8 @@ def is_shown(authority: Authority, chain: bytes) -> bool:
     if authority.issuing_pem in chain:
         return True
     own = authority.issuing
-    others = x509.load_pem_x509_certificates(chain)[1:]
-    return any(each.subject == own.subject and each.public_key() == own.public_key() for each in others)
+    others = parsing.certificates(chain)[1:]
+    return any(each.subject == own.subject and parsing.has_key(each, own.public_key()) for each in others)
 
 
 def without(root: Path, holders: Iterable[Holder], authority: Authority) -> tuple[Holder, ...]:

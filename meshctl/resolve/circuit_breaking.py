@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from meshctl import ir
 from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding, Related
+from meshctl.diagnostics import Finding, Position, Related
 from meshctl.resolve import retries
 from meshctl.resolve.layers import Layers
 from meshctl.spec.circuit_breaking import CircuitBreakerSpec
@@ -69,6 +69,15 @@ def check(layers: Layers, routes: Sequence[RouteSpec] | None) -> Iterator[Findin
         elif not _tries_again(layers, routes):
             yield finding("ineffective-setting", at, "with `attempts: 0` nothing is tried again", remove=idle)
         return
+
+
+def used(layers: Layers, routes: Sequence[RouteSpec] | None) -> Position | None:
+    """Where the bound on retries stands that holds in these layers; None where none does."""
+    if _has_budget(layers, routes) or not _tries_again(layers, routes):
+        return None
+    bounds = ((each, getattr(each.written, "circuit_breaker", None)) for each in reversed(layers))
+    holder = next((each for each, bound in bounds if bound and bound.max_retries is not None), None)
+    return holder.source.at("circuitBreaker", "maxRetries") if holder is not None else None
 
 
 def _tries_again(layers: Layers, routes: Sequence[RouteSpec] | None) -> bool:

@@ -36,6 +36,7 @@ _MESH_STATUSES = {
     ): "between sidecars it says that the application was not reached: `connect-failure`",
     str(ir.mesh.CARRIED_STATUS): "between sidecars it stands for another status",
 }
+_INEFFECTIVE = "ineffective-setting"
 _LIMITS = (("timeout", ("timeout",)), ("body_timeout", ("bodyTimeout",)))
 _OF_ROUTES = {"timeout", "body_timeout", "streaming", "retries"}
 _OF_RETRIES = (
@@ -57,6 +58,46 @@ class _Said:
 
 def check(spec: Spec) -> Iterator[Finding]:
     """Every policy that holds somewhere: at each callee, each call that narrows it, and each route."""
+    found = tuple(_check(spec))
+    idle = any(each.slug == _INEFFECTIVE for each in found)
+    used = frozenset(_used(spec)) if idle else frozenset()
+    # What does nothing here may still be inherited by somebody for whom it does something.
+    yield from (each for each in found if each.slug != _INEFFECTIVE or each.at not in used)
+
+
+def _used(spec: Spec) -> Iterator[Position | None]:
+    """Where settings of retries stand that somebody who tries again inherits."""
+    services, outer = spec.written.services or {}, spec.written.gateways or {}
+    calls: dict[str, list[Layers]] = {}
+    for callers in (services, outer):
+        for caller, written in callers.items():
+            for callee in written.calls or {}:
+                calls.setdefault(callee, []).append(call_layer(spec, caller, callee))
+    for name in (*services, *(spec.written.externals or {})):
+        routes = (services[name].routes or ()) if name in services else ()
+        for call in ((), *filter(None, calls.get(name, ()))):
+            layers = (*callee_layers(spec, name), *call)
+            yield circuit_breaking.used(layers, routes)
+            yield from _used_by(layers)
+            for index, route in enumerate(routes):
+                source = spec.source["services"][name]["routes"][index]
+                yield from _used_by((*layers, Layer(route, source)))
+    for name, gateway in outer.items():
+        for index, route in enumerate(gateway.routes or ()):
+            first = gateways.first_callee(gateway, route)
+            if first is not None and first in services and _bounds(route):
+                layers = (*callee_layers(spec, first), *call_layer(spec, name, first))
+                yield circuit_breaking.used(layers, (*(services[first].routes or ()), route))
+                own = Layer(route, spec.source["gateways"][name]["routes"][index])
+                yield from _used_by((*layers, own))
+
+
+def _used_by(layers: Layers) -> Iterator[Position | None]:
+    if _last(layers, "attempts", "retries", "attempts").value != 0:
+        yield from (_last(layers, field, "retries", key).at for field, key in _OF_RETRIES)
+
+
+def _check(spec: Spec) -> Iterator[Finding]:
     services = spec.written.services or {}
     tcp = streams.callees(spec)
     for name in (*services, *(spec.written.externals or {})):

@@ -8,27 +8,15 @@ one did, or that an old rule denied. What both meshes have alike is not looked a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from meshctl.ir import (
-    AuthorizationRule,
-    InboundListener,
-    Mesh,
-    MtlsMode,
-    PathMatch,
-    PathMatchKind,
-    Protocol,
-    Route,
-    Sidecar,
-)
+from meshctl.ir import AuthorizationMode, AuthorizationRule, InboundListener, Mesh, MtlsMode, Route, Sidecar
 from meshctl.ir.authorization import UNAUTHENTICATED
 from meshctl.ir.change import ANYBODY, Opened
-from meshctl.ir.reachability import Ground, Permission, Reachability
-from meshctl.simulate.concerned import Concerned, for_everybody
-from meshctl.simulate.examples import Found, Lead, example, search
+from meshctl.ir.reachability import Example, Ground, Permission, Reachability
 from meshctl.simulate.leads import straight
-from meshctl.simulate.matching import takes_path
 from meshctl.simulate.reachability import reachability
+from meshctl.simulate.rule_change import Comparison
 
 Pair = tuple[str, str]
 _Permissions = dict[Pair, tuple[Permission, ...]]
@@ -46,6 +34,7 @@ def reach_change(
     opened = [Opened(_best(new[pair])) for pair in new.keys() - old.keys()]
     opened += _wider(before, after, changed, told=new.keys() - old.keys(), calls=new.keys())
     opened += _let_out(before, after)
+    opened += _doors(before, after, changed)
     names = {each.service for each in (*before.sidecars, *after.sidecars)}
     gone = names - {each.service for each in after.sidecars}
     closed = (pair for pair in old.keys() - new.keys() if pair[0] not in gone)
@@ -72,7 +61,7 @@ def _decides(own: Sidecar, sent: dict[int, object]) -> tuple[object, ...]:
     hosts = tuple(tuple(sent[id(each)] for each in listener.virtual_hosts) for listener in listeners)
     inbound = own.inbound
     heard = (inbound.authorization, inbound.mtls, inbound.protocol) if inbound is not None else ()
-    return hosts, own.tcp, heard
+    return hosts, own.tcp, heard, own.health
 
 
 def _leads(route: Route) -> tuple[object, ...]:
@@ -118,145 +107,32 @@ def _wider(
     """What callees that are there before and after let in beyond what they did; pairs that are ``told`` aside."""
     was = {each.service: each.inbound for each in reversed(before.sidecars)}
     for own in {each.service: each for each in reversed(after.sidecars)}.values():
-        old, new = was.get(own.service), own.inbound
-        if own.service not in changed or old is None or new is None:
+        new = own.inbound
+        if own.service not in changed or new is None:
             continue
+        old = was.get(own.service) or _nobody(new)
         if (old.authorization, old.mtls, old.protocol) == (new.authorization, new.mtls, new.protocol):
             continue
-        for permission, more in _Comparison(own.service, old, new, straight(own)).opened():
+        for permission, more in Comparison(own.service, old, new, straight(own)).opened():
             pair = (permission.caller, permission.callee)
             if pair not in told:
                 yield Opened(permission, more, called=pair in calls)
 
 
-@dataclass(frozen=True, slots=True)
-class _Comparison:
-    """One callee before and after; ``lead``: straight to its sidecar."""
-
-    callee: str
-    before: InboundListener
-    after: InboundListener
-    lead: Lead
-
-    def opened(self) -> Iterator[tuple[Permission, bool]]:
-        """What is let in newly, one for each rule and caller, and whether the caller was let in before."""
-        was, now = self.before.authorization, self.after.authorization
-        if was.audit:
-            return
-        if now.audit:
-            stream = self.after.protocol is Protocol.TCP
-            path = ("mesh", "authorization", "audit")
-            yield Permission(ANYBODY, self.callee, Ground.AUDIT, stream=stream, path=path), False
-            return
-        before, after = Concerned(self.before), Concerned(self.after)
-        # Callers about whom the same rules are share the search.
-        known: dict[object, tuple[AuthorizationRule, Found | None] | None] = {}
-        for caller in self._callers():
-            sides = _Side.of(before, caller), _Side.of(after, caller)
-            by_name = caller not in (ANYBODY, UNAUTHENTICATED)
-            key = (by_name, *(side.key for side in sides))
-            if key not in known:
-                known[key] = self._by_one(*sides, known=by_name)
-            found = known[key]
-            if found is not None:
-                yield self._permission(caller, *found), bool(sides[0].rules)
-
-    def _callers(self) -> tuple[str, ...]:
-        """Whose rules differ. ``ANYBODY`` stands for all whom none of them names."""
-        unknown = (UNAUTHENTICATED,) if self.after.mtls is not MtlsMode.STRICT else ()
-        if self.after.mtls is MtlsMode.DISABLED:
-            return unknown
-        groups = (self.after.authorization.rules, self.before.authorization.deny)
-        named = {one.service for group in groups for each in group for one in each.principals}
-        return (ANYBODY, *unknown, *sorted(named - {self.callee}))
-
-    def _by_one(
-        self, before: _Side, after: _Side, *, known: bool
-    ) -> tuple[AuthorizationRule, Found | None] | None:
-        if self.after.protocol is Protocol.TCP:
-            return self._by_stream(before, after)
-        return self._by_request(before, after, known=known)
-
-    def _by_stream(self, before: _Side, after: _Side) -> tuple[AuthorizationRule, Found | None] | None:
-        was, now = (bool(each.rules) and not each.deny for each in (before, after))
-        return (after.rules[0], None) if now and not was else None
-
-    def _by_request(
-        self, before: _Side, after: _Side, *, known: bool
-    ) -> tuple[AuthorizationRule, Found | None] | None:
-        """A rule that lets in what was not let in before, best with a request. Of a caller that is ``known`` by
-        name that is not told which all others are let in for as well.
-        """
-        unsure = None
-        for rule, found in self._found(before, after, known=known):
-            if found.request is not None:
-                return rule, found
-            unsure = unsure or (rule, found)
-        return unsure
-
-    def _found(
-        self, before: _Side, after: _Side, *, known: bool
-    ) -> Iterator[tuple[AuthorizationRule, Found]]:
-        allowed, denied = (tuple(map(for_everybody, each)) for each in (before.rules, after.deny))
-        lifted = [each for each in before.deny if for_everybody(each) not in denied]
-        for rule in after.rules:
-            its = for_everybody(rule)
-            if its not in allowed and not (known and rule.anyone):
-                found = self._search(its, (*denied, *allowed))
-                if found is not None:
-                    yield rule, found
-            for deny in lifted:
-                both = None if known and rule.anyone and deny.anyone else _both(its, deny)
-                found = self._search(both, denied) if both is not None else None
-                if found is not None:
-                    yield rule, found
-
-    def _search(self, rule: AuthorizationRule, deny: tuple[AuthorizationRule, ...]) -> Found | None:
-        listener = replace(self.after, authorization=replace(self.after.authorization, deny=deny))
-        return search((self.lead,), listener, rule)
-
-    def _permission(self, caller: str, rule: AuthorizationRule, found: Found | None) -> Permission:
-        made = Permission(caller, self.callee, Ground.RULE, rule, stream=found is None, at=rule.at)
-        scheme = "http" if caller == UNAUTHENTICATED else "https"
-        return replace(made, example=example(found, scheme)) if found is not None else made
+def _nobody(listener: InboundListener) -> InboundListener:
+    """What a service was before it came: open where all of the mesh is, for nobody decides that with a service."""
+    its = listener.authorization
+    rules = (AuthorizationRule(anyone=True),) if its.mode is AuthorizationMode.OPEN else ()
+    closed = replace(its, rules=rules, deny=(), exempt=(), audit=False)
+    return replace(listener, authorization=closed, mtls=MtlsMode.STRICT)
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """The rules of a callee about one caller; nobody is let in who is not even heard."""
-
-    rules: tuple[AuthorizationRule, ...] = ()
-    deny: tuple[AuthorizationRule, ...] = ()
-
-    @classmethod
-    def of(cls, callee: Concerned, caller: str) -> _Side:
-        if caller == UNAUTHENTICATED and callee.listener.mtls is MtlsMode.STRICT:
-            return cls()
-        _, deny, rules = callee.about(caller)
-        return cls(rules, deny)
-
-    @property
-    def key(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Which rules these are; they live as long as their mesh."""
-        return tuple(map(id, self.rules)), tuple(map(id, self.deny))
-
-
-def _both(rule: AuthorizationRule, deny: AuthorizationRule) -> AuthorizationRule | None:
-    """What both mean, and where regular expressions are in it perhaps more; None: nothing."""
-    methods = rule.methods or deny.methods
-    if rule.methods and deny.methods:
-        methods = tuple(each for each in rule.methods if each in deny.methods)
-    paths = rule.paths or deny.paths
-    if rule.paths and deny.paths:
-        paths = tuple(met for one in rule.paths for other in deny.paths if (met := _met(one, other)))
-    if (rule.methods and not methods) or (rule.paths and not paths):
-        return None
-    headers = tuple(dict.fromkeys((*rule.headers, *deny.headers)))
-    return replace(rule, methods=methods, paths=paths, headers=headers, jwt=rule.jwt or deny.jwt)
-
-
-def _met(one: PathMatch, other: PathMatch) -> PathMatch | None:
-    for narrow, wide in ((one, other), (other, one)):
-        if narrow.kind is not PathMatchKind.REGEX and takes_path(wide, narrow.value):
-            return narrow
-    return one if PathMatchKind.REGEX in (one.kind, other.kind) else None
+def _doors(before: Mesh, after: Mesh, changed: Collection[str]) -> Iterator[Opened]:
+    """Health listeners that hand on to the application; whoever reaches their addresses is let in."""
+    was = {each.service: each.health for each in reversed(before.sidecars)}
+    for own in {each.service: each for each in reversed(after.sidecars)}.values():
+        old, new = was.get(own.service), own.health
+        if own.service in changed and new is not None and new.path and (old is None or old.path != new.path):
+            shown = Example("GET", f"http://{new.binds[0]}{new.path}")
+            made = Permission(UNAUTHENTICATED, own.service, Ground.HEALTH, example=shown, at=new.at)
+            yield Opened(made, called=False)

@@ -157,6 +157,26 @@ def test_a_file_that_cannot_be_written_is_left_alone(spec, monkeypatch, capsys):
     assert spec.read_text() == WASTE
 
 
+@pytest.mark.parametrize("content", [None, "{"])
+def test_nothing_is_fixed_where_the_baseline_cannot_be_read(spec, content, capsys):
+    if content is not None:
+        Path("b.json").write_text(content)
+    assert lint("--fix", "--baseline", "b.json") == 2
+    assert "b.json" in capsys.readouterr().err
+    assert spec.read_text() == WASTE
+
+
+@pytest.mark.parametrize("more", [(), ("--update-baseline",)])
+@pytest.mark.parametrize("other", [{"mesh": "mall"}, {"environment": "prod"}])
+def test_nothing_is_fixed_beside_the_baseline_of_something_else(spec, other, more, capsys):
+    assert lint("--baseline", "b.json", "--update-baseline") == 0
+    content = json.dumps(json.loads(Path("b.json").read_text()) | other)
+    Path("b.json").write_text(content)
+    assert lint("--fix", "--baseline", "b.json", *more) == 2
+    assert "b.json" in capsys.readouterr().err
+    assert (spec.read_text(), Path("b.json").read_text()) == (WASTE, content)
+
+
 def test_what_git_holds_is_not_fixed(spec, capsys):
     who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
     for words in (("init", "-q", "."), ("add", "."), (*who, "commit", "-qm", "a")):

@@ -2,7 +2,7 @@
 
 A regular expression, or one of its alternatives, that takes no canonical path (`//`, `%2f`, `..`) never holds. And an
 exact path that is denied says nothing of the same path with a slash behind it, which is another one to the mesh
-and often the same to an application. What costs more than the effort for one mesh is not looked at.
+and often the same to an application. What costs more than the effort for one mesh is counted in a remark.
 """
 
 from __future__ import annotations
@@ -14,24 +14,33 @@ from meshctl.diagnostics import Severity
 from meshctl.lint.automata import alternatives
 from meshctl.lint.checks.base import Check, Violation
 from meshctl.lint.checks.rules import MOST, Rule, about, by_service, denied, read, run
-from meshctl.lint.conditions import Condition, values_at
+from meshctl.lint.conditions import Condition, UnusualError, values_at
 from meshctl.lint.facts import MatchFacts, RuleFacts, Value, World, place
 from meshctl.lint.requests import Effort, Request, Search, UndecidedError
 from meshctl.spec.authorization import ANYONE
+
+_Unknown = tuple[RuleFacts | MatchFacts, str]
+"""Where a path stands that was too much to look at."""
 
 
 def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
     """Each path once at each place."""
     left = Effort(MOST)
-    yield from _never(world, left)
+    unknown: list[_Unknown] = []
+    yield from _never(world, left, unknown)
     for allow, deny in by_service(world):
         for rule in deny:
-            yield from _beside(rule, allow, deny, left)
+            yield from _beside(rule, allow, deny, left, unknown)
+    if unknown:
+        first, text = unknown[0]
+        more = f", nor of {len(unknown) - 1} more" if unknown[1:] else ""
+        how = f"whether `{text}` is what it seems to be was not found out{more}"
+        yield Violation(place(first), {"service": first.service, "how": how}, severity=Severity.INFO)
 
 
-def _never(world: World, left: Effort) -> Iterator[Violation]:
+def _never(world: World, left: Effort, unknown: list[_Unknown]) -> Iterator[Violation]:
     told: set[tuple[object, ...]] = set()
-    known: dict[str, tuple[str, ...]] = {}
+    known: dict[str, tuple[tuple[str, ...], bool]] = {}
     subjects: list[tuple[RuleFacts | MatchFacts, tuple[str, ...]]] = [(one, one.paths) for one in world.rules]
     subjects += [(one, (one.path,)) for one in world.matches]
     for each, paths in subjects:
@@ -42,39 +51,49 @@ def _never(world: World, left: Effort) -> Iterator[Violation]:
                 continue
             told.add(key)
             if pattern not in known:
-                known[pattern] = tuple(_unfit(pattern, left))
-            for part in known[pattern]:
+                known[pattern] = _unfit(pattern, left)
+            unfit, sure = known[pattern]
+            if not sure:
+                unknown.append((each, pattern))
+            for part in unfit:
                 what = f"`{part}` of `{pattern}`" if part != pattern else f"`{pattern}`"
                 how = f"no path fits {what}, for paths that are not canonical are refused before"
                 yield Violation(place(each), {"service": each.service, "how": how})
 
 
-def _unfit(pattern: str, left: Effort) -> Iterator[str]:
-    """The pattern if no canonical path fits it, else those of its alternatives that none fits."""
+def _unfit(pattern: str, left: Effort) -> tuple[tuple[str, ...], bool]:
+    """The pattern if no canonical path fits it, else those of its alternatives that none fits; whether all is known."""
     parts = alternatives(pattern)
-    unfit = [each for each in parts if not _fits(each, left)]
-    yield from [pattern] if len(unfit) == len(parts) else unfit
+    fits = [_fits(each, left) for each in parts]
+    unfit = tuple(part for part, known in zip(parts, fits, strict=True) if known is False)
+    return (pattern,) if len(unfit) == len(parts) else unfit, None not in fits
 
 
-def _fits(pattern: str, left: Effort) -> bool:
-    effort = Effort()
-    begun = effort.left
+def _fits(pattern: str, left: Effort) -> bool | None:
+    """None: it was not found out."""
     try:
-        left.spend(0)
+        left.spend(1)
+        effort = Effort(whole=left)
         return values_at("path", (Condition("path", "regex", pattern),), (), effort) is not None
-    except UndecidedError:
+    except UnusualError:
         return True
-    finally:
-        left.left -= begun - effort.left
+    except UndecidedError:
+        return None
 
 
-def _beside(rule: Rule, allow: Sequence[Rule], deny: Sequence[Rule], left: Effort) -> Iterator[Violation]:
+def _beside(
+    rule: Rule, allow: Sequence[Rule], deny: Sequence[Rule], left: Effort, unknown: list[_Unknown]
+) -> Iterator[Violation]:
     for path in rule.facts.paths:
         kind, _, text = path.partition(" ")
         if kind != "exact" or text.endswith("/"):
             continue
         beside = read(replace(rule.facts, paths=(f"exact {text}/",)))
-        request = _let_in(beside, allow, deny, left)
+        try:
+            request = _let_in(beside, allow, deny, left)
+        except UndecidedError:
+            unknown.append((rule.facts, text))
+            continue
         if request is not None:
             how = f"`{text}` is denied and {request} is let in, which many applications take for the same"
             its = rule.facts
@@ -82,7 +101,11 @@ def _beside(rule: Rule, allow: Sequence[Rule], deny: Sequence[Rule], left: Effor
 
 
 def _let_in(beside: Rule, allow: Sequence[Rule], deny: Sequence[Rule], left: Effort) -> Request | None:
-    """A request that a rule beside one that denies would take, and that a caller of it may make."""
+    """A request that a rule beside one that denies would take, and that a caller of it may make.
+
+    Raises UndecidedError where none was found, and not all was looked at.
+    """
+    undecided = None
     for rule in allow:
         try:
             for callers, rules in denied(rule, deny, left):
@@ -93,8 +116,10 @@ def _let_in(beside: Rule, allow: Sequence[Rule], deny: Sequence[Rule], left: Eff
                     request = run(Search([*beside.asked, also], avoided), left)
                     if request is not None:
                         return request
-        except UndecidedError:
-            continue
+        except UndecidedError as error:
+            undecided = error
+    if undecided is not None:
+        raise undecided
     return None
 
 

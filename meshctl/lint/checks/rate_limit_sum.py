@@ -51,8 +51,7 @@ def _rate(world: World, call: CallFacts) -> Fraction:
     if call.load_requests:
         return _per_second(call.load_requests, call.load_per)
     caller = world.services.get(call.caller)
-    own = _limit(caller) if caller is not None else None
-    if caller is None or own is None:
+    if caller is None or (own := _limit(caller)) is None:
         return Fraction(0)
     return own * (len(caller.callers) if caller.limit_by_caller else 1)
 

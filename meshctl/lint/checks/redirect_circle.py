@@ -2,7 +2,8 @@
 
 A request that gets to the redirect is followed as a client would, over the virtual hosts that the same caller (or
 whoever comes to a gateway) sees, until somebody else answers or it comes by where it was. What is told is so; a loop
-that only other requests of a route meet is not found. Rewrites cannot go round: a request is routed once.
+that only other requests of a route meet is not found. Rewrites cannot go round: a request is routed once. Redirects
+that the effort does not suffice for are counted in a remark.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from meshctl.diagnostics import Related
+from meshctl.diagnostics import Related, Severity
 from meshctl.ir.canonical import refusal
 from meshctl.lint.checks.base import Check, Violation
+from meshctl.lint.checks.rules import run
 from meshctl.lint.checks.tables import Table, tables, written
 from meshctl.lint.facts import MatchFacts, Value, World, place
 from meshctl.lint.requests import Conditions, Effort, Request, Search, UndecidedError, conditions
 
 MOST = 1_000_000
-"""The effort for one mesh; redirects that are left then are not followed."""
+"""The effort for one mesh; of the redirects that are left then a remark says how many they are."""
 _HOPS = 20
 """So often do browsers follow (Fetch, section 4.4)."""
 _SHOWN = 4
@@ -64,6 +66,7 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
     redirects = any(each.redirect for each in world.matches)
     hosts = [_Host(table, tuple(map(conditions, table))) for table in tables(world)] if redirects else []
     told: set[tuple[object, ...]] = set()
+    unknown: dict[tuple[object, ...], MatchFacts] = {}
     left = Effort(MOST)
     for host in hosts:
         for number, match in enumerate(host.table):
@@ -71,20 +74,20 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
                 try:
                     loop = _loop(hosts, host, number, left)
                 except UndecidedError:
+                    unknown.setdefault(written(match), match)
                     continue
                 if loop is not None:
                     round_trip = {written(each) for _, each in loop.went[loop.begins :]}
                     if not told & round_trip:
                         yield _violation(loop)
                     told |= round_trip
+    if unknown:
+        yield _not_followed(list(unknown.values()))
 
 
 def _loop(hosts: Sequence[_Host], host: _Host, number: int, left: Effort) -> _Loop | None:
     search = Search([host.asked[number]], host.asked[:number])
-    begun = search.effort.left
-    left.spend(number)
-    request = search.run()
-    left.left -= begun - search.effort.left
+    request = run(search, left)
     match = host.table[number]
     kind, _, path = match.path.partition(" ")
     if request is None:
@@ -176,13 +179,13 @@ def _by_name(hosts: Sequence[_Host], name: str) -> _Host | None:
 def _violation(loop: _Loop) -> Violation:
     (_, match), *others = {id(each): (target, each) for target, each in loop.went[loop.begins :]}.values()
     targets = " → ".join(target for target, _ in loop.went[:_SHOWN])
+    more = " → …" if len(loop.went) > _SHOWN else ""
     return Violation(
         place(match),
         {
             "route": match.route,
             "service": match.service,
-            "request": f"`{loop.first}`",
-            "way": f"{targets} → …" if len(loop.went) > _SHOWN else targets,
+            "how": f"redirects for ever: `{loop.first}` is sent to {targets}{more}",
         },
         related=tuple(
             Related(at, f"`{each.route}` of `{each.service}` sends it on")
@@ -192,4 +195,13 @@ def _violation(loop: _Loop) -> Violation:
     )
 
 
-CHECK = Check(check, {}, ("route", "service", "request", "way"))
+def _not_followed(matches: Sequence[MatchFacts]) -> Violation:
+    first = matches[0]
+    more = f", nor of {len(matches) - 1} more redirects" if matches[1:] else ""
+    how = f"may redirect for ever, which was not found out of it{more}"
+    return Violation(
+        place(first), {"route": first.route, "service": first.service, "how": how}, severity=Severity.INFO
+    )
+
+
+CHECK = Check(check, {}, ("route", "service", "how"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -12,8 +13,17 @@ from typing import Any
 import pytest
 
 from meshctl.diagnostics import Severity
-from meshctl.lint.checks import CHECKS, Violation, ambiguous_overlap, dead_route, no_default_route
-from meshctl.lint.facts import CallFacts, MatchFacts, MeshFacts, ServiceFacts, World
+from meshctl.lint.checks import (
+    CHECKS,
+    Violation,
+    ambiguous_overlap,
+    dead_route,
+    misread_path,
+    no_default_route,
+    redirect_circle,
+    shadowed_rule,
+)
+from meshctl.lint.facts import CallFacts, MatchFacts, MeshFacts, RuleFacts, ServiceFacts, World
 
 LIMIT = 60
 """Seconds of processor. Trying all paths, or all pairs, would take hours at least: it only has to tell the two apart."""
@@ -111,6 +121,20 @@ def deep(n: int) -> str:
     return ("regex .{0,30}", "regex .*[a-m].{16}", "regex .*[^a-m].{16}")[n]
 
 
+def rules(count: int, effect: str, path: Callable[[int], str]) -> World:
+    """Everything is allowed and so much denied, or the other way about."""
+    other = {"allow": "deny", "deny": "allow"}[effect]
+    made = [RuleFacts("svc", effect, callers=("b",), paths=(path(n),)) for n in range(count)]
+    return World(
+        MeshFacts(), {}, rules=(RuleFacts("svc", other, callers=("b",), paths=("regex .*x",)), *made)
+    )
+
+
+def redirected(count: int, path: Callable[[int], str]) -> World:
+    found = routes(count, path=path, redirect=lambda n: {"status": "302", "path": f"/x{n}"})
+    return replace(found, matches=tuple(replace(each, callers=("b",)) for each in found.matches))
+
+
 def protected(count: int) -> World:
     names = [f"s{n}" for n in range(count)]
     services = {each: ServiceFacts(each, labels={"protected": "true"}) for each in names}
@@ -135,6 +159,14 @@ CUT: list[tuple[str, Callable[[], World], str]] = [
     ("dead-route", lambda: routes(3, path=deep), "was not found out"),
     ("no-default-route", lambda: routes(3, path=deep), "was not found out"),
     ("no-default-route", lambda: routes(2, headers=lambda n: {"host": f"exact {n}"}), "was not found out"),
+    ("shadowed-rule", lambda: rules(3, "deny", deep), "was not found out"),
+    (
+        "misread-path",
+        lambda: rules(9, "deny", lambda n: f"regex .*[a-m].{{{n + 16}}}//"),
+        "was not found out, nor of",
+    ),
+    ("misread-path", lambda: rules(3000, "deny", lambda n: f"exact /{n}"), "was not found out, nor of"),
+    ("redirect-circle", lambda: redirected(300, hard), "was not found out of it, nor of"),
     ("exposure", lambda: protected(101), "was not looked at"),
     ("retry-layers", lambda: chained(102, 1), "1 more such calls are not told"),
     ("retry-amplification", lambda: chained(40, 9), "1,000,000,000 or more"),
@@ -155,6 +187,9 @@ MODULES = {
     "ambiguous-overlap": ambiguous_overlap,
     "dead-route": dead_route,
     "no-default-route": no_default_route,
+    "shadowed-rule": shadowed_rule,
+    "misread-path": misread_path,
+    "redirect-circle": redirect_circle,
 }
 """Those whose effort is bounded, for one mesh."""
 

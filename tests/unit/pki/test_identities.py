@@ -9,6 +9,16 @@ from meshctl.diagnostics import UsageError
 from meshctl.pki.identities import parse_identities, render_identities
 
 
+def _named(service, *, instance="", trust_domain="shop.example", domain="shop.mesh"):
+    return {
+        "service": service,
+        "instance": instance,
+        "spiffeId": f"spiffe://{trust_domain}/{service}",
+        "dnsNames": [f"{service}.{domain}", f"{service}.spiffe.{trust_domain}"],
+        "subject": f"CN={service},O={trust_domain}",
+    }
+
+
 def test_the_manifest_holds_what_was_put_in(identities):
     again = parse_identities(render_identities(identities))
     assert (again.mesh, again.policy) == (identities.mesh, identities.policy)
@@ -87,3 +97,26 @@ def test_a_manifest_from_elsewhere_cannot_lead_out_of_the_build_or_mix_names(ide
 def test_what_is_no_manifest(text):
     with pytest.raises(UsageError):
         parse_identities(text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"renewBeforeSeconds": 10**12},
+        {"lifetimeSeconds": -1},
+        {"lifetimeSeconds": 3651 * 86400},
+        {"identities": [_named("\ud800")]},
+        {"identities": [_named("\x1b[2J")]},
+        {"identities": [_named("w" * 64)]},
+        {"identities": [_named("web", trust_domain="ü.example")]},
+        {"identities": [_named("web", trust_domain="x" * 65)]},
+        {"identities": [_named("web", domain="a b")]},
+        {"identities": [_named("web", instance="\x07")]},
+    ],
+    ids=repr,
+)
+def test_a_manifest_has_only_what_fits_into_a_certificate_and_the_calendar(identities, changes):
+    document = json.loads(render_identities(identities))
+    parse_identities(json.dumps(document).encode())
+    with pytest.raises(UsageError, match="not one that meshctl wrote"):
+        parse_identities(json.dumps(document | changes).encode())

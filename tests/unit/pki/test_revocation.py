@@ -232,6 +232,15 @@ def test_who_is_neither(who, build, ca, checked, now):
         revocation.certificates_of(who, ca, build, checked, now)
 
 
+@pytest.mark.parametrize("number", [0, -1, 2**159, 2**160 - 1])
+def test_a_number_that_no_list_can_hold(number, ca, now):
+    before = (ca / "crl.pem").read_bytes()
+    with pytest.raises(UsageError, match="is no serial number"):
+        revocation.revoke(ca, {number}, MONTH, now)
+    assert (ca / "crl.pem").read_bytes() == before
+    revocation.revoke(ca, {2**159 - 1}, MONTH, now)
+
+
 def test_the_register_forgets_what_has_ended(build, ca, checked, now):
     assert len(register.entries(ca, now)) == 3
     late = now + MONTH + DAY

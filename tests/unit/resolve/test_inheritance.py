@@ -150,6 +150,15 @@ def test_a_limit_of_one_try_leaves_the_default_retries_alone(tmp_path):
         ({"service": "retries: {attempts: 0, perTryTimeout: 1s}"}, []),
         ({"service": "retries: {attempts: 0}", "defaults": "retries: {retryOn: [reset]}"}, []),
         ({"defaults": "retries: {attempts: 0}", "call": "retries: {retryOn: [reset]}"}, [("ineffective-setting", "warning")]),
+        ({"service": "retries: {attempts: 0, retryOn: [reset]}", "route": "retries: {attempts: 1}"}, []),
+        ({"service": "retries: {attempts: 0, retryOn: [reset]}", "call": "retries: {attempts: 1}"}, []),
+        ({"defaults": "retries: {attempts: 0, retryOn: [reset]}", "service": "retries: {attempts: 1}"}, []),
+        ({"service": "retries: {attempts: 0, retryOn: [reset]}", "route": "retries: {attempts: 1, retryOn: [5xx]}"}, [("ineffective-setting", "warning")]),
+        ({"service": "retries: {attempts: 0}, circuitBreaker: {maxRetries: 2}", "call": "retries: {attempts: 1, retryOn: [reset]}"}, []),
+        ({"service": "retries: {attempts: 0}, circuitBreaker: {maxRetries: 2}", "edge": "retries: {attempts: 1, retryOn: [reset]}"}, []),
+        ({"service": "retries: {attempts: 0, retryOn: [reset]}", "edge": "retries: {attempts: 1}"}, []),
+        ({"service": "circuitBreaker: {maxRetries: 2}", "call": "retries: {budget: 20%}"}, []),
+        ({"service": "circuitBreaker: {maxRetries: 2}, retries: {budget: 20%}"}, [("ineffective-setting", "warning")]),
     ],
 )  # fmt: skip
 def test_faults_of_policies_as_they_stand_after_inheritance(tmp_path, layers, found):
@@ -160,6 +169,17 @@ def test_faults_of_policies_as_they_stand_after_inheritance(tmp_path, layers, fo
     services:
       web: {{calls: {{catalog: {{{layers.get("call", "")}}}}}}}
       catalog: {{port: 80, endpoints: [{{address: 10.0.0.1}}], {service}{route}}}
+    """
+    if "edge" in layers:
+        backends = "backends: [{service: catalog}]"
+        text += f"""
+    gateways:
+      edge:
+        endpoints: [{{address: 10.0.0.9}}]
+        port: 8080
+        hostnames: [shop.example.org]
+        calls: {{catalog: {{}}}}
+        routes: [{{name: r, {backends}, {layers["edge"]}}}]
     """
     told = {(each.slug, each.severity.value) for each in resolve(read(tmp_path, text)).findings}
     assert sorted(told) == found

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
 from meshctl import simulate
+from meshctl.ir import MtlsMode
 from meshctl.ir.authorization import UNAUTHENTICATED
+from meshctl.resolve import resolve
 from meshctl.simulate import authorization
 from meshctl.simulate.message import Request
 from meshctl.simulate.reach_change import reach_change
-from tests.unit.resolve.specs import resolved
+from tests.behaviour.world import KEY_SETS
+from tests.unit.resolve.specs import read, resolved
 from tests.unit.simulate.test_reachability import asked, let_in, random_spec
 
 METHODS = ("GET", "POST", "PUT")
@@ -107,6 +111,19 @@ def test_what_is_said(tmp_path, before, after, words):
     assert [each.words for each in opened] + [f"closed {' '.join(pair)}" for pair in closed] == words
 
 
+def test_strict_mutual_tls_hears_nobody_without_a_certificate(tmp_path):
+    """Whatever its rules say, which no spec can: `unauthenticated-caller` refuses it."""
+    new = resolved(tmp_path, WORLD % ("", OPEN + ", allow: [{from: [web, unauthenticated]}]", ""))
+    strict = (
+        replace(each, inbound=replace(each.inbound, mtls=MtlsMode.STRICT)) if each.inbound else each
+        for each in new.sidecars
+    )
+    old = replace(new, sidecars=tuple(strict))
+    opened, _ = reach_change(old, new, ("shop",))
+    assert [each.caller for each in opened] == [UNAUTHENTICATED]
+    assert reach_change(new, old, ("shop",))[0] == ()
+
+
 def test_what_did_not_change_is_not_looked_at(tmp_path):
     old, new = resolved(tmp_path, WORLD % ("", "", "")), resolved(tmp_path, WORLD % (DB, "", ""))
     assert reach_change(old, new, ()) == ((), ())
@@ -131,3 +148,93 @@ def test_after_audit_nothing_is_new(tmp_path):
         tmp_path, WORLD % ("", ", allow: [{from: ['*']}]", ""), ", authorization: {mode: explicit}"
     )
     assert reach_change(old, new, ("web", "shop", "db"))[0] == ()
+
+
+@pytest.mark.parametrize("audit", [", audit: true", ""])
+def test_audit_let_nobody_in_without_a_certificate_while_it_was_strict(tmp_path, audit):
+    allow = ", allow: [{from: [web, unauthenticated]}]"
+    old = resolved(tmp_path, WORLD % ("", "", ""), ", authorization: {audit: true}")
+    new = resolved(tmp_path, WORLD % ("", OPEN + allow, ""), f", authorization: {{mode: declared{audit}}}")
+    opened, _ = reach_change(old, new, ("web", "shop", "db"))
+    assert [each.caller for each in opened] == [UNAUTHENTICATED]
+    assert reach_change(new, new, ("web", "shop", "db"))[0] == ()
+
+
+def test_a_stream_is_more_than_requests_under_conditions(tmp_path):
+    old = resolved(tmp_path, WORLD % ("", ", allow: [{from: [web], methods: [GET]}]", ""))
+    text = WORLD % ("", ", protocol: tcp, allow: [{from: [web]}]", "")
+    new = resolved(tmp_path, text.replace("shop: {}", "shop: {localPort: 15999}"))
+    opened, _ = reach_change(old, new, ("web", "shop", "db"))
+    assert [each.words for each in opened] == ["`web` may now do more at `shop`"]
+
+
+def sides(tmp_path, before, after, mesh=""):
+    """Of `shop`, with these keys more."""
+    return [resolved(tmp_path, WORLD % ("", each, ""), mesh) for each in (before, after)]
+
+
+def said(before, after, names=("web", "shop", "db")):
+    return [each.words for each in reach_change(before, after, names)[0]]
+
+
+CHECKED = ", healthPath: %s"
+
+
+@pytest.mark.parametrize(
+    "kept_out", [", deny: [{paths: [{prefix: /admin}]}]", ALLOW % ", paths: [{prefix: /a/}]"]
+)
+def test_a_health_path_goes_past_the_rules(tmp_path, kept_out):
+    old, new = sides(tmp_path, *(kept_out + CHECKED % path for path in ("/up", "/admin/keys")))
+    told = "`web` may now do more at `shop`, such as GET https://shop.shop.mesh/admin/keys"
+    assert said(old, new) == [told]
+    assert said(new, new) == []
+
+
+TOKENS = ", jwt: {issuers: {idp: {issuer: %s, jwks: keys/idp.json%s}}}"
+BY_TOKEN = ", allow: [{from: [web], jwt: idp}]"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "new"),
+    [
+        (("https://idp", ", audiences: [shop]"), ("https://idp", ""), True),
+        (("https://idp", ", audiences: [shop]"), ("https://idp", ", audiences: [shop, all]"), True),
+        (("https://idp", ", audiences: [shop]"), ("https://other", ", audiences: [shop]"), True),
+        (("https://idp", ", audiences: [shop, all]"), ("https://idp", ", audiences: [shop]"), False),
+        (("https://idp", ""), ("https://idp", ", audiences: [shop]"), False),
+    ],
+)
+def test_tokens_of_others_are_more(tmp_path, before, after, new):
+    files = {"keys/idp.json": (KEY_SETS / "idp.json").read_bytes()}
+    old, now = (
+        resolve(replace(read(tmp_path, WORLD % ("", BY_TOKEN, ""), TOKENS % each), files=files)).mesh
+        for each in (before, after)
+    )
+    told = ["`web` may now do more at `shop`, such as GET https://shop.shop.mesh/ and a token"]
+    assert said(old, now) == (told if new else [])
+
+
+def test_a_health_listener_has_no_certificates(tmp_path):
+    old, new = sides(tmp_path, CHECKED % "/up", CHECKED % "/up" + ", health: {port: 15021}")
+    (told,) = said(old, new)
+    assert told.startswith("whoever has no certificate is now let into `shop`, such as GET http://")
+    assert told.endswith(":15021/up")
+    assert said(new, new) == []
+
+
+@pytest.mark.parametrize(
+    ("its", "mode", "told"),
+    [
+        (OPEN + ", allow: [{from: [unauthenticated]}]", "declared", ["whoever has no certificate"]),
+        (", allow: [{from: ['*']}]", "declared", []),
+        (", allow: [{from: ['*']}]", "explicit", ["any identity of the mesh"]),
+        ("", "open", []),
+        (OPEN + ", allow: [{from: [unauthenticated]}]", "open", ["whoever has no certificate"]),
+    ],
+)
+def test_whom_a_new_service_lets_in(tmp_path, its, mode, told):
+    fresh = f"\n  fresh: {{port: 8080, endpoints: [{{address: 10.9.0.9}}]{its}}}\n"
+    authorization = f", authorization: {{mode: {mode}}}"
+    old, new = (resolved(tmp_path, WORLD % ("", "", "") + more, authorization) for more in ("", fresh))
+    found = said(old, new, ("fresh",))
+    assert [each.partition(" is now let into `fresh`")[0] for each in found] == told
