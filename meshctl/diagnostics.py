@@ -5,7 +5,6 @@ The bottom room of the house: everything may import it, it imports nothing of ou
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -109,6 +108,8 @@ class Finding:
     mend: Mend | None = None
     in_baseline: bool = False
     """Whether a baseline holds it back."""
+    words: str = ""
+    """The message without the indices of lists that meshctl has put into it; empty where it has put in none."""
 
     @property
     def is_error(self) -> bool:
@@ -130,14 +131,11 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 Identity = tuple[str, str, str, str]
 """Code, slug, resource and words of a finding; whatever moves with the lines of a file is left out of the words."""
 
-# Places in a message: the index of a list item, and a place in a file.
-_MOVING = re.compile(r"\[\d+\]|:\d+:\d+")
-
 
 def identity(found: Finding, resource: str) -> Identity:
     """What makes ``found`` the same finding after lines and files have moved; ``resource`` is what it is about."""
     # Lone surrogates cannot stand in a file of UTF-8.
-    words = _MOVING.sub("", found.message).encode("utf-8", "backslashreplace").decode()
+    words = (found.words or found.message).encode("utf-8", "backslashreplace").decode()
     return found.code, found.slug, resource, words
 
 

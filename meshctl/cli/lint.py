@@ -143,7 +143,7 @@ def _report(
     sys.stderr.writelines(_told(each) for each in linted.verdicts)
     sys.stderr.write(f"{findings.outcome(linted)}\n")
     if form is Format.TEXT and any(map(fixable, linted.findings)):
-        sys.stderr.write("[*] `meshctl lint --fix` can mend it, `--diff` shows how\n")
+        sys.stderr.write("[*] `meshctl lint --fix` may mend it, `--diff` shows how\n")
 
 
 def _told(verdict: Verdict) -> str:

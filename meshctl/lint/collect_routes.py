@@ -9,6 +9,7 @@ from itertools import chain
 from meshctl import ir
 from meshctl.ir.retries import BEFORE_THE_APPLICATION
 from meshctl.lint.facts import MatchFacts, RouteFacts
+from meshctl.lint.literals import requests_text
 from meshctl.spec import Source, Spec
 from meshctl.spec.routing import RouteSpec
 from meshctl.spec.splitting import BackendSpec
@@ -127,8 +128,18 @@ def _route(
         guarded=all(each.outlier_detection or each.health_check for each in leads_to),
         mirrors=tuple(each.cluster for each in route.mirrors if each.share),
         full_mirrors=tuple(each.cluster for each in route.mirrors if each.share == 1),
+        mirror_shares=tuple(
+            f"{each.cluster} {float(each.share * 100):.6g}%" for each in route.mirrors if each.share
+        ),
+        takes=tuple(dict.fromkeys(_match_text(each.match) for each in rows)),
         source=place["routes"][index] if index is not None else place,
     )
+
+
+def _match_text(match: ir.RouteMatch) -> str:
+    conditions = [f"{each.name} is {value_text(each)}" for each in match.headers]
+    conditions += [f"?{each.name} is {value_text(each)}" for each in match.queries]
+    return requests_text(match.methods, [f"{match.path.kind} {match.path.value}"], conditions)
 
 
 def _is_bounded(cluster: ir.Cluster) -> bool:

@@ -10,8 +10,10 @@ from ipaddress import ip_address
 from meshctl import ir
 from meshctl.lint.collect_routes import callees, is_decided
 from meshctl.lint.facts import CallFacts, ServiceFacts
+from meshctl.lint.literals import requests_text
 from meshctl.spec import Spec
-from meshctl.spec.authorization import ANYONE
+from meshctl.spec.authorization import ANYONE, AuthorizationRuleSpec
+from meshctl.spec.matching import HeaderMatchSpec, PathMatchSpec
 from meshctl.spec.service import ServiceSpec
 
 _Hosts = Mapping[str, tuple[ir.VirtualHost, ...]]
@@ -77,7 +79,7 @@ def _service(
         carried_endpoints=sum(len(each.endpoints) for each in sidecar.clusters),
         carried_routes=sum(len(each.routes) for each in sidecar.outbound.virtual_hosts),
         routes_for_nobody=_routes_for_nobody(written, callers),
-        admin_exposed=not ip_address(sidecar.admin.bind.address).is_loopback,
+        admin_exposed=_admin_exposed(sidecar.admin.bind.address),
         source=spec.source["services"][sidecar.service],
     )
     if sidecar.inbound is None:
@@ -108,7 +110,29 @@ def _taking(
         authorization=authorization.mode.value,
         authorization_audit=authorization.audit,
         open_to_anyone=any(map(_is_open, authorization.rules)),
-        wildcard_rules=sum(ANYONE in (each.callers or (ANYONE,)) for each in written.allow or ()),
+        wildcard_rules=tuple(
+            _rule_text(each) for each in written.allow or () if ANYONE in (each.callers or (ANYONE,))
+        ),
+    )
+
+
+def _admin_exposed(address: str) -> str:
+    return "" if ip_address(address).is_loopback else address
+
+
+def _rule_text(rule: AuthorizationRuleSpec) -> str:
+    paths = [_match_text(each) for each in rule.paths or ()]
+    conditions = [f"{name} is {_match_text(each)}" for name, each in sorted((rule.headers or {}).items())]
+    if rule.jwt is not None:
+        conditions.append(f"a token is of {rule.jwt}")
+    conditions += [f"claim {name} is {value}" for name, value in sorted((rule.claims or {}).items())]
+    return requests_text(sorted(set(rule.methods or ())), paths, conditions)
+
+
+def _match_text(match: PathMatchSpec | HeaderMatchSpec) -> str:
+    return "".join(
+        "present" if kind == "present" else f"{kind} {value}"
+        for kind, value in match.model_dump(exclude_none=True).items()
     )
 
 

@@ -58,10 +58,7 @@ class MeshFacts:
 
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
-    """One service. ``instances`` counts the endpoints that take requests, ``zones`` names theirs.
-
-    Where they come from DNS nobody knows how many there are, and both are empty.
-    """
+    """One service. ``instances`` counts the endpoints that take requests, ``zones`` names theirs; both empty for DNS."""
 
     name: str = ""
     owner: str = ""
@@ -86,8 +83,8 @@ class ServiceFacts:
     authorization_audit: bool = False
     open_to_anyone: bool = False
     """Whether some rule lets every identity of the mesh do everything."""
-    wildcard_rules: int = 0
-    """Rules for every identity of the mesh that are written under `allow`."""
+    wildcard_rules: tuple[str, ...] = ()
+    """What each rule for every identity of the mesh lets in that is written under `allow`: `GET of exact /a`."""
     limit_requests: int = 0
     """Of `rateLimit`, in each of its sidecars; zero without one."""
     limit_per: timedelta = _ZERO
@@ -100,8 +97,8 @@ class ServiceFacts:
     """Subsets of its endpoints that no route of anybody names."""
     routes_for_nobody: tuple[str, ...] = ()
     """Routes with a match whose `from` names only those who do not call it."""
-    admin_exposed: bool = False
-    """Whether an admin listener is off loopback."""
+    admin_exposed: str = ""
+    """The address of an admin listener that is off loopback."""
     source: Source | None = None
 
 
@@ -146,6 +143,10 @@ class RouteFacts:
     mirrors: tuple[str, ...] = ()
     full_mirrors: tuple[str, ...] = ()
     """Those that get a copy of every request."""
+    mirror_shares: tuple[str, ...] = ()
+    """Each mirror with its share, as `audit 50%`."""
+    takes: tuple[str, ...] = ()
+    """Which requests each of its matches takes, as `GET of exact /a`."""
     source: Source | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,6 +16,7 @@ from meshctl.spec.types import Duration
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,9}")
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
 LONGEST_LIST = 20
+_LONGEST_TEXT = 100
 
 
 class LiteralError(Exception):
@@ -79,6 +80,31 @@ def type_of(value: Value) -> object:
             return Mapping[str, str]
 
 
+def digest(left_out: Iterable[str]) -> str:
+    """Stands in a message for what it leaves out, so that other things left out make it another message."""
+    import hashlib
+
+    # Lone surrogates cannot be encoded.
+    return hashlib.sha256("\0".join(left_out).encode("utf-8", "backslashreplace")).hexdigest()[:8]
+
+
+def listed(texts: Sequence[str], most: int = LONGEST_LIST) -> str:
+    """The first of ``texts``, and the digest of the others."""
+    rest = texts[most:]
+    more = f" and {len(rest)} more ({digest(rest)})" if rest else ""
+    return ", ".join(texts[:most]) + more
+
+
+def requests_text(methods: Sequence[str], paths: Sequence[str], conditions: Sequence[str] = ()) -> str:
+    """Which requests something takes: any one of methods and paths, where all of ``conditions`` hold; bounded."""
+    where = f" where {listed(list(map(_short, conditions)), 5)}" if conditions else ""
+    return f"{listed(methods, 10) or 'every method'} of {listed(list(map(_short, paths)), 5) or 'every path'}{where}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}… ({digest([text])})"
+
+
 def shown(value: Value) -> str:
     """``value`` in a message."""
     match value:
@@ -87,8 +113,7 @@ def shown(value: Value) -> str:
         case timedelta():
             return duration_text(value)
         case tuple():
-            rest = f" and {len(value) - LONGEST_LIST} more" if len(value) > LONGEST_LIST else ""
-            return ", ".join(value[:LONGEST_LIST]) + rest
+            return listed(value)
         case str() | int():
             return str(value)
         case _:

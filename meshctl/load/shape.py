@@ -59,7 +59,18 @@ class _Faults:
         if foreign is not None:
             return (self._other_version(foreign, _FOREIGN),)
         renamed = set(_renamed(details))
-        return tuple(self._finding(each) for each in details if each["loc"] not in renamed)
+        return tuple(self._without_indices(each) for each in details if each["loc"] not in renamed)
+
+    def _without_indices(self, detail: ErrorDetails) -> Finding:
+        """The finding, with words that stay the same when items of lists move."""
+        found, path = self._finding(detail), detail["loc"]
+        words = found.message
+        for length in range(len(path), 0, -1):
+            part = path[:length]
+            words = words.replace(
+                self._shown(part), self._shown(each for each in part if isinstance(each, str))
+            )
+        return replace(found, words=words) if words != found.message else found
 
     def _finding(self, detail: ErrorDetails) -> Finding:
         path = list(detail["loc"])

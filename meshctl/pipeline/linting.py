@@ -144,14 +144,17 @@ class TestedPolicies:
 
 
 def run_policy_tests(own: Path | None = None) -> TestedPolicies:
-    """Run the cases of the policies below ``own``, or of the built-in ones."""
+    """Run the cases of the policies below ``own``, or of the built-in ones. Raises UsageError where no file is below it."""
     from meshctl import lint, resources
 
     if own is None:
         rules, texts = _read(resources.folder("policies"))
     else:
-        known = {each.slug for each in read_policies(None)[0].policies}
+        built_in, known_texts = read_policies(None)
+        known = {each.slug for each in built_in.policies}
         every, texts = read_policies(own)
+        if not every.findings and texts.keys() <= known_texts.keys():
+            raise UsageError(f"there is no policy in {own}")
         mine = tuple(each for each in every.policies if each.slug not in known)
         rules = dataclasses.replace(every, policies=mine)
     return TestedPolicies(

@@ -192,6 +192,65 @@ def two_alike(count):
     return MESH.replace("  db:\n", f"  db:\n    routes:\n{routes}") if count else MESH
 
 
+WORSE = MESH.replace("calls: {db: {}}", "calls: {db: {}, n00: {}}").replace(
+    "  db:\n    port: 81\n",
+    """\
+  db:
+    port: 81
+    allow: [{from: ["*"], methods: [GET], paths: [{exact: /public}]}, {from: [web], paths: [{prefix: /}]}]
+    deny: [{paths: [{exact: "/x[1]"}, {exact: "/x:2:3"}]}]
+    routes:
+      - name: a
+        matches: [{path: {prefix: /cart}}]
+        mirror: [{service: n00, percent: 5%}]
+        retries: {attempts: 1, retryOn: [5xx], nonIdempotent: true}
+""",
+) + "".join(
+    f"  n{n:02}:\n    port: 90\n    endpoints: [{{address: 10.0.1.{n + 1}}}]\n    calls: {{n{(n + 1) % 15:02}: {{}}}}\n"
+    for n in range(15)
+)
+"""What is there can get worse in ways that the names and numbers of things do not tell."""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "slug"),
+    [
+        ("methods: [GET], paths: [{exact: /public}]", "paths: [{prefix: /admin}]", "wildcard-principal"),
+        ("exact: /public", "exact: /admin", "wildcard-principal"),
+        ("methods: [GET], ", "", "wildcard-principal"),
+        ("percent: 5%", "percent: 50%", "mirror-of-writes"),
+        ("prefix: /cart", "prefix: /order", "mirror-of-writes"),
+        ("prefix: /cart", "prefix: /order", "non-idempotent-retry"),
+        ("attempts: 1", "attempts: 4", "non-idempotent-retry"),
+        ("[5xx]", "[5xx, 429]", "non-idempotent-retry"),
+        ("n07", "other", "dependency-cycle"),
+        ("/x[1]", "/x[7]", "misread-path"),
+        ("/x:2:3", "/x:2:4", "misread-path"),
+    ],
+)
+def test_what_got_worse_is_new(lint, old, new, slug):
+    lint(WORSE, *UPDATE)
+    assert slug in {each["slug"] for each in entries()}
+    assert slug not in slugs(lint, WORSE, *USE)[1]
+    assert old in WORSE
+    assert slug in slugs(lint, WORSE.replace(old, new), *USE)[1]
+
+
+def test_the_index_of_an_item_is_no_part_of_a_finding(lint):
+    """It is part of the words, though, where the user has written it."""
+    wrong = MESH.replace(
+        "    port: 81\n", '    port: 81\n    allow: [{from: [web]}, {from: [web], methods: ["x[1]"]}]\n'
+    )
+    moved = wrong.replace("{from: [web]}, ", "")
+    other = wrong.replace("x[1]", "x[2]")
+    prints = [
+        {each["fingerprint"] for each in json.loads(lint(text, "--format", "gitlab")[1].out)}
+        for text in (wrong, moved, other)
+    ]
+    assert prints[0] == prints[1] != prints[2]
+    assert "allow[1]" in lint(wrong)[1].out
+
+
 def test_equal_findings_are_counted(lint):
     own = ("--policies", "own")
     told = {}

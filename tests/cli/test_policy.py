@@ -54,6 +54,11 @@ def test_policies_of_ones_own(own, capsys, text, code, told):
     assert told in printed.out + printed.err
 
 
+def test_a_folder_without_policies_is_no_success(own, capsys):
+    assert run(["policy", "test", "own"]) == 2
+    assert "there is no policy in own" in capsys.readouterr().err
+
+
 def found(capsys, *arguments):
     code = run(["lint", *arguments])
     return code, capsys.readouterr()

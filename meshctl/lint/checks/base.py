@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from meshctl.diagnostics import Position, Related, Severity
 from meshctl.lint.facts import Value, World
+from meshctl.lint.literals import digest
 
 _SHOWN = 12
 
@@ -48,5 +49,6 @@ def path_text(services: list[str]) -> str:
     if len(services) <= _SHOWN:
         return " → ".join(services)
     half = _SHOWN // 2
-    left_out = f"({len(services) - 2 * half} more)"
+    middle = services[half:-half]
+    left_out = f"({len(middle)} more: {digest(middle)})"
     return " → ".join((*services[:half], left_out, *services[-half:]))

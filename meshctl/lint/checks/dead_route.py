@@ -12,6 +12,7 @@ from meshctl.diagnostics import Related, Severity
 from meshctl.lint.checks.base import Check, Violation
 from meshctl.lint.checks.tables import Table, tables, written
 from meshctl.lint.facts import MatchFacts, Value, World, place
+from meshctl.lint.literals import listed
 from meshctl.lint.requests import Conditions, Effort, Search, UndecidedError, conditions
 
 _SHOWN = 3
@@ -73,14 +74,11 @@ def _violation(match: MatchFacts, cover: _Cover) -> Violation:
     if not cover:
         return Violation(place(match), _values(match, "gets no request: no canonical path fits it"))
     routes = list(dict.fromkeys(each.route for each in cover))
-    listed = ", ".join(f"`{each}`" for each in routes[:_SHOWN])
-    more = f" and {len(routes) - _SHOWN} more" if len(routes) > _SHOWN else ""
+    before = listed([f"`{each}`" for each in routes], _SHOWN)
     together = " together" if len(cover) > 1 else ""
     return Violation(
         place(match),
-        _values(
-            match, f"gets no request: {listed}{more} take{'s' if len(routes) == 1 else ''} them all{together}"
-        ),
+        _values(match, f"gets no request: {before} take{'s' if len(routes) == 1 else ''} them all{together}"),
         related=tuple(
             Related(at, f"this match of `{each.route}`")
             for each in cover[:_SHOWN]

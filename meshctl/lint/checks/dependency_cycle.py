@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from meshctl.lint.checks.base import Check, Violation, path_text
 from meshctl.lint.checks.graph import components, shortest_cycle
 from meshctl.lint.facts import Value, World, place
+from meshctl.lint.literals import shown
 
 
 def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
@@ -19,9 +20,11 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
     for part in components(successors):
         cycle = shortest_cycle(successors, min(part), set(part))
         if cycle:
+            others = tuple(sorted(set(part) - set(cycle)))
+            also = f", and with them {shown(others)}" if others else ""
             yield Violation(
                 at=place(calls[cycle[0], cycle[1]]),
-                values={"path": path_text(cycle), "services": len(part)},
+                values={"path": path_text(cycle) + also, "services": len(part)},
             )
 
 

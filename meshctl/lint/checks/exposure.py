@@ -74,7 +74,10 @@ def _exposed(service: ServiceFacts, callers: Mapping[str, list[str]], world: Wor
     others = tuple(sorted(next_to.keys() - set(direct)))
     through = f", and through them {shown(others)}" if others else ""
     by = f"; it is called by {shown(tuple(direct))}{through}" if direct else ""
-    how = f"clients outside the mesh get to it over {path_text(min(paths, key=len))}{by}"
+    shortest = min(paths, key=len)
+    entrances = [" → ".join(each[: 1 + each[0].startswith("(")]) for each in paths if each is not shortest]
+    also = f", and from {shown(tuple(entrances))}" if entrances else ""
+    how = f"clients outside the mesh get to it over {path_text(shortest)}{also}{by}"
     yield Violation(at=place(service), values={"service": service.name, "how": how})
 
 

@@ -14,6 +14,7 @@ from fractions import Fraction
 from meshctl.diagnostics import Severity
 from meshctl.lint.checks.base import Check, Violation
 from meshctl.lint.facts import CallFacts, ServiceFacts, Value, World, place
+from meshctl.lint.literals import digest
 
 _MICROSECONDS = 1_000_000
 _SHOWN = 4
@@ -65,7 +66,8 @@ def _violation(service: ServiceFacts, limit: Fraction, asking: list[tuple[CallFa
         f"{call.caller} {_text(rate)}{'' if call.load_requests else ' by its own limit'}"
         for call, rate in largest[:_SHOWN]
     )
-    more = f" and {len(largest) - _SHOWN} more" if len(largest) > _SHOWN else ""
+    rest = [f"{call.caller} {_text(rate)}" for call, rate in largest[_SHOWN:]]
+    more = f" and {len(rest)} more ({digest(rest)})" if rest else ""
     declared = all(call.load_requests for call, _ in asking)
     return Violation(
         place(service, "rateLimit"),

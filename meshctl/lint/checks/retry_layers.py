@@ -16,6 +16,7 @@ from meshctl.lint.checks.base import Check, Violation, path_text
 from meshctl.lint.checks.graph import components
 from meshctl.lint.checks.retry_amplification import tries
 from meshctl.lint.facts import CallFacts, Value, World, place
+from meshctl.lint.literals import listed
 
 MOST = 100
 """Calls of one mesh that are told."""
@@ -29,7 +30,8 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
     chains = _chains(lower, made)
     for number, (call, *alike) in enumerate(chains[:MOST], 1):
         does = "does 1 more call" if len(alike) == 1 else f"do {len(alike)} more calls"
-        more = f", and so {does} among these services" if alike else ""
+        which = listed(sorted(f"{each.caller} → {each.callee}" for each in alike), 5)
+        more = f", and so {does} among these services: {which}" if alike else ""
         if number == MOST < len(chains):
             more += f"; {len(chains) - MOST} more such calls are not told"
         violation = _violation(above[call.caller], call, came_from)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from meshctl.lint.checks.base import Check, Violation, whole
 from meshctl.lint.checks.graph import cut_off
 from meshctl.lint.facts import ServiceFacts, Value, World, place
+from meshctl.lint.literals import listed
 
 
 def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
@@ -44,7 +45,7 @@ def _weakness(service: ServiceFacts) -> str:
 
 def _reason(parts: list[str], callers: set[str], many: int) -> str:
     if parts:
-        return f"without it the call graph falls apart, at {', '.join(sorted(parts)[:5])}"
+        return f"without it the call graph falls apart, at {listed(sorted(parts), 5)}"
     if len(callers) >= many:
         return f"{len(callers)} services call it"
     return ""

@@ -19,7 +19,7 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
             names = shown(service.unused_subsets)
             yield Violation(
                 place(service, "endpoints"),
-                {"what": f"no route names of `{service.name}` the subsets {names}"},
+                {"what": f"no route names these subsets of `{service.name}`: {names}"},
             )
     for external in world.externals:
         if not external.callers:

@@ -157,7 +157,7 @@ services:
     world = collect(validated.require(), validated.spec, date(2026, 1, 1))
     web, job = world.services["web"], world.services["job"]
     assert (web.mtls, web.permissive_until, web.permissive_days) == ("permissive", "2026-01-11", 10)
-    assert (web.wildcard_rules, web.open_to_anyone, job.mtls) == (1, False, "strict")
+    assert (web.wildcard_rules, web.open_to_anyone, job.mtls) == (("GET of every path",), False, "strict")
     assert (web.capacity, web.zones, web.callers_on_default_breaker) == (
         {"a": "75", "b": "25"},
         ("a", "b"),

@@ -127,7 +127,7 @@ externals:
 """
     linted = lint(tmp_path, "", rest)
     assert messages(linted, "unused-definition") == [
-        ("info", ORDERS, "no route names of `orders` the subsets v1"),
+        ("info", ORDERS, "no route names these subsets of `orders`: v1"),
         ("info", ORDERS + 2, "`lone` calls nobody, and nobody calls it"),
         ("info", ORDERS + 4, "nobody calls `bank`"),
         ("info", ORDERS + 5, "nobody calls `shop`"),
