@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # RFC 1123, as Kubernetes has it.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
 
 
 def cert_manager(
@@ -30,6 +31,8 @@ def cert_manager(
     for name in (issuer.name, issuer.group, *([namespace] if namespace is not None else [])):
         if not _NAME.fullmatch(name):
             raise UsageError(f"{name!r} is no name for Kubernetes (RFC 1123)")
+    if not _KIND.fullmatch(issuer.kind):
+        raise UsageError(f"{issuer.kind!a} is no kind of Kubernetes, such as Issuer or ClusterIssuer")
     documents = cert_manager.certificates(_some(out, services), issuer, namespace)
     return render_documents(documents), len(documents)
 

@@ -139,6 +139,7 @@ def test_lifetimes_are_said_as_go_says_them(capsys):
         (CERT_MANAGER[:4], "needs `--issuer NAME`"),
         ([*CERT_MANAGER, *WHOM], "nothing that is age's"),
         ([*CERT_MANAGER, "--namespace", "a: b"], "'a: b' is no name for Kubernetes"),
+        ([*CERT_MANAGER, "--issuer-kind", "a\u202e"], "'a\\u202e' is no kind of Kubernetes"),
         ([*CERT_MANAGER, "--service", "nobody"], "has no service nobody"),
         ([*CERT_MANAGER, "-o", "nowhere"], "no identities.json in nowhere"),
         (AGE, "needs `--recipient` and `--to DIR`"),
