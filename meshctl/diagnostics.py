@@ -53,10 +53,9 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """A part goes. What it leaves empty goes, too, unless ``alone``: then nothing may be left empty."""
+    """A part goes. What it leaves empty goes, too."""
 
     part: Part
-    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +66,7 @@ class Rename:
     to: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetValues:
-    """Settings of the mapping that is the value of ``part``: the path of each below it, and a text that YAML reads as its value."""
-
-    part: Part
-    values: tuple[tuple[tuple[str, ...], str], ...]
-
-
-Edit = Remove | Rename | SetValues
+Edit = Remove | Rename
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import assert_never
 
-from meshctl.diagnostics import Edit, Remove, Rename, SetValues
+from meshctl.diagnostics import Edit, Remove, Rename
 from meshctl.load.document import read_yaml
 from meshctl.load.layout import Entry, Layout, Node
 from meshctl.spec.source import Node as Plain
@@ -38,7 +38,7 @@ def changes(text: str, edits: Iterable[Edit]) -> tuple[Change, ...]:
     """What ``edits`` change in ``text``, in its order. Raises EditRefusedError."""
     layout = Layout(text)
     chosen = [(each, _find(layout, each)) for each in dict.fromkeys(edits)]
-    gone = _removed([(each, entry) for each, entry in chosen if isinstance(each, Remove)])
+    gone = _removed([entry for each, entry in chosen if isinstance(each, Remove)])
     made = _made(layout, chosen, gone)
     expected = [(each, _path(entry)) for each, entry in chosen]
     _prove(text, apply(text, made), expected, [_path(each) for each in gone])
@@ -51,7 +51,7 @@ def changes_of_each(text: str, edits: Iterable[Edit]) -> Iterator[tuple[Change, 
     for each in edits:
         try:
             entry = _find(layout, each)
-            gone = _removed([(each, entry)]) if isinstance(each, Remove) else []
+            gone = _removed([entry]) if isinstance(each, Remove) else []
             yield _made(layout, [(each, entry)], gone)
         except EditRefusedError:
             yield ()
@@ -65,8 +65,6 @@ def _made(layout: Layout, chosen: Sequence[tuple[Edit, Entry]], gone: Sequence[E
                 pass
             case Rename(to=to):
                 found.append(_rename(layout, entry, to))
-            case SetValues(values=values):
-                found += (_set(layout, entry.node, path, value) for path, value in values)
             case _:
                 assert_never(each)
     made = tuple(sorted(found, key=lambda each: (each.begin, each.end)))
@@ -94,16 +92,15 @@ def _find(layout: Layout, edit: Edit) -> Entry:
     return entry
 
 
-def _removed(asked: Sequence[tuple[Remove, Entry]]) -> list[Entry]:
+def _removed(asked: Sequence[Entry]) -> list[Entry]:
     """The entries to take out: what would be left empty goes itself, and nothing twice."""
-    gone = dict.fromkeys(entry for _, entry in asked)
-    alone = {entry.within for each, entry in asked if each.alone}
+    gone = dict.fromkeys(asked)
     fresh = list(gone)
     while fresh:
         emptied = dict.fromkeys(
             each.within for each in fresh if all(one in gone for one in each.within.entries)
         )
-        if any(node.holder is None or node in alone for node in emptied):
+        if any(node.holder is None for node in emptied):
             raise EditRefusedError("nothing would be left of what it is in")
         fresh = [node.holder for node in emptied if node.holder is not None and node.holder not in gone]
         gone |= dict.fromkeys(fresh)
@@ -190,30 +187,6 @@ def _rename(layout: Layout, entry: Entry, to: str) -> Change:
     return Change(entry.begin, entry.key_end, written.replace(entry.key, to))
 
 
-def _set(layout: Layout, node: Node, path: Sequence[str], value: str) -> Change:
-    """Write ``value`` at ``path`` below ``node``."""
-    key, *rest = path
-    if not node.mapping or not node.entries:
-        raise EditRefusedError("it has no keys beside which another could stand")
-    for each in node.entries:
-        if each.key != key:
-            continue
-        if rest:
-            return _set(layout, each.node, rest, value)
-        if each.node.entries or each.node.flow or each.node.begin == each.node.end:
-            raise EditRefusedError(f"`{key}` has parts of its own")
-        return Change(each.node.begin, each.node.end, value)
-    for step in reversed(rest):
-        value = f"{{{step}: {value}}}"
-    last = node.entries[-1].node.end
-    if node.flow:
-        return Change(last, last, f", {key}: {value}")
-    end = layout.line_end(last)
-    first = node.entries[0].begin
-    column = first - layout.line_start(first)
-    return Change(end, end, f"{layout.newline}{' ' * column}{key}: {value}")
-
-
 Path = tuple[str | int, ...]
 
 
@@ -226,10 +199,6 @@ def _prove(text: str, made: str, edits: Sequence[tuple[Edit, Path]], gone: Seque
     """Raise unless ``made`` is the document of ``text`` with ``edits``, and has all its comments."""
     document = read_yaml(made.encode(), "")
     expected = copy.deepcopy(read_yaml(text.encode(), "").node)
-    for edit, path in edits:
-        if isinstance(edit, SetValues):
-            for below, value in edit.values:
-                _put(_at(expected, path), below, read_yaml(value.encode(), "").node)
     for path in sorted(gone, key=lambda each: [str(step).zfill(9) for step in each], reverse=True):
         del _at(expected, path[:-1])[path[-1]]
     for edit, path in sorted(edits, key=lambda each: -len(each[1])):
@@ -251,9 +220,3 @@ def _at(node: Plain, path: Path) -> Plain:
     for step in path:
         node = node[step]
     return node
-
-
-def _put(node: Plain, path: Sequence[str], value: Plain) -> None:
-    for step in path[:-1]:
-        node = node.setdefault(step, {})
-    node[path[-1]] = value

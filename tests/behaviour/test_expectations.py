@@ -10,7 +10,7 @@ import pytest
 
 from tests.behaviour.arrivals import check_effects
 from tests.behaviour.client import Answer
-from tests.behaviour.crowds import LATE, check_crowd, placement
+from tests.behaviour.crowds import EARLY, LATE, check_crowd, placement
 from tests.behaviour.tables import Expect, parse_table
 
 
@@ -39,7 +39,7 @@ MIXED = [answer(status=200, duration=0.3), answer(status=503, duration=0.1), ans
         (MIXED, {"counts": {503: 2}}, {"counts": {503: 1}}),
         (MIXED, {"counts": {200: [1, 3]}}, {"counts": {200: [2, 3]}}),
         (MIXED, {"durations": {503: [0, 0.1]}}, {"durations": {503: [0, 0.05]}}),
-        (MIXED, {"durations": {200: [0.3, 1]}}, {"durations": {200: [0.35, 1]}}),
+        (MIXED, {"durations": {200: [0.3 + EARLY - 0.01, 1]}}, {"durations": {200: [0.3 + EARLY + 0.01, 1]}}),
         (MIXED, {"longest": 0.3}, {"longest": 0.2 - LATE}),
         (MIXED, {"longest": 0.3, "short": 0}, {"longest": 0.4, "short": 0}),
         (MIXED, {"longest": 0.4, "short": 0.1}, {"longest": 0.4, "short": 0.05}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meshctl.diagnostics import Edit, Part, Position, Remove, Rename, SetValues
+from meshctl.diagnostics import Edit, Part, Position, Remove, Rename
 from meshctl.load import read_yaml
 from meshctl.load.edits import EditRefusedError, apply, changes
 from meshctl.spec import Source
@@ -20,8 +20,8 @@ def part(text: str, path: Path) -> Part:
     return found
 
 
-def without(text: str, *paths: Path, alone: bool = False) -> str:
-    return edited(text, *(Remove(part(text, path), alone) for path in paths))
+def without(text: str, *paths: Path) -> str:
+    return edited(text, *(Remove(part(text, path)) for path in paths))
 
 
 def edited(text: str, *edits: Edit) -> str:
@@ -105,8 +105,6 @@ def test_what_would_change_more_is_refused(text, path, why):
 def test_nothing_is_left_empty_where_that_would_say_something_else():
     text = "s: {l: [{a: 1}], b: 1}\n"
     assert without(text, ("s", "l", 0)) == "s: {b: 1}\n"
-    with pytest.raises(EditRefusedError, match="nothing would be left"):
-        without(text, ("s", "l", 0), alone=True)
 
 
 def test_an_item_and_its_first_key_stand_at_one_place():
@@ -144,24 +142,3 @@ def test_keys_in_one_another_are_renamed_together():
     text = "a:\n  b: 1\n"
     edits = [Rename(part(text, ("a",)), "x"), Rename(part(text, ("a", "b")), "y")]
     assert edited(text, *edits) == "x:\n  y: 1\n"
-
-
-SET: list[tuple[str, tuple[str, ...], str, str]] = [
-    ("s:\n  a: 1  # x\n# y\nt: 1\n", ("b",), "5s", "s:\n  a: 1  # x\n  b: 5s\n# y\nt: 1\n"),
-    ("s:\n  a: 1\n", ("b", "c"), "5s", "s:\n  a: 1\n  b: {c: 5s}\n"),
-    ("s:\n  a: 1\n", ("a",), "'2'", "s:\n  a: '2'\n"),
-    ("s: {a: 1}\n", ("b",), "[x, y]", "s: {a: 1, b: [x, y]}\n"),
-    ("s: {b: {c: 1}, d: 1}\n", ("b", "e"), "2", "s: {b: {c: 1, e: 2}, d: 1}\n"),
-    ("s:\r\n  a: 1", ("b",), "2", "s:\r\n  a: 1\r\n  b: 2"),
-]
-
-
-@pytest.mark.parametrize(("text", "path", "value", "after"), SET)
-def test_a_setting_is_written(text, path, value, after):
-    assert edited(text, SetValues(part(text, ("s",)), ((path, value),))) == after
-
-
-@pytest.mark.parametrize("text", ["s: x\n", "s:\nt: 1\n", "s: {}\n", "s: {a: {x: 1}}\n", "s:\n  a: [1]\n"])
-def test_a_setting_takes_no_place_of_others(text):
-    with pytest.raises(EditRefusedError):
-        edited(text, SetValues(part(text, ("s",)), ((("a",), "1"),)))
