@@ -1,6 +1,17 @@
 """Options and rules that hold for every test."""
 
+import os
+
 import pytest
+
+REAL_PROXIES = {"behaviour", "proxies"}
+"""Folders of tests that measure the time and the chance of several processes, while other tests do the same."""
+
+SOAK = "MESHCTL_SOAK_SECONDS" in os.environ
+"""A soak looks for what is rare: nothing is repeated there."""
+
+MOST_REPEATED = 5
+"""Of a run. More is no chance: something is slower than it was, or a fault that only sometimes shows."""
 
 
 def pytest_addoption(parser):
@@ -45,8 +56,23 @@ def pytest_terminal_summary(terminalreporter):
         for name, text in report.user_properties:
             if name == TOLD and report.when == "call":
                 terminalreporter.write_line(text)
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.write_line(f"repeated: {report.nodeid}\n{report.longreprtext}", yellow=True)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """The test that takes all of `SECONDS` begins first, beside which the others run."""
     items.sort(key=lambda item: "lasting" not in item.keywords)
+    for item in items:
+        if REAL_PROXIES.intersection(item.path.relative_to(config.rootpath).parts) and not SOAK:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session, exitstatus):
+    """A run in which many tests passed only at the second attempt has not passed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    repeated = len(reporter.stats.get("rerun", [])) if reporter else 0
+    if repeated > MOST_REPEATED and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter.write_line(f"\n{repeated} tests had to be repeated, and {MOST_REPEATED} may be", red=True)
