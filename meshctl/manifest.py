@@ -208,7 +208,9 @@ class _Reader:
     def _require_unlisted(self, read: Manifest) -> None:
         """Whoever lists a key would have us compare it, or remove it as a file of ours."""
         kept = {f"{folder}/{each}" for folder in read.bundles for each in UNLISTED}
-        for path in read.files:
+        # NGINX wants its `run` to be there at the first start, also where the bundle came through git.
+        marks = {f"{folder}/{RUN}/.gitignore" for folder in read.bundles}
+        for path in read.files.keys() - marks:
             parts = path.split("/")
             if not kept.isdisjoint("/".join(parts[:count]) for count in (2, 3)):
                 raise self._wrong(f"/files/{path}", "is among the files that a manifest never lists")

@@ -102,6 +102,11 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path, pointer, value, words):
     assert words in str(raised.value)
 
 
+def test_what_keeps_a_folder_of_state_in_git_is_listed(tmp_path):
+    found = changed("files>stock/run/.gitignore", {"sha256": "e" * 64})
+    assert "run/.gitignore" in manifest.read(written(tmp_path, found)).files_of("stock")
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "null", "[]", "3", "1e999", "[" * 5000, '"\\ud800"', "\x00", '{"a": 1}']
 )
