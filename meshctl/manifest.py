@@ -63,6 +63,8 @@ class BundleEntry:
     """``sha256:…`` of the sidecar's resolved model."""
     admin: str = ""
     """Address and port (``127.0.0.1:15000``, ``[::1]:15000``) where `GET /build` is answered; empty where that is not written."""
+    calls: tuple[str, ...] = ()
+    """The services of the mesh that it calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,17 @@ class _Reader:
         proxy = self._text(entry, "proxy", at)
         if proxy not in self._typed(dict, self._document, "proxies", ""):
             raise self._wrong(f"{at}/proxy", "is none of /proxies")
-        return BundleEntry(folder, proxy, self._label(entry, "build", at), self._address(entry, at))
+        return BundleEntry(
+            folder,
+            proxy,
+            self._label(entry, "build", at),
+            self._address(entry, at),
+            self._calls(entry, at),
+        )
+
+    def _calls(self, entry: Mapping[str, Any], at: str) -> tuple[str, ...]:
+        calls = self._typed(list, entry, "calls", at) if "calls" in entry else []
+        return tuple(self._is_text(each, f"{at}/calls/{number}") for number, each in enumerate(calls))
 
     def _address(self, entry: Mapping[str, Any], at: str) -> str:
         if "admin" not in entry:

@@ -4,6 +4,7 @@ Nothing here prints, or asks the clock, the environment or the terminal. Errors 
 ``meshctl.diagnostics``; findings come back as values. The rooms are imported when they are first needed.
 """
 
+from meshctl.pipeline.applying import Outcome, State, Wanted, apply, recover
 from meshctl.pipeline.building import Built, build, emit
 from meshctl.pipeline.certificates import (
     IDENTITIES,
@@ -63,14 +64,18 @@ __all__ = [
     "Fixed",
     "Linted",
     "Loaded",
+    "Outcome",
     "Question",
     "Reached",
     "Revocation",
     "Rotated",
     "Rule",
     "Standing",
+    "State",
     "Tested",
     "Validated",
+    "Wanted",
+    "apply",
     "build",
     "ca_due",
     "ca_standing",
@@ -94,6 +99,7 @@ __all__ = [
     "lint",
     "load",
     "offers",
+    "recover",
     "rendered_diff",
     "renew_certificate",
     "renew_issuing",

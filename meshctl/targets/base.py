@@ -76,7 +76,8 @@ class Commands:
 
     ``binary`` is the program's name on PATH, ``packages`` the Debian or PyPI packages that bring what
     the bundle needs, ``check`` the arguments of the proxy's own validator and ``reload`` a shell line, also for
-    files in ``tls`` that were replaced.
+    files in ``tls`` that were replaced. ``version`` is the argument at which the program says its own, and ``pid_file`` where
+    the running one's process is written.
     ``packages_for`` are those that only some sidecars need.
     """
 
@@ -84,6 +85,8 @@ class Commands:
     packages: tuple[str, ...]
     check: tuple[str, ...]
     reload: str
+    version: str
+    pid_file: str
     packages_for: Callable[[Sidecar], tuple[str, ...]] = lambda _: ()
 
 

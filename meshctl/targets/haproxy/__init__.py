@@ -6,7 +6,7 @@ from meshctl.artifacts import Artifact
 from meshctl.ir import Proxy, Sidecar
 from meshctl.targets.base import Commands
 from meshctl.targets.haproxy.capabilities import CAPABILITIES, CONFLICTS
-from meshctl.targets.haproxy.reload import CHECK
+from meshctl.targets.haproxy.reload import CHECK, PID_FILE
 
 __all__ = ["CAPABILITIES", "COMMANDS", "CONFLICTS", "PROXY", "VERSION", "emit"]
 
@@ -24,6 +24,8 @@ COMMANDS = Commands(
     packages=("haproxy",),
     check=CHECK,
     reload="./reload",
+    version="-v",
+    pid_file=PID_FILE,
     packages_for=_packages,
 )
 
