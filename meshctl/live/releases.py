@@ -103,25 +103,11 @@ class Place:
         """Put a release beside the others, on the disk and used by nobody; ``tls``: certificates that come with it."""
         label = release.build.removeprefix("sha256:")[:12] or "found"
         named = replace(release, files=tuple(sorted(files)), name=f"{label}-{secrets.token_hex(4)}")
-        root = self.path(named)
-        root.mkdir(parents=True)
-        disk.write(root / _ABOUT, orjson.dumps(asdict(named)), 0o644)
-        for path, content in files.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            disk.write(root / path, content.data, 0o755 if content.executable else 0o644)
-        if tls:
-            _write_secrets(root / TLS, tls)
-        else:
-            (root / TLS).symlink_to(f"../../{TLS}")
-        if (self.folder / RUN).is_dir():
-            (root / RUN).symlink_to(f"../../{RUN}")
-        else:
-            # A validator wants a folder there; the sidecar's own is made by its `run`.
-            (root / RUN).mkdir(mode=0o700)
-        for folder in {root / path for path in files}:
-            disk.sync(folder.parent)
-        disk.sync(root)
-        disk.sync(self._releases)
+        try:
+            self._write(named, files, tls)
+        except BaseException:
+            shutil.rmtree(self.path(named), ignore_errors=True)
+            raise
         return named
 
     def discard(self, release: Release) -> None:
@@ -249,6 +235,27 @@ class Place:
         where = self.folder / path
         if self._is_ours(path) and not where.exists():
             where.unlink()
+
+    def _write(self, release: Release, files: Mapping[str, Content], tls: Mapping[str, bytes]) -> None:
+        root = self.path(release)
+        root.mkdir(parents=True)
+        disk.write(root / _ABOUT, orjson.dumps(asdict(release)), 0o644)
+        for path, content in files.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            disk.write(root / path, content.data, 0o755 if content.executable else 0o644)
+        if tls:
+            _write_secrets(root / TLS, tls)
+        else:
+            (root / TLS).symlink_to(f"../../{TLS}")
+        if (self.folder / RUN).is_dir():
+            (root / RUN).symlink_to(f"../../{RUN}")
+        else:
+            # A validator wants a folder there; the sidecar's own is made by its `run`.
+            (root / RUN).mkdir(mode=0o700)
+        for folder in {root / path for path in files}:
+            disk.sync(folder.parent)
+        disk.sync(root)
+        disk.sync(self._releases)
 
     def _point(self, name: str, release: Release) -> None:
         disk.point(self._releases / name, release.name, self._releases)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -49,19 +49,24 @@ class Restart:
     variables: Mapping[str, str]
 
 
-def bring_in(place: Place, restart: Restart | None) -> bool:
+def bring_in(place: Place, restart: Restart | None, begin: Callable[[], None] = lambda: None) -> bool:
     """Have the current release served, and take it for good; False where nothing ran before and nothing does.
+
+    ``begin`` makes it the current one; what that did is taken back, too.
 
     Raises TakenBackError and LeftError, and KeyboardInterrupt when that is done, too.
     """
     try:
+        begin()
         place.install_certificates()
         runs = _serve(place, place.current, restart)
         with undisturbed():
             place.settle()
     except BaseException as error:
-        # Later than that there is nothing to take back.
+        # Earlier and later than an exchange there is nothing to take back.
         if place.is_settled:
+            with undisturbed():
+                place.tidy()
             raise
         take_back(place, restart, str(error) or "interrupted")
         if isinstance(error, UnprovedError | MeshctlError | OSError):

@@ -86,7 +86,7 @@ class _Run:
                 self._locks.enter_context(admitting.locked(place))
             return self._admit(place, entry)
         except RefusedError as error:
-            self._report(entry, State.REFUSED, f"nothing was changed: {error}")
+            self._report(entry, State.REFUSED, f"nothing was changed: {_reason(str(error))}")
         except LeftError as error:
             self._report(entry, State.FAILED, str(error))
         except (MeshctlError, OSError) as error:
@@ -158,11 +158,7 @@ class _Run:
             else:
                 old = installed.before(place, entry)
                 before = old.build if old else ""
-                if old is not None:
-                    place.adopt(old, (*ready.files, *installed.files(self._wanted.target, entry)))
-                place.keep_certificates()
-                place.exchange(ready.staged)
-                if not exchanging.bring_in(place, self._restart(entry)):
+                if not exchanging.bring_in(place, self._restart(entry), lambda: self._begin(ready, old)):
                     state = State.IN_PLACE
             installed.note(self._wanted.target, self._wanted.bundle, entry)
             message = _start_it(ready) if state is State.IN_PLACE else ""
@@ -172,8 +168,18 @@ class _Run:
         except (LeftError, UnprovedError, MeshctlError, OSError) as error:
             self._report(entry, State.FAILED, _words(error), before)
         except KeyboardInterrupt:
-            self._report(entry, State.ROLLED_BACK, "interrupted", before)
+            current = place.current
+            done = current is not None and current.build == entry.build
+            self._report(entry, State.APPLIED if done else State.ROLLED_BACK, "interrupted", before)
             raise
+
+    def _begin(self, ready: _Ready, old: Release | None) -> None:
+        place = ready.place
+        if old is not None:
+            place.adopt(old, (*ready.files, *installed.files(self._wanted.target, ready.entry)))
+        if ready.staged is not None:
+            place.keep_certificates()
+            place.exchange(ready.staged)
 
     def _restart(self, entry: BundleEntry) -> Restart | None:
         return installed.restart(self._wanted.restart, self._wanted.target, entry)
@@ -191,7 +197,8 @@ def recover(target: Path, restart: Sequence[str], report: Report) -> tuple[Outco
         for entry in installed.entries(target):
             place = Place(target / entry.folder)
             try:
-                done = exchanging.recover(place, installed.restart(restart, target, entry))
+                with admitting.locked(place):
+                    done = exchanging.recover(place, installed.restart(restart, target, entry))
                 state = State.RECOVERED if done else State.UP_TO_DATE
                 outcome = Outcome(entry.folder, state, entry.build, message=done)
             except (LeftError, MeshctlError, OSError) as error:
@@ -199,6 +206,11 @@ def recover(target: Path, restart: Sequence[str], report: Report) -> tuple[Outco
             found.append(outcome)
             report(outcome)
     return tuple(found)
+
+
+def _reason(said: str) -> str:
+    """What a script says of itself and of nothing that was changed is said already."""
+    return said.removeprefix("reload: ").removeprefix("nothing was changed").lstrip(":, ")
 
 
 def _discard(place: Place, staged: Release) -> None:
