@@ -19,6 +19,8 @@ from meshctl.pipeline.admitting import RefusedError
 from meshctl.pipeline.applying import Outcome, Report, State, Wanted
 from meshctl.pipeline.exchanging import LeftError, Restart, TakenBackError, UnprovedError
 
+_LONGEST = 1000
+"""Characters of what is said of a bundle."""
 _ONLY_A_START = "nothing was changed: only a start can bring it, which cuts connections. Name what starts it anew with --restart COMMAND"
 _STOPPED = "nothing was changed: no sidecar runs from {folder}. Start it there first, or name what does with --restart COMMAND"
 
@@ -185,7 +187,7 @@ class _Run:
         return installed.restart(self._wanted.restart, self._wanted.target, entry)
 
     def _report(self, entry: BundleEntry, state: State, message: str = "", before: str = "") -> None:
-        outcome = Outcome(entry.folder, state, entry.build, before, message)
+        outcome = Outcome(entry.folder, state, entry.build, before, _short(message))
         self._outcomes.append(outcome)
         self._tell(outcome)
 
@@ -206,6 +208,11 @@ def recover(target: Path, restart: Sequence[str], report: Report) -> tuple[Outco
             found.append(outcome)
             report(outcome)
     return tuple(found)
+
+
+def _short(message: str) -> str:
+    """A proxy may repeat its whole configuration."""
+    return message if len(message) <= _LONGEST else f"{message[:_LONGEST]} …"
 
 
 def _reason(said: str) -> str:
