@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from meshctl.diagnostics import Finding, UsageError
 from meshctl.load import revision, worktree
@@ -14,11 +15,25 @@ def read_files(location: str) -> SpecFiles:
 
     Raises UsageError when there is nothing to read there.
     """
+    if _in_git(location):
+        return revision.read(location)
     if os.path.lexists(location):
         return worktree.read(location)
-    if ":" in location:
-        return revision.read(location)
     raise UsageError(f"{shown(location)}: no such file or folder")
+
+
+def read_all_files(locations: Sequence[str]) -> tuple[SpecFiles, ...]:
+    """The bytes of the spec at each of ``locations``, as :func:`read_files` has them; all contents from git at once.
+
+    Raises UsageError when there is nothing to read at one of them.
+    """
+    found = [None if _in_git(each) else read_files(each) for each in locations]
+    revisions = iter(revision.read_all([each for each in locations if _in_git(each)]))
+    return tuple(each if each is not None else next(revisions) for each in found)
+
+
+def _in_git(location: str) -> bool:
+    return ":" in location and not os.path.lexists(location)
 
 
 def read_tests(location: str) -> SpecFiles:

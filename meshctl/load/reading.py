@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from meshctl.catalogue import finding
@@ -10,9 +10,10 @@ from meshctl.diagnostics import Finding, Position, in_order
 from meshctl.load import environments
 from meshctl.load.environments import Compared, read_tops
 from meshctl.load.files import SpecFiles, shown, with_contents
-from meshctl.load.location import read_files
+from meshctl.load.location import read_all_files, read_files
 from meshctl.load.merging import clashes
 from meshctl.load.overlay import overlay
+from meshctl.load.parsed import ParsedFiles
 from meshctl.spec.source import Node, Positions, Source
 
 
@@ -65,13 +66,24 @@ def read_spec(
     return replace(read, contents=contents) if contents else read
 
 
-def parse_spec(files: SpecFiles, location: str, environment: SpecFiles | None = None) -> SpecSource:
-    """The spec that ``files`` hold, with ``environment`` merged over it."""
+def read_specs(locations: Sequence[str], environment: str | None = None) -> tuple[SpecSource, ...]:
+    """The specs at ``locations``, as :func:`read_spec` has each. What several of them hold is parsed once."""
+    parsed, found = ParsedFiles(), []
+    for location, files in zip(locations, read_all_files(locations), strict=True):
+        over = environments.select(location, files.folder, environment) if environment is not None else None
+        found.append(parse_spec(files, location, over, parsed))
+    return tuple(found)
+
+
+def parse_spec(
+    files: SpecFiles, location: str, environment: SpecFiles | None = None, parsed: ParsedFiles | None = None
+) -> SpecSource:
+    """The spec that ``files`` hold, with ``environment`` merged over it; what is among ``parsed`` is not parsed."""
     positions = Positions()
-    read = read_tops(files, positions)
+    read = read_tops(files, positions, parsed)
     texts, findings, data = dict(read.texts), list(read.findings), read.data
     if environment is not None:
-        over = read_tops(environment, positions)
+        over = read_tops(environment, positions, parsed)
         data, faults = overlay(data, over.data, positions)
         texts |= over.texts
         findings += (*over.findings, *faults)

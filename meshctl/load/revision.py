@@ -1,6 +1,7 @@
 """The files of a spec from a git revision, read from the object store: no checkout, no hooks, no shell.
 
-Two processes (three where symbolic links are involved), whatever the number of files. See decision 0020.
+Two processes for a revision, three for two of them (one more for each where symbolic links are involved), whatever the
+number of files. See decision 0020.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from meshctl.catalogue import finding
@@ -46,6 +47,18 @@ def read(location: str) -> SpecFiles:
 
     Raises UsageError for an unknown revision or path, ToolError when git is missing or fails.
     """
+    return read_all([location])[0]
+
+
+def read_all(locations: Sequence[str]) -> tuple[SpecFiles, ...]:
+    """The specs at these; their contents come from one process, for most of them are the same."""
+    revisions = [_revision(each) for each in locations]
+    chosen = [each.chosen() for each in revisions]
+    contents = _blobs(list(dict.fromkeys(entry.blob for entries in chosen for entry in entries)))
+    return tuple(each.files(entries, contents) for each, entries in zip(revisions, chosen, strict=True))
+
+
+def _revision(location: str) -> _Revision:
     revision, _, path = location.partition(":")
     if not revision:
         raise UsageError(f"{shown(location)}: no such file; to read a git revision write REV:path")
@@ -54,7 +67,7 @@ def read(location: str) -> SpecFiles:
         raise UsageError(
             f"{shown(path)}: not in revision {shown(revision)} (write ./path to start from the working folder)"
         )
-    return _Revision(location, entries).read()
+    return _Revision(location, entries)
 
 
 def read_environments(folder: str) -> SpecFiles:
@@ -148,9 +161,16 @@ class _Revision:
         self._findings: list[Finding] = []
 
     def read(self) -> SpecFiles:
+        entries = self.chosen()
+        return self.files(entries, _blobs([entry.blob for entry in entries]))
+
+    def chosen(self) -> list[_Entry]:
+        """The files of the spec, where they are not too large."""
         chosen = [self._by_path[path] for path in sorted(self._by_path) if not path or is_spec_file(path)]
-        chosen = self._bounded(self._followed(chosen))
-        contents = _blobs([entry.blob for entry in chosen])
+        return self._bounded(self._followed(chosen))
+
+    def files(self, chosen: list[_Entry], contents: Mapping[str, bytes]) -> SpecFiles:
+        """Those with their contents, which are given by blob."""
         files: tuple[SourceFile, ...] = tuple(
             source_file(self._name(entry.path), contents[entry.blob]) for entry in chosen
         )

@@ -56,9 +56,9 @@ def holds_for(draw: random.Random, changes: int, folder) -> Counter[str]:
             seen["refused"] += 1
             continue
         changes -= 1
-        shown, sides = json.dumps([old, new]), (Oracle(old), Oracle(new))
-        _agrees(*sides, pipeline.change_between(first, last), shown, seen)
-        _agrees(*reversed(sides), pipeline.change_between(last, first), shown, seen)
+        shown, was, now = json.dumps([old, new]), Oracle(old), Oracle(new)
+        _agrees(was, now, pipeline.change_between(first, last), shown, seen)
+        _agrees(now, was, pipeline.change_between(last, first), shown, seen)
     return seen
 
 
