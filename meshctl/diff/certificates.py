@@ -56,7 +56,9 @@ def _policy(
         text = f"certificates are due for renewal {duration_text(after.renew_before)} before they end"
         sooner = after.renew_before > before.renew_before
         yield Consequence(
-            Effect.LIFETIME, services, f"{text}: those with less left are re-issued at once" if sooner else text
+            Effect.LIFETIME,
+            services,
+            f"{text}: those with less left are re-issued at once" if sooner else text,
         )
 
 

@@ -62,6 +62,11 @@ class Consequence:
     services: tuple[str, ...]
     text: str
 
+    @property
+    def needs_attention(self) -> bool:
+        """Whether somebody has to do something about it, or should not have caused it."""
+        return self.effect in (Effect.GIVES_UP_FIRST, Effect.REISSUED)
+
 
 @dataclass(frozen=True, slots=True)
 class MeshDiff:

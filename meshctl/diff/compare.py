@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from meshctl import ir
 from meshctl.diff import mtls
@@ -16,6 +17,8 @@ from meshctl.diff.renaming import Names, renamed, under
 from meshctl.diff.rollout import rollout
 from meshctl.diff.words import issuer, rule
 
+_FILES_ALONE = "its files change, not what it does"
+
 
 def compare(before: ir.Mesh, after: ir.Mesh) -> MeshDiff:
     """What a team has to know before it deploys ``after`` in place of ``before``."""
@@ -28,7 +31,7 @@ def compare(before: ir.Mesh, after: ir.Mesh) -> MeshDiff:
             *_services(was, after, names),
             *_externals(was, after),
         ),
-        sidecars=tuple(keyed("sidecar", _builds(before), _builds(after))),
+        sidecars=tuple(_sidecars(before, after)),
         reach_added=tuple(sorted(new - old)),
         reach_removed=tuple(sorted(old - new)),
         order=(
@@ -41,8 +44,18 @@ def compare(before: ir.Mesh, after: ir.Mesh) -> MeshDiff:
     )
 
 
-def _builds(mesh: ir.Mesh) -> dict[str, str]:
-    return {f"{each.service}/{each.instance}".rstrip("/"): each.build for each in mesh.sidecars}
+def _sidecars(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
+    old, new = (
+        {f"{each.service}/{each.instance}".rstrip("/"): each for each in mesh.sidecars}
+        for mesh in (before, after)
+    )
+    builds = ({name: each.build for name, each in sidecars.items()} for sidecars in (old, new))
+    for change in keyed("sidecar", *builds):
+        same = (
+            change.sign is Sign.CHANGED
+            and replace(old[change.name], build=new[change.name].build) == new[change.name]
+        )
+        yield replace(change, meaning=_FILES_ALONE) if same else change
 
 
 def _mesh(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:

@@ -58,7 +58,9 @@ class _Inversion:
 _Key = tuple[str, str, str, str]
 
 
-def _inverted(waits: Mapping[_Call, Mapping[str, timedelta]], calls: Iterable[_Call]) -> dict[_Key, _Inversion]:
+def _inverted(
+    waits: Mapping[_Call, Mapping[str, timedelta]], calls: Iterable[_Call]
+) -> dict[_Key, _Inversion]:
     """One for each caller, callee and third; routes by name only where they differ."""
     known = sorted(calls)
     beyond: dict[str, list[tuple[str, timedelta]]] = {}
@@ -101,5 +103,3 @@ def _by_route(host: ir.VirtualHost) -> Iterator[tuple[str, str, timedelta]]:
 
 def _text(limit: timedelta) -> str:
     return "without a limit" if limit == _NO_LIMIT else duration_text(limit)
-
-

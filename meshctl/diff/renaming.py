@@ -64,7 +64,7 @@ class _Renaming:
 
     def mesh(self, mesh: ir.Mesh) -> ir.Mesh:
         sidecars = (self._of(each) for each in mesh.sidecars)
-        calls = ((self._name(caller), self._name(callee)) for caller, callee in mesh.calls)
+        calls = ((self.name(caller), self.name(callee)) for caller, callee in mesh.calls)
         return replace(
             mesh,
             sidecars=tuple(sorted(sidecars, key=lambda each: (each.service, each.instance))),
@@ -88,29 +88,31 @@ class _Renaming:
         renames = _HOLD_NAMES.get((type(holder), name))
         return renames(self, value) if renames is not None else self._of(value)
 
-    def _name(self, value: str) -> str:
+    def name(self, value: str) -> str:
         """The name of a service, or of a cluster, whose subset comes after a dot."""
         service, dot, subset = value.partition(".")
         return f"{self._names.get(service, service)}{dot}{subset}"
 
-    def _host(self, value: str) -> str:
+    def host(self, value: str) -> str:
+        """A host by which a service is asked for, or any other."""
         return self._hosts.get(value, value)
 
-    def _all_hosts(self, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(self._host, value))
+    def hosts(self, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Several of them."""
+        return tuple(map(self.host, value))
 
 
 _HOLD_NAMES: Mapping[tuple[type, str], Callable[[_Renaming, Any], Any]] = {
-    (ir.Sidecar, "service"): _Renaming._name,
-    (ir.WorkloadIdentity, "service"): _Renaming._name,
-    (ir.Cluster, "name"): _Renaming._name,
-    (ir.WeightedCluster, "cluster"): _Renaming._name,
-    (ir.Mirror, "cluster"): _Renaming._name,
-    (ir.VirtualHost, "service"): _Renaming._name,
-    (ir.VirtualHost, "hostnames"): _Renaming._all_hosts,
-    (ir.TcpListener, "service"): _Renaming._name,
-    (ir.TcpListener, "cluster"): _Renaming._name,
-    (ir.SniRoute, "service"): _Renaming._name,
-    (ir.SniRoute, "cluster"): _Renaming._name,
-    (ir.HealthCheck, "host"): _Renaming._host,
+    (ir.Sidecar, "service"): _Renaming.name,
+    (ir.WorkloadIdentity, "service"): _Renaming.name,
+    (ir.Cluster, "name"): _Renaming.name,
+    (ir.WeightedCluster, "cluster"): _Renaming.name,
+    (ir.Mirror, "cluster"): _Renaming.name,
+    (ir.VirtualHost, "service"): _Renaming.name,
+    (ir.VirtualHost, "hostnames"): _Renaming.hosts,
+    (ir.TcpListener, "service"): _Renaming.name,
+    (ir.TcpListener, "cluster"): _Renaming.name,
+    (ir.SniRoute, "service"): _Renaming.name,
+    (ir.SniRoute, "cluster"): _Renaming.name,
+    (ir.HealthCheck, "host"): _Renaming.host,
 }

@@ -185,9 +185,7 @@ def cluster_label(service: str, cluster: str) -> str:
 def shares(service: str, route: ir.Route) -> dict[str, Fraction]:
     """The share of each backend, subsets of ``service`` by their own name."""
     total = sum(each.weight for each in route.backends)
-    return {
-        each.cluster.removeprefix(f"{service}."): Fraction(each.weight, total) for each in route.backends
-    }
+    return {each.cluster.removeprefix(f"{service}."): Fraction(each.weight, total) for each in route.backends}
 
 
 def backends(service: str, route: ir.Route) -> dict[str, str]:

@@ -74,7 +74,12 @@ def read_named(folder: str, path: str) -> SourceFile | Finding:
 
 def merge_base(one: str, other: str) -> str:
     """The best common ancestor of two revisions, by its full id. Raises as :func:`read`, and UsageError when there is none."""
-    ids = [_git("rev-parse", "--verify", "-q", "--end-of-options", f"{each}^{{commit}}", on_nothing=_unknown(each)) for each in (one, other)]
+    ids = [
+        _git(
+            "rev-parse", "--verify", "-q", "--end-of-options", f"{each}^{{commit}}", on_nothing=_unknown(each)
+        )
+        for each in (one, other)
+    ]
     nothing = f"{shown(one)} and {shown(other)} have no commit in common"
     found = _git("merge-base", *(each.decode().strip() for each in ids), on_nothing=nothing)
     return found.decode().strip()

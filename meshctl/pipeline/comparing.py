@@ -38,6 +38,9 @@ def compare(before: Validated | None, after: Validated | None) -> Compared:
     compared = diff.compare(old, new)
     was = diff.under(old, dict(compared.renamed))
     change = change_between(was, new)
+    if compared.renamed:
+        # Who calls a service by another name does send other requests.
+        change = replace(change, callers=diff.touched(old, new).callers)
     ways, lost = simulate.ways_change(was, new, change.opened, change.closed)
     return Compared(compared, change, ways, lost)
 

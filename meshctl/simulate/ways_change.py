@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import pairwise
 
 from meshctl.ir import Mesh
 from meshctl.ir.change import ANYBODY, NewWay, Opened
@@ -109,7 +110,7 @@ def _ways(graph: _Graph, caller: str) -> dict[str, Way]:
 
 def _explained(way: Way, new: Mapping[Pair, Opened], called: Collection[Pair]) -> NewWay:
     """The first call on it that could not be made before, of which there is one, or nothing would be new."""
-    pair = next(each for each in zip(way, way[1:], strict=False) if each in new)
+    pair = next(each for each in pairwise(way) if each in new)
     return NewWay(way, pair, _because(new[pair], pair in called))
 
 
