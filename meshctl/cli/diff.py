@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
 
-from meshctl.cli import diff_limits, diff_sides, findings, options, sides
+from meshctl.cli import diff_limits, diff_options, diff_sides, findings, options, sides
 from meshctl.cli.diff_limits import Exceeded, FailOn
 
 if TYPE_CHECKING:
@@ -33,47 +33,15 @@ def register(app: typer.Typer, text: str) -> None:
 
 
 def diff(
-    base: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[BASE]",
-            help="The git revision before, HEAD if left out; BASE..HEAD for both, BASE...HEAD from where they parted.",
-            show_default=False,
-        ),
-    ] = None,
-    head: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[HEAD]", help="The revision after; the work tree if left out.", show_default=False
-        ),
-    ] = None,
+    base: diff_options.Base = None,
+    head: diff_options.Head = None,
     *,
-    spec: Annotated[
-        str | None,
-        typer.Option(
-            "--spec", help="A file or a folder. Default: mesh.yaml or mesh/ here.", show_default=False
-        ),
-    ] = None,
+    spec: diff_options.Spec = None,
     env: options.Environment = None,
-    rendered: Annotated[bool, typer.Option("--rendered", help="Show the files that are built, too.")] = False,
-    max_sidecars: Annotated[
-        int | None,
-        typer.Option(
-            "--max-sidecars", min=0, help="Fail where more sidecars are to deploy.", show_default=False
-        ),
-    ] = None,
-    max_callers: Annotated[
-        int | None,
-        typer.Option(
-            "--max-callers",
-            min=0,
-            help="Fail where the requests of more services change.",
-            show_default=False,
-        ),
-    ] = None,
-    fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", help="Exit with 1 at any difference, or only over a limit.")
-    ] = FailOn.DIFFERENCE,
+    rendered: diff_options.Rendered = False,
+    max_sidecars: diff_options.MaxSidecars = None,
+    max_callers: diff_options.MaxCallers = None,
+    fail_on: diff_options.FailsOn = FailOn.DIFFERENCE,
     form: Annotated[DiffFormat, typer.Option("--format", help="How it is printed.")] = DiffFormat.TEXT,
 ) -> int:
     """What changes: services, routes, weights, timeouts, who can reach whom, and which sidecars."""
