@@ -10,7 +10,7 @@ from meshctl.diagnostics import Finding, Position, in_order
 from meshctl.load import environments
 from meshctl.load.environments import Compared, read_tops
 from meshctl.load.files import SpecFiles, shown, with_contents
-from meshctl.load.location import read_all_files, read_files
+from meshctl.load.location import read_files, read_first_files
 from meshctl.load.merging import clashes
 from meshctl.load.overlay import overlay
 from meshctl.load.parsed import ParsedFiles
@@ -66,10 +66,20 @@ def read_spec(
     return replace(read, contents=contents) if contents else read
 
 
-def read_specs(locations: Sequence[str], environment: str | None = None) -> tuple[SpecSource, ...]:
-    """The specs at ``locations``, as :func:`read_spec` has each. What several of them hold is parsed once."""
-    parsed, found = ParsedFiles(), []
-    for location, files in zip(locations, read_all_files(locations), strict=True):
+def read_first_specs(
+    choices: Sequence[Sequence[str]], environment: str | None = None
+) -> tuple[SpecSource | None, ...]:
+    """Of each choice the spec at the first location where there is one, as :func:`read_spec` has it; None where there is none.
+
+    A choice is of the work tree, or of one revision. What several of the specs hold is parsed once.
+    """
+    parsed = ParsedFiles()
+    found: list[SpecSource | None] = []
+    for each in read_first_files(choices):
+        if each is None:
+            found.append(None)
+            continue
+        location, files = each
         over = environments.select(location, files.folder, environment) if environment is not None else None
         found.append(parse_spec(files, location, over, parsed))
     return tuple(found)

@@ -23,7 +23,14 @@ from meshctl.pipeline.checking import (
     resolved_json,
     validate,
 )
-from meshctl.pipeline.comparing import change_between, diff, rendered_diff
+from meshctl.pipeline.comparing import (
+    Compared,
+    change_between,
+    compare,
+    merge_base,
+    rendered_diff,
+    validate_sides,
+)
 from meshctl.pipeline.enrolling import (
     install_certificate,
     issuer_command,
@@ -59,6 +66,7 @@ __all__ = [
     "SEGMENTATION",
     "UNREADABLE",
     "Built",
+    "Compared",
     "Evidence",
     "Fixed",
     "Linted",
@@ -80,9 +88,9 @@ __all__ = [
     "change_between",
     "check",
     "check_rotation",
+    "compare",
     "create_authority",
     "decrypt_bundle",
-    "diff",
     "emit",
     "encrypt_bundles",
     "explain_request",
@@ -93,6 +101,7 @@ __all__ = [
     "issuer_in",
     "lint",
     "load",
+    "merge_base",
     "offers",
     "rendered_diff",
     "renew_certificate",
@@ -112,6 +121,7 @@ __all__ = [
     "sign_requests",
     "up",
     "validate",
+    "validate_sides",
     "who_can_reach",
     "write_fixes",
     "write_segmentation",
