@@ -160,11 +160,12 @@ class Positions:
         return Position(self._files[nth], line, before - lines[line - 1] + 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Source:
     """A cursor into the raw spec: ``source["services"]["web"].at("timeout")``.
 
-    Moving it is cheap; a place is looked up only when it is asked for.
+    Moving it is cheap; a place is looked up only when it is asked for. Nobody changes one, but a frozen class takes
+    three times as long to make, and resolving makes hundreds of each service.
     """
 
     positions: Positions
