@@ -24,6 +24,7 @@ from meshctl.pipeline.checking import (
     validate,
 )
 from meshctl.pipeline.comparing import change_between, diff, rendered_diff
+from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
     install_certificate,
     issuer_command,
@@ -59,6 +60,8 @@ __all__ = [
     "SEGMENTATION",
     "UNREADABLE",
     "Built",
+    "Deployed",
+    "Drift",
     "Evidence",
     "Fixed",
     "Linted",
@@ -83,6 +86,7 @@ __all__ = [
     "create_authority",
     "decrypt_bundle",
     "diff",
+    "drift",
     "emit",
     "encrypt_bundles",
     "explain_request",
