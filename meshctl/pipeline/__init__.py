@@ -23,7 +23,7 @@ from meshctl.pipeline.checking import (
     resolved_json,
     validate,
 )
-from meshctl.pipeline.comparing import change_between, diff, rendered_diff
+from meshctl.pipeline.comparing import Compared, change_between, compare, diff, merge_base, rendered_diff
 from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
     install_certificate,
@@ -60,6 +60,7 @@ __all__ = [
     "SEGMENTATION",
     "UNREADABLE",
     "Built",
+    "Compared",
     "Deployed",
     "Drift",
     "Evidence",
@@ -83,6 +84,7 @@ __all__ = [
     "change_between",
     "check",
     "check_rotation",
+    "compare",
     "create_authority",
     "decrypt_bundle",
     "diff",
@@ -97,6 +99,7 @@ __all__ = [
     "issuer_in",
     "lint",
     "load",
+    "merge_base",
     "offers",
     "rendered_diff",
     "renew_certificate",
