@@ -34,35 +34,38 @@ def register(app: typer.Typer, text: str) -> None:
     app.command("drift", help=f"Drift: {text}")(drift)
 
 
+Bundle = Annotated[
+    Path | None,
+    typer.Option(
+        "--bundle",
+        parser=options.folder,
+        metavar="DIR",
+        help="A deployed folder that `meshctl build` wrote, or one bundle of it.",
+        show_default=False,
+    ),
+]
+Live = Annotated[bool, typer.Option("--live", help="Ask the running sidecars which build they serve.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="BUNDLE",
+        help="Only this service, or service/instance: what this host has.",
+        show_default=False,
+    ),
+]
+NoSpec = Annotated[
+    bool, typer.Option("--no-spec", help="Where git is not: take the folder's manifest at its word.")
+]
+
+
 def drift(
     spec: options.Spec = None,
     env: options.Environment = None,
-    bundle: Annotated[
-        Path | None,
-        typer.Option(
-            "--bundle",
-            parser=options.folder,
-            metavar="DIR",
-            help="A deployed folder that `meshctl build` wrote, or one bundle of it.",
-            show_default=False,
-        ),
-    ] = None,
-    live: Annotated[
-        bool, typer.Option("--live", help="Ask the running sidecars which build they serve.")
-    ] = False,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--only",
-            metavar="BUNDLE",
-            help="Only this service, or service/instance: what this host has.",
-            show_default=False,
-        ),
-    ] = None,
-    no_spec: Annotated[
-        bool,
-        typer.Option("--no-spec", help="Where git is not: take the folder's manifest at its word."),
-    ] = False,
+    bundle: Bundle = None,
+    live: Live = False,
+    only: Only = None,
+    no_spec: NoSpec = False,
     form: Annotated[DriftFormat, typer.Option("--format", help="How it is printed.")] = DriftFormat.TEXT,
 ) -> int:
     """Is what is deployed, and what runs, as the spec in git says?"""
@@ -80,13 +83,15 @@ def drift(
     if form is DriftFormat.JSON:
         sys.stdout.write(_json(found, where))
     else:
-        sys.stdout.writelines(
-            f"{_place(found, each)}: {CODES[each.slug].code} {each.slug}: {one_line(each.message)}\n"
-            for each in found.deviations
-        )
+        sys.stdout.writelines(_lines(found))
         sys.stderr.writelines(_hints(found))
         sys.stderr.write(f"{_summary(found, where, live=live)}\n")
     return found.exit_code
+
+
+def _lines(found: Drift) -> Iterator[str]:
+    for each in found.deviations:
+        yield f"{_place(found, each)}: {CODES[each.slug].code} {each.slug}: {one_line(each.message)}\n"
 
 
 def _place(found: Drift, deviation: Deviation) -> str:

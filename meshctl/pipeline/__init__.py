@@ -23,7 +23,7 @@ from meshctl.pipeline.checking import (
     resolved_json,
     validate,
 )
-from meshctl.pipeline.comparing import Compared, change_between, compare, diff, merge_base, rendered_diff
+from meshctl.pipeline.comparing import Compared, change_between, compare, merge_base, rendered_diff
 from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
     install_certificate,
@@ -87,7 +87,6 @@ __all__ = [
     "compare",
     "create_authority",
     "decrypt_bundle",
-    "diff",
     "drift",
     "emit",
     "encrypt_bundles",
