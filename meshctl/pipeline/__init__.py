@@ -31,6 +31,7 @@ from meshctl.pipeline.comparing import (
     rendered_diff,
     validate_sides,
 )
+from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
     install_certificate,
     issuer_command,
@@ -67,6 +68,8 @@ __all__ = [
     "UNREADABLE",
     "Built",
     "Compared",
+    "Deployed",
+    "Drift",
     "Evidence",
     "Fixed",
     "Linted",
@@ -91,6 +94,7 @@ __all__ = [
     "compare",
     "create_authority",
     "decrypt_bundle",
+    "drift",
     "emit",
     "encrypt_bundles",
     "explain_request",
