@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from meshctl import pipeline
+from meshctl.cli.app import run
 from meshctl.diagnostics import MeshctlError
+from meshctl.load import Document, read_yaml
 from meshctl.resolve import Resolved
 from meshctl.resolve.reuse import reusable
+from meshctl.spec import Positions
 from tests.fuzz import mutation
 from tests.fuzz.chance import Chance
 from tests.fuzz.judging import write
@@ -156,26 +159,46 @@ def test_two_revisions_cost_three_processes_of_git(form, tmp_path, monkeypatch):
     wrapper.write_text(f'#!/bin/sh\necho "$@" >> {counted}\nexec {git} "$@"\n', "utf-8")
     wrapper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
-    from meshctl.cli.app import run
-
-    for arguments, most in (
+    for sides, most in (
         (["HEAD~1", "HEAD"], 3),
         (["HEAD~1"], 2),
         (["HEAD~1", "HEAD", "--spec", "mesh"], 3),
     ):
         counted.write_text("", "utf-8")
-        assert run(["diff", *arguments]) == 1
+        assert run(["diff", *sides]) == 1
         assert len(counted.read_text("utf-8").splitlines()) == most
 
 
 def test_what_both_hold_is_parsed_once(tmp_path, monkeypatch):
-    from meshctl.load import parsed
-
     old = drawn(random.Random(SEED))
     sides = [save(tmp_path / each, old) for each in ("before", "after")]
     (tmp_path / "after" / "mesh.yaml").write_text((tmp_path / "after/mesh.yaml").read_text() + "\n# so\n")
     read = []
-    real = parsed.read_yaml
-    monkeypatch.setattr(parsed, "read_yaml", lambda *its: read.append(its[1]) or real(*its))
+
+    def counting(content: bytes, file: str, positions: Positions | None = None) -> Document:
+        read.append(file)
+        return read_yaml(content, file, positions)
+
+    monkeypatch.setattr("meshctl.load.parsed.read_yaml", counting)
     pipeline.validate_sides(sides[:1], sides[1:])
     assert len(read) == len(old["services"]) + 2
+
+
+FILE = b"services:\n  e: {port: 80, endpoints: [{address: 10.0.0.6}]}\n"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"e.yaml": FILE, "f.yaml": FILE},
+        {"e.yaml": FILE + b"  e: {port: 80}\n"},
+        {"e.yaml": FILE + b"\xff"},
+        {"e.yaml": FILE + b"%YAML 1.1\n"},
+        {"e.yaml": b""},
+    ],
+)
+def test_faults_are_told_of_their_own_file(files, tmp_path):
+    """Of two files alike, of one that cannot be read, and of an empty one."""
+    for name in ("before", "after"):
+        write(tmp_path / name, {}, files | {"mesh.yaml": SHOP.encode()})
+    alike(str(tmp_path / "before"), str(tmp_path / "after"))
