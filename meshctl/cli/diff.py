@@ -69,7 +69,7 @@ def diff(
     else:
         for line in (*_text(compared, change), *_files(files)):
             sys.stdout.write(_coloured(findings.printable(line)) + "\n")
-        sys.stderr.write(f"{_summary(compared)}\n")
+        sys.stderr.write(f"{summary(compared)}\n")
     return int(compared.differs)
 
 
@@ -111,7 +111,8 @@ def _coloured(line: str) -> str:
     return f"\x1b[{colour}m{line}\x1b[0m" if colour and findings.has_colour(sys.stdout) else line
 
 
-def _summary(compared: MeshDiff) -> str:
+def summary(compared: MeshDiff) -> str:
+    """The change in one line."""
     if not compared.differs:
         return "no change"
     services = [each.sign for each in compared.changes if each.what == "service"]
