@@ -62,7 +62,7 @@ def publish(
     from meshctl import pipeline
 
     folders = _folders(tuple(dict.fromkeys(env or ())), path)
-    where = options.location(spec)
+    where = _location(spec)
     to = pipeline.published_branch(branch, remote, push=push, folders=folders)
     source = pipeline.published_source(where, remote)
     chosen = {
@@ -79,6 +79,13 @@ def publish(
     )
     _tell(done, branch, remote, source.commit)
     return 0
+
+
+def _location(spec: str | None) -> str:
+    try:
+        return options.location(spec)
+    except UsageError as error:
+        raise UsageError(f"{error}, or in a bare repository `meshctl publish HEAD:mesh.yaml`") from None
 
 
 def _folders(names: tuple[str, ...], path: str | None) -> dict[str, str | None]:

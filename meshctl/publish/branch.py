@@ -55,8 +55,7 @@ def branch_named(name: str, remote: str, *, push: bool) -> Branch:
     branch = Branch(name, remote, push)
     if name.startswith(("-", "refs/")) or attempt("check-ref-format", branch.ref).returncode:
         raise UsageError(f"`{name}` cannot be the name of a branch")
-    remotes = line("remote").splitlines()
-    if push and remote not in remotes:
+    if push and remote not in (remotes := line("remote").splitlines()):
         there = f"there are: {', '.join(remotes)}" if remotes else "there are none"
         raise UsageError(f"there is no remote `{remote}` ({there})")
     if f"branch {branch.ref}" in line("worktree", "list", "--porcelain").splitlines():
@@ -97,8 +96,8 @@ def publish(branch: Branch, committed_on: Callable[[str], Committed]) -> Publish
 def _look(branch: Branch) -> _Seen:
     here = line("rev-parse", "--verify", "--quiet", branch.ref)
     if not branch.push:
-        followed = line("rev-parse", "--verify", "--quiet", f"refs/remotes/{branch.remote}/{branch.name}")
-        return _Seen(here, "", here or followed)
+        followed = f"refs/remotes/{branch.remote}/{branch.name}"
+        return _Seen(here, "", here or line("rev-parse", "--verify", "--quiet", followed))
     there = _tip_there(branch)
     if there:
         # Into no ref of this clone; where all of it is here, git asks for nothing.
@@ -134,7 +133,7 @@ def _push(branch: Branch, seen: _Seen, commit: str) -> str:
         return ""
     told = [each for each in run.stdout.decode("utf-8", "replace").splitlines() if each.startswith("!")]
     why = "; ".join((*(each.rpartition("\t")[2] for each in told), complaint(run)))
-    if "lock" in why or _tip_there(branch) != seen.there:
+    if ".lock" in why or _tip_there(branch) != seen.there:
         return why
     raise GitError(f"git: {branch.remote} did not take it: {why}")
 
@@ -150,6 +149,6 @@ def _move(branch: Branch, seen: _Seen, commit: str) -> str:
     run = attempt("update-ref", "-m", "meshctl publish", branch.ref, commit, seen.here or nothing)
     if not run.returncode:
         return ""
-    if b"lock" in run.stderr or line("rev-parse", "--verify", "--quiet", branch.ref) != seen.here:
+    if b".lock" in run.stderr or line("rev-parse", "--verify", "--quiet", branch.ref) != seen.here:
         return complaint(run)
     raise GitError(f"git: {complaint(run)}")

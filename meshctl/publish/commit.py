@@ -13,7 +13,7 @@ from meshctl.publish.git import attempt, complaint, git, line
 from meshctl.publish.order import came_back, require_newer
 from meshctl.publish.record import Record, is_publication, message, record_of, source_fields
 from meshctl.publish.source import Source
-from meshctl.publish.tree import Entry, Folder, algorithm, below, compare, entries, entry_of, write_tree
+from meshctl.publish.tree import Entry, Folder, below, compare, entries, entry_of, write_tree
 
 _SHORT = 12
 _SHOWN = 5
@@ -60,13 +60,18 @@ def commit(
     before = entries(tip)
     if tip:
         _require_publication(tip)
-    made_by, fields = algorithm(), source_fields(source.commit, source.path, source.repository)
+    fields = source_fields(source.commit, source.path, source.repository)
     folders, written, records = [], [], []
     for each in publications:
         record = _record(before, each)
         old = below(before, each.folder)
         same = _folder(each, record.source) if record else None
-        if same and record and _entries(same, made_by) == old and not came_back(record.commit, source):
+        if (
+            same
+            and record
+            and _entries(same, source.algorithm) == old
+            and not came_back(record.commit, source)
+        ):
             new = same
         else:
             if record and not force_older:
@@ -74,10 +79,10 @@ def commit(
             new = _folder(each, fields)
             folders.append(new)
         records.append(record)
-        written.append(compare(old, _entries(new, made_by)))
+        written.append(compare(old, _entries(new, source.algorithm)))
     if not folders:
         return Committed(tip, tuple(written), tuple(records))
-    tree = write_tree(tip, before, folders)
+    tree = write_tree(tip, before, folders, source.algorithm)
     told = _message(publications, written, fields, version)
     return Committed(_commit_tree(tree, tip, told), tuple(written), tuple(records))
 
@@ -88,8 +93,8 @@ def _folder(publication: Publication, source: Mapping[str, str]) -> Folder:
     return Folder(publication.folder, artifacts)
 
 
-def _entries(folder: Folder, made_by: str) -> dict[str, Entry]:
-    return {each.path: entry_of(each, made_by) for each in folder.artifacts}
+def _entries(folder: Folder, algorithm: str) -> dict[str, Entry]:
+    return {each.path: entry_of(each, algorithm) for each in folder.artifacts}
 
 
 def _require_publication(tip: str) -> None:

@@ -6,7 +6,7 @@ import posixpath
 
 from meshctl.diagnostics import UsageError
 from meshctl.publish.git import attempt, line
-from meshctl.publish.source import Source, is_shallow
+from meshctl.publish.source import Source
 
 _SHORT = 12
 _FORCE = "`--force-older` publishes it all the same"
@@ -19,7 +19,7 @@ def require_newer(published: str, source: Source) -> None:
         return
     if _is_here(published) and is_ancestor(source.commit, published):
         raise UsageError(f"{ours} is older than {theirs}, which is published; {_FORCE}")
-    if is_shallow():
+    if source.shallow:
         raise UsageError(
             f"{theirs} is published, and this clone is too shallow to tell whether {ours} is newer: "
             "`git fetch --unshallow`, or `fetch-depth: 0` in CI"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meshctl.artifacts import Artifact, Written
-from meshctl.publish.git import git, line
+from meshctl.publish.git import git
 
 _FILE, _EXECUTABLE = "100644", "100755"
 
@@ -56,11 +56,6 @@ def entry_of(artifact: Artifact, algorithm: str) -> Entry:
     return Entry(_EXECUTABLE if artifact.executable else _FILE, digest.hexdigest())
 
 
-def algorithm() -> str:
-    """What ids are made by in this repository: sha1 or sha256."""
-    return line("rev-parse", "--show-object-format") or "sha1"
-
-
 def compare(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Written:
     """What changes, file by file."""
     both = before.keys() & after.keys()
@@ -73,9 +68,8 @@ def compare(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Written:
     )
 
 
-def write_tree(tip: str, before: Mapping[str, Entry], folders: Sequence[Folder]) -> str:
+def write_tree(tip: str, before: Mapping[str, Entry], folders: Sequence[Folder], algorithm: str) -> str:
     """The id of a tree like that of ``tip``, whose files are ``before``, but for ``folders``."""
-    made_by = algorithm()
     known = {entry.blob for entry in before.values()}
     lines, missing = [], {}
     for folder in folders:
@@ -84,7 +78,7 @@ def write_tree(tip: str, before: Mapping[str, Entry], folders: Sequence[Folder])
             f"0 {'0' * len(entry.blob)}\t{start}{path}" for path, entry in below(before, folder.name).items()
         ]
         for artifact in folder.artifacts:
-            entry = entry_of(artifact, made_by)
+            entry = entry_of(artifact, algorithm)
             lines.append(f"{entry.mode} {entry.blob}\t{start}{artifact.path}")
             if entry.blob not in known:
                 missing[entry.blob] = artifact.content

@@ -12,10 +12,10 @@ SPEC = """\
 apiVersion: meshctl.dev/v1
 mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}
 services:
-  web: {port: 8080, proxy: envoy, endpoints: [{address: 10.85.0.1}], calls: {catalog: {}, ledger: {}}}
+  web: {port: 8080, proxy: envoy, endpoints: [{address: 10.85.0.1}], calls: {catalog: {}}}
   catalog: {port: 8080, proxy: haproxy, endpoints: [{address: 10.85.0.2}], timeout: 3s}
-  ledger: {port: 8080, proxy: nginx, endpoints: [{address: 10.85.0.3}]}
 """
+LEDGER = "  ledger: {port: 8080, proxy: nginx, endpoints: [{address: 10.85.0.3}]}\n"
 PROD = """\
 mesh: {trustDomain: prod.shop.example}
 services: {web: {endpoints: [{address: 10.85.1.1}]}}
@@ -40,7 +40,7 @@ def git(*arguments: str, at: Path | str = ".") -> str:
 def make(path: Path, *options: str) -> None:
     """A repository with one commit: a spec and two environments."""
     path.mkdir(parents=True)
-    git("init", "-q", "-b", "main", *options, ".", at=path)
+    git("init", "-q", "-b", "main", "--template=", *options, ".", at=path)
     (path / "environments").mkdir()
     (path / "mesh.yaml").write_text(SPEC, "utf-8")
     (path / "environments" / "prod.yaml").write_text(PROD, "utf-8")
@@ -91,11 +91,13 @@ def state(at: Path | str = ".") -> dict[str, object]:
         "index": (folder / "index").read_bytes() if (folder / "index").exists() else b"",
         "HEAD": (folder / "HEAD").read_text(),
         "refs": [each for each in refs if "rendered" not in each],
-        "status": git("status", "--porcelain", "--ignored", at=at) if (root / ".git").exists() else "",
+        "status": git("--no-optional-locks", "status", "--porcelain", "--ignored", at=at)
+        if (root / ".git").exists()
+        else "",
         "files": {
             str(each): (each.read_bytes(), each.stat().st_mtime_ns)
             for each in sorted(root.rglob("*"))
-            if each.is_file() and ".git" not in each.relative_to(root).parts and root.name != "bare.git"
+            if each.is_file() and ".git" not in each.relative_to(root).parts and (root / ".git").exists()
         },
         "config": (folder / "config").read_bytes() if (folder / "config").exists() else b"",
         "FETCH_HEAD": (folder / "FETCH_HEAD").exists(),

@@ -120,6 +120,7 @@ def test_branches_that_have_parted_are_told_of(capsys, monkeypatch):
 
 def test_a_remote_that_refuses_says_why(capsys):
     hook = Path(FAR) / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\necho 'only on Tuesdays' >&2\nexit 1\n")
     hook.chmod(0o755)
     assert publish() == 2
