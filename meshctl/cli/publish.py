@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshctl.cli import diff, findings, options
+from meshctl.cli import findings, options
 from meshctl.cli.build import Verify
 from meshctl.cli.findings import Format
 from meshctl.diagnostics import UsageError
@@ -121,7 +121,8 @@ def _tell_change(outputs: Outputs) -> None:
     if before is None or not outputs.written.changed:
         return
     from meshctl import pipeline
+    from meshctl.cli import diff_lines
 
-    compared = pipeline.diff(before, outputs.validated)
+    compared = pipeline.compare(before, outputs.validated)
     folder = f"{outputs.folder}: " if outputs.folder else ""
-    sys.stdout.write(f"{folder}{diff.summary(compared)}\n")
+    sys.stdout.write(f"{folder}{diff_lines.summary(compared)}\n")
