@@ -18,6 +18,29 @@ if TYPE_CHECKING:
     from meshctl.pipeline import PublishedOutputs, Validated
     from meshctl.pipeline.publishing import Outputs
 
+_Branch = Annotated[str, typer.Option("--branch", metavar="NAME", help="The branch; it holds nothing else.")]
+_Environments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--env",
+        metavar="NAME",
+        help="Merge environments/NAME.yaml over the spec. More than one: each in a folder of its name.",
+        show_default=False,
+    ),
+]
+_Path = Annotated[
+    str | None,
+    typer.Option(
+        "--path", metavar="DIR", help="A folder of the branch, beside those of others.", show_default=False
+    ),
+]
+_Remote = Annotated[str, typer.Option("--remote", metavar="NAME", help="Where to push.")]
+_Push = Annotated[bool, typer.Option("--push", help="Push it, on top of what the remote has.")]
+_Verify = Annotated[Verify, typer.Option(help="Ask the proxies about changed outputs, all outputs, or none.")]
+_ForceOlder = Annotated[
+    bool, typer.Option("--force-older", help="Also in place of what was built from a newer commit.")
+]
+
 _SHORT = 12
 
 
@@ -28,35 +51,13 @@ def register(app: typer.Typer, text: str) -> None:
 
 def publish(
     spec: options.Spec = None,
-    branch: Annotated[
-        str, typer.Option("--branch", metavar="NAME", help="The branch; it holds nothing else.")
-    ] = "rendered",
-    env: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--env",
-            metavar="NAME",
-            help="Merge environments/NAME.yaml over the spec. More than one: each in a folder of its name.",
-            show_default=False,
-        ),
-    ] = None,
-    path: Annotated[
-        str | None,
-        typer.Option(
-            "--path",
-            metavar="DIR",
-            help="A folder of the branch, beside those of others.",
-            show_default=False,
-        ),
-    ] = None,
-    remote: Annotated[str, typer.Option("--remote", metavar="NAME", help="Where to push.")] = "origin",
-    push: Annotated[bool, typer.Option("--push", help="Push it, on top of what the remote has.")] = False,
-    verify: Annotated[
-        Verify, typer.Option(help="Ask the proxies about changed outputs, all outputs, or none.")
-    ] = Verify.AUTO,
-    force_older: Annotated[
-        bool, typer.Option("--force-older", help="Also in place of what was built from a newer commit.")
-    ] = False,
+    branch: _Branch = "rendered",
+    env: _Environments = None,
+    path: _Path = None,
+    remote: _Remote = "origin",
+    push: _Push = False,
+    verify: _Verify = Verify.AUTO,
+    force_older: _ForceOlder = False,
 ) -> int:
     """Build what is committed, and commit the outputs to a branch; the work tree and HEAD stay as they are."""
     from meshctl import pipeline
