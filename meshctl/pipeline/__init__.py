@@ -23,7 +23,8 @@ from meshctl.pipeline.checking import (
     resolved_json,
     validate,
 )
-from meshctl.pipeline.comparing import change_between, diff, rendered_diff
+from meshctl.pipeline.comparing import Compared, change_between, compare, merge_base, rendered_diff
+from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
     install_certificate,
     issuer_command,
@@ -59,6 +60,9 @@ __all__ = [
     "SEGMENTATION",
     "UNREADABLE",
     "Built",
+    "Compared",
+    "Deployed",
+    "Drift",
     "Evidence",
     "Fixed",
     "Linted",
@@ -80,9 +84,10 @@ __all__ = [
     "change_between",
     "check",
     "check_rotation",
+    "compare",
     "create_authority",
     "decrypt_bundle",
-    "diff",
+    "drift",
     "emit",
     "encrypt_bundles",
     "explain_request",
@@ -93,6 +98,7 @@ __all__ = [
     "issuer_in",
     "lint",
     "load",
+    "merge_base",
     "offers",
     "rendered_diff",
     "renew_certificate",
