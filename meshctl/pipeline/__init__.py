@@ -45,6 +45,7 @@ from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
 from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
 from meshctl.pipeline.linting import Linted, lint, run_policy_tests
+from meshctl.pipeline.publishing import PublishedOutputs, publish, published_branch, published_source
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
     Evidence,
@@ -74,6 +75,7 @@ __all__ = [
     "Fixed",
     "Linted",
     "Loaded",
+    "PublishedOutputs",
     "Question",
     "Reached",
     "Revocation",
@@ -107,6 +109,9 @@ __all__ = [
     "load",
     "merge_base",
     "offers",
+    "publish",
+    "published_branch",
+    "published_source",
     "rendered_diff",
     "renew_certificate",
     "renew_issuing",
