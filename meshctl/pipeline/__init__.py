@@ -24,7 +24,15 @@ from meshctl.pipeline.checking import (
     resolved_json,
     validate,
 )
-from meshctl.pipeline.comparing import change_between, diff, rendered_diff
+from meshctl.pipeline.comparing import (
+    Compared,
+    change_between,
+    compare,
+    merge_base,
+    rendered_diff,
+    validate_sides,
+)
+from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
     install_certificate,
     issuer_command,
@@ -38,6 +46,7 @@ from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
 from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
 from meshctl.pipeline.linting import Linted, lint, run_policy_tests
+from meshctl.pipeline.publishing import PublishedOutputs, publish, published_branch, published_source
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
     Evidence,
@@ -60,11 +69,15 @@ __all__ = [
     "SEGMENTATION",
     "UNREADABLE",
     "Built",
+    "Compared",
+    "Deployed",
+    "Drift",
     "Evidence",
     "Fixed",
     "Linted",
     "Loaded",
     "Outcome",
+    "PublishedOutputs",
     "Question",
     "Reached",
     "Revocation",
@@ -85,9 +98,10 @@ __all__ = [
     "change_between",
     "check",
     "check_rotation",
+    "compare",
     "create_authority",
     "decrypt_bundle",
-    "diff",
+    "drift",
     "emit",
     "encrypt_bundles",
     "explain_request",
@@ -98,7 +112,11 @@ __all__ = [
     "issuer_in",
     "lint",
     "load",
+    "merge_base",
     "offers",
+    "publish",
+    "published_branch",
+    "published_source",
     "recover",
     "rendered_diff",
     "renew_certificate",
@@ -118,6 +136,7 @@ __all__ = [
     "sign_requests",
     "up",
     "validate",
+    "validate_sides",
     "who_can_reach",
     "write_fixes",
     "write_segmentation",

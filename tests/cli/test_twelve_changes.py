@@ -74,7 +74,7 @@ def test_the_way_back_says_so_too(change, diff):
     code, back, _ = diff(change, f"{change}~", "--format", "json")
     back, there = json.loads(back), json.loads((TWELVE / change / "diff.json").read_text("utf-8"))
     assert code == (change not in MEANINGLESS)
-    opposite = {"added": "removed", "removed": "added", "changed": "changed"}
+    opposite = {"added": "removed", "removed": "added", "changed": "changed", "renamed": "renamed"}
     for part in ("changes", "sidecars"):
         expected = sorted((*path, opposite[sign]) for *path, sign in _signs(there[part]))
         assert sorted(_signs(back[part])) == expected
@@ -84,7 +84,8 @@ def _signs(changes, path=()):
     for each in changes:
         # What a bundle sees that comes is told against what others see, and nobody asks that of one that goes.
         if not each["what"].startswith("as seen by"):
-            own = (*path, f"{each['what']} {each['name']}")
+            names = {each["before"], each["after"]} if each["sign"] == "renamed" else {each["name"]}
+            own = (*path, f"{each['what']} {' '.join(sorted(names))}")
             yield (*own, each["sign"])
             yield from _signs(each["changes"], own)
 
