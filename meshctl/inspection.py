@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from meshctl.manifest import MANIFEST, RUN, TLS, File, Manifest
+from meshctl.manifest import MANIFEST, RELEASES, RUN, TLS, File, Manifest, through_current
 
 KEY = ".key"
 """How the names of private keys end."""
@@ -142,12 +142,15 @@ class _Look:
             path in self.claimed
             or path == MANIFEST
             or (not parent and name.startswith("."))
+            or (parent in self.bundles and name == RELEASES)
             or (bool(bundle_of(path, self.bundles)) and (path == state or path.startswith(f"{state}/")))
         )
 
     def _file(self, path: str, file: File) -> None:
         # O_NONBLOCK: a pipe that somebody put there must not hang.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        if not self._is_applied(path):
+            flags |= os.O_NOFOLLOW
         try:
             descriptor = os.open(self.root / path, flags)
         except OSError as error:
@@ -168,6 +171,14 @@ class _Look:
         if file.executable and not status.st_mode & stat.S_IXUSR:
             self._tell("wrong-mode", path, "may not be executed")
         self._mode(path, status.st_mode)
+
+    def _is_applied(self, path: str) -> bool:
+        """Whether it is the link that `meshctl apply` puts there."""
+        inside = path.removeprefix(f"{bundle_of(path, self.bundles)}/")
+        try:
+            return str((self.root / path).readlink()) == through_current(inside)
+        except OSError:
+            return False
 
     def _keys(self, path: str) -> None:
         """Keys may stand behind links, as what is mounted into containers does."""

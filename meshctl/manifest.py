@@ -31,6 +31,10 @@ RUN = "run"
 UNLISTED: Final = (TLS, RUN)
 """Folders of a bundle that no manifest lists: certificates and keys, and the state of what runs."""
 
+RELEASES: Final = ".releases"
+"""Where `meshctl apply` keeps the releases of a bundle, beside links to the files of the current one."""
+CURRENT: Final = "current"
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[1-9][0-9]{0,4})")
 _LABEL = re.compile(r"sha256:[0-9a-f]{64}")
@@ -262,6 +266,11 @@ class _Reader:
     def _wrong(self, at: str, why: str) -> ManifestError:
         shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in at[:200])
         return _not_ours(self._path, f"{shown}{'…' if len(at) > 200 else ''} {why}")
+
+
+def through_current(path: str) -> str:
+    """What the link says that `meshctl apply` puts at ``path``, relative to the bundle."""
+    return f"{'../' * path.count('/')}{RELEASES}/{CURRENT}/{path}"
 
 
 def address_and_port(text: str) -> tuple[str, int] | None:

@@ -21,10 +21,8 @@ import orjson
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE
 from meshctl.diagnostics import UsageError
 from meshctl.live import disk
-from meshctl.manifest import RUN, TLS
+from meshctl.manifest import CURRENT, RELEASES, RUN, TLS, through_current
 
-FOLDER = ".releases"
-CURRENT = "current"
 GOOD = "good"
 BACK = "back"
 _ABOUT = "release.json"
@@ -206,7 +204,7 @@ class Place:
 
     @property
     def _releases(self) -> Path:
-        return self.folder / FOLDER
+        return self.folder / RELEASES
 
     def _linked(self, name: str) -> Release | None:
         target = disk.leads(self._releases / name)
@@ -222,13 +220,13 @@ class Place:
             return None
 
     def _is_ours(self, path: str) -> bool:
-        return disk.leads(self.folder / path) == _through(path)
+        return disk.leads(self.folder / path) == through_current(path)
 
     def _link(self, release: Release) -> None:
         for path in release.files:
             if not self._is_ours(path):
                 (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
-                disk.point(self.folder / path, _through(path), self._releases)
+                disk.point(self.folder / path, through_current(path), self._releases)
                 disk.sync((self.folder / path).parent)
 
     def _unlink(self, path: str) -> None:
@@ -265,7 +263,7 @@ class Place:
 def require_own(folder: Path, files: Iterable[str]) -> None:
     """Raises UsageError where a folder of a bundle, that we would write into, is a link."""
     inner = {parent for path in files for parent in PurePosixPath(path).parents}
-    for each in (folder.parent, *(folder / name for name in (*map(str, inner), FOLDER, TLS, RUN))):
+    for each in (folder.parent, *(folder / name for name in (*map(str, inner), RELEASES, TLS, RUN))):
         if each.is_symlink():
             raise UsageError(f"{each} is a symbolic link; name the folder that it leads to, or remove it")
 
@@ -273,11 +271,6 @@ def require_own(folder: Path, files: Iterable[str]) -> None:
 def read_secrets(bundle: Path) -> dict[str, bytes]:
     """The files in a bundle's ``tls`` that its sidecar reads, by their paths. Raises OSError."""
     return {path: (bundle / path).read_bytes() for path in _SECRETS if (bundle / path).is_file()}
-
-
-def _through(path: str) -> str:
-    """What the link at ``path`` in a bundle says."""
-    return f"{'../' * path.count('/')}{FOLDER}/{CURRENT}/{path}"
 
 
 def _about(release: Path) -> Release | None:

@@ -12,8 +12,8 @@ from meshctl import manifest
 from meshctl.diagnostics import UsageError
 from meshctl.ir import Proxy
 from meshctl.live import disk
-from meshctl.live.releases import FOLDER, Place, Release
-from meshctl.manifest import MANIFEST, RUN, BundleEntry, Manifest
+from meshctl.live.releases import Place, Release
+from meshctl.manifest import MANIFEST, RELEASES, RUN, BundleEntry, Manifest
 from meshctl.pipeline.exchanging import Restart
 
 
@@ -32,7 +32,7 @@ def in_order(said: Manifest, chosen: Sequence[str], target: Path) -> tuple[Bundl
             raise UsageError(
                 f"{target} has none of the bundles in this build; name those of this host with --service"
             )
-        return tuple(_callees_first(found))
+        return tuple(callees_first(found))
     named: dict[str, BundleEntry] = {}
     for name in chosen:
         own = [each for each in said.bundles.values() if name in (each.folder, each.folder.partition("/")[0])]
@@ -42,8 +42,8 @@ def in_order(said: Manifest, chosen: Sequence[str], target: Path) -> tuple[Bundl
     return tuple(named.values())
 
 
-def _callees_first(entries: Iterable[BundleEntry]) -> Iterator[BundleEntry]:
-    """In a circle of calls, by name."""
+def callees_first(entries: Iterable[BundleEntry]) -> Iterator[BundleEntry]:
+    """Bundles so that whoever is called comes first; in a circle of calls, by name."""
     by_service: dict[str, list[BundleEntry]] = {}
     for each in sorted(entries, key=lambda entry: entry.folder):
         by_service.setdefault(each.folder.partition("/")[0], []).append(each)
@@ -65,7 +65,7 @@ def _callees_first(entries: Iterable[BundleEntry]) -> Iterator[BundleEntry]:
 
 def entries(target: Path) -> tuple[BundleEntry, ...]:
     """Every bundle of a target that was put there by an apply. Raises UsageError where there is none."""
-    folders = (path.parent for depth in ("*", "*/*") for path in sorted(target.glob(f"{depth}/{FOLDER}")))
+    folders = (path.parent for depth in ("*", "*/*") for path in sorted(target.glob(f"{depth}/{RELEASES}")))
     found = []
     for folder in folders:
         place = Place(folder)

@@ -183,9 +183,8 @@ def _stillborn(host: Host) -> None:
             file.write_text(file.read_text().replace('"per_connection_buffer_limit_bytes"', '"nonsense"'))
             _sign(host, "stillborn", "lds.json")
         case ir.Proxy.HAPROXY:
-            _append(
-                host, "stillborn", "haproxy.cfg", f"\nfrontend late\n  mode tcp\n  bind {address}:{TAKEN}\n"
-            )
+            late = f"\nfrontend late\n  mode http\n  bind {address}:{TAKEN}\n  timeout client 1s\n  http-request deny\n"
+            _append(host, "stillborn", "haproxy.cfg", late)
         case ir.Proxy.NGINX:
             (root / "check.conf").write_bytes((root / "nginx.conf").read_bytes())
             _sign(host, "stillborn", "check.conf")

@@ -8,12 +8,19 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from meshctl.cli.app import run
+from meshctl.inspection import inspect
+from meshctl.manifest import BundleEntry, read
+from meshctl.pipeline.installed import callees_first
 from tests.cli import applied
 from tests.turns import turn
 
 HOST = Path("host")
+SCHEMA = Draft202012Validator(
+    json.loads((Path(__file__).parents[2] / "schemas/apply.schema.json").read_text("utf-8"))
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +61,9 @@ def apply(capsys, *arguments):
     captured = capsys.readouterr()
     if not captured.out:
         return code, "", captured.err
-    (entry,) = json.loads(captured.out)["bundles"]
+    document = json.loads(captured.out)
+    assert list(SCHEMA.iter_errors(document)) == []
+    (entry,) = document["bundles"]
     return code, entry["state"], entry["message"]
 
 
@@ -74,8 +83,33 @@ def test_a_build_comes_in_and_is_told(host, capsys):
     assert apply(capsys, "--bundle", "new") == (0, "up-to-date", "")
     assert apply(capsys, "--bundle", "old", "--dry-run") == (0, "planned", "")
     require("new")
-    manifest = json.loads((HOST / "manifest.json").read_text())
-    assert manifest["builds"]["web"]["build"] == applied.build_id("new")
+    assert read(HOST).bundles["web"].build == applied.build_id("new")
+
+
+def test_drift_finds_what_was_edited_since(host, capsys):
+    assert apply(capsys, "--bundle", "new")[0] == 0
+    assert [*inspect(HOST, read(HOST))] == []
+    (HOST / "web/README").unlink()
+    (HOST / "web/README").write_text("mine")
+    (HOST / "web/.releases/current/envoy/build").write_text("mine")
+    found = [(each.slug, each.path) for each in inspect(HOST, read(HOST))]
+    assert found == [("edited-file", "web/README"), ("edited-file", "web/envoy/build")]
+
+
+def test_callees_come_before_their_callers():
+    def entry(folder: str, *calls: str) -> BundleEntry:
+        return BundleEntry(folder, "envoy", "", calls=calls)
+
+    chain = [
+        entry("a", "b"),
+        entry("b/1", "c", "elsewhere"),
+        entry("b/2", "c"),
+        entry("c", "a"),
+        entry("d", "b"),
+    ]
+    assert [each.folder for each in callees_first(chain)] == ["c", "b/1", "b/2", "a", "d"]
+    long = [entry(f"s{number:05}", f"s{number + 1:05}") for number in range(5000)]
+    assert [each.folder for each in callees_first(long)] == [each.folder for each in reversed(long)]
 
 
 def _truncate(new: Path):
