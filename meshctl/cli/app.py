@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "build": "compile the spec to sidecar bundles",
     "diff": "what a change means: two revisions, or the work tree and one",
     "up": "run the whole mesh on this machine with real proxies",
+    "bundle": "what systemd, compose or Kubernetes needs to run the sidecars",
     "segment": "firewall rules so that nothing goes past the sidecars",
     "certs": "the mesh's CA and the certificates of its sidecars",
     "explain": "what a finding means, which value a setting has, or what a request would do",

@@ -33,6 +33,7 @@ from meshctl.pipeline.enrolling import (
     sign_request,
     sign_requests,
 )
+from meshctl.pipeline.deploying import PLATFORMS, deploy, write_deployment
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
 from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
@@ -56,6 +57,7 @@ from meshctl.pipeline.settings import settings
 
 __all__ = [
     "IDENTITIES",
+    "PLATFORMS",
     "SEGMENTATION",
     "UNREADABLE",
     "Built",
@@ -82,6 +84,7 @@ __all__ = [
     "check_rotation",
     "create_authority",
     "decrypt_bundle",
+    "deploy",
     "diff",
     "emit",
     "encrypt_bundles",
@@ -113,6 +116,7 @@ __all__ = [
     "up",
     "validate",
     "who_can_reach",
+    "write_deployment",
     "write_fixes",
     "write_segmentation",
 ]

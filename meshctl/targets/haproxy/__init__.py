@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from meshctl.artifacts import Artifact
 from meshctl.ir import Proxy, Sidecar
 from meshctl.targets.base import Commands
@@ -24,6 +26,8 @@ COMMANDS = Commands(
     packages=("haproxy",),
     check=CHECK,
     reload="./reload",
+    stop="SIGUSR1",
+    drain=timedelta(seconds=60),
     packages_for=_packages,
 )
 
