@@ -112,7 +112,10 @@ def bundle(
         "--namespace": namespace,
         "--label": label,
     }
-    _require_meant(platform, [*(name for name, it in given.items() if it is not None), *(["--workload"] if workload else [])])
+    _require_meant(
+        platform,
+        [*(name for name, it in given.items() if it is not None), *(["--workload"] if workload else [])],
+    )
     where = options.location(spec)
     validated = pipeline.validate(where, environment=env)
     if validated.mesh is None:

@@ -24,6 +24,7 @@ from meshctl.pipeline.checking import (
     validate,
 )
 from meshctl.pipeline.comparing import change_between, diff, rendered_diff
+from meshctl.pipeline.deploying import PLATFORMS, deploy, write_deployment
 from meshctl.pipeline.enrolling import (
     install_certificate,
     issuer_command,
@@ -33,7 +34,6 @@ from meshctl.pipeline.enrolling import (
     sign_request,
     sign_requests,
 )
-from meshctl.pipeline.deploying import PLATFORMS, deploy, write_deployment
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
 from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes

@@ -63,9 +63,7 @@ def _workload(deployment: Deployment) -> Workload:
         if each.path.startswith(below)
     )
     commands = its.COMMANDS
-    return Workload(
-        deployment, files, commands.stop, commands.drain, its.VERSION, _image(sidecar, commands)
-    )
+    return Workload(deployment, files, commands.stop, commands.drain, its.VERSION, _image(sidecar, commands))
 
 
 def _image(sidecar: ir.Sidecar, commands: Commands) -> Image:

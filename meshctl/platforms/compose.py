@@ -57,7 +57,9 @@ def emit(workloads: Iterable[Workload], options: Options) -> Iterator[Artifact |
             services[name] = _service(workload, application, options)
             if host:
                 of = application or name
-                notes.append(f"{of} is called at {host}: its container needs this address (ipv4_address or ipv6_address).")
+                notes.append(
+                    f"{of} is called at {host}: its container needs this address (ipv4_address or ipv6_address)."
+                )
     comments = (
         f"The sidecars of the mesh {listed[0].sidecar.mesh}, beside a file with its applications. {MADE}",
         "MESHCTL_USER is who owns the keys in the bundles.",
@@ -138,4 +140,3 @@ def _read(source: str, target: str) -> dict[str, object]:
         "read_only": True,
         "bind": {"create_host_path": False},
     }
-

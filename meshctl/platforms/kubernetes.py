@@ -64,7 +64,9 @@ def check(workloads: Iterable[Workload]) -> Iterator[Finding]:
 def _check_addresses(workload: Workload) -> Iterator[Finding]:
     deployment, sidecar = workload.deployment, workload.sidecar
     local = [each for each in facing(sidecar) if is_loopback(each.address)]
-    fixed = [each for each in binds(sidecar) if not (is_everywhere(each.address) or is_loopback(each.address))]
+    fixed = [
+        each for each in binds(sidecar) if not (is_everywhere(each.address) or is_loopback(each.address))
+    ]
     if local or fixed:
         where, why = (local[0], "which no other pod reaches") if local else (fixed[0], "which no pod has")
         yield finding(
@@ -91,9 +93,7 @@ def emit(workloads: Iterable[Workload], options: Options) -> Iterator[Artifact |
         folder = f"{_FOLDER}/{each.sidecar.service}"
         yield from _owned(each, folder, options)
         yield Document(f"{folder}/kustomization.yaml", _comments(each), _component(each, options))
-        yield from (
-            Artifact(f"{folder}/files/{file.path}", file.content) for file in each.files
-        )
+        yield from (Artifact(f"{folder}/files/{file.path}", file.content) for file in each.files)
     mesh = listed[0].sidecar.mesh
     services = [each.sidecar.service for each in listed]
     note = f"All sidecars of the mesh {mesh}, for one namespace. {MADE}"

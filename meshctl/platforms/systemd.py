@@ -88,9 +88,7 @@ def _title(workload: Workload) -> str:
 
 
 def _sidecar(workload: Workload, options: Options, user: str, path: str) -> Iterator[str]:
-    application = (
-        None if workload.sidecar.is_gateway else _application(options.application, workload)
-    )
+    application = None if workload.sidecar.is_gateway else _application(options.application, workload)
     yield _head(workload)
     for each in (*client_files(workload.sidecar), *authority_files(workload.sidecar)):
         yield f"# Its user has to be able to read {each}"
