@@ -35,9 +35,11 @@ _WHO = "${MESHCTL_USER:-1000:1000}"
 
 def check(workloads: Iterable[Workload]) -> Iterator[Finding]:
     """Containers reach each other by addresses of their network, never by loopback."""
+    seen: set[str] = set()
     for each in workloads:
         local = [bind for bind in facing(each.sidecar) if is_loopback(bind.address)]
-        if local:
+        if local and each.sidecar.service not in seen:
+            seen.add(each.sidecar.service)
             yield finding(
                 "not-on-platform",
                 each.deployment.at,

@@ -31,7 +31,9 @@ _TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108 - told apart, not used
 _OFTEN = timedelta(hours=4)
 """Below such a window an hour between two looks is long."""
 
-_READY_TRIES = 60
+_READY_TRIES = 300
+"""In a minute."""
+
 _START_SECONDS = 180
 """A reload, too, waits at most this long: two minutes for another one, then for its own."""
 
@@ -122,6 +124,7 @@ def _start(workload: Workload, user: str, path: str) -> Iterator[str]:
         f"User={user}",
         f"Group={user}",
         "UMask=0077",
+        f"ExecStartPre=+/usr/bin/install -d -m 0755 -o {user} -g {user} {path}/tls",
         f"ExecStartPre=+/usr/bin/install -d -m 0700 -o {user} -g {user} {path}/run",
         f"ExecStartPre={key}",
         f"ExecStart={proxy}/run",
@@ -140,6 +143,8 @@ def _stop(workload: Workload) -> Iterator[str]:
         "KillMode=mixed",
         f"KillSignal={workload.stop}",
         f"TimeoutStopSec={stop_seconds(workload)}",
+        # HAProxy ends so when it is told to.
+        "SuccessExitStatus=143",
     )
 
 
@@ -151,8 +156,8 @@ def _hardening(workload: Workload, path: str) -> Iterator[str]:
         f"CapabilityBoundingSet={low}",
         *([f"AmbientCapabilities={low}"] if low else []),
         "ProtectSystem=strict",
-        # It is made above, on the first start after this is looked at.
-        f"ReadWritePaths=-{path}/run",
+        # `run` is made above, after this is looked at for the first time. In `tls` a reload makes Envoy look.
+        f"ReadWritePaths=-{path}/run -{path}/tls",
         f"ProtectHome={'read-only' if f'{path}/'.startswith(_HOMES) else 'yes'}",
         f"PrivateTmp={'no' if path.startswith(_TEMPORARY) else 'yes'}",
         "PrivateDevices=yes",
