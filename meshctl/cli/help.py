@@ -19,6 +19,7 @@ Commands:
   build          Build: compile the spec to sidecar bundles
   diff           Diff: what a change means: two revisions, or the work tree and one
   up             Up: run the whole mesh on this machine with real proxies
+  bundle         Bundle: what systemd, compose or Kubernetes needs to run the sidecars
   segment        Segment: firewall rules so that nothing goes past the sidecars
   explain        Explain: what a finding means, which value a setting has, or what a request...
   who-can-reach  Who can reach: who reaches a service, by which ways, and which rules let them
