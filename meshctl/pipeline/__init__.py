@@ -23,8 +23,9 @@ from meshctl.pipeline.checking import (
     resolved_json,
     validate,
 )
-from meshctl.pipeline.comparing import change_between, diff, rendered_diff
+from meshctl.pipeline.comparing import Compared, change_between, compare, merge_base, rendered_diff
 from meshctl.pipeline.deploying import PLATFORMS, deploy, write_deployment
+from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
     install_certificate,
     issuer_command,
@@ -61,6 +62,9 @@ __all__ = [
     "SEGMENTATION",
     "UNREADABLE",
     "Built",
+    "Compared",
+    "Deployed",
+    "Drift",
     "Evidence",
     "Fixed",
     "Linted",
@@ -82,10 +86,11 @@ __all__ = [
     "change_between",
     "check",
     "check_rotation",
+    "compare",
     "create_authority",
     "decrypt_bundle",
     "deploy",
-    "diff",
+    "drift",
     "emit",
     "encrypt_bundles",
     "explain_request",
@@ -96,6 +101,7 @@ __all__ = [
     "issuer_in",
     "lint",
     "load",
+    "merge_base",
     "offers",
     "rendered_diff",
     "renew_certificate",
