@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from meshctl.cli.findings import Format
 from meshctl.diagnostics import FindingsError, UsageError
 from meshctl.platforms import Options, Platform
 from meshctl.platforms.base import PLACEHOLDER
+
+if TYPE_CHECKING:
+    from meshctl.pipeline import Validated
 
 _DEFAULT = Options()
 # What needs no quoting anywhere.
@@ -125,20 +128,26 @@ def bundle(
     kinds = _kinds(workload or ())
     options.require_known(tuple(kinds), validated.mesh)
     chosen = Options(
-        application=_DEFAULT.application if application is None else application,
-        user=_DEFAULT.user if user is None else user,
-        bundles=_bundles(_DEFAULT.bundles if bundles is None else bundles),
-        image=_DEFAULT.image if image is None else image,
+        application=_or(application, _DEFAULT.application),
+        user=_or(user, _DEFAULT.user),
+        bundles=_bundles(_or(bundles, _DEFAULT.bundles)),
+        image=_or(image, _DEFAULT.image),
         namespace=_namespace(namespace),
-        label=_DEFAULT.label if label is None else label,
+        label=_or(label, _DEFAULT.label),
         workloads=kinds,
     )
+    return _write(validated, platform, chosen, out)
+
+
+def _write(validated: Validated, platform: Platform, chosen: Options, out: Path) -> int:
+    from meshctl import pipeline
+
     try:
         artifacts, found = pipeline.deploy(validated, platform, chosen)
     except FindingsError as error:
         findings.tell(error)
         sys.stderr.write(f"{findings.summary(error.findings)}; nothing was made\n")
-        return 1
+        return error.exit_code
     findings.show(found, validated.texts, to=sys.stderr)
     written = pipeline.write_deployment(validated, artifacts, out, platform)
     options.tell_paths(written, out, sys.stdout)
@@ -151,6 +160,11 @@ def _require_meant(platform: Platform, given: Iterable[str]) -> None:
     for name in given:
         if platform not in _ONLY[name]:
             raise UsageError(f"{name} means nothing with --platform {platform}")
+
+
+def _or(given: str | None, default: str) -> str:
+    """What is empty was given all the same."""
+    return default if given is None else given
 
 
 def _bundles(text: str) -> str:
