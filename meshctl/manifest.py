@@ -236,7 +236,8 @@ class _Reader:
         return inner
 
     def _wrong(self, at: str, why: str) -> ManifestError:
-        return _not_ours(self._path, f"{at if len(at) <= 200 else at[:200] + '…'} {why}")
+        shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in at[:200])
+        return _not_ours(self._path, f"{shown}{'…' if len(at) > 200 else ''} {why}")
 
 
 def address_and_port(text: str) -> tuple[str, int] | None:

@@ -154,3 +154,10 @@ def test_a_pipe_does_not_hang_and_a_huge_file_is_not_read(tmp_path, monkeypatch)
 )
 def test_addresses(text, found):
     assert address_and_port(text) == found
+
+
+def test_what_it_says_of_a_path_can_be_shown(tmp_path):
+    files = {"a\0b\x1b[2J\u202e": {"sha256": "b" * 64}}
+    with pytest.raises(ManifestError, match=r"/files/a\\x00b\\x1b\[2J\\u202e is not a path") as caught:
+        manifest.read(written(tmp_path, {**SOUND, "files": files}))
+    assert str(caught.value).isprintable()
