@@ -236,7 +236,7 @@ def test_whether_revocation_lists_are_looked_into_is_told(mesh):
             "    timeout: 3s\n",
             "    timeout: 3s\n    connectTimeout: 2s\n",
             in_catalog(
-                "~ listener application connect timeout: 1s -> 2s",
+                "~ application connect timeout: 1s -> 2s",
                 "~ connect timeout: 1s -> 2s",
                 "~ connect timeout v1: 1s -> 2s",
                 "~ connect timeout v2: 1s -> 2s",

@@ -129,14 +129,14 @@ def test_what_was_too_short_and_no_longer_is(compared):
     [
         ([], []),
         ([("timeout: 6s", "timeout: 2s")], []),
-        ([("calls: {orders: {timeout: 6s}}", "calls: {}")], ["deploy `web` before `orders`: it refuses it from then on"]),
+        ([("calls: {orders: {timeout: 6s}}", "calls: {}")], ["deploy `web` before `orders`, which refuses it from then on"]),
         (
             [("orders: {timeout: 6s}", "payments: {}")],
-            ["deploy `payments` before `web`: it refuses it until then", "deploy `web` before `orders`: it refuses it from then on"],
+            ["deploy `payments` before `web`, which it refuses until then", "deploy `web` before `orders`, which refuses it from then on"],
         ),
         (
             [("  payments:", "  new: {port: 80, endpoints: [{address: 10.0.9.1}]}\n  payments:"), ("{payments: {}}", "{payments: {}, new: {}}")],
-            ["start `new` before `orders`: nobody answers it until then"],
+            ["start `new` before `orders`, which nobody answers until then"],
         ),
         (
             [("    calls: {payments: {}}\n", ""), ("  payments: {port: 80, endpoints: [{address: 10.0.2.1}, {address: 10.0.2.2}]}\n", "")],

@@ -67,3 +67,12 @@ def test_routes_that_change_alike_are_one_and_only_one_alone_says_what_it_takes(
     assert [(each.name, each.of) for each in both.changes] == [("a, b", "")]
     alone = service("s", route("a", changed("timeout"), of="/a"))
     assert for_people((alone,)) == (alone,)
+
+
+def test_of_a_listener_its_kind_is_told():
+    def listeners(number):
+        return (changed("listener", name="admin"), changed("listener", "3s", name=f"local port of s{number}"))
+
+    first, *rest = for_people([service(f"s{each}", *listeners(each)) for each in range(MANY)])
+    assert first == changed("listener admin", name=f"of {MANY} services", of="s0, s1, s2")
+    assert [len(each.changes) for each in rest] == [1] * MANY
