@@ -132,6 +132,10 @@ def test_a_pipe_does_not_hang_and_a_huge_file_is_not_read(tmp_path, monkeypatch)
     with pytest.raises(ManifestError, match="not a file"):
         manifest.read(tmp_path)
     (tmp_path / MANIFEST).unlink()
+    (tmp_path / MANIFEST).mkdir()
+    with pytest.raises(ManifestError, match="not a file"):
+        manifest.read(tmp_path)
+    (tmp_path / MANIFEST).rmdir()
     with (tmp_path / MANIFEST).open("wb") as file:
         file.truncate(manifest.BYTES + 1)
     monkeypatch.setattr("orjson.loads", None)
