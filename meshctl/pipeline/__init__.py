@@ -23,7 +23,14 @@ from meshctl.pipeline.checking import (
     resolved_json,
     validate,
 )
-from meshctl.pipeline.comparing import Compared, change_between, compare, merge_base, rendered_diff
+from meshctl.pipeline.comparing import (
+    Compared,
+    change_between,
+    compare,
+    merge_base,
+    rendered_diff,
+    validate_sides,
+)
 from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
     install_certificate,
@@ -38,6 +45,7 @@ from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
 from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
 from meshctl.pipeline.linting import Linted, lint, run_policy_tests
+from meshctl.pipeline.publishing import PublishedOutputs, publish, published_branch, published_source
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
     Evidence,
@@ -67,6 +75,7 @@ __all__ = [
     "Fixed",
     "Linted",
     "Loaded",
+    "PublishedOutputs",
     "Question",
     "Reached",
     "Revocation",
@@ -100,6 +109,9 @@ __all__ = [
     "load",
     "merge_base",
     "offers",
+    "publish",
+    "published_branch",
+    "published_source",
     "rendered_diff",
     "renew_certificate",
     "renew_issuing",
@@ -118,6 +130,7 @@ __all__ = [
     "sign_requests",
     "up",
     "validate",
+    "validate_sides",
     "who_can_reach",
     "write_fixes",
     "write_segmentation",
