@@ -81,9 +81,9 @@ CHAIN = {"a": {"b"}, "b": set(), "c": {"d"}}
 
 def test_the_reason_is_the_call_or_the_rule_that_is_new(tmp_path):
     def because(before, after):
-        sides = [resolved(tmp_path, services(*each)) for each in (before, after)]
-        change = pipeline.change_between(*sides)
-        ways, _ = simulate.ways_change(*sides, change.opened, change.closed)
+        old, new = (resolved(tmp_path, services(*each)) for each in (before, after))
+        change = pipeline.change_between(old, new)
+        ways, _ = simulate.ways_change(old, new, change.opened, change.closed)
         return [each.words for each in ways]
 
     linked = {**CHAIN, "b": {"c"}}
