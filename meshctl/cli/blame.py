@@ -83,7 +83,9 @@ def _text(found: Blame) -> Iterator[str]:
         yield f"{who:{widths[0]}}  {place:{widths[1]}}  {setting}".rstrip()
     if found.commits:
         yield ""
-    yield from map(commits.line, found.commits)
+    for commit, merged in found.commits:
+        yield commits.line(commit)
+        yield from (f"    brings {commits.line(each)}" for each in merged)
 
 
 def _who(each: Blamed) -> str:
@@ -114,9 +116,13 @@ def _document(what: str, found: Blame) -> dict[str, object]:
                 "line": each.row.at.line if each.row.at else None,
                 "inherited": each.row.inherited,
                 "origin": each.origin.value,
-                "commit": commits.as_json(each.commit) if each.commit is not None else None,
+                "commit": each.commit.id if each.commit is not None else None,
             }
             for each in found.settings
+        ],
+        "commits": [
+            {**commits.as_json(commit), "merged": [commits.as_json(each) for each in merged]}
+            for commit, merged in found.commits
         ],
         "end": found.end.value if found.end is not None else None,
     }

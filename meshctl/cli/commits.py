@@ -88,7 +88,7 @@ def file_in(at: Position | None) -> str | None:
 
 def why_no_more(end: End, last: Commit | None) -> str:
     """Why there are no older commits, and what to do about it; empty where there is nothing to say."""
-    from meshctl.load.commits import MOST, End
+    from meshctl.load.commits import MOST, MOVES, End
 
     match end:
         case End.BEGINNING:
@@ -99,5 +99,5 @@ def why_no_more(end: End, last: Commit | None) -> str:
         case End.SINCE:
             return "older commits were left out by --since"
         case End.MANY:
-            return f"only the newest {MOST:,} commits that changed the spec's files were looked at"
+            return f"only the newest {MOST:,} commits that changed the spec's files are looked at, and {MOVES} moves of it"
     assert_never(end)

@@ -81,6 +81,7 @@ def _rest(found: History, shown: int, number: int, seconds: int) -> str:
 
 def _text(entry: Entry) -> Iterator[str]:
     yield commits.line(entry.commit)
+    yield from (f"    brings {commits.line(each)}" for each in entry.merged)
     yield from (f"    {one_line(each)}" for each in _told(entry))
     if entry.elsewhere:
         told = [
@@ -147,6 +148,7 @@ def _entry(entry: Entry) -> dict[str, object]:
     return {
         **commits.as_json(entry.commit),
         "kind": entry.kind.value,
+        "merged": [commits.as_json(each) for each in entry.merged],
         "service": entry.service,
         "formerly": entry.formerly or None,
         "changes": [_change(each) for each in entry.changes],

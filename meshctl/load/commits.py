@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from itertools import zip_longest
 
 from meshctl.diagnostics import UsageError
 from meshctl.load.files import shown
@@ -22,6 +23,8 @@ MOST = 10_000
 """Commits that are listed of one place."""
 MOVES = 50
 """Places that a spec is followed to."""
+BROUGHT = 10
+"""Commits that are told of a merge."""
 
 _FORMAT = "%H%x00%h%x00%P%x00%aN%x00%aE%x00%at%x00%ct%x00%s"
 _FIELDS = _FORMAT.count("%x00") + 1
@@ -59,11 +62,6 @@ class Commit:
     before: str = ""
     """The same of the first parent; empty where there is no parent, or no spec in it."""
 
-    @property
-    def moved(self) -> bool:
-        """Whether the spec's file or folder has another name before."""
-        return bool(self.location and self.before) and _path(self.location) != _path(self.before)
-
 
 @dataclass(frozen=True, slots=True)
 class Trail:
@@ -94,7 +92,7 @@ def trail(location: str, beside: Sequence[str] = (), since: str = "") -> Trail:
     for _ in range(MOVES):
         listed = _listed(tip, bound, place, beside)
         older = None
-        for raw, commit in zip(listed, _placed(listed, place), strict=True):
+        for raw, commit in zip(listed, _placed(listed, place, alone=not beside), strict=True):
             if moment is not None and commit.committed < moment:
                 return Trail(tuple(found), End.SINCE)
             former = moved_from(raw.parent, commit.id, place) if _came(raw, commit) else None
@@ -163,13 +161,24 @@ def _since(since: str) -> str:
         ) from error
 
 
+def merged(commit: Commit) -> tuple[Commit, ...]:
+    """The commits that a merge brought and that changed the spec where it is then, the newest :data:`BROUGHT` of them."""
+    number, _, place = commit.location.partition(":")
+    if not commit.merge or not number:
+        return ()
+    options = ("--no-merges", f"--max-count={BROUGHT}")
+    return tuple(each.commit for each in _log((*options, number, f"^{number}^1"), [place] if place else []))
+
+
 def _listed(tip: str, bound: str, place: str, beside: Sequence[str]) -> list[_Raw]:
     folder = posixpath.dirname(place)
     paths = [place, *(posixpath.join(folder, each) for each in beside)] if place else []
-    output = git(
-        *("log", "-z", f"--format=tformat:{_FORMAT}", "--first-parent", f"--max-count={MOST}", "--no-color"),
-        *(tip, *([f"^{bound}"] if bound else []), "--", *paths),
-    )
+    options = ("--first-parent", f"--max-count={MOST}", tip)
+    return _log((*options, f"^{bound}") if bound else options, paths)
+
+
+def _log(arguments: Sequence[str], paths: Sequence[str]) -> list[_Raw]:
+    output = git("log", "-z", f"--format=tformat:{_FORMAT}", "--no-color", *arguments, "--", *paths)
     fields = output.decode("utf-8", "surrogateescape").split("\0")[:-1]
     return [_raw(fields[start : start + _FIELDS]) for start in range(0, len(fields), _FIELDS)]
 
@@ -189,18 +198,29 @@ def _time(seconds: str) -> datetime:
         return datetime.fromtimestamp(0, UTC)
 
 
-def _placed(listed: Sequence[_Raw], place: str) -> Iterator[Commit]:
-    """The commits, with where the spec is in them and in their parents as long as its place is this one."""
-    wanted = [f"{number}:{place}" for raw in listed for number in (raw.commit.id, raw.parent) if number]
-    stdin = "".join(f"{each}\n" for each in wanted).encode("utf-8", "surrogateescape")
-    lines = git("cat-file", "--batch-check=%(objecttype)", stdin=stdin).split(b"\n") if wanted else []
-    there = {each for each, line in zip(wanted, lines, strict=False) if line in (b"blob", b"tree")}
-    for raw in listed:
-        here, before = (f"{each}:{place}" if each else "" for each in (raw.commit.id, raw.parent))
+def _placed(listed: Sequence[_Raw], place: str, *, alone: bool) -> Iterator[Commit]:
+    """The commits, with where the spec is in them and in their parents as long as its place is this one.
+
+    Where nothing but the place counts (``alone``), a spec that is in a parent as in the next older commit bears that one's name,
+    so that it is read once.
+    """
+    objects = _objects(
+        [(number, place) for raw in listed for number in (raw.commit.id, raw.parent) if number]
+    )
+    for raw, older in zip_longest(listed, listed[1:]):
+        there, before = objects.get(raw.commit.id), objects.get(raw.parent)
+        same = alone and older is not None and before == objects.get(older.commit.id)
+        parent = older.commit.id if same and older is not None else raw.parent
         yield replace(
-            raw.commit, location=here if here in there else "", before=before if before in there else ""
+            raw.commit,
+            location=f"{raw.commit.id}:{place}" if there else "",
+            before=f"{parent}:{place}" if before else "",
         )
 
 
-def _path(location: str) -> str:
-    return location.partition(":")[2]
+def _objects(wanted: Sequence[tuple[str, str]]) -> dict[str, bytes]:
+    """What is at a path in a commit, by the commit; of those that have it."""
+    stdin = "".join(f"{number}:{path}\n" for number, path in wanted).encode("utf-8", "surrogateescape")
+    answer = git("cat-file", "--batch-check=%(objecttype) %(objectname)", stdin=stdin) if wanted else b""
+    pairs = zip(wanted, answer.split(b"\n"), strict=False)
+    return {number: line for (number, _), line in pairs if line.startswith((b"blob ", b"tree "))}

@@ -39,8 +39,8 @@ class Blame:
     """Every setting in the order of the spec, and how far back was looked."""
 
     settings: tuple[Blamed, ...]
-    commits: tuple[Commit, ...]
-    """Those that made one of them so, newest first."""
+    commits: tuple[tuple[Commit, tuple[Commit, ...]], ...]
+    """Those that made one of them so, newest first; with those that each merge brought."""
     end: End | None
     """Why there are no older commits; None where some were not looked at."""
     last: Commit | None
@@ -70,6 +70,7 @@ def blame(
     ``enough`` says when to stop. Raises UsageError for what is not there now and outside of a repository, FindingsError
     for a spec that cannot be read.
     """
+    from meshctl.load.commits import merged
     from meshctl.resolve import blame as settings
 
     revisions = Revisions(environment)
@@ -87,8 +88,8 @@ def blame(
     end = trail.end if done == len(steps) or not walk.pending else None
     blamed = walk.blamed()
     made = {each.commit.id for each in blamed if each.commit is not None}
-    commits_made = tuple(each for each in looked if each.id in made)
-    return Blame(blamed, commits_made, end, looked[-1] if looked else None)
+    told = tuple((each, merged(each)) for each in looked if each.id in made)
+    return Blame(blamed, told, end, looked[-1] if looked else None)
 
 
 def _steps(location: str, trail: Trail) -> Sequence[_Step]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,8 @@ class Entry:
     elsewhere: tuple[Part, ...] = ()
     """What of the spec changed, where nothing of the service's own part did."""
     findings: tuple[Finding, ...] = ()
+    merged: tuple[Commit, ...] = ()
+    """Of a merge the commits that it brought, the newest ones."""
     bridged: tuple[Commit, ...] = ()
     """Commits just before it at which the spec was not valid, so that their changes are told here."""
 
@@ -58,7 +60,6 @@ class History:
     of: int = 0
     last: Commit | None = None
     """The oldest that was."""
-    _known: set[str] = field(default_factory=set)
 
 
 def history(
@@ -87,17 +88,19 @@ def _entries(
     since: str,
     enough: Callable[[], bool],
 ) -> Iterator[Entry]:
+    from meshctl.load.commits import merged
+
     newest = revisions.at(location)
     trail = commits(location, newest, environment=revisions.environment, since=since)
     found.of = len(trail.commits)
     walk = _Walk(revisions, trail.commits, service, trail.end)
     seen = _has(newest, service)
     for number, commit in enumerate(trail.commits):
-        entry = walk.entry(number)
+        entries = list(walk.entries(number))
         found.looked_at, found.last = number + 1, commit
         seen = seen or walk.seen
-        if entry is not None:
-            yield entry
+        for entry in entries:
+            yield replace(entry, merged=merged(entry.commit))
         if enough():
             break
     else:
@@ -131,40 +134,61 @@ class _Walk:
         self._commits = trail
         self._service = service
         self._end = end
+        self._skipped: list[int] = []
         self.seen = False
 
-    def entry(self, number: int) -> Entry | None:
-        """What one commit did to it; None where nothing."""
+    def entries(self, number: int) -> Iterator[Entry]:
+        """What one commit did to it; and before that what the one did that made the spec valid after it."""
         commit = self._commits[number]
         after = self._at(commit.location)
         before = self._at(commit.before)
         self.seen = self.seen or _has(after, self._service) or _has(before, self._service)
+        if not (_has(after, self._service) or _has(before, self._service)):
+            return
         if after is None or before is None:
-            return self._border(commit, after, before)
-        if not self._matters(before, after):
-            return None
-        if not after.is_valid:
-            return Entry(commit, Kind.INVALID, self._service, findings=after.errors)
+            entry = self._border(commit, commit, after)
+            yield from () if entry is None else (entry,)
+        elif not self._matters(before, after):
+            self._skipped.append(number)
+            return
+        elif after.is_valid:
+            yield from self._bridged(number, after)
+        else:
+            yield from self._mended()
+            yield Entry(commit, Kind.INVALID, self._service, findings=after.errors)
+        self._skipped.clear()
+
+    def _mended(self) -> Iterator[Entry]:
+        """What was done at an invalid commit is told of the next valid one, though that may not matter by itself."""
+        for number in reversed(self._skipped):
+            after = self._at(self._commits[number].location)
+            if after is not None and after.is_valid:
+                yield from self._bridged(number, after)
+                return
+
+    def _bridged(self, number: int, after: State) -> Iterator[Entry]:
+        """What is different from the newest valid state before a commit."""
         valid, bridged = self._valid_before(number)
-        if valid is None:
-            return replace(self._added(commit), bridged=bridged)
-        entry = self._compared(commit, valid, after)
-        return replace(entry, bridged=bridged) if entry is not None else None
+        commit = self._commits[number]
+        if valid is not None:
+            entry = self._compared(commit, valid, after)
+        else:
+            entry = self._border(self._commits[number + len(bridged)], commit, after)
+        if entry is not None:
+            yield replace(entry, bridged=bridged)
 
     def _at(self, location: str) -> State | None:
         return self._revisions.at(location) if location else None
 
-    def _border(self, commit: Commit, after: State | None, before: State | None) -> Entry | None:
-        """Where the spec comes or goes."""
+    def _border(self, oldest: Commit, commit: Commit, after: State | None) -> Entry | None:
+        """What ``commit`` did, if there was no spec before ``oldest``."""
         from meshctl.load.commits import End
 
-        if after is not None and _has(after, self._service):
-            # The oldest commit of a shallow clone only looks as if all of it had come with it.
-            cut = self._end is End.SHALLOW and commit is self._commits[-1]
-            return None if cut else self._added(commit)
-        if before is not None and _has(before, self._service):
+        if not _has(after, self._service):
             return Entry(commit, Kind.REMOVED, self._service)
-        return None
+        # The oldest commit of a shallow clone only looks as if all of it had come with it.
+        cut = self._end is End.SHALLOW and oldest is self._commits[-1]
+        return None if cut else self._added(commit)
 
     def _added(self, commit: Commit) -> Entry:
         return Entry(commit, Kind.ADDED, self._service)

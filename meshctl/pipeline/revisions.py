@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from meshctl.pipeline.checking import Loaded, Validated, check, understand
 if TYPE_CHECKING:
     from meshctl import ir
     from meshctl.load.commits import Trail
+    from meshctl.load.environments import Known
     from meshctl.load.files import SpecFiles
     from meshctl.spec import Spec
 
@@ -74,6 +74,7 @@ class Revisions:
     environment: str | None = None
     _states: dict[str, State] = field(default_factory=dict)
     _by_content: dict[object, State] = field(default_factory=dict)
+    _known: Known | None = None
 
     def at(self, location: str) -> State:
         """The spec at ``location``. Raises UsageError where there is nothing to read, or no such environment."""
@@ -84,7 +85,7 @@ class Revisions:
         return state
 
     def _read(self, location: str) -> State:
-        from meshctl.load.environments import select
+        from meshctl.load.environments import Known, select
         from meshctl.load.location import read_files
         from meshctl.load.reading import parse_spec
 
@@ -95,7 +96,10 @@ class Revisions:
         # A file that the spec names may differ where all of its own files are the same.
         if known is not None and known.spec is not None and not known.spec.files:
             return known
-        state = State(understand(parse_spec(files, location, over), self.environment))
+        if self._known is None:
+            self._known = Known()
+        read = parse_spec(files, location, over, self._known)
+        state = State(understand(read, self.environment))
         _keep(self._by_content, content, state)
         return state
 
@@ -110,15 +114,12 @@ def _keep(known: dict[object, State] | dict[str, State], key: object, state: Sta
         del known[next(iter(known))]  # type: ignore[arg-type]
 
 
-def named_files(state: State) -> Sequence[str]:
-    """The files that the spec reads beside its own, as written in it."""
-    return tuple(state.spec.files) if state.spec is not None else ()
-
-
 def commits(location: str, state: State, environment: str | None, since: str) -> Trail:
-    """The commits that changed the spec at ``location``, which is ``state`` now, and what it reads besides."""
+    """The commits that changed the spec at ``location``, which is ``state`` now, and what it reads beside itself."""
     from meshctl.load.commits import trail
     from meshctl.load.files import ENVIRONMENTS
 
-    over = (ENVIRONMENTS,) if environment is not None else ()
-    return trail(location, (*named_files(state), *over), since)
+    if state.loaded.read.folder == location:
+        return trail(location, since=since)
+    named = tuple(state.spec.files) if state.spec is not None else ()
+    return trail(location, (*named, *((ENVIRONMENTS,) if environment is not None else ())), since)

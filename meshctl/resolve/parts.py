@@ -13,6 +13,32 @@ SECTIONS = ("services", "externals", "gateways")
 _SIMILAR = 0.6
 _WITHOUT_MEANING = frozenset({"lint", "apiVersion"})
 """Keys of the top that change no mesh."""
+_AS_CALLEE = frozenset(
+    {
+        *(
+            "owner",
+            "labels",
+            "waive",
+            "port",
+            "ports",
+            "appAddress",
+            "healthPath",
+            "admin",
+            "health",
+            "rateLimit",
+        ),
+        *("allow", "deny", "pathPolicy", "timeout", "bodyTimeout", "streaming", "retries", "idempotent"),
+        *(
+            "connectTimeout",
+            "idleTimeout",
+            "loadBalancing",
+            "circuitBreaker",
+            "outlierDetection",
+            "healthCheck",
+        ),
+    }
+)
+"""Keys of a service that say what its callers get, and nothing of whom it calls itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +112,27 @@ def changed_parts(before: Source, after: Source) -> tuple[Part, ...]:
 def concerning(parts: tuple[Part, ...], sides: tuple[Source, Source], name: str) -> tuple[Part, ...]:
     """Those of ``parts`` that can matter to the service ``name``.
 
-    That is all but services that neither mention it, nor somebody who does, nor are mentioned by it: a caller
-    is known by its own `calls`, or by those of somebody whose routes lead on.
+    Of others only whom it mentions, and who calls it: by calls of their own, or of somebody whose routes lead on.
     """
-    near = {name}
+    near, calling = {name}, set[str]()
     for side in sides:
         mentioned = _mentions(side)
         callers = {each for each, theirs in mentioned.items() if name in theirs}
-        callers |= {each for each, theirs in mentioned.items() if theirs & callers}
-        near |= callers | mentioned.get(name, set())
-    paths = {f"{section}.{each}" for section in SECTIONS for each in near}
-    return tuple(each for each in parts if each.path in paths or each.path.partition(".")[0] not in SECTIONS)
+        calling |= callers | {each for each, theirs in mentioned.items() if theirs & callers}
+        near |= mentioned.get(name, set())
+    return tuple(each for each in parts if _concerns(each, sides, near, calling))
+
+
+def _concerns(part: Part, sides: tuple[Source, Source], near: set[str], calling: set[str]) -> bool:
+    section, _, name = part.path.partition(".")
+    if section not in SECTIONS or name in near:
+        return True
+    if name not in calling:
+        return False
+    old, new = (side[section][name].node for side in sides)
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return True
+    return any(old.get(key) != new.get(key) for key in (old.keys() | new.keys()) - _AS_CALLEE)
 
 
 def _mentions(source: Source) -> dict[str, set[str]]:
