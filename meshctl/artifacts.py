@@ -6,13 +6,15 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
+from meshctl import manifest
 from meshctl.diagnostics import UsageError
+from meshctl.manifest import MANIFEST, File
 
 CERTIFICATE = "tls/cert.pem"
 """Leaf and issuing CA, leaf first. Paths are relative to a bundle."""
@@ -25,9 +27,6 @@ TRUST_BUNDLE = "tls/ca.pem"
 
 REVOCATION_LISTS = "tls/crl.pem"
 """Where the mesh asks for it: the list of revoked certificates of every CA in the trust bundle."""
-
-MANIFEST = "manifest.json"
-MANIFEST_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,11 @@ class Artifact:
     def sha256(self) -> str:
         """The digest that the manifest records."""
         return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def file(self) -> File:
+        """What the manifest says of it."""
+        return File(self.sha256, self.executable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,46 +63,26 @@ class Written:
         return tuple(sorted((*self.created, *self.updated)))
 
 
-def own_files(root: Path, mesh: str = "", manifest: str = MANIFEST) -> Mapping[str, str]:
-    """Path to digest of every file that the ``manifest`` in ``root`` claims; empty without one.
+def own_files(root: Path, mesh: str = "", name: str = MANIFEST) -> Mapping[str, File]:
+    """What the manifest ``name`` in ``root`` says of every file that it claims; empty without one.
 
-    Raises UsageError where there is a manifest that meshctl did not write, or one of another mesh than
-    ``mesh``.
+    Raises ManifestError where there is one that meshctl did not write, UsageError for one of another mesh
+    than ``mesh``, and OSError.
     """
-    not_ours = UsageError(f"{root / manifest} is not a manifest of meshctl's; choose another folder")
+    where = root / name
     try:
-        # A pipe would never end.
-        if stat.S_ISFIFO((root / manifest).stat().st_mode):
-            raise not_ours
-        content = (root / manifest).read_bytes()
+        found = manifest.read_document(where)
+        files = manifest.files(where, found)
     except FileNotFoundError:
         return {}
-    try:
-        found = orjson.loads(content)
-        if found["schemaVersion"] != MANIFEST_VERSION:
-            raise UsageError(
-                f"{root / manifest} was written by another version of meshctl; choose another folder"
-            )
-        if mesh and found["mesh"] != mesh:
-            raise UsageError(
-                f"{root} holds the mesh {found['mesh']!r}, and building {mesh!r} there would remove it; "
-                "choose another folder, or remove this one first"
-            )
-        digests = {str(path): str(entry["sha256"]) for path, entry in found["files"].items()}
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        raise not_ours from None
-    if not all(map(_can_be_a_path, digests)):
-        raise not_ours
-    return digests
-
-
-def _can_be_a_path(text: str) -> bool:
-    """On Linux, below a root that is not too long itself."""
-    return (
-        text.isprintable()
-        and len(text) <= 1024
-        and all(len(each.encode()) <= 255 for each in text.split("/"))
-    )
+    except manifest.ManifestError as error:
+        raise manifest.ManifestError(f"{error}; choose another folder") from None
+    if mesh and found.get("mesh") != mesh:
+        raise UsageError(
+            f"{root} holds the mesh {found.get('mesh')!r}, and building {mesh!r} there would remove it; "
+            "choose another folder, or remove this one first"
+        )
+    return files
 
 
 class Plan:
@@ -119,12 +103,12 @@ class Plan:
         manifest: str = MANIFEST,
     ) -> None:
         self._root = root
-        self._manifest = manifest
+        self._name = manifest
         self._wanted = {each.path: each for each in artifacts}
         self._ours = own_files(root, mesh, manifest)
         self._kept = {
-            path: digest
-            for path, digest in self._ours.items()
+            path: file
+            for path, file in self._ours.items()
             if path not in self._wanted and scope and not path.startswith(scope)
         }
         self._stale = sorted(self._ours.keys() - self._wanted.keys() - self._kept.keys())
@@ -139,15 +123,15 @@ class Plan:
         """Paths of files that will be new or have new content."""
         return tuple(sorted(path for path, how in self._state.items() if how != "equal"))
 
-    def apply(self, manifest: Mapping[str, object]) -> Written:
-        """Do it: each file is replaced whole by a rename, equal ones are not touched, manifest last."""
+    def apply(self, said: Mapping[str, object]) -> Written:
+        """Do it: each file is replaced whole by a rename, equal ones are not touched, the manifest, which says ``said``, last."""
         folders: set[str] = set()
         for path, how in self._state.items():
             if how != "equal":
                 _replace(self._root, self._wanted[path], folders)
         for path in self._stale:
             _remove(self._root, path)
-        self._write_manifest(manifest, folders)
+        self._write_manifest(said, folders)
         return Written(
             created=tuple(sorted(path for path, how in self._state.items() if how == "new")),
             updated=tuple(sorted(path for path, how in self._state.items() if how == "other")),
@@ -155,18 +139,22 @@ class Plan:
             unchanged=sum(how == "equal" for how in self._state.values()),
         )
 
-    def _write_manifest(self, manifest: Mapping[str, object], folders: set[str]) -> None:
-        digests = self._kept | {path: each.sha256 for path, each in self._wanted.items()}
-        files = {path: {"sha256": digests[path]} for path in sorted(digests)}
+    def _write_manifest(self, said: Mapping[str, object], folders: set[str]) -> None:
+        files = self._kept | {path: each.file for path, each in self._wanted.items()}
+        listed = {path: _entry(files[path]) for path in sorted(files)}
         content = orjson.dumps(
-            {"schemaVersion": MANIFEST_VERSION, **manifest, "files": files}, option=orjson.OPT_INDENT_2
+            {"schemaVersion": manifest.VERSION, **said, "files": listed}, option=orjson.OPT_INDENT_2
         )
-        own = Artifact(self._manifest, content + b"\n")
-        if _compare(self._root, own, {self._manifest: ""}) != "equal":
+        own = Artifact(self._name, content + b"\n")
+        if _compare(self._root, own, {self._name}) != "equal":
             _replace(self._root, own, folders)
 
 
-def _compare(root: Path, artifact: Artifact, ours: Mapping[str, str]) -> str:
+def _entry(file: File) -> dict[str, object]:
+    return {"sha256": file.sha256, **({"executable": True} if file.executable else {})}
+
+
+def _compare(root: Path, artifact: Artifact, ours: Container[str]) -> str:
     """``new``, ``equal`` or ``other`` (ours, to be replaced)."""
     _refuse_links(root, artifact.path)
     where = os.path.join(root, artifact.path)  # noqa: PTH118 - pathlib costs as much as the read here

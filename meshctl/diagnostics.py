@@ -190,5 +190,9 @@ class UsageError(MeshctlError):
     """The command line, the environment of the command or its input is unusable; exit code 2."""
 
 
+class NotThereError(UsageError):
+    """There is nothing at the place that a spec is said to be at; in a git revision, which itself is there."""
+
+
 class ToolError(MeshctlError):
     """A program that meshctl runs (a proxy, git) failed or is missing; exit code 2."""

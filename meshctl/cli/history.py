@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
 
-from meshctl.cli import commits, findings, options
+from meshctl.cli import commits, diff_json, diff_lines, findings, options
 from meshctl.cli.formats.context import json_text, one_line
 
 if TYPE_CHECKING:
-    from meshctl.diff import Change
     from meshctl.pipeline.history import Entry, History
 
 SCHEMA_VERSION = 1
-_SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": "~"}
-_COLOURS = {"+": "32", "-": "31", "~": "33"}
+_COLOURS = {"+": "32", "-": "31", "~": "33", "!": "35"}
 _SHOWN = 5
 """Parts of the spec that are named as the cause."""
 
@@ -110,19 +108,12 @@ def _told(entry: Entry) -> Iterator[str]:
             yield f"not valid here: {place}{first.message}{f' (and {len(more)} more)' if more else ''}"
         case Kind.CHANGED | Kind.RENAMED:
             if entry.formerly:
-                yield f"~ renamed: {entry.formerly} -> {name}"
-            for each in merge_alike(entry.changes):
-                yield from _tree(each, "")
+                yield f"~ {entry.formerly}, now named {name}"
+            changes = diff_lines.tree(merge_alike(entry.changes))
+            lines = (*changes, *map(diff_lines.consequence, entry.consequences))
+            yield from (f"{'    ' * each.depth}{each.sign or '!'} {each.text}" for each in lines)
         case _:
             assert_never(entry.kind)
-
-
-def _tree(change: Change, indent: str) -> Iterator[str]:
-    name = f" {change.name}" if change.name else ""
-    values = " -> ".join(each for each in (change.before, change.after) if each)
-    yield f"{indent}{_SIGNS[change.sign]} {change.what}{name}{f': {values}' if values else ''}"
-    for each in change.changes:
-        yield from _tree(each, f"{indent}    ")
 
 
 def _coloured(line: str) -> str:
@@ -151,7 +142,11 @@ def _entry(entry: Entry) -> dict[str, object]:
         "merged": [commits.as_json(each) for each in entry.merged],
         "service": entry.service,
         "formerly": entry.formerly or None,
-        "changes": [_change(each) for each in entry.changes],
+        "changes": [diff_json.change(each) for each in entry.changes],
+        "consequences": [
+            {"effect": each.effect.value, "services": list(each.services), "text": each.text}
+            for each in entry.consequences
+        ],
         "text": list(_told(entry)),
         "becauseOf": [
             {
@@ -163,15 +158,4 @@ def _entry(entry: Entry) -> dict[str, object]:
         ],
         "errors": len(entry.findings),
         "bridged": [each.id for each in entry.bridged],
-    }
-
-
-def _change(change: Change) -> dict[str, object]:
-    return {
-        "sign": change.sign.value,
-        "what": change.what,
-        "name": change.name,
-        "before": change.before,
-        "after": change.after,
-        "changes": [_change(each) for each in change.changes],
     }

@@ -19,6 +19,8 @@ from meshctl.suggestions import nearest
 if TYPE_CHECKING:
     from meshctl.artifacts import Written
 
+DEFAULT_SPECS = ("mesh.yaml", "mesh")
+"""Where the spec is looked for when none is named."""
 Spec = Annotated[
     str | None,
     typer.Argument(
@@ -94,7 +96,7 @@ def location(spec: str | None) -> str:
     """The spec that a command works on. Raises UsageError when none is named and none is here."""
     if spec is not None:
         return spec
-    for default in ("mesh.yaml", "mesh"):
+    for default in DEFAULT_SPECS:
         if Path(default).exists():
             return default
     raise UsageError("there is no mesh.yaml and no mesh/ here; name the spec: `meshctl … SPEC`")

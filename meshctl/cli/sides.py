@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 def revision(name: str, spec: str) -> str:
     """The spec at the path ``spec`` in a git revision. Raises UsageError for what cannot be one."""
-    if ":" in name or not name:
-        raise UsageError(f"`{name}` is not a revision; name the spec with --spec")
+    require_revision(name)
     path = os.path.relpath(spec)
     return f"{name}:./{path}" if path != "." else f"{name}:."
+
+
+def require_revision(name: str) -> None:
+    """Raises UsageError for what cannot be a git revision without a path."""
+    if ":" in name or not name:
+        raise UsageError(f"`{name}` is not a revision; name the spec with --spec")
 
 
 def before(against: str, spec: str, environment: str | None) -> Validated:

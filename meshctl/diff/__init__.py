@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from meshctl.diff.change import Change, MeshDiff, Sign, merge_alike
+from meshctl.diff.change import Change, Consequence, Effect, MeshDiff, Sign, merge_alike
 from meshctl.diff.compare import compare
+from meshctl.diff.people import for_people
+from meshctl.diff.renaming import under
 from meshctl.diff.rendered import FileChange, compare_artifacts
 from meshctl.diff.touched import services_of, touched
 
 __all__ = [
     "Change",
+    "Consequence",
+    "Effect",
     "FileChange",
     "MeshDiff",
     "Sign",
     "compare",
     "compare_artifacts",
+    "for_people",
     "merge_alike",
     "services_of",
     "touched",
+    "under",
 ]

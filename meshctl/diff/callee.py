@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import reduce
 from math import gcd
 
@@ -19,8 +20,11 @@ from meshctl.diff.words import (
     header_changes,
     looked_up,
     origin,
+    percent,
+    requests,
     retries,
     rewrite,
+    shares,
     timeout,
 )
 
@@ -138,10 +142,30 @@ def _routes(before: list[ir.VirtualHost], after: list[ir.VirtualHost]) -> Iterat
         elif name not in new:
             yield Change(Sign.REMOVED, "route", name, before=_text(service, old[name]))
         else:
-            moved = changed("host names", _names(before, name), _names(after, name)) if several else ()
-            yield from whole("route", name, (*moved, *_route(service, old[name], new[name])))
+            names = changed("host names", _names(before, name), _names(after, name)) if several else ()
+            for each in whole("route", name, (*names, *_route(service, old[name], new[name]))):
+                yield replace(each, of=_of(new[name]), meaning=_moved(service, old[name], new[name]))
     common = old.keys() & new.keys()
     yield from changed("order of routes", _order(before, common), _order(after, common))
+
+
+def _of(routes: list[ir.Route]) -> str:
+    if any(each.match.takes_everything for each in routes):
+        return ""
+    return " or ".join(conditions(each.match) for each in routes)
+
+
+def _moved(service: str, before: list[ir.Route], after: list[ir.Route]) -> str:
+    """Which share of the requests goes elsewhere; nothing where others come to the route, too."""
+    if [each.match for each in before] != [each.match for each in after]:
+        return ""
+    old, new = shares(service, before[0]), shares(service, after[0])
+    less = {name: share - new.get(name, 0) for name, share in old.items() if new.get(name, 0) < share}
+    more = [name for name, share in new.items() if old.get(name, 0) < share]
+    if not (less and more):
+        return ""
+    moved = f"moves from {', '.join(less)} to {', '.join(more)}"
+    return f"{percent(sum(less.values(), Fraction()))} of {requests([each.match for each in after], moved)}"
 
 
 def _order(hosts: list[ir.VirtualHost], common: Iterable[str]) -> str:

@@ -13,6 +13,8 @@ class Sign(StrEnum):
     ADDED = "added"
     REMOVED = "removed"
     CHANGED = "changed"
+    RENAMED = "renamed"
+    """``before`` and ``after`` are the names; ``changes`` is what differs besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,43 @@ class Change:
     before: str = ""
     after: str = ""
     changes: tuple[Change, ...] = ()
+    of: str = ""
+    """Of a route the requests that it takes, empty where it takes all."""
+    meaning: str = ""
+    """A sentence that says what the changes inside come to, where there is a better one than theirs."""
 
 
 Pair = tuple[str, str]
 """A caller and its callee."""
+
+
+class Effect(StrEnum):
+    """What may follow from a change, beyond what the changed thing itself does."""
+
+    GIVES_UP_FIRST = "gives-up-first"
+    """A caller now waits for less long than its callee does for another."""
+    WAITS_LONG_ENOUGH = "waits-long-enough"
+    """It did, and does no more."""
+    REISSUED = "reissued"
+    """Certificates no longer hold the right names, and have to be issued anew."""
+    ISSUED = "issued"
+    """Bundles are new and need a certificate."""
+    LIFETIME = "lifetime"
+    """Certificates that are issued from now on live for another time, or are renewed at another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What follows from a change, in a sentence."""
+
+    effect: Effect
+    services: tuple[str, ...]
+    text: str
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether somebody has to do something about it, or should not have caused it."""
+        return self.effect in (Effect.GIVES_UP_FIRST, Effect.REISSUED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +80,9 @@ class MeshDiff:
     reach_removed: tuple[Pair, ...]
     order: tuple[str, ...] = ()
     """Steps in words, where the order in which bundles are deployed matters."""
+    consequences: tuple[Consequence, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    """Services and gateways that have another name now: the old one and the new one."""
 
     @property
     def differs(self) -> bool:
@@ -54,15 +92,18 @@ class MeshDiff:
 
 def merge_alike(changes: Iterable[Change]) -> tuple[Change, ...]:
     """For people: what changes in the same way at several parts of one thing is told once, with all their names."""
-    alike: dict[tuple[Change, bool], list[str]] = {}
+    alike: dict[tuple[Change, bool], list[Change]] = {}
     for each in changes:
-        inside = replace(each, name="", changes=merge_alike(each.changes))
+        inside = replace(each, changes=merge_alike(each.changes))
         # What came or went is told by itself, and so is the whole beside its parts.
         merges = each.sign is Sign.CHANGED and each.name != ""
-        alike.setdefault((inside if merges else replace(inside, name=each.name), merges), []).append(
-            each.name
-        )
-    return tuple(replace(each, name=", ".join(names)) for (each, _), names in alike.items())
+        key = replace(inside, name="", of="") if merges else inside
+        alike.setdefault((key, merges), []).append(inside)
+    return tuple(_merged(key, some) for (key, _), some in alike.items())
+
+
+def _merged(alike: Change, some: list[Change]) -> Change:
+    return some[0] if len(some) == 1 else replace(alike, name=", ".join(each.name for each in some))
 
 
 def changed(what: str, before: str, after: str, name: str = "") -> Iterator[Change]:

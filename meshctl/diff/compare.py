@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from meshctl import ir
 from meshctl.diff import mtls
 from meshctl.diff.callee import View, compare_views, service_of, views
+from meshctl.diff.certificates import certificates
 from meshctl.diff.change import Change, MeshDiff, Sign, changed, keyed, whole
 from meshctl.diff.ordering import beside_mtls
+from meshctl.diff.patience import patience
 from meshctl.diff.policy_words import rate_limit, tracing
+from meshctl.diff.renaming import Names, renamed, under
+from meshctl.diff.rollout import rollout
 from meshctl.diff.words import issuer, rule
+
+_FILES_ALONE = "its files change, not what it does"
 
 
 def compare(before: ir.Mesh, after: ir.Mesh) -> MeshDiff:
     """What a team has to know before it deploys ``after`` in place of ``before``."""
-    old, new = set(before.calls), set(after.calls)
+    names = renamed(before, after)
+    was = under(before, names)
+    old, new = set(was.calls), set(after.calls)
     return MeshDiff(
         changes=(
             *whole("mesh", after.name, _mesh(before, after)),
-            *_services(before, after),
-            *_externals(before, after),
+            *_services(was, after, names),
+            *_externals(was, after),
         ),
-        sidecars=tuple(keyed("sidecar", _builds(before), _builds(after))),
+        sidecars=tuple(_sidecars(before, after)),
         reach_added=tuple(sorted(new - old)),
         reach_removed=tuple(sorted(old - new)),
         order=(
-            *mtls.order(before, after),
-            *(step for each in beside_mtls(before, after) for step in each.steps),
+            *mtls.order(was, after),
+            *(step for each in beside_mtls(was, after, names) for step in each.steps),
+            *rollout(was, after),
         ),
+        consequences=(*patience(was, after), *certificates(before, after, names)),
+        renamed=tuple(sorted(names.items())),
     )
 
 
-def _builds(mesh: ir.Mesh) -> dict[str, str]:
-    return {f"{each.service}/{each.instance}".rstrip("/"): each.build for each in mesh.sidecars}
+def _sidecars(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
+    old, new = (
+        {f"{each.service}/{each.instance}".rstrip("/"): each for each in mesh.sidecars}
+        for mesh in (before, after)
+    )
+    builds = ({name: each.build for name, each in sidecars.items()} for sidecars in (old, new))
+    for change in keyed("sidecar", *builds):
+        same = (
+            change.sign is Sign.CHANGED
+            and replace(old[change.name], build=new[change.name].build) == new[change.name]
+        )
+        yield replace(change, meaning=_FILES_ALONE) if same else change
 
 
 def _mesh(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
@@ -67,10 +89,14 @@ def _on(value: object) -> str:
     return "on" if value else "off"
 
 
-def _services(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
+def _services(before: ir.Mesh, after: ir.Mesh, names: Names) -> Iterator[Change]:
     old, new = _Mesh(before), _Mesh(after)
+    former = {new_name: old_name for old_name, new_name in names.items()}
     for name in sorted(old.sidecars.keys() | new.sidecars.keys()):
-        if name not in old.sidecars:
+        if name in former:
+            inside = tuple(_service(name, old, new))
+            yield Change(Sign.RENAMED, "service", name, former[name], name, inside)
+        elif name not in old.sidecars:
             yield Change(Sign.ADDED, "service", name, changes=tuple(_callers(set(), new.callers(name))))
         elif name not in new.sidecars:
             yield Change(Sign.REMOVED, "service", name, changes=tuple(_callers(old.callers(name), set())))
@@ -117,6 +143,7 @@ class _Mesh:
 def _service(name: str, old: _Mesh, new: _Mesh) -> Iterator[Change]:
     before, after = old.sidecars[name], new.sidecars[name]
     yield from changed("proxy", before[0].proxy, after[0].proxy)
+    yield from _bundles(before, after)
     yield from _callers(old.callers(name), new.callers(name))
     yield from _inbound(before[0].inbound, after[0].inbound)
     yield from _listeners(before, after)
@@ -141,6 +168,19 @@ def _inbound(before: ir.InboundListener | None, after: ir.InboundListener | None
         written = any(each.at for each in (*rules, *others))
         if written or what != "allow":
             yield from keyed(what, {rule(each): "" for each in rules}, {rule(each): "" for each in others})
+
+
+def _bundles(before: list[ir.Sidecar], after: list[ir.Sidecar]) -> Iterator[Change]:
+    """Which bundles there are: another set where all are others, else what came and went."""
+    old, new = ({each.instance: "" for each in sidecars} for sidecars in (before, after))
+    if old.keys() & new.keys():
+        yield from keyed("bundle", old, new)
+    else:
+        yield from changed("bundles", _instances(old), _instances(new))
+
+
+def _instances(names: Iterable[str]) -> str:
+    return ", ".join(name or "one for all endpoints" for name in names)
 
 
 def _callers(before: set[str], after: set[str]) -> Iterator[Change]:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 from meshctl import ir
 from meshctl.diff import mtls
+from meshctl.diff.renaming import Names
 from meshctl.ir.change import Ordered
 
+_NO_NAMES: Names = {}
 _Step = Callable[..., Ordered]
 """Makes the words about a callee, its callers and what else it wants."""
 
@@ -17,9 +19,24 @@ def ordering(before: ir.Mesh, after: ir.Mesh) -> tuple[Ordered, ...]:
     return (*mtls.ordering(before, after), *beside_mtls(before, after))
 
 
-def beside_mtls(before: ir.Mesh, after: ir.Mesh) -> tuple[Ordered, ...]:
-    """The same without changes of `mtls`."""
-    return (*_trust_domain(before, after), *_calls(before, after))
+def beside_mtls(before: ir.Mesh, after: ir.Mesh, names: Names = _NO_NAMES) -> tuple[Ordered, ...]:
+    """The same without changes of `mtls`; ``names`` are those that services of ``before`` have got, and are called by here."""
+    return (*_trust_domain(before, after), *_renamed(after, names), *_calls(before, after))
+
+
+def _renamed(after: ir.Mesh, names: Names) -> Iterator[Ordered]:
+    for old, new in sorted(names.items()):
+        callers = tuple(sorted(caller for caller, callee in after.calls if callee == new))
+        if callers:
+            yield Ordered(
+                f"the name of `{old}`, to `{new}`",
+                (new,),
+                callers,
+                (
+                    f"in one step no order is safe, for sidecars verify the name of `{old}` and applications ask for it: list `{new}` beside it, with endpoints of its own, and deploy that",
+                    f"let {mtls.listed(callers)} call `{new}`, and take `{old}` out of the spec when nobody calls it any more",
+                ),
+            )
 
 
 def _trust_domain(before: ir.Mesh, after: ir.Mesh) -> Iterator[Ordered]:
@@ -107,7 +124,12 @@ def _protocol(callee: str, callers: tuple[str, ...], before: str, after: str) ->
     what = f"the protocol of `{callee}`, from {before} to {after}"
     listed = mtls.listed(callers)
     steps: tuple[str, ...]
-    if before == ir.Protocol.HTTP:
+    if ir.Protocol.TCP in (before, after):
+        steps = (
+            f"in one step no order is safe, for sidecars of before and after take each other's requests for streams, or streams for requests: list it under another name with {after}, and deploy that",
+            f"let {listed} call the new name, and take `{callee}` out of the spec when nobody calls it any more",
+        )
+    elif before == ir.Protocol.HTTP:
         steps = (
             f"deploy `{callee}`: it takes HTTP/1.1 and HTTP/2 from sidecars",
             f"deploy {listed}: these call with HTTP/2 from then on",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import assert_never
 
@@ -49,6 +51,20 @@ def conditions(match: ir.RouteMatch) -> str:
     parts += [f"{each.name}{_value(each, ': ')}" for each in match.headers]
     parts += [f"?{each.name}{_value(each, '=')}" for each in match.queries]
     return " ".join(parts)
+
+
+def requests(matches: Sequence[ir.RouteMatch], become: str) -> str:
+    """The requests that matches take, and what they ``become``."""
+    if any(each.takes_everything for each in matches):
+        return f"all requests {become}"
+    if len(matches) > 1:
+        return f"{' or '.join(conditions(each) for each in matches)} {become}"
+    (only,) = matches
+    plain = replace(only, headers=(), queries=())
+    what = "requests" if plain.takes_everything else conditions(plain)
+    having = [f"{each.name}{_value(each, ': ')}" for each in only.headers]
+    having += [f"?{each.name}{_value(each, '=')}" for each in only.queries]
+    return f"{what} {become}{', for callers with ' if having else ''}{' and '.join(having)}"
 
 
 def path(match: ir.PathMatch) -> str:
@@ -166,13 +182,15 @@ def cluster_label(service: str, cluster: str) -> str:
     return f" ({subset})" if subset else ""
 
 
-def backends(service: str, route: ir.Route) -> dict[str, str]:
+def shares(service: str, route: ir.Route) -> dict[str, Fraction]:
     """The share of each backend, subsets of ``service`` by their own name."""
     total = sum(each.weight for each in route.backends)
-    return {
-        each.cluster.removeprefix(f"{service}."): percent(Fraction(each.weight, total))
-        for each in route.backends
-    }
+    return {each.cluster.removeprefix(f"{service}."): Fraction(each.weight, total) for each in route.backends}
+
+
+def backends(service: str, route: ir.Route) -> dict[str, str]:
+    """The same in words."""
+    return {name: percent(share) for name, share in shares(service, route).items()}
 
 
 def percent(share: Fraction) -> str:

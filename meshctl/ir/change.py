@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from meshctl.ir.authorization import UNAUTHENTICATED
-from meshctl.ir.reachability import Ground, Permission
+from meshctl.ir.reachability import Ground, Permission, Way
 
 ANYBODY = "*"
 """Among callers: an identity of the mesh that no rule names. Among callees: any host of the world."""
@@ -72,6 +72,23 @@ def _shown(permission: Permission) -> str:
     if permission.proved or permission.ground in (Ground.EGRESS, Ground.AUDIT):
         return ""
     return ", perhaps: regular expressions decide"
+
+
+@dataclass(frozen=True, slots=True)
+class NewWay:
+    """Somebody can reach another by a chain of calls, and could not before. What the applications on it hand on, they decide."""
+
+    names: Way
+    pair: tuple[str, str]
+    """Caller and callee of the call on it that is new."""
+    because: str
+    """What permits that call now, in words."""
+
+    @property
+    def words(self) -> str:
+        """The fact in a sentence."""
+        way = " -> ".join(self.names)
+        return f"`{self.names[0]}` can now reach `{self.names[-1]}`, by {way}, because {self.because}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from meshctl.diagnostics import Finding, UsageError
+from meshctl.diagnostics import Finding, NotThereError, UsageError
 from meshctl.load import revision, worktree
 from meshctl.load.files import SourceFile, SpecFiles, shown
 
@@ -12,13 +12,13 @@ from meshctl.load.files import SourceFile, SpecFiles, shown
 def read_files(location: str) -> SpecFiles:
     """The bytes of the spec at ``location``: a file, a folder, or ``REV:path`` where no such file exists.
 
-    Raises UsageError when there is nothing to read there.
+    Raises UsageError for what cannot be read, NotThereError when there is nothing to read.
     """
     if os.path.lexists(location):
         return worktree.read(location)
     if ":" in location:
         return revision.read(location)
-    raise UsageError(f"{shown(location)}: no such file or folder")
+    raise NotThereError(f"{shown(location)}: no such file or folder")
 
 
 def read_tests(location: str) -> SpecFiles:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding, Position, ToolError, UsageError
+from meshctl.diagnostics import Finding, NotThereError, Position, ToolError, UsageError
 from meshctl.load import limits
 from meshctl.load.files import ENVIRONMENTS, SourceFile, SpecFiles, is_spec_file, shown, source_file
 from meshctl.load.text import too_large
@@ -46,14 +46,15 @@ class _Entry:
 def read(location: str) -> SpecFiles:
     """The spec at ``REV:path``; a path counts from the top of the repository, ``./path`` from here.
 
-    Raises UsageError for an unknown revision or path, ToolError when git is missing or fails.
+    Raises UsageError for an unknown revision, NotThereError for a path that it does not have, ToolError when git is missing
+    or fails.
     """
     revision, _, path = location.partition(":")
     if not revision:
         raise UsageError(f"{shown(location)}: no such file; to read a git revision write REV:path")
     entries = list(_entries(location, revision, path))
     if not entries:
-        raise UsageError(
+        raise NotThereError(
             f"{shown(path)}: not in revision {shown(revision)} (write ./path to start from the working folder)"
         )
     return _Revision(location, entries).read()
@@ -71,6 +72,23 @@ def read_named(folder: str, path: str) -> SourceFile | Finding:
     """The file at ``path`` below ``folder``, a ``REV:path``."""
     revision, _, within = folder.partition(":")
     return _Revision(folder, list(_entries(folder, revision, within))).file(path)
+
+
+def merge_base(one: str, other: str) -> str:
+    """The best common ancestor of two revisions, by its full id. Raises as :func:`read`, and UsageError when there is none."""
+    ids = [
+        git(
+            "rev-parse", "--verify", "-q", "--end-of-options", f"{each}^{{commit}}", on_nothing=_unknown(each)
+        )
+        for each in (one, other)
+    ]
+    nothing = f"{shown(one)} and {shown(other)} have no commit in common"
+    found = git("merge-base", *(each.decode().strip() for each in ids), on_nothing=nothing)
+    return found.decode().strip()
+
+
+def _unknown(revision: str) -> str:
+    return f"there is no revision {shown(revision)} here"
 
 
 def _below(location: str, path: str) -> str:
@@ -92,8 +110,8 @@ def _entries(location: str, revision: str, path: str) -> Iterator[_Entry]:
             yield _Entry(mode, blob, int(size), relative)
 
 
-def git(*arguments: str, stdin: bytes = b"") -> bytes:
-    """What git prints. Raises UsageError with its first line when it refuses, ToolError when it is missing or does not answer."""
+def git(*arguments: str, stdin: bytes = b"", on_nothing: str = "") -> bytes:
+    """What git prints. Raises UsageError with its first line (``on_nothing`` where it has none) when it refuses, ToolError when it is missing or does not answer."""
     try:
         run = subprocess.run(
             [*_GIT, *arguments], input=stdin, capture_output=True, check=False, timeout=_SECONDS
@@ -104,7 +122,8 @@ def git(*arguments: str, stdin: bytes = b"") -> bytes:
         raise ToolError(f"git {arguments[0]} did not answer within {_SECONDS} s") from error
     if run.returncode:
         message = run.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
-        raise UsageError(f"git: {shown(message.removeprefix('fatal: '))}{_shallow()}")
+        told = f"git: {shown(message.removeprefix('fatal: '))}" if message else on_nothing
+        raise UsageError(f"{told}{_shallow()}")
     return run.stdout
 
 

@@ -24,7 +24,7 @@ from meshctl.pipeline.checking import (
     resolved_json,
     validate,
 )
-from meshctl.pipeline.comparing import change_between, diff, rendered_diff
+from meshctl.pipeline.comparing import Compared, change_between, compare, merge_base, rendered_diff
 from meshctl.pipeline.enrolling import (
     install_certificate,
     issuer_command,
@@ -61,6 +61,7 @@ __all__ = [
     "SEGMENTATION",
     "UNREADABLE",
     "Built",
+    "Compared",
     "Evidence",
     "Fixed",
     "Linted",
@@ -83,9 +84,9 @@ __all__ = [
     "change_between",
     "check",
     "check_rotation",
+    "compare",
     "create_authority",
     "decrypt_bundle",
-    "diff",
     "emit",
     "encrypt_bundles",
     "explain_request",
@@ -97,6 +98,7 @@ __all__ = [
     "issuer_in",
     "lint",
     "load",
+    "merge_base",
     "offers",
     "rendered_diff",
     "renew_certificate",

@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meshctl import __version__, ir
+from meshctl import __version__, ir, manifest
 from meshctl.artifacts import Artifact, Plan, Written
+from meshctl.manifest import BundleEntry
 from meshctl.pipeline.certificates import IDENTITIES, IDENTITY, issue_certificates, require_authority
 from meshctl.pipeline.checking import Validated
 
@@ -62,7 +63,9 @@ def build(
     """
     mesh = validated.require()
     artifacts = emit(mesh, services)
-    plan = Plan(out, artifacts, tuple(f"{each}/" for each in services), mesh.name)
+    scope = tuple(f"{each}/" for each in services)
+    plan = Plan(out, artifacts, scope, mesh.name)
+    kept = _kept(out, scope)
     require_sound(mesh, artifacts, plan.changed)
     if authority and plan.changed:
         require_authority(authority, out, mesh, now)
@@ -74,7 +77,7 @@ def build(
         changed = None if verify == "all" else plan.changed
         checked = verification.verify(mesh, artifacts, changed, now, require=verify == "all")
         verified, missing = checked.verified, checked.missing
-    written = plan.apply(_manifest(mesh, validated))
+    written = plan.apply(_manifest(mesh, validated, services, kept))
     issued = issue_certificates(out, authority, now, services) if authority else ()
     return Built(written, issued, verified, missing)
 
@@ -105,9 +108,23 @@ def _bundle_of(path: str, folders: Container[str]) -> tuple[str, str]:
     return (base, its) if base in folders else ("", path)
 
 
-def _manifest(mesh: ir.Mesh, validated: Validated) -> dict[str, object]:
-    from meshctl.targets import target
+def _kept(out: Path, scope: tuple[str, ...]) -> tuple[BundleEntry, ...]:
+    """The bundles of an earlier build that one of ``scope`` alone leaves as they are."""
+    if not scope or not (out / manifest.MANIFEST).exists():
+        return ()
+    bundles = manifest.read(out).bundles.values()
+    return tuple(each for each in bundles if not f"{each.folder}/".startswith(scope))
 
+
+def _manifest(
+    mesh: ir.Mesh, validated: Validated, services: Sequence[str], kept: Sequence[BundleEntry]
+) -> dict[str, object]:
+    from meshctl.targets import target
+    from meshctl.targets.bundle import folder
+
+    chosen = [each for each in mesh.sidecars if not services or each.service in services]
+    bundles = {each.folder: _entry(each.proxy, each.build, each.admin) for each in kept}
+    bundles |= {folder(each): _entry(each.proxy, each.build, each.admin.bind) for each in chosen}
     return {
         "meshctl": __version__,
         "mesh": mesh.name,
@@ -115,10 +132,12 @@ def _manifest(mesh: ir.Mesh, validated: Validated) -> dict[str, object]:
         "spec": validated.digest,
         "waivers": sorted({f"{each.slug}: {each.waived}" for each in validated.findings if each.waived}),
         "proxies": {
-            proxy.value: target(proxy).VERSION for proxy in sorted({each.proxy for each in mesh.sidecars})
+            proxy: target(ir.Proxy(proxy)).VERSION
+            for proxy in sorted({str(each["proxy"]) for each in bundles.values()})
         },
-        "builds": {
-            f"{each.service}/{each.instance}".rstrip("/"): {"proxy": each.proxy, "build": each.build}
-            for each in mesh.sidecars
-        },
+        "builds": {folder: bundles[folder] for folder in sorted(bundles)},
     }
+
+
+def _entry(proxy: str, build: str, admin: object) -> dict[str, object]:
+    return {"proxy": proxy, "build": build, **({"admin": str(admin)} if admin else {})}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshctl.pipeline.building import emit
@@ -11,14 +11,47 @@ from meshctl.pipeline.checking import Validated
 if TYPE_CHECKING:
     from meshctl.diff import FileChange, MeshDiff
     from meshctl.ir import Mesh
-    from meshctl.ir.change import MeshChange
+    from meshctl.ir.change import MeshChange, NewWay
 
 
-def diff(before: Validated, after: Validated) -> MeshDiff:
-    """What changes from one valid spec to another."""
-    from meshctl.diff import compare
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """All that is told of a change."""
 
-    return compare(before.require(), after.require())
+    diff: MeshDiff
+    change: MeshChange
+    """Services under their new names on both sides, so that a renamed one is neither new nor gone."""
+    ways: tuple[NewWay, ...]
+    """Who newly reaches whom through others, beside those who are let in by a call of their own."""
+    lost: tuple[tuple[str, str], ...]
+    """Who did so, and can no more."""
+
+
+def compare(before: Validated | None, after: Validated | None) -> Compared:
+    """What changes from one valid spec to another; None stands for none at all, so that everything comes or goes.
+
+    Raises FindingsError where there is a spec that means nothing.
+    """
+    from meshctl import diff, simulate
+
+    old, new = _meshes(before, after)
+    compared = diff.compare(old, new)
+    was = diff.under(old, dict(compared.renamed))
+    change = change_between(was, new)
+    if compared.renamed:
+        # Who calls a service by another name does send other requests.
+        change = replace(change, callers=diff.touched(old, new).callers)
+    ways, lost = simulate.ways_change(was, new, change.opened, change.closed)
+    return Compared(compared, change, ways, lost)
+
+
+def _meshes(before: Validated | None, after: Validated | None) -> tuple[Mesh, Mesh]:
+    old, new = (each.require() if each is not None else None for each in (before, after))
+    some = new or old
+    if some is None:
+        raise ValueError("one of the two specs has to be there")
+    nothing = replace(some, sidecars=(), calls=())
+    return old or nothing, new or nothing
 
 
 def change_between(before: Mesh, after: Mesh) -> MeshChange:
@@ -31,8 +64,15 @@ def change_between(before: Mesh, after: Mesh) -> MeshChange:
     return replace(touched, opened=opened, closed=closed)
 
 
-def rendered_diff(before: Validated, after: Validated) -> tuple[FileChange, ...]:
-    """The output files that differ between two valid specs."""
+def rendered_diff(before: Validated | None, after: Validated | None) -> tuple[FileChange, ...]:
+    """The output files that differ between two valid specs; None as in :func:`compare`."""
     from meshctl.diff import compare_artifacts
 
-    return tuple(compare_artifacts(emit(before.require()), emit(after.require())))
+    return tuple(compare_artifacts(*(emit(each) for each in _meshes(before, after))))
+
+
+def merge_base(one: str, other: str) -> str:
+    """The commit that two revisions have in common, by its id. Raises UsageError where there is none, or no such revision."""
+    from meshctl.load import revision
+
+    return revision.merge_base(one, other)

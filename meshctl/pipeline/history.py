@@ -11,8 +11,7 @@ from meshctl.diagnostics import Finding, UsageError
 from meshctl.pipeline.revisions import Revisions, State, commits
 
 if TYPE_CHECKING:
-    from meshctl import ir
-    from meshctl.diff import Change
+    from meshctl.diff import Change, Consequence, MeshDiff
     from meshctl.load.commits import Commit, End
     from meshctl.resolve.parts import Part
     from meshctl.spec import Spec
@@ -39,6 +38,7 @@ class Entry:
     """Its name after the commit."""
     formerly: str = ""
     changes: tuple[Change, ...] = ()
+    consequences: tuple[Consequence, ...] = ()
     elsewhere: tuple[Part, ...] = ()
     """What of the spec changed, where nothing of the service's own part did."""
     findings: tuple[Finding, ...] = ()
@@ -215,35 +215,41 @@ class _Walk:
         return None, tuple(bridged)
 
     def _compared(self, commit: Commit, before: State, after: State) -> Entry | None:
+        from meshctl.diff import compare
+
+        name = self._service
+        if not _has(after, name):
+            return Entry(commit, Kind.REMOVED, name) if _has(before, name) else None
+        diff = compare(before.require_mesh(), after.require_mesh())
+        if not _has(before, name):
+            return self._come(commit, before, after, diff)
+        changes = tuple(_about(diff.changes, name))
+        if not changes:
+            return None
+        return Entry(
+            commit,
+            Kind.CHANGED,
+            name,
+            changes=changes,
+            consequences=tuple(each for each in diff.consequences if name in each.services),
+            elsewhere=_elsewhere(before, after, name),
+        )
+
+    def _come(self, commit: Commit, before: State, after: State, diff: MeshDiff) -> Entry:
+        """What a commit did after which the service is there for the first time, or for the first time so named."""
         from meshctl.resolve.parts import former_name
 
         name = self._service
-        sides = before.loaded.source, after.loaded.source
-        if not _has(after, name):
-            return Entry(commit, Kind.REMOVED, name) if _has(before, name) else None
-        if not _has(before, name):
-            was = former_name(*sides, name)
-            if not was:
-                return self._added(commit)
-            self._service = was
-            return Entry(
-                commit,
-                Kind.RENAMED,
-                name,
-                formerly=was,
-                changes=_by_settings(before.require_spec(), after.require_spec(), was, name),
-            )
-        changes = _semantic(before.require_mesh(), after.require_mesh(), name)
-        if not changes:
-            return None
-        return Entry(commit, Kind.CHANGED, name, changes=changes, elsewhere=_elsewhere(before, after, name))
-
-
-def _semantic(before: ir.Mesh, after: ir.Mesh, name: str) -> tuple[Change, ...]:
-    """What of a mesh's change is about the service: its own part, the mesh's, whom it calls."""
-    from meshctl.diff import compare
-
-    return tuple(_about(compare(before, after).changes, name))
+        certain = {new: old for old, new in diff.renamed}
+        was = certain.get(name) or former_name(before.loaded.source, after.loaded.source, name)
+        if not was:
+            return self._added(commit)
+        self._service = was
+        if name in certain:
+            changes = tuple(_about(diff.changes, name))
+        else:
+            changes = _by_settings(before.require_spec(), after.require_spec(), was, name)
+        return Entry(commit, Kind.RENAMED, name, formerly=was, changes=changes)
 
 
 def _about(changes: Sequence[Change], name: str) -> Iterator[Change]:

@@ -106,9 +106,9 @@ def put(
     found = acceptance.check(answer, key.public_key(), holder, trust_pem, now, carried=carried)
     policy = identities.policy
     acceptance.require_longer(found.leaf, holder, in_force, policy.lifetime, policy.renew_before, now)
-    if identities.crl and found.lists_pem:
-        _require_newer(bundle, holder, found.lists_pem)
-        store.write_lists(bundle, [holder], found.lists_pem)
+    lists_pem = found.lists_pem if identities.crl else b""
+    if lists_pem:
+        _require_newer(bundle, holder, lists_pem)
     leaf = found.leaf
     issued = Issued(
         chain_pem=found.chain_pem,
@@ -118,7 +118,7 @@ def put(
         not_after=leaf.not_valid_after_utc,
         serial=leaf.serial_number,
     )
-    store.write(bundle, {holder: issued})
+    store.write(bundle, {holder: issued}, lists_pem)
 
 
 def trusted(bundle: Path, trust: bytes | None, otherwise: bytes | None = None) -> bytes:

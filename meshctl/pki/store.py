@@ -94,8 +94,8 @@ class CertificateStatus:
     """Whether the sidecars of the build look into revocation lists."""
 
 
-def write(root: Path, issued: Mapping[Holder, Issued]) -> None:
-    """Put certificates into their bundles below ``root``; the bundles' folders must exist.
+def write(root: Path, issued: Mapping[Holder, Issued], lists_pem: bytes = b"") -> None:
+    """Put certificates into their bundles below ``root``, and revocation lists where there are some to put; the bundles' folders must exist.
 
     Raises OSError, before anything is replaced, when a bundle is missing, cannot be written or reached
     without following a symbolic link.
@@ -104,12 +104,12 @@ def write(root: Path, issued: Mapping[Holder, Issued]) -> None:
     try:
         for holder, each in issued.items():
             with files.folder(root, *holder.folder, TLS, create=True) as tls:
-                _stage(tls, each, mark, durable=len(issued) < _SYNC_EACH)
+                _stage(tls, each, lists_pem, mark, durable=len(issued) < _SYNC_EACH)
         if len(issued) >= _SYNC_EACH:
             os.sync()
         for holder in issued:
             with files.folder(root, *holder.folder, TLS) as tls:
-                _publish(tls, mark)
+                _publish(tls, mark, with_lists=bool(lists_pem))
     except BaseException:
         for holder in issued:
             with contextlib.suppress(OSError), files.folder(root, *holder.folder, TLS) as tls:
@@ -312,26 +312,29 @@ def _reason(error: OSError) -> str:
     return f"{error.filename} {why}" if error.filename else why
 
 
-def _stage(tls: int, issued: Issued, mark: str, *, durable: bool) -> None:
-    for name in (_CERTIFICATE, _PRIVATE_KEY, _TRUST_BUNDLE):
+def _stage(tls: int, issued: Issued, lists_pem: bytes, mark: str, *, durable: bool) -> None:
+    contents = {
+        _CERTIFICATE: (issued.chain_pem, 0o644),
+        _PRIVATE_KEY: (issued.key_pem, 0o600),
+        _TRUST_BUNDLE: (issued.trust_pem, 0o644),
+    }
+    if lists_pem:
+        contents[_LISTS] = (lists_pem, 0o644)
+    for name in contents:
         files.refuse_irreplaceable(tls, name, f"{TLS}/{name}")
     files.ignore_all(tls)
-    for name, content, mode in (
-        (_CERTIFICATE, issued.chain_pem, 0o644),
-        (_PRIVATE_KEY, issued.key_pem, 0o600),
-        (_TRUST_BUNDLE, issued.trust_pem, 0o644),
-    ):
+    for name, (content, mode) in contents.items():
         files.write(tls, files.staging_name(name, mark), content, mode, durable=durable)
 
 
-def _publish(tls: int, mark: str) -> None:
+def _publish(tls: int, mark: str, *, with_lists: bool) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(_CERTIFICATE, dir_fd=tls)
-    for name in (_TRUST_BUNDLE, _PRIVATE_KEY, _CERTIFICATE):
+    for name in (*([_LISTS] if with_lists else []), _TRUST_BUNDLE, _PRIVATE_KEY, _CERTIFICATE):
         os.rename(files.staging_name(name, mark), name, src_dir_fd=tls, dst_dir_fd=tls)
 
 
 def _discard(tls: int, mark: str) -> None:
-    for name in (_CERTIFICATE, _PRIVATE_KEY, _TRUST_BUNDLE):
+    for name in (_LISTS, _CERTIFICATE, _PRIVATE_KEY, _TRUST_BUNDLE):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(files.staging_name(name, mark), dir_fd=tls)

@@ -66,18 +66,21 @@ def names(source: Source) -> Mapping[str, Source]:
 def former_name(before: Source, after: Source, name: str) -> str:
     """How the part ``name`` was called before; empty where it is new.
 
-    Of those that are gone it is the one that it has most lines in common with, if these are six in ten or more.
+    Of those that are gone it is the one with the same endpoints, or the one that it has most lines in common with, if these
+    are six in ten or more.
     """
     section = section_of(after, name)
     known, now = names(before), names(after)
     gone = (each for each in known if each not in now and section_of(before, each) == section)
-    own = set(leaves(now[name].node))
-    rated = sorted(((_likeness(own, set(leaves(known[each].node))), each) for each in gone), reverse=True)
+    rated = sorted(((_likeness(now[name], known[each]), each) for each in gone), reverse=True)
     return rated[0][1] if rated and rated[0][0] >= _SIMILAR else ""
 
 
-def _likeness(one: set[tuple[str, str]], other: set[tuple[str, str]]) -> float:
-    return len(one & other) / (len(one | other) or 1)
+def _likeness(one: Source, other: Source) -> float:
+    if one["endpoints"].node and one["endpoints"].node == other["endpoints"].node:
+        return 1
+    mine, theirs = set(leaves(one.node)), set(leaves(other.node))
+    return len(mine & theirs) / (len(mine | theirs) or 1)
 
 
 def leaves(node: Node, path: str = "") -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from meshctl.simulate.request import answer, connect, probe, receive, request
 from meshctl.simulate.retries import tries_again
 from meshctl.simulate.steps import Step, Topic
 from meshctl.simulate.timeouts import WorstCase
+from meshctl.simulate.ways_change import ways_change
 
 __all__ = [
     "Asked",
@@ -39,4 +40,5 @@ __all__ = [
     "receive",
     "request",
     "tries_again",
+    "ways_change",
 ]

@@ -12,7 +12,8 @@ import pytest
 from meshctl import load, pipeline
 from meshctl.cli.app import run
 from meshctl.diagnostics import FindingsError
-from meshctl.load import environments
+from meshctl.load import commits as load_commits
+from meshctl.load import environments, moves, revision
 from tests.cli.repository import Repository
 
 TOP = """\
@@ -87,7 +88,7 @@ STORY = """\
     + caller other
     because of: services.other (conf/all.yaml:9)
 [rename] 2026-01-10 bob: rename
-    ~ renamed: api -> stock
+    ~ api, now named stock
 [split] 2026-01-09 ann: split
     + caller web
     because of: services.web (conf/all.yaml:2)
@@ -102,7 +103,7 @@ STORY = """\
         ~ timeout: 2s -> 3s
     because of: defaults.timeout (mesh.yaml:3)
 [a fifth] 2026-01-03 bob: a fifth
-    ~ route rest
+    ~ route rest: 10% of all requests moves from v1 to v2
         ~ weight v1: 90% -> 80%
         ~ weight v2: 10% -> 20%
 [start] 2026-01-01 ann: start
@@ -253,7 +254,7 @@ def test_a_merge_is_one_change_and_says_what_it_brings(repository, capsys):
         "[merge side] 2026-01-06 n (merge): merge side",
         "    brings [side 2] 2026-01-03 bob: side 2",
         "    brings [side 1] 2026-01-02 bob: side 1",
-        "    ~ route rest",
+        "    ~ route rest: 2.5% of all requests moves from v1 to v2",
     ]
     assert out.count("side 1") == 2
     out, _ = told(repository, capsys, "blame", "api")
@@ -433,19 +434,30 @@ def test_a_spec_that_cannot_be_read_now_has_findings(repository, capsys):
 
 
 def test_each_blob_is_parsed_once(story, capsys, monkeypatch):
-    read = []
+    parsed = []
     parse = load.read_yaml
-    monkeypatch.setattr(environments, "read_yaml", lambda *each: read.append(each[0]) or parse(*each))
+
+    def counted(*arguments):
+        parsed.append(arguments[0])
+        return parse(*arguments)
+
+    monkeypatch.setattr(environments, "read_yaml", counted)
     told(story, capsys, "history", "stock", "--spec", "conf")
-    assert len(read) == len(set(read)) > 8
+    assert len(parsed) == len(set(parsed)) > 8
 
 
 def test_commits_that_leave_the_spec_alone_cost_no_process(repository, monkeypatch):
     repository.commit("ann", "start", {"mesh.yaml": MESH})
     repository.commit("bob", "faster", {"mesh.yaml": MESH.replace("2s", "1s")})
     started = []
-    real = subprocess.run
-    monkeypatch.setattr(subprocess, "run", lambda *each, **more: started.append(each) or real(*each, **more))
+    start = revision.git
+
+    def counted(*arguments, **options):
+        started.append(arguments)
+        return start(*arguments, **options)
+
+    for module in (revision, load_commits, moves):
+        monkeypatch.setattr(module, "git", counted)
 
     def count():
         started.clear()

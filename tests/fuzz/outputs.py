@@ -136,7 +136,9 @@ def manifests(chance: Chance, folder: Path) -> None:
         "schemaVersion": chance.choice((1, 1, 1, 1, 2, None)),
         "mesh": chance.choice(("shop", "shop", "shop", None, [])),
         "files": {
-            chance.choice(names): chance.choice(({"sha256": "x"}, {"sha256": "x"}, None, "x"))
+            chance.choice(names): chance.choice(
+                ({"sha256": "0" * 64}, {"sha256": "0" * 64}, None, {"sha256": "x"})
+            )
             for _ in range(3)
         },
     }

@@ -353,19 +353,27 @@ services:
 
 def test_levels_are_told_for_each_bundle_that_sees_them(mesh):
     found = compare(mesh(ZONES % ""), mesh(ZONES % ", locality: {preferSameZone: true}"))
-    assert list(lines(found.changes)) == in_catalog(
-        "~ as seen by web/zone-a",
-        "  ~ endpoint level 10.0.1.2:15006: 0 -> 1",
-        "~ as seen by web/zone-b",
-        "  ~ endpoint level 10.0.1.1:15006: 0 -> 1",
-    )
+    assert list(lines(found.changes)) == [
+        *in_catalog(
+            "~ as seen by web/zone-a",
+            "  ~ endpoint level 10.0.1.2:15006: 0 -> 1",
+            "~ as seen by web/zone-b",
+            "  ~ endpoint level 10.0.1.1:15006: 0 -> 1",
+        ),
+        "~ service web",
+        "  ~ bundles: one for all endpoints -> zone-a, zone-b",
+    ]
     assert [f"{each.sign} {each.name}" for each in found.sidecars] == [
         "removed web",
         "added web/zone-a",
         "added web/zone-b",
     ]
     back = compare(mesh(ZONES % ", locality: {preferSameZone: true}"), mesh(ZONES % ""))
-    assert list(lines(back.changes)) == in_catalog("~ endpoint level 10.0.1.2:15006: 1 -> 0")
+    assert list(lines(back.changes)) == [
+        *in_catalog("~ endpoint level 10.0.1.2:15006: 1 -> 0"),
+        "~ service web",
+        "  ~ bundles: zone-a, zone-b -> one for all endpoints",
+    ]
 
 
 def test_what_all_callers_see_alike_stands_alone_beside_what_some_see(mesh):

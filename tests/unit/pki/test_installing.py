@@ -43,7 +43,7 @@ class Outside:
 
 def contents(bundle):
     return (
-        {each.name: each.read_bytes() for each in (bundle / "tls").iterdir()}
+        {each.name: each.read_bytes() for each in (bundle / "tls").iterdir() if each.is_file()}
         if (bundle / "tls").exists()
         else {}
     )
@@ -242,6 +242,22 @@ def test_lists_come_along_and_never_go_back(tmp_path, new_authority):
     )
     assert done.after.state is CertificateState.VALID
     assert contents(tmp_path)["crl.pem"] == newer
+
+
+@pytest.mark.parametrize("name", ["cert.pem", "crl.pem"])
+def test_lists_and_certificate_come_together_or_not_at_all(tmp_path, new_authority, name):
+    authority = new_authority.authority
+    installing.renew(tmp_path, CHECKED, Embedded(authority, NOW, crl=True), None, lambda: NOW)
+    own, roots = crl.parse(authority.crl_pem)
+    newer = crl.sign(authority.issuing, authority.issuing_key, NOW, NOW + 30 * DAY, own, [4711])
+    newer += roots.public_bytes(serialization.Encoding.PEM)
+    (tmp_path / "tls" / name).unlink()
+    (tmp_path / "tls" / name).mkdir()
+    before = contents(tmp_path)
+    issuer = Embedded(replace(authority, crl_pem=newer), NOW, crl=True)
+    with pytest.raises(IsADirectoryError, match=name):
+        installing.renew(tmp_path, CHECKED, issuer, None, lambda: NOW, always=True)
+    assert contents(tmp_path) == before
 
 
 def test_lists_that_nobody_looks_at_are_left_out(tmp_path, authority):

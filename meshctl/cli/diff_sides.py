@@ -1,0 +1,114 @@
+"""The two sides of `diff`: the revisions that its arguments name, and the spec in each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from meshctl.cli import options, sides
+from meshctl.diagnostics import NotThereError, UsageError
+
+if TYPE_CHECKING:
+    from meshctl.pipeline import Validated
+
+WORK_TREE = "the work tree"
+_RANGE = re.compile(r"(?P<base>.*?)(?P<dots>\.\.\.?)(?P<head>[^.].*|)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The specs before and after, None where one of them has none; both are never None."""
+
+    before: Validated | None
+    after: Validated | None
+    note: str
+    """What is to be said where one of them has none; empty where both have one."""
+
+    @property
+    def missing(self) -> str | None:
+        """The side that has none."""
+        if self.before is None:
+            return "before"
+        return "after" if self.after is None else None
+
+
+def revisions(base: str | None, head: str | None) -> tuple[str, str | None]:
+    """The revisions to compare, None for the work tree: `BASE`, `BASE HEAD`, `BASE..HEAD`, or `BASE...HEAD`, which begins at their merge base.
+
+    Raises UsageError for what cannot be revisions.
+    """
+    from meshctl import pipeline
+
+    found = _RANGE.fullmatch(base) if base is not None else None
+    if found is None:
+        return base if base is not None else "HEAD", head
+    if head is not None:
+        raise UsageError(f"`{base}` names both revisions; leave `{head}` out")
+    one, other = found["base"] or "HEAD", found["head"] or "HEAD"
+    for each in (one, other):
+        sides.require_revision(each)
+    return (pipeline.merge_base(one, other) if found["dots"] == "..." else one), other
+
+
+def read(base: str, head: str | None, spec: str | None, environment: str | None) -> Sides:
+    """Both specs. Without ``spec`` each side has its own `mesh.yaml` or `mesh/`.
+
+    Raises UsageError where neither side has one.
+    """
+    here = _here(spec) if head is None else None
+    before = _first(base, _candidates(spec, here), environment)
+    after = (
+        _first(head, _candidates(spec, None), environment)
+        if head is not None
+        else _validated(here, environment)
+    )
+    names = (base, WORK_TREE if head is None else head)
+    what = spec if spec is not None else "mesh.yaml or mesh/"
+    if before is None and after is None:
+        raise UsageError(
+            f"there is no {what} in {names[0]}, and none in {names[1]}; name the spec with --spec"
+        )
+    note = ""
+    if before is None:
+        note = f"there is no {what} in {names[0]}: everything is added"
+    elif after is None:
+        note = f"there is no {what} in {names[1]}: everything is removed"
+    return Sides(before, after, note)
+
+
+def _here(spec: str | None) -> str | None:
+    """The spec in the work tree, if it is there."""
+    if spec is not None:
+        return spec
+    return next((each for each in options.DEFAULT_SPECS if Path(each).exists()), None)
+
+
+def _candidates(spec: str | None, here: str | None) -> Iterable[str]:
+    if spec is not None:
+        return (spec,)
+    return dict.fromkeys((*([here] if here is not None else ()), *options.DEFAULT_SPECS))
+
+
+def _first(revision: str, candidates: Iterable[str], environment: str | None) -> Validated | None:
+    return next(_each(revision, candidates, environment), None)
+
+
+def _each(revision: str, candidates: Iterable[str], environment: str | None) -> Iterator[Validated]:
+    for each in candidates:
+        found = _validated(sides.revision(revision, each), environment)
+        if found is not None:
+            yield found
+
+
+def _validated(location: str | None, environment: str | None) -> Validated | None:
+    from meshctl import pipeline
+
+    if location is None:
+        return None
+    try:
+        return pipeline.validate(location, environment=environment)
+    except NotThereError:
+        return None
