@@ -223,7 +223,7 @@ class _Walk:
         diff = compare(before.require_mesh(), after.require_mesh())
         if not _has(before, name):
             return self._come(commit, before, after, diff)
-        changes = tuple(_about(diff.changes, name))
+        changes = tuple(about(diff.changes, name))
         if not changes:
             return None
         return Entry(
@@ -246,13 +246,14 @@ class _Walk:
             return self._added(commit)
         self._service = was
         if name in certain:
-            changes = tuple(_about(diff.changes, name))
+            changes = tuple(about(diff.changes, name))
         else:
             changes = _by_settings(before.require_spec(), after.require_spec(), was, name)
         return Entry(commit, Kind.RENAMED, name, formerly=was, changes=changes)
 
 
-def _about(changes: Sequence[Change], name: str) -> Iterator[Change]:
+def about(changes: Sequence[Change], name: str) -> Iterator[Change]:
+    """What of the change of a mesh is about the service ``name``: its own part, the mesh's, whom it calls."""
     for each in changes:
         if each.what == "mesh":
             yield each

@@ -115,14 +115,15 @@ def changed_parts(before: Source, after: Source) -> tuple[Part, ...]:
 def concerning(parts: tuple[Part, ...], sides: tuple[Source, Source], name: str) -> tuple[Part, ...]:
     """Those of ``parts`` that can matter to the service ``name``.
 
-    Of others only whom it mentions, and who calls it: by calls of their own, or of somebody whose routes lead on.
+    Of others only whom it calls and who calls it, be it by way of somebody whose routes lead on.
     """
     near, calling = {name}, set[str]()
     for side in sides:
         mentioned = _mentions(side)
         callers = {each for each, theirs in mentioned.items() if name in theirs}
         calling |= callers | {each for each, theirs in mentioned.items() if theirs & callers}
-        near |= mentioned.get(name, set())
+        callees = mentioned.get(name, set())
+        near |= callees.union(*(mentioned[each] for each in callees))
     return tuple(each for each in parts if _concerns(each, sides, near, calling))
 
 

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from meshctl import load, pipeline
 from meshctl.cli.app import run
@@ -16,6 +17,7 @@ from meshctl.load import commits as load_commits
 from meshctl.load import environments, moves, revision
 from tests.cli.repository import Repository
 
+SCHEMAS = Path(__file__).parents[2] / "schemas"
 TOP = """\
 apiVersion: meshctl.dev/v1
 mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}
@@ -46,9 +48,13 @@ def told(repository, capsys, *arguments):
     return repository.without_ids(printed.out), repository.without_ids(printed.err)
 
 
-def document(capsys, *arguments):
-    assert run([*arguments, "--format", "json"]) == 0
-    return json.loads(capsys.readouterr().out)
+def document(capsys, command, *arguments):
+    """What is printed as JSON, held against its schema."""
+    assert run([command, *arguments, "--format", "json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    schema = json.loads((SCHEMAS / f"{command}.schema.json").read_text("utf-8"))
+    assert list(Draft202012Validator(schema).iter_errors(printed)) == []
+    return printed
 
 
 def refused(capsys, *arguments):
@@ -115,6 +121,10 @@ def test_the_history_of_a_service_is_told_commit_by_commit(story, capsys):
     out, err = told(story, capsys, "history", "stock", "--spec", "conf")
     assert out == STORY
     assert err == "10 of 10 commits looked at, back to the beginning\n"
+    commits = document(capsys, "history", "stock", "--spec", "conf")["commits"]
+    assert "\n".join(line for each in commits for line in each["text"]) == "\n".join(
+        line[4:] for line in STORY.splitlines() if line[0] == " " and line[4:8] not in ("beca", "with")
+    )
 
 
 BLAME = """\
