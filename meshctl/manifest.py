@@ -6,7 +6,6 @@ of the folder, or in an error that says where.
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import os
 import re
@@ -103,19 +102,32 @@ def read(root: Path) -> Manifest:
     return _Reader(where, found).manifest()
 
 
+def locate(folder: Path) -> tuple[Path, str]:
+    """The folder with the manifest that ``folder`` is of, and what of it ``folder`` is: empty for all of it, or a bundle.
+
+    Where nobody has a manifest the answer is ``folder`` itself. Raises OSError.
+    """
+    if not (folder / MANIFEST).exists():
+        inside = folder.resolve(strict=True)
+        for root in inside.parents[:2]:
+            if (root / MANIFEST).is_file():
+                return root, inside.relative_to(root).as_posix()
+    return folder, ""
+
+
 def read_document(path: Path) -> dict[str, Any]:
     """The manifest of any command as JSON, its version looked at. Raises ManifestError and OSError."""
     # O_NONBLOCK: a pipe that somebody put there must not hang.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor
+    try:
         status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(status.st_mode):
             raise _not_ours(path, "it is not a file")
         if status.st_size > BYTES:
             raise _not_ours(path, f"it is larger than {BYTES >> 20} MiB")
-        content = file.read(BYTES + 1)
+        content = os.read(descriptor, BYTES)
+    finally:
+        os.close(descriptor)
     try:
         found = orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -236,7 +248,8 @@ class _Reader:
         return inner
 
     def _wrong(self, at: str, why: str) -> ManifestError:
-        return _not_ours(self._path, f"{at if len(at) <= 200 else at[:200] + '…'} {why}")
+        shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in at[:200])
+        return _not_ours(self._path, f"{shown}{'…' if len(at) > 200 else ''} {why}")
 
 
 def address_and_port(text: str) -> tuple[str, int] | None:

@@ -2,7 +2,7 @@
 
 Codes are stable and never used again for something else; the slug is the human name. Lint rules are
 not here: each has its own file in ``policies/``. A file for each range: 0 reading · 1 references and shape ·
-2 routing · 3 timeouts and retries · 4 resilience · 5 security · 6 certificates · 7 portability · 8 change.
+2 routing · 3 timeouts and retries · 4 resilience · 5 security · 6 certificates · 7 portability · 8 change · 9 drift.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from meshctl.catalogue import (
     certificates,
     change,
+    drift,
     portability,
     reading,
     resilience,
@@ -23,7 +24,7 @@ from meshctl.catalogue import (
 from meshctl.catalogue.code import Code
 from meshctl.diagnostics import Finding, Mend, Part, Position, Related, Remove, Severity
 
-_RANGES = (reading, shape, routing, retries, resilience, security, certificates, portability, change)
+_RANGES = (reading, shape, routing, retries, resilience, security, certificates, portability, change, drift)
 
 CODES: Mapping[str, Code] = {each.slug: each for module in _RANGES for each in module.CODES}
 """By slug."""

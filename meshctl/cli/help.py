@@ -18,6 +18,7 @@ Commands:
   test           Test: does it do what its own tests say, request by request?
   build          Build: compile the spec to sidecar bundles
   diff           Diff: what a change means: two revisions, or the work tree and one
+  drift          Drift: is what is deployed, and what runs, as the spec in git says?
   up             Up: run the whole mesh on this machine with real proxies
   segment        Segment: firewall rules so that nothing goes past the sidecars
   explain        Explain: what a finding means, which value a setting has, or what a request...

@@ -25,6 +25,7 @@ from meshctl.pipeline.checking import (
     validate,
 )
 from meshctl.pipeline.comparing import Compared, change_between, compare, merge_base, rendered_diff
+from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
     install_certificate,
     issuer_command,
@@ -62,6 +63,8 @@ __all__ = [
     "UNREADABLE",
     "Built",
     "Compared",
+    "Deployed",
+    "Drift",
     "Evidence",
     "Fixed",
     "Linted",
@@ -87,6 +90,7 @@ __all__ = [
     "compare",
     "create_authority",
     "decrypt_bundle",
+    "drift",
     "emit",
     "encrypt_bundles",
     "explain_request",

@@ -20,7 +20,8 @@ class Repository:
             monkeypatch.setenv(f"GIT_CONFIG_{name}", os.devnull)
         monkeypatch.chdir(folder)
         self._day = START
-        self.git("init", "-q", "-b", "main")
+        if not Path(".git").exists():
+            self.git("init", "-q", "-b", "main")
 
     def git(self, *arguments: str) -> str:
         """Run git; what it prints."""
@@ -41,13 +42,12 @@ class Repository:
             else:
                 Path(path).unlink()
 
-    def commit(self, author: str, subject: str, files: dict[str, str] | None = None) -> str:
-        """Commit files; the id."""
+    def commit(self, author: str, subject: str, files: dict[str, str] | None = None) -> None:
+        """Commit files."""
         self.write(files or {})
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", f"--author={author} <{author}@example.com>", "-m", subject)
         self._day += timedelta(days=1)
-        return self.git("rev-parse", "HEAD").strip()
 
     def without_ids(self, text: str) -> str:
         """The text with each commit's short id as its subject in brackets."""

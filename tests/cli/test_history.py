@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -65,8 +66,21 @@ def refused(capsys, *arguments):
 
 
 @pytest.fixture
-def story(repository):
+def story(told_once, tmp_path, monkeypatch):
+    shutil.copytree(told_once, tmp_path, dirs_exist_ok=True)
+    return Repository(monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def told_once(tmp_path_factory):
     """A service's life: settings, a default, comments, a broken commit, a move, another name, a caller."""
+    folder = tmp_path_factory.mktemp("story")
+    with pytest.MonkeyPatch.context() as patch:
+        _tell(Repository(patch, folder))
+    return folder
+
+
+def _tell(repository):
     now = MESH
     repository.commit("ann", "start", {"mesh.yaml": now})
     repository.commit("bob", "readme", {"README": "x"})
@@ -86,7 +100,6 @@ def story(repository):
     repository.commit("bob", "rename", {"conf/all.yaml": renamed})
     called = renamed.replace("10.0.0.9}]", "10.0.0.9}], calls: {stock: {timeout: 700ms}}")
     repository.commit("eve", "call", {"conf/all.yaml": called})
-    return repository
 
 
 STORY = """\

@@ -57,6 +57,25 @@ ELSEWHERE = {
     "request-refused": (PKI / "test_requests.py", "request-refused"),
     "certificate-refused": (PKI / "test_acceptance.py", "certificate-refused"),
     "unused-baseline": (Path(__file__).parent / "test_baseline.py", "MSH8005 unused-baseline"),
+    **{
+        slug: (PIPELINE.parent / "test_inspection.py", f'"{slug}"')
+        for slug in (
+            "edited-file",
+            "missing-file",
+            "extra-file",
+            "replaced-file",
+            "wrong-mode",
+            "missing-bundle",
+        )
+    },
+    **{
+        slug: (Path(__file__).parent / "test_drift.py", f'"{slug}"')
+        for slug in ("outdated-bundle", "unknown-bundle", "altered-bundle", "not-known")
+    },
+    **{
+        slug: (ROOT / "tests" / "behaviour" / "test_drift.py", f'"{slug}"')
+        for slug in ("not-running", "foreign-program", "outdated-sidecar", "reload-not-taken")
+    },
     "key-tracked": (Path(__file__).parent / "test_certs_keys.py", "MSH6032 key-tracked"),
     "ca-tracked": (Path(__file__).parent / "test_certs.py", "test_a_ca_that_git_tracks_is_refused"),
 }

@@ -132,6 +132,10 @@ def test_a_pipe_does_not_hang_and_a_huge_file_is_not_read(tmp_path, monkeypatch)
     with pytest.raises(ManifestError, match="not a file"):
         manifest.read(tmp_path)
     (tmp_path / MANIFEST).unlink()
+    (tmp_path / MANIFEST).mkdir()
+    with pytest.raises(ManifestError, match="not a file"):
+        manifest.read(tmp_path)
+    (tmp_path / MANIFEST).rmdir()
     with (tmp_path / MANIFEST).open("wb") as file:
         file.truncate(manifest.BYTES + 1)
     monkeypatch.setattr("orjson.loads", None)
@@ -154,3 +158,10 @@ def test_a_pipe_does_not_hang_and_a_huge_file_is_not_read(tmp_path, monkeypatch)
 )
 def test_addresses(text, found):
     assert address_and_port(text) == found
+
+
+def test_what_it_says_of_a_path_can_be_shown(tmp_path):
+    files = {"a\0b\x1b[2J\u202e": {"sha256": "b" * 64}}
+    with pytest.raises(ManifestError, match=r"/files/a\\x00b\\x1b\[2J\\u202e is not a path") as caught:
+        manifest.read(written(tmp_path, {**SOUND, "files": files}))
+    assert str(caught.value).isprintable()

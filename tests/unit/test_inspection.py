@@ -1,0 +1,214 @@
+"""What is found wrong in a folder, beside its manifest; every case is one change of a sound folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from meshctl import manifest
+from meshctl.artifacts import Artifact, Plan
+from meshctl.inspection import Deviation, beginning, inspect
+
+WEB, STOCK = "web/10.0.0.1", "stock"
+FILES = {
+    f"{WEB}/envoy/run": True,
+    f"{WEB}/envoy/lds.json": False,
+    f"{WEB}/envoy/sds/trust.json": False,
+    f"{WEB}/README": False,
+    f"{STOCK}/nginx/nginx.conf": False,
+    f"{STOCK}/run/.gitignore": False,
+    "identities.json": False,
+}
+BUILD = "sha256:" + "a" * 64
+
+
+@pytest.fixture
+def root(tmp_path):
+    """As it was deployed, and running."""
+    out = tmp_path / "out"
+    artifacts = [Artifact(path, path.encode(), executable) for path, executable in FILES.items()]
+    said = {
+        "meshctl": "0.1.0",
+        "mesh": "shop",
+        "spec": BUILD,
+        "waivers": [],
+        "proxies": {"envoy": "1", "nginx": "1"},
+        "builds": {WEB: {"proxy": "envoy", "build": BUILD}, STOCK: {"proxy": "nginx", "build": BUILD}},
+    }
+    Plan(out, artifacts).apply(said)
+    for bundle in (WEB, STOCK):
+        (out / bundle / "tls").mkdir()
+        (out / bundle / "tls" / "cert.pem").touch()
+        (out / bundle / "tls" / "cert.pem.key").touch(0o600)
+        (out / bundle / "run" / "xds").mkdir(parents=True)
+        (out / bundle / "run" / "pid").touch()
+    (out / ".meshctl").mkdir()
+    return out
+
+
+def found(root: Path, *only: str, claimed=()) -> list[tuple[str, str, str]]:
+    return [(each.slug, each.bundle, each.path) for each in inspect(root, manifest.read(root), only, claimed)]
+
+
+def edit(root: Path) -> None:
+    (root / WEB / "envoy/lds.json").write_text("{}")
+
+
+def grow(root: Path) -> None:
+    os.truncate(root / "identities.json", 65 << 20)
+
+
+def remove(root: Path) -> None:
+    (root / WEB / "envoy/sds/trust.json").unlink()
+    (root / WEB / "envoy/sds").rmdir()
+
+
+def add(root: Path) -> None:
+    (root / WEB / "envoy/.lds.json.swp").touch()
+
+
+def add_folder(root: Path) -> None:
+    (root / "payments/envoy").mkdir(parents=True)
+    (root / "payments/envoy/run").touch()
+
+
+def add_beside(root: Path) -> None:
+    (root / "web/notes").touch()
+
+
+def link_file(root: Path) -> None:
+    (root / WEB / "envoy/lds.json").rename(root / "lds.json")
+    (root / WEB / "envoy/lds.json").symlink_to(root / "lds.json")
+    (root / "lds.json").rename(root.parent / "lds.json")
+
+
+def pipe(root: Path) -> None:
+    (root / WEB / "README").unlink()
+    os.mkfifo(root / WEB / "README")
+
+
+def folder_for_file(root: Path) -> None:
+    (root / WEB / "README").unlink()
+    (root / WEB / "README").mkdir()
+
+
+def link_folder(root: Path) -> None:
+    (root / "web").rename(root.parent / "web")
+    (root / "web").symlink_to(root.parent / "web")
+
+
+def file_for_folder(root: Path) -> None:
+    remove(root)
+    (root / WEB / "envoy/sds").touch()
+
+
+def open_key(root: Path) -> None:
+    (root / WEB / "tls/cert.pem.key").chmod(0o640)
+
+
+def open_key_behind_a_link(root: Path) -> None:
+    key = root / WEB / "tls/cert.pem.key"
+    key.unlink()
+    (root.parent / "key").touch(0o644)
+    key.symlink_to(root.parent / "key")
+
+
+def open_file(root: Path) -> None:
+    (root / WEB / "README").chmod(0o666)
+
+
+def open_folder(root: Path) -> None:
+    (root / WEB).chmod(0o777)
+
+
+def lose_execution(root: Path) -> None:
+    (root / WEB / "envoy/run").chmod(0o644)
+
+
+def remove_bundle(root: Path) -> None:
+    for path in (*FILES,):
+        if path.startswith(WEB):
+            (root / path).unlink()
+
+
+def remove_service(root: Path) -> None:
+    (root / "web").rename(root.parent / "gone")
+
+
+CASES = [
+    (edit, "edited-file", WEB, f"{WEB}/envoy/lds.json"),
+    (grow, "edited-file", "", "identities.json"),
+    (remove, "missing-file", WEB, f"{WEB}/envoy/sds/trust.json"),
+    (add, "extra-file", WEB, f"{WEB}/envoy/.lds.json.swp"),
+    (add_folder, "extra-file", "", "payments"),
+    (add_beside, "extra-file", "", "web/notes"),
+    (link_file, "replaced-file", WEB, f"{WEB}/envoy/lds.json"),
+    (pipe, "replaced-file", WEB, f"{WEB}/README"),
+    (folder_for_file, "replaced-file", WEB, f"{WEB}/README"),
+    (link_folder, "replaced-file", "", "web"),
+    (file_for_folder, "replaced-file", WEB, f"{WEB}/envoy/sds"),
+    (open_key, "wrong-mode", WEB, f"{WEB}/tls/cert.pem.key"),
+    (open_key_behind_a_link, "wrong-mode", WEB, f"{WEB}/tls/cert.pem.key"),
+    (open_file, "wrong-mode", WEB, f"{WEB}/README"),
+    (open_folder, "wrong-mode", WEB, WEB),
+    (lose_execution, "wrong-mode", WEB, f"{WEB}/envoy/run"),
+    (remove_bundle, "missing-bundle", WEB, ""),
+    (remove_service, "missing-bundle", WEB, ""),
+]
+
+
+def test_nothing_is_found_where_nothing_was_changed(root):
+    assert found(root) == found(root, WEB) == found(root, WEB, STOCK) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "slug", "bundle", "path"), CASES, ids=[each[0].__name__ for each in CASES]
+)
+def test_a_change_is_found_and_nothing_else(root, change, slug, bundle, path):
+    change(root)
+    assert found(root) == [(slug, bundle, path)]
+    assert found(root, STOCK) == []
+    of_web = [] if (slug == "extra-file" and not bundle) or path == "identities.json" else found(root)
+    assert found(root, WEB) == of_web
+
+
+def test_certificates_state_and_what_others_claim_are_left_alone(root):
+    (root / WEB / "tls/cert.pem").write_text("renewed")
+    (root / WEB / "tls/crl.pem").touch(0o644)
+    (root / WEB / "run/pid").write_text("1")
+    (root / STOCK / "run/stdout").touch()
+    (root / ".git").mkdir()
+    (root / "nftables").mkdir()
+    (root / "nftables/web.nft").touch()
+    (root / "segmentation.json").touch()
+    assert found(root, claimed={"nftables/web.nft", "segmentation.json"}) == []
+    assert found(root) == [("extra-file", "", "nftables"), ("extra-file", "", "segmentation.json")]
+
+
+def test_the_certificates_of_a_bundle_may_be_mounted_from_elsewhere(root):
+    (root / WEB / "tls").rename(root.parent / "secret")
+    (root / WEB / "tls").symlink_to(root.parent / "secret")
+    assert found(root) == []
+
+
+def test_what_cannot_be_read_is_not_known(root, monkeypatch):
+    def refuse(path, flags, *args, **more):
+        if str(path).endswith("lds.json"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, flags, *args, **more)
+
+    opened = os.open
+    monkeypatch.setattr(os, "open", refuse)
+    assert list(inspect(root, manifest.read(root))) == [
+        Deviation("not-known", f"{WEB}/envoy/lds.json", "cannot be read: Permission denied", WEB)
+    ]
+
+
+def test_the_beginning_of_a_file_and_of_a_pipe(tmp_path):
+    (tmp_path / "file").write_text("12345")
+    assert beginning(tmp_path / "file", 3) == b"123"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file"):
+        beginning(tmp_path / "pipe", 3)
