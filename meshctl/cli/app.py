@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "drift": "is what is deployed, and what runs, as the spec in git says?",
     "history": "who changed what about a service, and when, from git",
     "blame": "which commit last changed each setting of a service or route",
+    "publish": "commit what is built to a branch, for those who deploy it",
     "up": "run the whole mesh on this machine with real proxies",
     "segment": "firewall rules so that nothing goes past the sidecars",
     "certs": "the mesh's CA and the certificates of its sidecars",

@@ -40,6 +40,7 @@ from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bun
 from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
 from meshctl.pipeline.history import history
 from meshctl.pipeline.linting import Linted, lint, run_policy_tests
+from meshctl.pipeline.publishing import PublishedOutputs, publish, published_branch, published_source
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
     Evidence,
@@ -69,6 +70,7 @@ __all__ = [
     "Fixed",
     "Linted",
     "Loaded",
+    "PublishedOutputs",
     "Question",
     "Reached",
     "Revocation",
@@ -104,6 +106,9 @@ __all__ = [
     "load",
     "merge_base",
     "offers",
+    "publish",
+    "published_branch",
+    "published_source",
     "rendered_diff",
     "renew_certificate",
     "renew_issuing",
