@@ -78,9 +78,11 @@ def compare_views(before: Mapping[str, View], after: Mapping[str, View]) -> Iter
     callers_of: dict[Change, list[str]] = {}
     for caller, was in common.items():
         # Callers that narrow nothing share objects, so each pair of them is compared once.
-        key = (*_identity(before[was]), 0, *_identity(after[caller]))
+        old, new = _identity(before[was]), _identity(after[caller])
+        key = (*old, 0, *new)
         if key not in known:
-            known[key] = tuple(_compare_view(before[was], after[caller]))
+            # Nor is what both meshes share, as those do that were resolved together.
+            known[key] = tuple(_compare_view(before[was], after[caller])) if old != new else ()
         for change in known[key]:
             callers_of.setdefault(change, []).append(caller)
     seen_by: dict[tuple[str, ...], list[Change]] = {}

@@ -41,8 +41,8 @@ def _endpoints(before: ir.Mesh, after: ir.Mesh) -> Iterator[str]:
         gone, came = was - now, now - was
         hosts = {each.address for each in was & now} | {each.address for each in came}
         stopped = sorted(str(each) for each in gone if each.address not in hosts)
-        callers = sorted(caller for caller, called in after.calls if called == callee)
-        if stopped and callers:
+        callers = sorted(caller for caller, called in after.calls if called == callee) if stopped else []
+        if callers:
             yield f"deploy {listed(callers)} before {listed(stopped)} of `{callee}` is stopped"
 
 

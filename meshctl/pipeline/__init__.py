@@ -24,7 +24,14 @@ from meshctl.pipeline.checking import (
     resolved_json,
     validate,
 )
-from meshctl.pipeline.comparing import Compared, change_between, compare, merge_base, rendered_diff
+from meshctl.pipeline.comparing import (
+    Compared,
+    change_between,
+    compare,
+    merge_base,
+    rendered_diff,
+    validate_sides,
+)
 from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
     install_certificate,
@@ -127,6 +134,7 @@ __all__ = [
     "sign_requests",
     "up",
     "validate",
+    "validate_sides",
     "who_can_reach",
     "write_fixes",
     "write_segmentation",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshctl.pipeline.building import emit
-from meshctl.pipeline.checking import Validated
+from meshctl.pipeline.checking import Loaded, Validated, check, understand
 
 if TYPE_CHECKING:
     from meshctl.diff import FileChange, MeshDiff
@@ -25,6 +26,52 @@ class Compared:
     """Who newly reaches whom through others, beside those who are let in by a call of their own."""
     lost: tuple[tuple[str, str], ...]
     """Who did so, and can no more."""
+
+
+def validate_sides(
+    before: Sequence[str], after: Sequence[str], environment: str | None = None
+) -> tuple[Validated | None, Validated | None]:
+    """Both sides of a comparison, each at the first of its locations where there is a spec; None where there is none.
+
+    What both hold is parsed and resolved once, so that the one before has the places of the one after there. As long as it is
+    valid it has no findings; else both are as :func:`validate` has them.
+    """
+    from meshctl.load import read_first_specs
+
+    old, new = (
+        understand(each, environment) if each is not None else None
+        for each in read_first_specs((before, after), environment)
+    )
+    made = check(new) if new is not None else None
+    if old is None:
+        return None, made
+    return (_like(old, made) if made is not None else None) or check(old), made
+
+
+def _like(loaded: Loaded, other: Validated) -> Validated | None:
+    """The mesh of a spec with all of it taken from ``other`` that is the same there; None where anything is wrong."""
+    from meshctl import resolve
+    from meshctl.targets.check import check as check_targets
+
+    if loaded.spec is None or other.spec is None or other.mesh is None:
+        return None
+    resolution = resolve.resolve(loaded.spec, like=resolve.Resolved(other.spec, other.mesh))
+    if resolution.mesh is None:
+        return None
+    known = set(map(id, other.mesh.sidecars))
+    fresh = tuple(each for each in resolution.mesh.sidecars if id(each) not in known)
+    asked = (*resolution.findings, *check_targets(replace(resolution.mesh, sidecars=fresh)))
+    if any(each.is_error for each in asked):
+        return None
+    return Validated(
+        loaded.spec,
+        resolution.mesh,
+        (),
+        loaded.texts,
+        loaded.digest,
+        loaded.source,
+        environment=loaded.environment,
+    )
 
 
 def compare(before: Validated | None, after: Validated | None) -> Compared:
