@@ -111,7 +111,7 @@ def test_the_restricted_profile_lets_it_in():
 
 def test_certificates_are_looked_for_where_cert_manager_puts_them():
     found = documents(made("cluster", Platform.KUBERNETES))
-    identities = identities_of(validated("cluster").mesh)
+    identities = identities_of(validated("cluster").require())
     issuer = cert_manager.IssuerReference("mesh", "Issuer", "cert-manager.io")
     for each in cert_manager.certificates(identities, issuer, None):
         service = each["spec"]["commonName"]

@@ -11,7 +11,7 @@ import pytest
 from meshctl import pipeline
 from meshctl.diagnostics import UsageError
 from meshctl.ir import AdminListener, SocketAddress
-from meshctl.platforms import Platform, readiness, systemd
+from meshctl.platforms import Options, Platform, readiness, systemd
 from tests.platforms.making import made, validated
 
 LARGEST_EXPOSURE = 20
@@ -20,7 +20,7 @@ LARGEST_EXPOSURE = 20
 
 def placed(name: str, folder: Path) -> list[Path]:
     """Units of a mesh, as they lie on a host, with the bundles that they start."""
-    for each in pipeline.emit(validated(name).mesh):
+    for each in pipeline.emit(validated(name).require()):
         path = folder / "bundles" / each.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(each.content)
@@ -141,7 +141,7 @@ def test_ports_that_are_not_for_everybody_need_a_capability(tmp_path):
         "gateways: {edge: {port: 80, calls: {web: {}}, routes: [{name: all, backends: [{service: web}]}]}}\n",
         "utf-8",
     )
-    artifacts = pipeline.deploy(pipeline.validate(str(spec)), Platform.SYSTEMD, systemd.Options())[0]
+    artifacts = pipeline.deploy(pipeline.validate(str(spec)), Platform.SYSTEMD, Options())[0]
     texts = {Path(each.path).name: each.content.decode() for each in artifacts}
     assert "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" in texts["edge-sidecar.service"]
     assert "Capabilities" not in texts["web-sidecar.service"]
