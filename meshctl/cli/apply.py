@@ -29,49 +29,55 @@ class ApplyFormat(StrEnum):
     JSON = "json"
 
 
+_Bundle = Annotated[
+    Path | None,
+    typer.Option(
+        "--bundle", metavar="DIR", help="The folder that `meshctl build` wrote.", show_default=False
+    ),
+]
+_Target = Annotated[
+    Path, typer.Option("--to", parser=options.folder, metavar="DIR", help="Where this host's bundles are.")
+]
+_Services = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--service",
+        metavar="SERVICE[/INSTANCE]",
+        help="Only these, in this order. Default: what is in the target, callees first.",
+        show_default=False,
+    ),
+]
+_Certificates = Annotated[
+    Path | None,
+    typer.Option(
+        "--certs",
+        metavar="DIR",
+        help="Bring the `tls` folders below it along. Default: the target keeps its own.",
+        show_default=False,
+    ),
+]
+_Restart = Annotated[
+    str,
+    typer.Option(
+        "--restart",
+        metavar="COMMAND",
+        help="What ends a sidecar and starts it anew, for builds that no reload can bring.",
+        show_default=False,
+    ),
+]
+
+
 def register(app: typer.Typer, text: str) -> None:
     """Add the command."""
     app.command("apply", help=f"Apply: {text}")(apply)
 
 
 def apply(
-    bundle: Annotated[
-        Path | None,
-        typer.Option(
-            "--bundle", metavar="DIR", help="The folder that `meshctl build` wrote.", show_default=False
-        ),
-    ] = None,
-    to: Annotated[
-        Path,
-        typer.Option("--to", parser=options.folder, metavar="DIR", help="Where this host's bundles are."),
-    ] = Path("/srv/mesh"),
-    service: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--service",
-            metavar="SERVICE[/INSTANCE]",
-            help="Only these, in this order. Default: what is in the target, callees first.",
-            show_default=False,
-        ),
-    ] = None,
-    certs: Annotated[
-        Path | None,
-        typer.Option(
-            "--certs",
-            metavar="DIR",
-            help="Bring the `tls` folders below it along. Default: the target keeps its own.",
-            show_default=False,
-        ),
-    ] = None,
-    restart: Annotated[
-        str,
-        typer.Option(
-            "--restart",
-            metavar="COMMAND",
-            help="What ends a sidecar and starts it anew, for builds that no reload can bring.",
-            show_default=False,
-        ),
-    ] = "",
+    bundle: _Bundle = None,
+    to: _Target = Path("/srv/mesh"),
+    service: _Services = None,
+    certs: _Certificates = None,
+    restart: _Restart = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, and change nothing.")] = False,
     recover: Annotated[
         bool, typer.Option("--recover", help="Only finish or undo an apply that was cut short.")

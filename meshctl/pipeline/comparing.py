@@ -89,7 +89,8 @@ def compare(before: Validated | None, after: Validated | None) -> Compared:
         # Who calls a service by another name does send other requests.
         change = replace(change, callers=diff.touched(old, new).callers)
     ways, lost = simulate.ways_change(was, new, change.opened, change.closed)
-    return Compared(compared, change, ways, lost)
+    follows = (*compared.consequences, *simulate.rerouted(was, new))
+    return Compared(replace(compared, consequences=follows), change, ways, lost)
 
 
 def _meshes(before: Validated | None, after: Validated | None) -> tuple[Mesh, Mesh]:

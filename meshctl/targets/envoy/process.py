@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from datetime import timedelta
 
 from meshctl.targets.base import Commands
 from meshctl.targets.envoy import reload
@@ -62,4 +63,8 @@ COMMANDS = Commands(
     reload="./reload",
     version="--version",
     pid_file="../run/pid",
+    # It ends at once: what its admin interface could have it do first is shut off, see `admin`.
+    stop="SIGTERM",
+    drain=timedelta(0),
+    image="docker.io/envoyproxy/envoy:v1.40.0",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from meshctl.artifacts import Artifact
 from meshctl.ir import Proxy, Sidecar
 from meshctl.targets.base import Commands
@@ -19,6 +21,8 @@ COMMANDS = Commands(
     reload="./reload",
     version="-v",
     pid_file=PID_FILE,
+    stop="SIGQUIT",
+    drain=timedelta(seconds=30),
 )
 
 _STATE = b"# What the running sidecar writes; never part of a build.\n*\n!.gitignore\n"
