@@ -15,6 +15,9 @@ from meshctl.manifest import MANIFEST, RUN, TLS, File, Manifest
 KEY = ".key"
 """How the names of private keys end."""
 
+RELEASES = ".releases"
+"""Of a bundle that `meshctl apply` put live: its files are links to those of one release below it (decision 0139)."""
+
 _LARGEST = 64 << 20
 """Bytes. A file of a bundle is smaller by far, whatever the mesh."""
 
@@ -54,7 +57,8 @@ def inspect(
     """All that is wrong below ``root``, or in its bundles ``only``, in order of paths.
 
     Certificates and keys (``tls``) and the state of what runs (``run``) are in no manifest; of them the modes of keys
-    are looked at. ``claimed`` are files that another manifest lists. At the top, names with a dot are left alone.
+    are looked at. ``claimed`` are files outside of bundles that another manifest lists. At the top, names with a dot
+    are left alone, in a bundle the releases of before.
     """
     chosen = set(only) or set(manifest.bundles)
     files = {
@@ -62,7 +66,8 @@ def inspect(
         for path, file in manifest.files.items()
         if not only or bundle_of(path, manifest.bundles) in chosen
     }
-    look = _Look(root, files, manifest.bundles, set(claimed))
+    outside = {path for path in claimed if not bundle_of(path, manifest.bundles)}
+    look = _Look(root, files, manifest.bundles, outside)
     if only:
         for each in sorted(chosen):
             look.reach(each)
@@ -142,6 +147,7 @@ class _Look:
             path in self.claimed
             or path == MANIFEST
             or (not parent and name.startswith("."))
+            or (parent in self.bundles and name == RELEASES)
             or (bool(bundle_of(path, self.bundles)) and (path == state or path.startswith(f"{state}/")))
         )
 
@@ -149,9 +155,9 @@ class _Look:
         # O_NONBLOCK: a pipe that somebody put there must not hang.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            descriptor = os.open(self.root / path, flags)
+            descriptor = os.open(self._released(path) or self.root / path, flags)
         except OSError as error:
-            if os.path.islink(self.root / path):  # noqa: PTH114
+            if (self.root / path).is_symlink():
                 self._tell("replaced-file", path, "is a symbolic link")
             else:
                 self._tell("not-known", path, f"cannot be read: {error.strerror}")
@@ -168,6 +174,23 @@ class _Look:
         if file.executable and not status.st_mode & stat.S_IXUSR:
             self._tell("wrong-mode", path, "may not be executed")
         self._mode(path, status.st_mode)
+
+    def _released(self, path: str) -> Path | None:
+        """The file of the current release that a listed file is a link to; None where it is no such link."""
+        bundle = bundle_of(path, self.bundles)
+        its = path.removeprefix(f"{bundle}/")
+        releases = self.root / bundle / RELEASES
+        try:
+            if os.readlink(self.root / path) != f"{'../' * its.count('/')}{RELEASES}/current/{its}":  # noqa: PTH115
+                return None
+            current = os.readlink(releases / "current")  # noqa: PTH115
+        except OSError:
+            return None
+        if not bundle or "/" in current or current in ("", ".", ".."):
+            return None
+        found = releases / current / its
+        # Its folders are no links either: else it would be whoever's file.
+        return found if found.resolve() == releases.resolve() / current / its else None
 
     def _keys(self, path: str) -> None:
         """Keys may stand behind links, as what is mounted into containers does."""
