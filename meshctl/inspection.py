@@ -18,6 +18,8 @@ KEY = ".key"
 RELEASES = ".releases"
 """Of a bundle that `meshctl apply` put live: its files are links to those of one release below it (decision 0139)."""
 
+# O_NONBLOCK: a pipe that somebody put there must not hang.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LARGEST = 64 << 20
 """Bytes. A file of a bundle is smaller by far, whatever the mesh."""
 
@@ -43,6 +45,59 @@ def beginning(path: Path, length: int) -> bytes:
         return os.read(descriptor, length)
     finally:
         os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a listed file holds now."""
+
+    data: bytes
+    executable: bool
+
+
+def content(root: Path, path: str, bundles: Collection[str]) -> Content | None:
+    """The regular file that a manifest lists as ``path``, not behind links of others' making. None where there is none.
+
+    Raises OSError, for a file that is too large, too.
+    """
+    where = released(root, path, bundles) or root / path
+    if where.parent.resolve() != root.resolve() / where.parent.relative_to(root):
+        return None
+    try:
+        descriptor = os.open(where, _READ)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        if where.is_symlink():
+            return None
+        raise
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        if status.st_size > _LARGEST:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(where))
+        return Content(os.read(descriptor, _LARGEST), bool(status.st_mode & stat.S_IXUSR))
+    finally:
+        os.close(descriptor)
+
+
+def released(root: Path, path: str, bundles: Collection[str]) -> Path | None:
+    """The file of the current release that a listed file is a link to; None where it is no such link."""
+    bundle = bundle_of(path, bundles)
+    its = path.removeprefix(f"{bundle}/")
+    releases = root / bundle / RELEASES
+    try:
+        if os.readlink(root / path) != f"{'../' * its.count('/')}{RELEASES}/current/{its}":  # noqa: PTH115
+            return None
+        current = os.readlink(releases / "current")  # noqa: PTH115
+    except OSError:
+        return None
+    if not bundle or "/" in current or current in ("", ".", ".."):
+        return None
+    found = releases / current / its
+    # Its folders are no links either: else it would be whoever's file.
+    return found if found.resolve() == releases.resolve() / current / its else None
 
 
 def bundle_of(path: str, bundles: Collection[str]) -> str:
@@ -152,10 +207,8 @@ class _Look:
         )
 
     def _file(self, path: str, file: File) -> None:
-        # O_NONBLOCK: a pipe that somebody put there must not hang.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            descriptor = os.open(self._released(path) or self.root / path, flags)
+            descriptor = os.open(released(self.root, path, self.bundles) or self.root / path, _READ)
         except OSError as error:
             if (self.root / path).is_symlink():
                 self._tell("replaced-file", path, "is a symbolic link")
@@ -174,23 +227,6 @@ class _Look:
         if file.executable and not status.st_mode & stat.S_IXUSR:
             self._tell("wrong-mode", path, "may not be executed")
         self._mode(path, status.st_mode)
-
-    def _released(self, path: str) -> Path | None:
-        """The file of the current release that a listed file is a link to; None where it is no such link."""
-        bundle = bundle_of(path, self.bundles)
-        its = path.removeprefix(f"{bundle}/")
-        releases = self.root / bundle / RELEASES
-        try:
-            if os.readlink(self.root / path) != f"{'../' * its.count('/')}{RELEASES}/current/{its}":  # noqa: PTH115
-                return None
-            current = os.readlink(releases / "current")  # noqa: PTH115
-        except OSError:
-            return None
-        if not bundle or "/" in current or current in ("", ".", ".."):
-            return None
-        found = releases / current / its
-        # Its folders are no links either: else it would be whoever's file.
-        return found if found.resolve() == releases.resolve() / current / its else None
 
     def _keys(self, path: str) -> None:
         """Keys may stand behind links, as what is mounted into containers does."""

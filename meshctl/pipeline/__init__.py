@@ -24,6 +24,7 @@ from meshctl.pipeline.checking import (
     validate,
 )
 from meshctl.pipeline.comparing import Compared, change_between, compare, merge_base, rendered_diff
+from meshctl.pipeline.deployed import DeployedSpec, deployed_files, deployed_spec
 from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
     install_certificate,
@@ -62,6 +63,7 @@ __all__ = [
     "Built",
     "Compared",
     "Deployed",
+    "DeployedSpec",
     "Drift",
     "Evidence",
     "Fixed",
@@ -87,6 +89,8 @@ __all__ = [
     "compare",
     "create_authority",
     "decrypt_bundle",
+    "deployed_files",
+    "deployed_spec",
     "drift",
     "emit",
     "encrypt_bundles",

@@ -64,7 +64,7 @@ def drift(
     if folder is not None:
         root, inside = manifest.locate(folder)
         found = manifest.read(root)
-        _require_same(found, mesh, validated.environment if validated else None, root)
+        require_same(found, mesh, validated.environment if validated else None, root)
     bundles = _bundles(mesh, found)
     scope = _scope(bundles, [*only, *([inside] if inside else [])])
     # What was copied to a host is what the host has.
@@ -81,7 +81,8 @@ def drift(
     return Drift(tuple(chosen[name] for name in sorted(chosen)), tuple(order), root)
 
 
-def _require_same(found: Manifest, mesh: ir.Mesh | None, environment: str | None, root: Path) -> None:
+def require_same(found: Manifest, mesh: ir.Mesh | None, environment: str | None, root: Path) -> None:
+    """Raises UsageError where the folder ``root`` holds another mesh, or what was built with another environment."""
     if mesh is None:
         return
     if found.mesh != mesh.name:
