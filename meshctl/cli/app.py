@@ -25,6 +25,8 @@ COMMANDS: Mapping[str, str] = {
     "build": "compile the spec to sidecar bundles",
     "diff": "what a change means: two revisions, or the work tree and one",
     "drift": "is what is deployed, and what runs, as the spec in git says?",
+    "history": "who changed what about a service, and when, from git",
+    "blame": "which commit last changed each setting of a service or route",
     "up": "run the whole mesh on this machine with real proxies",
     "segment": "firewall rules so that nothing goes past the sidecars",
     "certs": "the mesh's CA and the certificates of its sidecars",

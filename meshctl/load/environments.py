@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related, UsageError
-from meshctl.load.document import read_yaml
+from meshctl.load.document import Document, read_yaml
 from meshctl.load.files import SourceFile, SpecFiles, shown, with_contents
 from meshctl.load.location import read_environments
 from meshctl.load.merging import merge
@@ -39,13 +39,34 @@ class Tops:
     findings: tuple[Finding, ...]
 
 
-def read_tops(files: SpecFiles, positions: Positions) -> Tops:
-    """All of ``files`` as one top level; every file's faults are told."""
+@dataclass(slots=True)
+class Known:
+    """The faultless files of other revisions, so that what stayed the same is parsed once.
+
+    Their places keep the name of the revision in which each was read first.
+    """
+
+    positions: Positions = field(default_factory=Positions)
+    documents: dict[tuple[str, str], Document] = field(default_factory=dict)
+
+    def read(self, file: SourceFile) -> Document:
+        """The document in ``file``."""
+        key = file.name.rpartition(":")[2], file.blob
+        document = self.documents.get(key)
+        if document is None:
+            document = read_yaml(file.content, file.name, self.positions)
+            if not document.findings:
+                self.documents[key] = document
+        return document
+
+
+def read_tops(files: SpecFiles, positions: Positions, known: Known | None = None) -> Tops:
+    """All of ``files`` as one top level; every file's faults are told. ``known`` has the same ``positions``."""
     texts: dict[str, str] = {}
     findings = list(files.findings)
     tops: list[dict[str, Node]] = []
     for file in files.files:
-        document = read_yaml(file.content, file.name, positions)
+        document = known.read(file) if known else read_yaml(file.content, file.name, positions)
         texts[file.name] = document.text
         findings.extend(document.findings)
         if isinstance(document.node, dict):

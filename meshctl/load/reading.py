@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, in_order
 from meshctl.load import environments
-from meshctl.load.environments import Compared, read_tops
+from meshctl.load.environments import Compared, Known, read_tops
 from meshctl.load.files import SpecFiles, shown, with_contents
 from meshctl.load.location import read_files
 from meshctl.load.merging import clashes
@@ -65,13 +65,15 @@ def read_spec(
     return replace(read, contents=contents) if contents else read
 
 
-def parse_spec(files: SpecFiles, location: str, environment: SpecFiles | None = None) -> SpecSource:
-    """The spec that ``files`` hold, with ``environment`` merged over it."""
-    positions = Positions()
-    read = read_tops(files, positions)
+def parse_spec(
+    files: SpecFiles, location: str, environment: SpecFiles | None = None, known: Known | None = None
+) -> SpecSource:
+    """The spec that ``files`` hold, with ``environment`` merged over it; what is ``known`` is not parsed again."""
+    positions = known.positions if known is not None else Positions()
+    read = read_tops(files, positions, known)
     texts, findings, data = dict(read.texts), list(read.findings), read.data
     if environment is not None:
-        over = read_tops(environment, positions)
+        over = read_tops(environment, positions, known)
         data, faults = overlay(data, over.data, positions)
         texts |= over.texts
         findings += (*over.findings, *faults)

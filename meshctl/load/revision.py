@@ -25,6 +25,8 @@ _GIT = (
     "--literal-pathspecs",
     # A partial clone would fetch a missing blob; a build never talks to anyone.
     *("-c", "protocol.allow=never"),
+    # Whatever the user has set: a log without the words of gpg, in UTF-8.
+    *("-c", "log.showSignature=false", "-c", "i18n.logOutputEncoding=UTF-8"),
 )
 _SECONDS = 60
 _LINK = "120000"
@@ -75,13 +77,13 @@ def read_named(folder: str, path: str) -> SourceFile | Finding:
 def merge_base(one: str, other: str) -> str:
     """The best common ancestor of two revisions, by its full id. Raises as :func:`read`, and UsageError when there is none."""
     ids = [
-        _git(
+        git(
             "rev-parse", "--verify", "-q", "--end-of-options", f"{each}^{{commit}}", on_nothing=_unknown(each)
         )
         for each in (one, other)
     ]
     nothing = f"{shown(one)} and {shown(other)} have no commit in common"
-    found = _git("merge-base", *(each.decode().strip() for each in ids), on_nothing=nothing)
+    found = git("merge-base", *(each.decode().strip() for each in ids), on_nothing=nothing)
     return found.decode().strip()
 
 
@@ -98,7 +100,7 @@ def _entries(location: str, revision: str, path: str) -> Iterator[_Entry]:
     wanted = posixpath.normpath(path) if path else "."
     scope = () if here else ("--full-tree",)
     narrowed = () if wanted == "." else ("--", wanted)
-    listing = _git("ls-tree", "-r", "-z", "-l", *scope, "--end-of-options", revision, *narrowed)
+    listing = git("ls-tree", "-r", "-z", "-l", *scope, "--end-of-options", revision, *narrowed)
     for line in listing.split(b"\0")[:-1]:
         facts, _, raw = line.partition(b"\t")
         mode, kind, blob, size = facts.decode().split()
@@ -108,7 +110,8 @@ def _entries(location: str, revision: str, path: str) -> Iterator[_Entry]:
             yield _Entry(mode, blob, int(size), relative)
 
 
-def _git(*arguments: str, stdin: bytes = b"", on_nothing: str = "") -> bytes:
+def git(*arguments: str, stdin: bytes = b"", on_nothing: str = "") -> bytes:
+    """What git prints. Raises UsageError with its first line (``on_nothing`` where it has none) when it refuses, ToolError when it is missing or does not answer."""
     try:
         run = subprocess.run(
             [*_GIT, *arguments], input=stdin, capture_output=True, check=False, timeout=_SECONDS
@@ -124,8 +127,8 @@ def _git(*arguments: str, stdin: bytes = b"", on_nothing: str = "") -> bytes:
     return run.stdout
 
 
-def _shallow() -> str:
-    """What to do where a revision may be unknown only because the clone ends before it."""
+def is_shallow() -> bool:
+    """Whether the clone ends before the beginning."""
     try:
         asked = subprocess.run(
             [*_GIT, "rev-parse", "--is-shallow-repository"],
@@ -134,16 +137,22 @@ def _shallow() -> str:
             timeout=_SECONDS,
         )
     except subprocess.TimeoutExpired:
+        return False
+    return asked.stdout.strip() == b"true"
+
+
+def _shallow() -> str:
+    """What to do where a revision may be unknown only because the clone ends before it."""
+    if not is_shallow():
         return ""
-    known = asked.stdout.strip() == b"true"
-    return " (this clone is shallow: `git fetch --unshallow`, or `fetch-depth: 0` in CI)" if known else ""
+    return " (this clone is shallow: `git fetch --unshallow`, or `fetch-depth: 0` in CI)"
 
 
 def _blobs(ids: Sequence[str]) -> dict[str, bytes]:
     """The contents of the blobs, by id, from one ``cat-file --batch``."""
     if not ids:
         return {}
-    answer = _git("cat-file", "--batch", stdin="".join(f"{each}\n" for each in ids).encode())
+    answer = git("cat-file", "--batch", stdin="".join(f"{each}\n" for each in ids).encode())
     contents: dict[str, bytes] = {}
     start = 0
     for each in ids:

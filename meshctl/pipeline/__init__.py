@@ -4,6 +4,7 @@ Nothing here prints, or asks the clock, the environment or the terminal. Errors 
 ``meshctl.diagnostics``; findings come back as values. The rooms are imported when they are first needed.
 """
 
+from meshctl.pipeline.blame import blame
 from meshctl.pipeline.building import Built, build, emit
 from meshctl.pipeline.certificates import (
     IDENTITIES,
@@ -38,6 +39,7 @@ from meshctl.pipeline.enrolling import (
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
 from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
+from meshctl.pipeline.history import history
 from meshctl.pipeline.linting import Linted, lint, run_policy_tests
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
@@ -77,6 +79,7 @@ __all__ = [
     "Standing",
     "Tested",
     "Validated",
+    "blame",
     "build",
     "ca_due",
     "ca_standing",
@@ -96,6 +99,7 @@ __all__ = [
     "encrypt_bundles",
     "explain_request",
     "fix",
+    "history",
     "install_certificate",
     "issue_certificates",
     "issuer_command",
