@@ -51,7 +51,12 @@ def after(base: str | None, head: str | None, spec: str | None, environment: str
 def note(found: DeployedSpec) -> str:
     """What is deployed, in a sentence."""
     if found.spec is None:
-        said = f"no commit at hand has the spec that it was built from ({found.digest[:19]}): told by builds alone"
+        shallow = (
+            " (this clone is shallow: `git fetch --unshallow`, or `fetch-depth: 0` in CI)"
+            if found.shallow
+            else ""
+        )
+        said = f"no commit at hand has the spec that it was built from ({found.digest[:19]}): told by builds alone{shallow}"
     elif found.found is None:
         said = "built from this very spec"
     else:

@@ -29,6 +29,8 @@ class DeployedSpec:
     """Of the spec, as the manifest names it."""
     spec: Validated | None
     """What it was built from; None where no commit at hand has it."""
+    shallow: bool
+    """Whether that may be so because the clone ends before that commit."""
     found: Found | None
     """The commit, None where it is the very spec that was asked about."""
     bundles: Mapping[str, tuple[str, str]]
@@ -54,9 +56,16 @@ def deployed_spec(folder: Path, after: Validated, location: str) -> DeployedSpec
         for name in sorted(built.keys() | wanted.keys())
         if built.get(name) != wanted.get(name)
     }
+    shallow = spec is None and _is_shallow()
     its = _builds(spec.require()) if spec else built
     strays = tuple(name for name in sorted(built) if built[name] != its.get(name))
-    return DeployedSpec(root, said.spec, spec, found, differing, strays)
+    return DeployedSpec(root, said.spec, spec, shallow, found, differing, strays)
+
+
+def _is_shallow() -> bool:
+    from meshctl.load import revision
+
+    return revision.is_shallow()
 
 
 def _builds(mesh: ir.Mesh) -> dict[str, str]:
