@@ -9,7 +9,7 @@ import pytest
 
 from meshctl import manifest
 from meshctl.artifacts import Artifact, Plan
-from meshctl.inspection import Deviation, beginning, inspect
+from meshctl.inspection import Content, Deviation, beginning, content, inspect
 
 WEB, STOCK = "web/10.0.0.1", "stock"
 FILES = {
@@ -254,6 +254,28 @@ def test_what_cannot_be_read_is_not_known(root, monkeypatch):
     assert list(inspect(root, manifest.read(root))) == [
         Deviation("not-known", f"{WEB}/envoy/lds.json", "cannot be read: Permission denied", WEB)
     ]
+
+
+def test_what_a_listed_file_holds_is_never_read_elsewhere(root):
+    bundles = (WEB, STOCK)
+    assert content(root, f"{WEB}/envoy/run", bundles) == Content(f"{WEB}/envoy/run".encode(), executable=True)
+    assert content(root, f"{WEB}/none", bundles) is None
+    release = apply(root)
+    assert content(root, f"{WEB}/envoy/run", bundles) == Content(f"{WEB}/envoy/run".encode(), executable=True)
+    (release / "envoy").rename(root.parent / "aside")
+    (release / "envoy").symlink_to(root.parent / "aside")
+    assert content(root, f"{WEB}/envoy/run", bundles) is None
+    (root / STOCK / "nginx").rename(root.parent / "nginx")
+    (root / STOCK / "nginx").symlink_to(root.parent / "nginx")
+    assert content(root, f"{STOCK}/nginx/nginx.conf", bundles) is None
+    (root / "identities.json").unlink()
+    os.mkfifo(root / "identities.json")
+    assert content(root, "identities.json", bundles) is None
+    (root / "identities.json").unlink()
+    (root / "identities.json").touch()
+    grow(root)
+    with pytest.raises(OSError, match="too large"):
+        content(root, "identities.json", bundles)
 
 
 def test_the_beginning_of_a_file_and_of_a_pipe(tmp_path):
