@@ -63,6 +63,13 @@ class Written:
         return tuple(sorted((*self.created, *self.updated)))
 
 
+def render_manifest(said: Mapping[str, object], files: Mapping[str, File]) -> bytes:
+    """A manifest that says ``said``, and of ``files`` what each is; the same bytes for the same words."""
+    listed = {path: _entry(files[path]) for path in sorted(files)}
+    document = {"schemaVersion": manifest.VERSION, **said, "files": listed}
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
+
+
 def own_files(root: Path, mesh: str = "", name: str = MANIFEST) -> Mapping[str, File]:
     """What the manifest ``name`` in ``root`` says of every file that it claims; empty without one.
 
@@ -141,11 +148,7 @@ class Plan:
 
     def _write_manifest(self, said: Mapping[str, object], folders: set[str]) -> None:
         files = self._kept | {path: each.file for path, each in self._wanted.items()}
-        listed = {path: _entry(files[path]) for path in sorted(files)}
-        content = orjson.dumps(
-            {"schemaVersion": manifest.VERSION, **said, "files": listed}, option=orjson.OPT_INDENT_2
-        )
-        own = Artifact(self._name, content + b"\n")
+        own = Artifact(self._name, render_manifest(said, files))
         if _compare(self._root, own, {self._name}) != "equal":
             _replace(self._root, own, folders)
 

@@ -11,7 +11,8 @@ from meshctl.cli.formats.context import one_line
 
 if TYPE_CHECKING:
     from meshctl.cli.diff_limits import Exceeded
-    from meshctl.diff import Change, Consequence, FileChange
+    from meshctl.diff import Change, FileChange
+    from meshctl.ir.change import Consequence
     from meshctl.pipeline import Compared
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": "~"}

@@ -10,9 +10,10 @@ from meshctl import ir
 from meshctl.diagnostics import Finding
 from meshctl.ir.change import MeshChange
 from meshctl.ir.reachability import Reachability
-from meshctl.lint.checks.exposure import is_protected, with_reach
+from meshctl.lint.checks.exposure import is_protected
 from meshctl.lint.collect import collect
 from meshctl.lint.collect_change import change as change_facts
+from meshctl.lint.collect_reach import with_reach
 from meshctl.lint.engine import FailedCase, about_change, evaluate, run_tests
 from meshctl.lint.facts import World
 from meshctl.lint.policy import BuiltIn, Specs

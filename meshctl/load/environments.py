@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related, UsageError
-from meshctl.load.document import Document, read_yaml
+from meshctl.load.document import read_yaml
 from meshctl.load.files import SourceFile, SpecFiles, shown, with_contents
 from meshctl.load.location import read_environments
 from meshctl.load.merging import merge
+from meshctl.load.parsed import ParsedFiles
 from meshctl.spec.source import Node, Positions, Source
 from meshctl.spec.types import LABEL_PATTERN
 
@@ -39,34 +40,16 @@ class Tops:
     findings: tuple[Finding, ...]
 
 
-@dataclass(slots=True)
-class Known:
-    """The faultless files of other revisions, so that what stayed the same is parsed once.
-
-    Their places keep the name of the revision in which each was read first.
-    """
-
-    positions: Positions = field(default_factory=Positions)
-    documents: dict[tuple[str, str], Document] = field(default_factory=dict)
-
-    def read(self, file: SourceFile) -> Document:
-        """The document in ``file``."""
-        key = file.name.rpartition(":")[2], file.blob
-        document = self.documents.get(key)
-        if document is None:
-            document = read_yaml(file.content, file.name, self.positions)
-            if not document.findings:
-                self.documents[key] = document
-        return document
-
-
-def read_tops(files: SpecFiles, positions: Positions, known: Known | None = None) -> Tops:
-    """All of ``files`` as one top level; every file's faults are told. ``known`` has the same ``positions``."""
+def read_tops(files: SpecFiles, positions: Positions, parsed: ParsedFiles | None = None) -> Tops:
+    """All of ``files`` as one top level; every file's faults are told. Files that are among ``parsed`` are not parsed."""
     texts: dict[str, str] = {}
     findings = list(files.findings)
     tops: list[dict[str, Node]] = []
     for file in files.files:
-        document = known.read(file) if known else read_yaml(file.content, file.name, positions)
+        if parsed is None:
+            document = read_yaml(file.content, file.name, positions)
+        else:
+            document = parsed.read(file, positions)
         texts[file.name] = document.text
         findings.extend(document.findings)
         if isinstance(document.node, dict):

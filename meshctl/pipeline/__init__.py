@@ -24,8 +24,16 @@ from meshctl.pipeline.checking import (
     resolved_json,
     validate,
 )
-from meshctl.pipeline.comparing import Compared, change_between, compare, merge_base, rendered_diff
+from meshctl.pipeline.comparing import (
+    Compared,
+    change_between,
+    compare,
+    merge_base,
+    rendered_diff,
+    validate_sides,
+)
 from meshctl.pipeline.deployed import DeployedSpec, deployed_files, deployed_spec
+from meshctl.pipeline.deploying import PLATFORMS, deploy, write_deployment
 from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
     install_certificate,
@@ -41,6 +49,7 @@ from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bun
 from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
 from meshctl.pipeline.history import history
 from meshctl.pipeline.linting import Linted, lint, run_policy_tests
+from meshctl.pipeline.publishing import PublishedOutputs, publish, published_branch, published_source
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
     Evidence,
@@ -60,6 +69,7 @@ from meshctl.pipeline.settings import settings
 
 __all__ = [
     "IDENTITIES",
+    "PLATFORMS",
     "SEGMENTATION",
     "UNREADABLE",
     "Built",
@@ -71,6 +81,7 @@ __all__ = [
     "Fixed",
     "Linted",
     "Loaded",
+    "PublishedOutputs",
     "Question",
     "Reached",
     "Revocation",
@@ -92,6 +103,7 @@ __all__ = [
     "compare",
     "create_authority",
     "decrypt_bundle",
+    "deploy",
     "deployed_files",
     "deployed_spec",
     "drift",
@@ -108,6 +120,9 @@ __all__ = [
     "load",
     "merge_base",
     "offers",
+    "publish",
+    "published_branch",
+    "published_source",
     "rendered_diff",
     "renew_certificate",
     "renew_issuing",
@@ -126,7 +141,9 @@ __all__ = [
     "sign_requests",
     "up",
     "validate",
+    "validate_sides",
     "who_can_reach",
+    "write_deployment",
     "write_fixes",
     "write_segmentation",
 ]

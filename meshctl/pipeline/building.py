@@ -77,7 +77,7 @@ def build(
         changed = None if verify == "all" else plan.changed
         checked = verification.verify(mesh, artifacts, changed, now, require=verify == "all")
         verified, missing = checked.verified, checked.missing
-    written = plan.apply(_manifest(mesh, validated, services, kept))
+    written = plan.apply(manifest_of(mesh, validated, services, kept))
     issued = issue_certificates(out, authority, now, services) if authority else ()
     return Built(written, issued, verified, missing)
 
@@ -116,9 +116,10 @@ def _kept(out: Path, scope: tuple[str, ...]) -> tuple[BundleEntry, ...]:
     return tuple(each for each in bundles if not f"{each.folder}/".startswith(scope))
 
 
-def _manifest(
-    mesh: ir.Mesh, validated: Validated, services: Sequence[str], kept: Sequence[BundleEntry]
+def manifest_of(
+    mesh: ir.Mesh, validated: Validated, services: Sequence[str] = (), kept: Sequence[BundleEntry] = ()
 ) -> dict[str, object]:
+    """What the manifest says beside the files: of the bundles of ``services``, or all, and of those ``kept``."""
     from meshctl.targets import target
     from meshctl.targets.bundle import folder
 

@@ -11,7 +11,8 @@ from meshctl.diagnostics import Finding, UsageError
 from meshctl.pipeline.revisions import Revisions, State, commits
 
 if TYPE_CHECKING:
-    from meshctl.diff import Change, Consequence, MeshDiff
+    from meshctl.diff import Change, MeshDiff
+    from meshctl.ir.change import Consequence
     from meshctl.load.commits import Commit, End
     from meshctl.resolve.parts import Part
     from meshctl.spec import Spec

@@ -23,6 +23,18 @@ def compare_case(specs: Specs) -> World | str:
     """The facts about the change, or why one of the specs is none."""
     from meshctl import lint
 
+    sides = sides_of(specs)
+    if isinstance(sides, str):
+        return sides
+    before, after = sides
+    if after.spec is None:
+        raise AssertionError
+    change = change_between(before.require(), after.require())
+    return lint.world(after.require(), after.spec, _DAY, change)
+
+
+def sides_of(specs: Specs) -> tuple[Validated, Validated] | str:
+    """Two valid specs, or why one of them is none."""
     sides = []
     for name, node in (("before", specs.before), ("after", specs.after)):
         try:
@@ -34,9 +46,7 @@ def compare_case(specs: Specs) -> World | str:
             return f"`{name}` is no valid spec: {fault.message}"
         sides.append(side)
     before, after = sides
-    if before.mesh is None or after.mesh is None or after.spec is None:
-        raise AssertionError
-    return lint.world(after.mesh, after.spec, _DAY, change_between(before.mesh, after.mesh))
+    return before, after
 
 
 def _validated(name: str, node: Node) -> Validated:

@@ -11,8 +11,8 @@ from meshctl.pipeline.checking import Loaded, Validated, check, understand
 if TYPE_CHECKING:
     from meshctl import ir
     from meshctl.load.commits import Trail
-    from meshctl.load.environments import Known
     from meshctl.load.files import SpecFiles
+    from meshctl.load.parsed import ParsedFiles
     from meshctl.spec import Spec
 
 _KEPT = 3
@@ -74,7 +74,7 @@ class Revisions:
     environment: str | None = None
     _states: dict[str, State] = field(default_factory=dict)
     _by_content: dict[object, State] = field(default_factory=dict)
-    _known: Known | None = None
+    _parsed: ParsedFiles | None = None
 
     def at(self, location: str) -> State:
         """The spec at ``location``. Raises UsageError where there is nothing to read, or no such environment."""
@@ -85,8 +85,9 @@ class Revisions:
         return state
 
     def _read(self, location: str) -> State:
-        from meshctl.load.environments import Known, select
+        from meshctl.load.environments import select
         from meshctl.load.location import read_files
+        from meshctl.load.parsed import ParsedFiles
         from meshctl.load.reading import parse_spec
 
         files = read_files(location)
@@ -96,9 +97,9 @@ class Revisions:
         # A file that the spec names may differ where all of its own files are the same.
         if known is not None and known.spec is not None and not known.spec.files:
             return known
-        if self._known is None:
-            self._known = Known()
-        read = parse_spec(files, location, over, self._known)
+        if self._parsed is None:
+            self._parsed = ParsedFiles()
+        read = parse_spec(files, location, over, self._parsed)
         state = State(understand(read, self.environment))
         _keep(self._by_content, content, state)
         return state

@@ -43,7 +43,7 @@ def reach_change(
 
 def _relevant(before: Mesh, after: Mesh, changed: Collection[str]) -> frozenset[str]:
     """Those that came, went, or differ in what decides who is let in: not in timeouts, retries and the like."""
-    old, new = ({each.service: each for each in reversed(mesh.sidecars)} for mesh in (before, after))
+    old, new = ({each.service: each for each in mesh.sidecars} for mesh in (before, after))
     sent: dict[int, object] = {}
     return frozenset(
         name
@@ -81,13 +81,11 @@ def _order(each: Opened) -> tuple[str, str, str]:
 
 
 def _by_pair(found: Reachability) -> _Permissions:
-    """Without what `egress: allow` brings, which is told as such."""
-    pairs = {
-        (caller, callee): tuple(each for each in some if each.ground is not Ground.EGRESS)
+    return {
+        (caller, callee): some
         for callee, callers in found.permissions.items()
         for caller, some in callers.items()
     }
-    return {pair: some for pair, some in pairs.items() if some}
 
 
 def _best(permissions: tuple[Permission, ...]) -> Permission:
@@ -105,8 +103,8 @@ def _wider(
     before: Mesh, after: Mesh, changed: Collection[str], *, told: Collection[Pair], calls: Collection[Pair]
 ) -> Iterator[Opened]:
     """What callees that are there before and after let in beyond what they did; pairs that are ``told`` aside."""
-    was = {each.service: each.inbound for each in reversed(before.sidecars)}
-    for own in {each.service: each for each in reversed(after.sidecars)}.values():
+    was = {each.service: each.inbound for each in before.sidecars}
+    for own in {each.service: each for each in after.sidecars}.values():
         new = own.inbound
         if own.service not in changed or new is None:
             continue
@@ -129,8 +127,8 @@ def _nobody(listener: InboundListener) -> InboundListener:
 
 def _doors(before: Mesh, after: Mesh, changed: Collection[str]) -> Iterator[Opened]:
     """Health listeners that hand on to the application; whoever reaches their addresses is let in."""
-    was = {each.service: each.health for each in reversed(before.sidecars)}
-    for own in {each.service: each for each in reversed(after.sidecars)}.values():
+    was = {each.service: each.health for each in before.sidecars}
+    for own in {each.service: each for each in after.sidecars}.values():
         old, new = was.get(own.service), own.health
         if own.service in changed and new is not None and new.path and (old is None or old.path != new.path):
             shown = Example("GET", f"http://{new.binds[0]}{new.path}")

@@ -58,13 +58,12 @@ class Comparison:
 
     def _callers(self) -> tuple[str, ...]:
         """Whose rules differ. ``ANYBODY`` stands for all whom none of them names."""
-        unknown = (UNAUTHENTICATED,) if self.after.mtls is not MtlsMode.STRICT else ()
         if self.after.mtls is MtlsMode.DISABLED:
-            return unknown
+            return (UNAUTHENTICATED,)
         now = self.after.authorization
         groups = (now.exempt, now.rules, self.before.authorization.deny)
         named = {one.service for group in groups for each in group for one in each.principals}
-        return (ANYBODY, *unknown, *sorted(named - {self.callee}))
+        return (ANYBODY, UNAUTHENTICATED, *(named - {self.callee}))
 
     def _by_one(
         self, before: _Side, after: _Side, *, known: bool
@@ -74,13 +73,10 @@ class Comparison:
         return self._by_request(before, after, known=known)
 
     def _by_stream(self, before: _Side, after: _Side) -> tuple[AuthorizationRule, Found | None] | None:
-        rules = before.rules
-        if self.before.protocol is not Protocol.TCP:
-            # A stream is more than the requests that conditions left.
-            rules = tuple(
-                each for each in rules if not (each.methods or each.paths or each.headers or each.jwt)
-            )
-        was = bool(rules) and not before.deny
+        # A stream is more than the requests that conditions leave; on streams there are none.
+        was = not before.deny and any(
+            not (each.methods or each.paths or each.headers or each.jwt) for each in before.rules
+        )
         now = bool(after.rules) and not after.deny
         return (after.rules[0], None) if now and not was else None
 
@@ -116,7 +112,7 @@ class Comparison:
                 found = self._search(its, (*kept_out, *allowed, *exempt))
                 if found is not None:
                     yield rule, found
-            for deny in free if its not in exempt else ():
+            for deny in free:
                 both = None if known and rule.anyone and deny.anyone else _both(its, deny)
                 found = self._search(both, (*kept_out, *exempt)) if both is not None else None
                 if found is not None:
@@ -178,15 +174,17 @@ def _both(rule: AuthorizationRule, deny: AuthorizationRule) -> AuthorizationRule
         methods = tuple(each for each in rule.methods if each in deny.methods)
     paths = rule.paths or deny.paths
     if rule.paths and deny.paths:
-        paths = tuple(met for one in rule.paths for other in deny.paths if (met := _met(one, other)))
+        paths = tuple(met for one in rule.paths for other in deny.paths for met in _met(one, other))
     if (rule.methods and not methods) or (rule.paths and not paths):
         return None
     headers = tuple(dict.fromkeys((*rule.headers, *deny.headers)))
     return replace(rule, methods=methods, paths=paths, headers=headers, jwt=rule.jwt or deny.jwt)
 
 
-def _met(one: PathMatch, other: PathMatch) -> PathMatch | None:
+def _met(one: PathMatch, other: PathMatch) -> Iterator[PathMatch]:
     for narrow, wide in ((one, other), (other, one)):
         if narrow.kind is not PathMatchKind.REGEX and takes_path(wide, narrow.value):
-            return narrow
-    return one if PathMatchKind.REGEX in (one.kind, other.kind) else None
+            # A pattern that takes the path of a prefix says nothing of the paths below.
+            yield replace(narrow, kind=PathMatchKind.EXACT) if wide.kind is PathMatchKind.REGEX else narrow
+    if PathMatchKind.EXACT not in (one.kind, other.kind):
+        yield from (each for each in (one, other) if each.kind is PathMatchKind.REGEX)

@@ -19,8 +19,10 @@ class Repository:
         for name in ("GLOBAL", "SYSTEM"):
             monkeypatch.setenv(f"GIT_CONFIG_{name}", os.devnull)
         monkeypatch.chdir(folder)
+        # Wherever a test goes afterwards, it must not write into another repository, least of all this one.
+        self._folder = folder
         self._day = START
-        if not Path(".git").exists():
+        if not (folder / ".git").exists():
             self.git("init", "-q", "-b", "main")
 
     def git(self, *arguments: str) -> str:
@@ -29,18 +31,23 @@ class Repository:
         moment = f"{self._day:%Y-%m-%dT%H:%M:%SZ}"
         dates = {"GIT_AUTHOR_DATE": moment, "GIT_COMMITTER_DATE": moment}
         done = subprocess.run(
-            ["git", *settings, *arguments], check=True, capture_output=True, env=os.environ | dates
+            ["git", *settings, *arguments],
+            check=True,
+            capture_output=True,
+            cwd=self._folder,
+            env=os.environ | dates,
         )
         return done.stdout.decode("utf-8", "surrogateescape")
 
     def write(self, files: dict[str, str]) -> None:
         """Write files; an empty text removes one."""
         for path, text in files.items():
+            file = self._folder / path
             if text:
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-                Path(path).write_text(text, "utf-8")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, "utf-8")
             else:
-                Path(path).unlink()
+                file.unlink()
 
     def commit(self, author: str, subject: str, files: dict[str, str] | None = None) -> None:
         """Commit files."""

@@ -15,7 +15,8 @@ from meshctl import load, pipeline
 from meshctl.cli.app import run
 from meshctl.diagnostics import FindingsError
 from meshctl.load import commits as load_commits
-from meshctl.load import environments, moves, revision
+from meshctl.load import moves, revision
+from meshctl.load import parsed as parsed_files
 from tests.cli.repository import Repository
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -464,7 +465,7 @@ def test_each_blob_is_parsed_once(story, capsys, monkeypatch):
         parsed.append(arguments[0])
         return parse(*arguments)
 
-    monkeypatch.setattr(environments, "read_yaml", counted)
+    monkeypatch.setattr(parsed_files, "read_yaml", counted)
     told(story, capsys, "history", "stock", "--spec", "conf")
     assert len(parsed) == len(set(parsed)) > 8
 

@@ -6,33 +6,13 @@ Exactly, where :mod:`meshctl.ir.reachability` says who is let in; else calls are
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
-from meshctl.ir.reachability import Door, Ground, Permission, Reachability
 from meshctl.lint.checks.base import Check, Violation, path_text
 from meshctl.lint.facts import ServiceFacts, Value, World, place
 from meshctl.lint.literals import shown
 
 _MOST = 100
 """Protected services that are looked at: each costs a walk over all calls."""
-
-
-def with_reach(world: World, reach: Reachability) -> World:
-    """``world`` with who is let in; health checks are no way in."""
-    permitted = {
-        callee: tuple(caller for caller, found in callers.items() if any(map(_counts, found)))
-        for callee, callers in reach.permissions.items()
-    }
-    doors = tuple(
-        name
-        for name, entrances in sorted(reach.entrances.items())
-        if any(each.door is Door.PLAINTEXT and any(map(_counts, each.permissions)) for each in entrances)
-    )
-    return replace(world, permitted=permitted, doors=doors)
-
-
-def _counts(permission: Permission) -> bool:
-    return permission.ground is not Ground.HEALTH
 
 
 def is_protected(labels: Mapping[str, str], params: Mapping[str, Value]) -> bool:

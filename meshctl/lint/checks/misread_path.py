@@ -72,7 +72,6 @@ def _unfit(pattern: str, left: Effort) -> tuple[tuple[str, ...], bool]:
 def _fits(pattern: str, left: Effort) -> bool | None:
     """None: it was not found out."""
     try:
-        left.spend(1)
         effort = Effort(whole=left)
         return values_at("path", (Condition("path", "regex", pattern),), (), effort) is not None
     except UnusualError:

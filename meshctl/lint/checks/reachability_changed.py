@@ -45,7 +45,7 @@ def _place(each: Opened, change: ChangeFacts) -> Position | None:
 
 def _call(each: Opened, change: ChangeFacts) -> Iterator[Related]:
     caller = change.places.get(each.caller)
-    calls = caller["calls"] if caller is not None and "calls" in caller else None
+    calls = caller["calls"] if caller is not None else None
     at = calls.at(each.callee) if calls is not None and each.callee in calls else None
     if at is not None:
         yield Related(at, "the call")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import islice, product
 
 from meshctl.diagnostics import Related, Severity
 from meshctl.ir.canonical import refusal
@@ -39,6 +39,10 @@ class _Host:
     @property
     def hostnames(self) -> tuple[str, ...]:
         return self.table[0].hostnames
+
+    @property
+    def callers(self) -> tuple[str, ...]:
+        return self.table[0].callers
 
     @property
     def entrance(self) -> str:
@@ -95,7 +99,6 @@ def _loop(hosts: Sequence[_Host], host: _Host, number: int, left: Effort) -> _Lo
     tried = [request]
     if kind == "prefix":
         tried += [replace(request, path=each) for each in (path, f"{path.rstrip('/')}/x")]
-    tried = [each for each in tried if host.route(each) is match]
     for name, each in product(_names(hosts, host), tried):
         loop = _followed(hosts, host, name, each, left)
         if loop is not None:
@@ -104,13 +107,23 @@ def _loop(hosts: Sequence[_Host], host: _Host, number: int, left: Effort) -> _Lo
 
 
 def _names(hosts: Sequence[_Host], host: _Host) -> list[str]:
-    """Names to ask by: the host's own, or one of its wildcard and those below it that others have."""
+    """Names to ask by: the host's own, or one of its wildcard and those below it that others have elsewhere."""
     name = host.hostnames[0]
     if not name.startswith("*"):
         return [name]
-    below = (each for other in hosts for each in other.hostnames if other is not host)
-    exact = [each for each in below if "*" not in each and each.endswith(name[1:])]
-    return [f"any{name[1:]}" if len(name) > 1 else "any.example", *exact[:_SHOWN]]
+    beside = _beside(hosts, host)
+    taken = {each for other in beside for each in other.hostnames}
+    exact = (each for other in hosts for each in other.hostnames if "*" not in each and each not in taken)
+    own = (each for each in exact if each.endswith(name[1:]) and _by_name(beside, each) is host)
+    return ["any.example" if name == "*" else f"any{name[1:]}", *islice(own, _SHOWN)]
+
+
+def _beside(hosts: Sequence[_Host], host: _Host) -> list[_Host]:
+    """Where the same client comes by other names: at the same entrance, or through the same sidecar."""
+    if host.entrance:
+        return [each for each in hosts if each.entrance == host.entrance]
+    caller = host.callers[0]
+    return [each for each in hosts if not each.entrance and caller in each.callers]
 
 
 def _followed(hosts: Sequence[_Host], host: _Host, name: str, request: Request, left: Effort) -> _Loop | None:
@@ -118,7 +131,7 @@ def _followed(hosts: Sequence[_Host], host: _Host, name: str, request: Request, 
     first = f"{request.method} {name}{request.target}"
     went: list[tuple[str, MatchFacts]] = []
     seen = {(host.entrance, name, request): 0}
-    while len(went) < _HOPS:
+    while len(went) <= _HOPS:
         left.spend(len(host.table) + len(hosts))
         match = host.route(request) if refusal(request.path) is None else None
         if match is None or not match.redirect:
@@ -143,9 +156,7 @@ def _next_host(hosts: Sequence[_Host], host: _Host, name: str, redirect: Mapping
     """Who is asked next; None where that is nobody of ours."""
     if not host.entrance:
         # A sidecar's own port is no default of any scheme, so a written one leads away from it.
-        caller = host.table[0].callers[0]
-        seen = [each for each in hosts if not each.entrance and caller in each.table[0].callers]
-        return None if {"scheme", "port"} & redirect.keys() else _by_name(seen, name)
+        return None if {"scheme", "port"} & redirect.keys() else _by_name(_beside(hosts, host), name)
     scheme, _, port = host.entrance.partition(" ")
     if "port" in redirect or redirect.get("scheme", scheme) != scheme:
         scheme = redirect.get("scheme", scheme)
@@ -166,14 +177,9 @@ def _path(match: MatchFacts, path: str) -> str:
 
 def _by_name(hosts: Sequence[_Host], name: str) -> _Host | None:
     """An exact name beats a wildcard, a longer wildcard a shorter one."""
-    found, length = None, -1
-    for host in hosts:
-        for each in host.hostnames:
-            if each == name:
-                return host
-            if each.startswith("*") and name.endswith(each[1:]) and name != each[1:] and len(each) > length:
-                found, length = host, len(each)
-    return found
+    named = {each: host for host in hosts for each in host.hostnames}
+    fitting = (each for each in named if each.startswith("*") and name.endswith(each[1:]))
+    return named.get(name) or named.get(max(fitting, key=len, default=""))
 
 
 def _violation(loop: _Loop) -> Violation:

@@ -29,14 +29,13 @@ Group = tuple[tuple[str, ...], tuple[Rule, ...]]
 
 
 def by_service(world: World) -> Iterator[tuple[list[Rule], list[Rule]]]:
-    """The rules that allow and those that deny, of each service that has both."""
+    """The rules that allow and those that deny, of each service."""
     for _, rules in groupby(world.rules, key=lambda each: each.service):
         allow: list[Rule] = []
         deny: list[Rule] = []
         for each in rules:
             (allow if each.effect == "allow" else deny).append(read(each))
-        if allow and deny:
-            yield allow, deny
+        yield allow, deny
 
 
 def read(facts: RuleFacts) -> Rule:
@@ -78,9 +77,5 @@ def run(search: Search, left: Effort) -> Request | None:
 
     Raises UndecidedError when that, or its own, is spent.
     """
-    begun = search.effort.left
-    left.spend(len(search.avoided))
-    try:
-        return search.run()
-    finally:
-        left.left -= begun - search.effort.left
+    search.effort = Effort(whole=left)
+    return search.run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -41,7 +42,8 @@ class Mutant:
 def mutants(source: str) -> Iterator[Mutant]:
     """Every change of every place of a module, one at a time."""
     tree, lines = ast.parse(source), source.splitlines()
-    skipped = {id(each) for node in ast.walk(tree) for part in _no_logic(node) for each in ast.walk(part)}
+    parts = itertools.chain(_aliases(tree), *map(_no_logic, ast.walk(tree)))
+    skipped = {id(each) for part in parts for each in ast.walk(part)}
     for number, node in enumerate(ast.walk(tree)):
         if id(node) in skipped:
             continue
@@ -73,10 +75,18 @@ def _no_logic(node: ast.AST) -> Iterator[ast.AST]:
             yield returns
         case ast.ClassDef(decorator_list=decorators):
             yield from decorators
-        case ast.Assign(value=ast.Subscript() | ast.BinOp(op=ast.BitOr()) as alias):
-            yield alias
         case _:
             pass
+
+
+def _aliases(tree: ast.Module) -> Iterator[ast.AST]:
+    """Names of types."""
+    for node in tree.body:
+        match node:
+            case ast.Assign(value=ast.Subscript() | ast.BinOp(op=ast.BitOr()) as alias):
+                yield alias
+            case _:
+                pass
 
 
 def _changes(node: ast.AST) -> Iterator[ast.AST]:

@@ -135,6 +135,22 @@ def redirected(count: int, path: Callable[[int], str]) -> World:
     return replace(found, matches=tuple(replace(each, callers=("b",)) for each in found.matches))
 
 
+def round_and_round(matches: int) -> World:
+    """A redirect that leads on and on, in a large table."""
+    first = MatchFacts(
+        "svc", "on", ("b",), ("svc",), "prefix /x", redirect={"status": "302", "prefix": "/x/y"}
+    )
+    rest = (MatchFacts("svc", f"r{n}", ("b",), ("svc",), f"exact /{n}") for n in range(matches))
+    return World(MeshFacts(), {}, matches=(first, *rest))
+
+
+def many_callers(callers: int, deny: int) -> World:
+    """Whom a rule names, and other rules about somebody else."""
+    allow = RuleFacts("svc", callers=tuple(f"s{n}" for n in range(callers)))
+    others = (RuleFacts("svc", "deny", callers=(f"t{n}",), paths=(f"prefix /{n}",)) for n in range(deny))
+    return World(MeshFacts(), {}, rules=(allow, *others))
+
+
 def protected(count: int) -> World:
     names = [f"s{n}" for n in range(count)]
     services = {each: ServiceFacts(each, labels={"protected": "true"}) for each in names}
@@ -167,6 +183,8 @@ CUT: list[tuple[str, Callable[[], World], str]] = [
     ),
     ("misread-path", lambda: rules(3000, "deny", lambda n: f"exact /{n}"), "was not found out, nor of"),
     ("redirect-circle", lambda: redirected(300, hard), "was not found out of it, nor of"),
+    ("redirect-circle", lambda: round_and_round(50_000), "was not found out of it"),
+    ("shadowed-rule", lambda: many_callers(2000, 600), "was not found out"),
     ("exposure", lambda: protected(101), "was not looked at"),
     ("retry-layers", lambda: chained(102, 1), "1 more such calls are not told"),
     ("retry-amplification", lambda: chained(40, 9), "1,000,000,000 or more"),

@@ -1,0 +1,77 @@
+"""Pairs of meshes, and all that is said of whom the change from one to the other lets in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from meshctl.ir import Mesh, MtlsMode
+from meshctl.ir.change import Opened
+from meshctl.resolve import resolve
+from tests.behaviour.world import KEY_SETS
+from tests.unit.resolve.specs import read
+
+CHANGES = Path(__file__).parent / "reach_changes.yaml"
+_FILES = {"keys/idp.json": (KEY_SETS / "idp.json").read_bytes()}
+ReachChange = Callable[[Mesh, Mesh, tuple[str, ...]], tuple[tuple[Opened, ...], tuple[tuple[str, str], ...]]]
+Change = tuple[Mesh, Mesh, tuple[str, ...]]
+
+
+def changes(folder: Path) -> dict[str, Change]:
+    """Each case with the services to look at, there and back."""
+    found: dict[str, Change] = {}
+    for case in yaml.safe_load(CHANGES.read_text("utf-8")):
+        before, after = (_mesh(folder, case, side) for side in ("before", "after"))
+        names = tuple(each.service for each in (*before.sidecars, *after.sidecars))
+        names = tuple(case.get("changed", dict.fromkeys(names)))
+        found[case["name"]] = (before, after, names)
+        found[f"{case['name']}, back"] = (after, before, names)
+    return found
+
+
+def _mesh(folder: Path, case: Mapping[str, Mapping[str, str]], side: str) -> Mesh:
+    """A spec may leave out what no case is about; `strict` are those that hear no caller without a certificate."""
+    services = "".join(
+        f"  {name}: {{port: 80, endpoints: [{{address: 10.0.0.{number}}}], {rest}}}\n"
+        for number, (name, rest) in enumerate(case[side].items(), 1)
+        if name not in ("mesh", "rest", "strict")
+    )
+    mesh = f", {case[side]['mesh']}" if "mesh" in case[side] else ""
+    text = f"services:\n{services}{case[side].get('rest', '')}\n"
+    resolution = resolve(replace(read(folder, text, mesh), files=_FILES))
+    assert resolution.mesh is not None, (case["name"], side, resolution.findings)
+    strict = case[side].get("strict", "")
+    return replace(
+        resolution.mesh,
+        sidecars=tuple(
+            replace(each, inbound=replace(each.inbound, mtls=MtlsMode.STRICT))
+            if each.service == strict and each.inbound is not None
+            else each
+            for each in resolution.mesh.sidecars
+        ),
+    )
+
+
+def said(reach_change: ReachChange, change: Change) -> list[str]:
+    """One line for each thing that is opened, with its place and ground, and for each pair that is closed."""
+    opened, closed = reach_change(*change)
+    return [*map(_line, opened), *(f"{caller} -> {callee} is closed" for caller, callee in closed)]
+
+
+def _line(each: Opened) -> str:
+    its = each.permission
+    where = " ".join(its.path) or (f"{its.at.line}:{its.at.column}" if its.at else "nowhere")
+    shape = "".join(f", {name}" for name in ("stream", "copy") if getattr(its, name))
+    called = "" if each.called else ", not called"
+    lines = its.example.headers if its.example is not None else ()
+    token = ", token" if any(value.startswith("Bearer ") for _, value in lines) else ""
+    return f"{its.ground} at {where}{shape}{called}{token}: {each.words}"
+
+
+def told(reach_change: ReachChange, every: Mapping[str, Change]) -> Iterator[tuple[str, list[str]]]:
+    """What is said of each."""
+    for name, change in every.items():
+        yield name, said(reach_change, change)
