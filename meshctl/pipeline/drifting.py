@@ -14,6 +14,7 @@ from meshctl.inspection import Deviation, bundle_of, inspect
 from meshctl.manifest import Manifest
 from meshctl.pipeline.building import emit
 from meshctl.pipeline.checking import Validated
+from meshctl.pipeline.deploying import PLATFORMS
 from meshctl.pipeline.segmenting import SEGMENTATION
 from meshctl.suggestions import nearest
 
@@ -123,8 +124,11 @@ def _scope(bundles: Mapping[str, Deployed], only: Iterable[str]) -> frozenset[st
 
 def _claimed(root: Path) -> Collection[str]:
     """What other commands wrote into the same folder."""
-    files = own_files(root, name=SEGMENTATION)
-    return {*files, SEGMENTATION} if files else ()
+    claimed: set[str] = set()
+    for name in (SEGMENTATION, PLATFORMS):
+        files = own_files(root, name=name)
+        claimed |= {*files, name} if files else set()
+    return claimed
 
 
 def _against_git(mesh: ir.Mesh | None, found: Manifest, chosen: Iterable[Deployed]) -> Iterator[Deviation]:
