@@ -108,7 +108,7 @@ def test_killed_before_each_command_of_git(tmp_path, monkeypatch, commands, leas
     capsys.readouterr()
 
 
-ROUNDS = [pytest.param(2), pytest.param(20, marks=pytest.mark.soak)]
+ROUNDS = [pytest.param(1), pytest.param(20, marks=pytest.mark.soak)]
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
