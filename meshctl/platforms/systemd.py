@@ -21,6 +21,7 @@ from meshctl.platforms.base import (
     authority_files,
     client_files,
     needs_low_ports,
+    require_own,
     stop_seconds,
 )
 
@@ -45,7 +46,10 @@ def check(workloads: Iterable[Workload]) -> Iterator[Finding]:
 
 def emit(workloads: Iterable[Workload], options: Options) -> Iterator[Artifact]:
     """Raises UsageError for what is no user or no unit."""
-    for each in workloads:
+    listed = list(workloads)
+    applications = [_application(options.application, each) for each in listed if not each.sidecar.is_gateway]
+    require_own((f"{_unit(each)}.service" for each in listed), applications)
+    for each in listed:
         folder, unit, user = f"systemd/{each.deployment.name}", _unit(each), _user(options.user, each)
         path = f"{options.bundles}/{each.deployment.name}"
         yield _file(f"{folder}/{unit}.service", _sidecar(each, options, user, path))
