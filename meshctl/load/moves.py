@@ -60,7 +60,16 @@ def _within(path: str, folder: str) -> bool:
 def _moves(before: str, after: str) -> Iterator[_Move]:
     """Every file of the name of a spec's that has another name after, or none."""
     listing = git(
-        "diff-tree", "-r", "-z", "--name-status", "--diff-filter=DR", _SIMILAR, _COMPARED, before, after
+        "diff-tree",
+        "-r",
+        "-z",
+        "--no-relative",
+        "--name-status",
+        "--diff-filter=DR",
+        _SIMILAR,
+        _COMPARED,
+        before,
+        after,
     )
     fields = iter(listing.decode("utf-8", "surrogateescape").split("\0")[:-1])
     for status in fields:
