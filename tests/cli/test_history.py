@@ -471,6 +471,25 @@ def test_a_bare_repository_will_do(story, capsys, monkeypatch, tmp_path):
     assert run(["blame", "stock", "--spec", "HEAD:conf"]) == 0
 
 
+def test_whom_it_calls_is_told(story, capsys):
+    out, _ = told(story, capsys, "history", "web", "--spec", "conf")
+    assert re.findall(r"\[(.*?)\].*\n    (. call of .*)\n", out) == [
+        ("split", "+ call of api"),
+        ("mend", "- call of api"),
+    ]
+
+
+def test_a_move_is_known_by_likeness_where_other_files_go_too(repository, capsys):
+    repository.commit("ann", "start", {"mesh.yaml": MESH, "a/ci.yaml": "x: 1\n", "b/ci.yml": "y: 2\n"})
+    moved = MESH.replace("timeout: 2s", "timeout: 4s")
+    files = {"conf/mesh.yaml": moved, "mesh.yaml": "", "a/ci.yaml": "", "b/ci.yml": ""}
+    repository.commit("bob", "move and more", files)
+    assert [each["kind"] for each in document(capsys, "history", "api", "--spec", "conf")["commits"]] == [
+        "changed",
+        "added",
+    ]
+
+
 def test_what_follows_from_a_change_is_told(repository, capsys):
     repository.commit("ann", "start", {"mesh.yaml": MESH})
     other = MESH.replace("trustDomain: shop.example", "trustDomain: other.example")
