@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "blame": "which commit last changed each setting of a service or route",
     "publish": "commit what is built to a branch, for those who deploy it",
     "up": "run the whole mesh on this machine with real proxies",
+    "bundle": "what systemd, compose or Kubernetes needs to run the sidecars",
     "segment": "firewall rules so that nothing goes past the sidecars",
     "certs": "the mesh's CA and the certificates of its sidecars",
     "explain": "what a finding means, which value a setting has, or what a request would do",

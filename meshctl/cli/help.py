@@ -23,6 +23,7 @@ Commands:
   blame          Blame: which commit last changed each setting of a service or route
   publish        Publish: commit what is built to a branch, for those who deploy it
   up             Up: run the whole mesh on this machine with real proxies
+  bundle         Bundle: what systemd, compose or Kubernetes needs to run the sidecars
   segment        Segment: firewall rules so that nothing goes past the sidecars
   explain        Explain: what a finding means, which value a setting has, or what a request...
   who-can-reach  Who can reach: who reaches a service, by which ways, and which rules let them

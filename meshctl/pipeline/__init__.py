@@ -32,6 +32,8 @@ from meshctl.pipeline.comparing import (
     rendered_diff,
     validate_sides,
 )
+from meshctl.pipeline.deployed import DeployedSpec, deployed_files, deployed_spec
+from meshctl.pipeline.deploying import PLATFORMS, deploy, write_deployment
 from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
     install_certificate,
@@ -67,11 +69,13 @@ from meshctl.pipeline.settings import settings
 
 __all__ = [
     "IDENTITIES",
+    "PLATFORMS",
     "SEGMENTATION",
     "UNREADABLE",
     "Built",
     "Compared",
     "Deployed",
+    "DeployedSpec",
     "Drift",
     "Evidence",
     "Fixed",
@@ -99,6 +103,9 @@ __all__ = [
     "compare",
     "create_authority",
     "decrypt_bundle",
+    "deploy",
+    "deployed_files",
+    "deployed_spec",
     "drift",
     "emit",
     "encrypt_bundles",
@@ -136,6 +143,7 @@ __all__ = [
     "validate",
     "validate_sides",
     "who_can_reach",
+    "write_deployment",
     "write_fixes",
     "write_segmentation",
 ]

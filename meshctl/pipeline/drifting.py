@@ -14,6 +14,7 @@ from meshctl.inspection import Deviation, bundle_of, inspect
 from meshctl.manifest import Manifest
 from meshctl.pipeline.building import emit
 from meshctl.pipeline.checking import Validated
+from meshctl.pipeline.deploying import PLATFORMS
 from meshctl.pipeline.segmenting import SEGMENTATION
 from meshctl.suggestions import nearest
 
@@ -64,7 +65,7 @@ def drift(
     if folder is not None:
         root, inside = manifest.locate(folder)
         found = manifest.read(root)
-        _require_same(found, mesh, validated.environment if validated else None, root)
+        require_same(found, mesh, validated.environment if validated else None, root)
     bundles = _bundles(mesh, found)
     scope = _scope(bundles, [*only, *([inside] if inside else [])])
     # What was copied to a host is what the host has.
@@ -81,7 +82,8 @@ def drift(
     return Drift(tuple(chosen[name] for name in sorted(chosen)), tuple(order), root)
 
 
-def _require_same(found: Manifest, mesh: ir.Mesh | None, environment: str | None, root: Path) -> None:
+def require_same(found: Manifest, mesh: ir.Mesh | None, environment: str | None, root: Path) -> None:
+    """Raises UsageError where the folder ``root`` holds another mesh, or what was built with another environment."""
     if mesh is None:
         return
     if found.mesh != mesh.name:
@@ -122,8 +124,11 @@ def _scope(bundles: Mapping[str, Deployed], only: Iterable[str]) -> frozenset[st
 
 def _claimed(root: Path) -> Collection[str]:
     """What other commands wrote into the same folder."""
-    files = own_files(root, name=SEGMENTATION)
-    return {*files, SEGMENTATION} if files else ()
+    claimed: set[str] = set()
+    for name in (SEGMENTATION, PLATFORMS):
+        files = own_files(root, name=name)
+        claimed |= {*files, name} if files else set()
+    return claimed
 
 
 def _against_git(mesh: ir.Mesh | None, found: Manifest, chosen: Iterable[Deployed]) -> Iterator[Deviation]:

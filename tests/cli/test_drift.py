@@ -112,7 +112,8 @@ def test_a_host_that_has_some_of_it(capsys):
     assert drift(capsys, "--bundle", f"build/{WEB}") == [("extra-file", WEB)]
 
 
-def test_firewall_rules_in_the_same_folder_are_no_extra_files(capsys):
+def test_what_other_commands_write_into_the_folder_are_no_extra_files(capsys):
+    assert run(["bundle", "--platform", "systemd", "-o", "build"]) == 0
     assert run(["segment", "-o", "build", "--format", "kubernetes"]) == 0
     capsys.readouterr()
     assert drift(capsys, "--bundle", "build", status=0) == []

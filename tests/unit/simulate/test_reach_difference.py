@@ -36,6 +36,36 @@ def test_it_is_that_of_both_graphs(tmp_path):
     assert min(seen[each] for each in ("opened", "closed", "more", "uncalled", "quiet")) > 5, seen
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"rewrite": {"path": {"full": "/b"}}}, {"rewrite": {"path": {"full": "/a/b"}}}),
+        ({"matches": [{"path": {"exact": "/b"}}]}, {"matches": [{"path": {"prefix": "/a"}}]}),
+        ({"respond": {"status": 204}}, {}),
+    ],
+)
+def test_one_word_of_a_route_lets_somebody_in(before, after, tmp_path):
+    """What random changes seldom change by itself."""
+    allow = [{"from": ["s0"], "paths": [{"exact": "/a/b"}]}]
+    sides = [
+        {
+            "mesh": {"authorization": {"mode": "open"}},
+            "services": {
+                "s0": {"calls": {"s1": {}}},
+                "s1": {"calls": {}, "allow": allow, "routes": [{"name": "r0"} | words]},
+            },
+        }
+        for words in (before, after)
+    ]
+    seen: Counter[str] = Counter()
+    old, new = (compiled(each, tmp_path) for each in sides)
+    assert old is not None
+    assert new is not None
+    made = pipeline.change_between(old, new)
+    _agrees(Oracle(sides[0]), Oracle(sides[1]), made, json.dumps(sides), seen)
+    assert seen["opened"] == 1
+
+
 @pytest.mark.soak
 def test_it_is_so_of_any_for_long(tmp_path):
     end = time.monotonic() + soak_seconds(0.3)
