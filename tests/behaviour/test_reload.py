@@ -221,7 +221,7 @@ def _reload_under_load(proxy: ir.Proxy, folder: Path, rounds: int) -> Load:
 
 @pytest.mark.parametrize("proxy", ir.Proxy)
 def test_nothing_new_is_dropped(proxy, tmp_path):
-    _reload_under_load(proxy, tmp_path, rounds=2)
+    _reload_under_load(proxy, tmp_path, rounds=1)
 
 
 @pytest.mark.soak

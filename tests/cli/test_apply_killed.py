@@ -80,7 +80,7 @@ def require_one_of(seen: dict, words: tuple[str, ...], *, settled: bool) -> None
         assert seen["staged"] == []
 
 
-STEPS = [pytest.param(5, id="some"), pytest.param(1, id="all", marks=pytest.mark.soak)]
+STEPS = [pytest.param(7, id="some"), pytest.param(1, id="all", marks=pytest.mark.soak)]
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -105,9 +105,13 @@ def test_so_does_one_that_is_killed_while_it_takes_back(seeds, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(
-    "step", [pytest.param(9, id="some"), pytest.param(1, id="all", marks=pytest.mark.soak)]
+    ("signal", "step"),
+    [
+        pytest.param("SIGTERM", 13, id="some"),
+        pytest.param("SIGTERM", 1, id="all", marks=pytest.mark.soak),
+        pytest.param("SIGINT", 1, id="all-by-hand", marks=pytest.mark.soak),
+    ],
 )
-@pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
 def test_an_interrupted_apply_takes_back_by_itself(signal, step, seeds, tmp_path, monkeypatch):
     *points, _ = killed(seeds, tmp_path, monkeypatch, signal, str(step), "0", "new,old")
     for each in points:
