@@ -121,8 +121,8 @@ def _sidecar(workload: Workload, options: Options, user: str, path: str) -> Iter
 
 def _start(workload: Workload, user: str, path: str) -> Iterator[str]:
     proxy = f"{path}/{workload.sidecar.proxy}"
-    # Who deploys is mostly root, and the key is for nobody but its owner.
-    key = f"+/usr/bin/chown --no-dereference {user} {path}/{PRIVATE_KEY}"
+    # Who deploys is mostly root, and the key is for nobody but its owner. Whether one is needed, the proxy says.
+    key = f"+-/usr/bin/chown --no-dereference {user} {path}/{PRIVATE_KEY}"
     yield from (
         "Type=exec",
         f"User={user}",
