@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -97,7 +98,7 @@ class Bench:
         yield seconds(f"build, no change, {name}", unchanged, f"≤ {times} S", times * yard.start)
         yield Row(f"files touched, no change, {name}", len(_stamps(out) - before), "files", "none", 0)
 
-        texts = [generate.mesh(services), generate.mesh(services, changed=services // 2)]
+        texts = [generate.mesh(services), generate.mesh(services, changed=(services // 2,))]
 
         def change() -> None:
             texts.reverse()
@@ -110,6 +111,31 @@ class Bench:
         concerned = 1 + texts[0].count(f"      svc-{services // 2}: ")
         operation = f"bundles rewritten, one service changed, {name}"
         yield Row(operation, len(touched), "", "itself and its callers", concerned)
+
+    def diff(self, services: int) -> Iterator[Row]:
+        """Three services changed in the work tree, ten in each file; and the same as a commit, for two revisions."""
+        folder = self._folder / f"diff-{services}"
+        (folder / "mesh").mkdir(parents=True)
+        changed = (services // 4, services // 2, services - 1)
+        self._save(folder, generate.mesh(services))
+        _git(folder, "init", "-q")
+        _git(folder, "add", ".")
+        _git(folder, "commit", "-qm", "one")
+        self._save(folder, generate.mesh(services, changed=changed))
+        yard = measure(folder.with_suffix(".yaml"))
+        within = [meshctl("diff", *sides, "--fail-on", "limit") for sides in (["HEAD"], ["HEAD~1", "HEAD"])]
+        against = cost(within[0], runs=self._runs, folder=folder)
+        _git(folder, "commit", "-qam", "two")
+        between = cost(within[1], runs=self._runs, folder=folder)
+        target = 2 * yard.events + 15 * yard.start
+        name = f"3 changed of {services:,} services"
+        yield seconds(f"diff with the work tree, {name}", against, "≤ 2 Y + 15 S", target)
+        yield seconds(f"diff of two revisions, {name}", between, "≤ 2 Y + 15 S", target)
+
+    def _save(self, folder: Path, text: str) -> None:
+        folder.with_suffix(".yaml").write_text(text, encoding="utf-8")  # for the yardstick
+        for name, part in generate.files(text, 10).items():
+            (folder / "mesh" / name).write_text(part, encoding="utf-8")
 
     def unrelated(self, services: int) -> Iterator[Row]:
         """Services that nobody calls change nothing for the others."""
@@ -141,6 +167,11 @@ def _write(folder: Path, text: str) -> None:
     folder.with_suffix(".yaml").write_text(text, encoding="utf-8")  # for the yardstick
     for name, part in generate.files(text).items():
         (folder / name).write_text(part, encoding="utf-8")
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=bench", "-c", "user.email=bench@example.com", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True)
 
 
 def _denominators(name: str, yard: Yardstick) -> Iterator[Row]:
@@ -241,6 +272,7 @@ def _compiler(arguments: argparse.Namespace) -> list[dict[str, object]]:
         for services in sizes:
             print(f"measuring {services:,} services …", file=sys.stderr)
             rows += bench.of_size(services)
+        rows += bench.diff(SMALL[-1] if arguments.quick else MIDDLE)
         rows += bench.unrelated(SMALL[-1])
         rows += bench.route_tests(SMALL[-1])
     if arguments.large:

@@ -23,8 +23,14 @@ class Cost:
     megabytes: float
 
 
-def cost(arguments: Sequence[str], *, runs: int, before_each: Callable[[], None] | None = None) -> Cost:
-    """The medians over ``runs`` runs of ``python`` with ``arguments``; one more run warms the caches.
+def cost(
+    arguments: Sequence[str],
+    *,
+    runs: int,
+    before_each: Callable[[], None] | None = None,
+    folder: Path = ROOT,
+) -> Cost:
+    """The medians over ``runs`` runs of ``python`` with ``arguments`` in ``folder``; one more run warms the caches.
 
     Raises RuntimeError when the program fails, since a failure is often quick.
     """
@@ -32,7 +38,7 @@ def cost(arguments: Sequence[str], *, runs: int, before_each: Callable[[], None]
     for nth in range(runs + 1):
         if before_each:
             before_each()
-        measured = _once(arguments)
+        measured = _once(arguments, folder)
         if nth:
             costs.append(measured)
     return Cost(
@@ -42,10 +48,10 @@ def cost(arguments: Sequence[str], *, runs: int, before_each: Callable[[], None]
     )
 
 
-def _once(arguments: Sequence[str]) -> Cost:
+def _once(arguments: Sequence[str], folder: Path) -> Cost:
     started = time.perf_counter()
     child = subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, *arguments], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     # wait4 and not Popen.wait: it gives the usage of this child alone, and of the children it waited for.
     _, status, usage = os.wait4(child.pid, 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import cycle
 
 PROXIES = ("envoy", "haproxy", "nginx")
@@ -32,14 +32,14 @@ services:
 """
 
 
-def mesh(services: int, *, seed: int = 1, changed: int | None = None, unrelated: int = 0) -> str:
-    """The YAML of a mesh; the application of ``changed`` has moved, and callers grant it another time.
+def mesh(services: int, *, seed: int = 1, changed: Collection[int] = (), unrelated: int = 0) -> str:
+    """The YAML of a mesh; the applications of those ``changed`` have moved, and callers grant them another time.
 
     ``unrelated`` more services call each other only.
     """
     parts = [_HEADER]
     parts += _services(services, "svc", seed, 0, changed)
-    parts += _services(unrelated, "other", seed + 1, services, None)
+    parts += _services(unrelated, "other", seed + 1, services, ())
     return "".join(parts)
 
 
@@ -59,24 +59,23 @@ def route_tests(text: str, count: int) -> str:
     return "".join(["tests:\n", *tests])
 
 
-def files(text: str) -> dict[str, str]:
+def files(text: str, services_a_file: int = _SERVICES_A_FILE) -> dict[str, str]:
     """A mesh as a folder holds it: a file may be 4 MiB, which ten thousand services are not in."""
     head, section, services = text.partition("services:\n")
     each = re.split(r"^(?=  \S)", services, flags=re.MULTILINE)[1:]
     parts = {
-        f"services-{first // _SERVICES_A_FILE}.yaml": section
-        + "".join(each[first : first + _SERVICES_A_FILE])
-        for first in range(0, len(each), _SERVICES_A_FILE)
+        f"services-{first // services_a_file}.yaml": section + "".join(each[first : first + services_a_file])
+        for first in range(0, len(each), services_a_file)
     }
     return {"mesh.yaml": head, **parts}
 
 
-def _services(count: int, prefix: str, seed: int, first: int, changed: int | None) -> Iterator[str]:
+def _services(count: int, prefix: str, seed: int, first: int, changed: Collection[int]) -> Iterator[str]:
     draw = random.Random(seed)
     for index in range(count):
         callees = _callees(draw, index, count)
         text = _service(draw, f"{prefix}-{index}", first + index, [f"{prefix}-{each}" for each in callees])
-        yield _changed(text) if index == changed else text
+        yield _changed(text) if index in changed else text
 
 
 def _changed(service: str) -> str:

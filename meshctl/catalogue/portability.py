@@ -26,4 +26,17 @@ CODES = (
         "Leave it and waive this finding, or take it out until a release of meshctl compiles it.",
         Severity.WARNING,
     ),
+    Code(
+        "MSH7004",
+        "not-on-platform",
+        "The platform has no way to run this sidecar as the spec describes it; what would be written for it could not work.",
+        "Change where the spec says the service is, or choose another platform.",
+    ),
+    Code(
+        "MSH7005",
+        "address-on-platform",
+        "The platform gives addresses as it pleases, so callers would ask for the service where it is not.",
+        "Let the service be looked up, or see to it that it has this address.",
+        Severity.WARNING,
+    ),
 )

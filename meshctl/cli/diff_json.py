@@ -30,13 +30,13 @@ def document(
         "schemaVersion": SCHEMA_VERSION,
         "differs": diff.differs,
         "missing": missing,
-        "changes": [_change(each) for each in diff.changes],
+        "changes": [change(each) for each in diff.changes],
         "renamed": [{"before": old, "after": new} for old, new in diff.renamed],
         "consequences": [
             {"effect": each.effect.value, "services": list(each.services), "text": each.text}
             for each in diff.consequences
         ],
-        "sidecars": [_change(each) for each in diff.sidecars],
+        "sidecars": [change(each) for each in diff.sidecars],
         "callers": list(made.callers),
         "reach": {
             "added": _pairs(diff.reach_added),
@@ -62,7 +62,8 @@ def document(
     }
 
 
-def _change(each: Change) -> dict[str, object]:
+def change(each: Change) -> dict[str, object]:
+    """One change with all that is inside it."""
     return {
         "sign": each.sign.value,
         "what": each.what,
@@ -71,7 +72,7 @@ def _change(each: Change) -> dict[str, object]:
         "after": each.after,
         "of": each.of,
         "meaning": each.meaning,
-        "changes": [_change(inside) for inside in each.changes],
+        "changes": [change(inside) for inside in each.changes],
     }
 
 

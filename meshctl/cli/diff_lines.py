@@ -11,7 +11,8 @@ from meshctl.cli.formats.context import one_line
 
 if TYPE_CHECKING:
     from meshctl.cli.diff_limits import Exceeded
-    from meshctl.diff import Change, Consequence, FileChange
+    from meshctl.diff import Change, FileChange
+    from meshctl.ir.change import Consequence
     from meshctl.pipeline import Compared
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": "~"}
@@ -43,16 +44,21 @@ class Section:
 
 def sections(compared: Compared) -> Iterator[Section]:
     """What there is to tell, in the order in which somebody wants to know it."""
-    from meshctl.diff import for_people
-
     diff = compared.diff
-    tree = (line for each in for_people(diff.changes) for line in _tree(each, 0))
-    yield from _section(CHANGES, tree)
-    yield from _section("what follows", _most(tuple(map(_consequence, diff.consequences))))
+    yield from _section(CHANGES, tree(diff.changes))
+    yield from _section("what follows", _most(tuple(map(consequence, diff.consequences))))
     yield from _section("sidecars to deploy", _most(tuple(_sidecar(each) for each in diff.sidecars)))
     yield from _section("who is let in", _reach(compared))
     steps = (Line("", f"{number}. {step}") for number, step in enumerate(diff.order, start=1))
     yield from _section("safe order", steps)
+
+
+def tree(changes: Sequence[Change]) -> Iterator[Line]:
+    """The changes and what is inside them."""
+    from meshctl.diff import for_people
+
+    for each in for_people(changes):
+        yield from _tree(each, 0)
 
 
 def file_lines(files: Sequence[FileChange]) -> Iterator[str]:
@@ -121,7 +127,8 @@ def _words(change: Change) -> str:
     return f"{change.what}{name}{of}{': ' if values else ''}{values}"
 
 
-def _consequence(each: Consequence) -> Line:
+def consequence(each: Consequence) -> Line:
+    """What follows, in a sentence."""
     return Line(_NOTED if each.needs_attention else "", each.text)
 
 

@@ -56,7 +56,7 @@ def render(compared: Compared, files: Sequence[FileChange], over: Sequence[Excee
 
 def _head(compared: Compared, over: Sequence[Exceeded]) -> Iterator[str]:
     diff, change = compared.diff, compared.change
-    yield f"### meshctl diff: {services(compared)} services"
+    yield f"### meshctl diff: services: {services(compared)}"
     yield ""
     for each in exceeded(over):
         yield from (f"> :warning: {each}", "")

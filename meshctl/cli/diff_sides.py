@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshctl.cli import options, sides
-from meshctl.diagnostics import NotThereError, UsageError
+from meshctl.diagnostics import UsageError
 
 if TYPE_CHECKING:
     from meshctl.pipeline import Validated
@@ -58,13 +58,15 @@ def read(base: str, head: str | None, spec: str | None, environment: str | None)
 
     Raises UsageError where neither side has one.
     """
+    from meshctl import pipeline
+
     here = _here(spec) if head is None else None
-    before = _first(base, _candidates(spec, here), environment)
-    after = (
-        _first(head, _candidates(spec, None), environment)
-        if head is not None
-        else _validated(here, environment)
-    )
+    old = [sides.revision(base, each) for each in _candidates(spec, here)]
+    if head is not None:
+        new = [sides.revision(head, each) for each in _candidates(spec, None)]
+    else:
+        new = [here] if here is not None else []
+    before, after = pipeline.validate_sides(old, new, environment)
     names = (base, WORK_TREE if head is None else head)
     what = spec if spec is not None else "mesh.yaml or mesh/"
     if before is None and after is None:
@@ -90,25 +92,3 @@ def _candidates(spec: str | None, here: str | None) -> Iterable[str]:
     if spec is not None:
         return (spec,)
     return dict.fromkeys((*([here] if here is not None else ()), *options.DEFAULT_SPECS))
-
-
-def _first(revision: str, candidates: Iterable[str], environment: str | None) -> Validated | None:
-    return next(_each(revision, candidates, environment), None)
-
-
-def _each(revision: str, candidates: Iterable[str], environment: str | None) -> Iterator[Validated]:
-    for each in candidates:
-        found = _validated(sides.revision(revision, each), environment)
-        if found is not None:
-            yield found
-
-
-def _validated(location: str | None, environment: str | None) -> Validated | None:
-    from meshctl import pipeline
-
-    if location is None:
-        return None
-    try:
-        return pipeline.validate(location, environment=environment)
-    except NotThereError:
-        return None

@@ -19,8 +19,11 @@ Commands:
   build          Build: compile the spec to sidecar bundles
   diff           Diff: what a change means: two revisions, or the work tree and one
   drift          Drift: is what is deployed, and what runs, as the spec in git says?
+  history        History: who changed what about a service, and when, from git
+  blame          Blame: which commit last changed each setting of a service or route
   publish        Publish: commit what is built to a branch, for those who deploy it
   up             Up: run the whole mesh on this machine with real proxies
+  bundle         Bundle: what systemd, compose or Kubernetes needs to run the sidecars
   segment        Segment: firewall rules so that nothing goes past the sidecars
   explain        Explain: what a finding means, which value a setting has, or what a request...
   who-can-reach  Who can reach: who reaches a service, by which ways, and which rules let them

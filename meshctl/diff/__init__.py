@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meshctl.diff.change import Change, Consequence, Effect, MeshDiff, Sign, merge_alike
+from meshctl.diff.change import Change, MeshDiff, Sign, merge_alike
 from meshctl.diff.compare import compare
 from meshctl.diff.people import for_people
 from meshctl.diff.renaming import under
@@ -11,8 +11,6 @@ from meshctl.diff.touched import services_of, touched
 
 __all__ = [
     "Change",
-    "Consequence",
-    "Effect",
     "FileChange",
     "MeshDiff",
     "Sign",

@@ -78,9 +78,11 @@ def compare_views(before: Mapping[str, View], after: Mapping[str, View]) -> Iter
     callers_of: dict[Change, list[str]] = {}
     for caller, was in common.items():
         # Callers that narrow nothing share objects, so each pair of them is compared once.
-        key = (*_identity(before[was]), 0, *_identity(after[caller]))
+        old, new = _identity(before[was]), _identity(after[caller])
+        key = (*old, 0, *new)
         if key not in known:
-            known[key] = tuple(_compare_view(before[was], after[caller]))
+            # Nor is what both meshes share, as those do that were resolved together.
+            known[key] = tuple(_compare_view(before[was], after[caller])) if old != new else ()
         for change in known[key]:
             callers_of.setdefault(change, []).append(caller)
     seen_by: dict[tuple[str, ...], list[Change]] = {}
@@ -136,6 +138,12 @@ def _routes(before: list[ir.VirtualHost], after: list[ir.VirtualHost]) -> Iterat
     old, new = _by_name(before), _by_name(after)
     service = after[0].service
     several = len(before) > 1 or len(after) > 1
+    former = _renamed(old, new)
+    if former:
+        for now, was in former.items():
+            yield Change(Sign.RENAMED, "route", now, was, now, of=_of(new[now]))
+        after = [_under(host, former) for host in after]
+        new = _by_name(after)
     for name in sorted(old.keys() | new.keys()):
         if name not in old:
             yield Change(Sign.ADDED, "route", name, after=_text(service, new[name]))
@@ -147,6 +155,25 @@ def _routes(before: list[ir.VirtualHost], after: list[ir.VirtualHost]) -> Iterat
                 yield replace(each, of=_of(new[name]), meaning=_moved(service, old[name], new[name]))
     common = old.keys() & new.keys()
     yield from changed("order of routes", _order(before, common), _order(after, common))
+
+
+def _renamed(before: Mapping[str, list[ir.Route]], after: Mapping[str, list[ir.Route]]) -> dict[str, str]:
+    """The former names of routes that are the same but for the name."""
+    left = sorted(before.keys() - after.keys())
+    former: dict[str, str] = {}
+    for now in sorted(after.keys() - before.keys()) if left else ():
+        was = next(
+            (each for each in left if before[each] == [replace(one, name=each) for one in after[now]]), None
+        )
+        if was is not None:
+            left.remove(was)
+            former[now] = was
+    return former
+
+
+def _under(host: ir.VirtualHost, names: Mapping[str, str]) -> ir.VirtualHost:
+    routes = (replace(each, name=names.get(each.name, each.name)) for each in host.routes)
+    return replace(host, routes=tuple(routes))
 
 
 def _of(routes: list[ir.Route]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshctl import ir
-from meshctl.diff.change import Consequence, Effect
 from meshctl.diff.renaming import Names
 from meshctl.ir import duration_text
+from meshctl.ir.change import Consequence, Effect
 
 
 def certificates(before: ir.Mesh, after: ir.Mesh, names: Names) -> Iterator[Consequence]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from meshctl.ir.change import Consequence
+
 
 class Sign(StrEnum):
     """What became of a thing."""
@@ -37,35 +39,6 @@ class Change:
 
 Pair = tuple[str, str]
 """A caller and its callee."""
-
-
-class Effect(StrEnum):
-    """What may follow from a change, beyond what the changed thing itself does."""
-
-    GIVES_UP_FIRST = "gives-up-first"
-    """A caller now waits for less long than its callee does for another."""
-    WAITS_LONG_ENOUGH = "waits-long-enough"
-    """It did, and does no more."""
-    REISSUED = "reissued"
-    """Certificates no longer hold the right names, and have to be issued anew."""
-    ISSUED = "issued"
-    """Bundles are new and need a certificate."""
-    LIFETIME = "lifetime"
-    """Certificates that are issued from now on live for another time, or are renewed at another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Consequence:
-    """What follows from a change, in a sentence."""
-
-    effect: Effect
-    services: tuple[str, ...]
-    text: str
-
-    @property
-    def needs_attention(self) -> bool:
-        """Whether somebody has to do something about it, or should not have caused it."""
-        return self.effect in (Effect.GIVES_UP_FIRST, Effect.REISSUED)
 
 
 @dataclass(frozen=True, slots=True)

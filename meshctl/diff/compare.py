@@ -192,8 +192,31 @@ def _listeners(before: list[ir.Sidecar], after: list[ir.Sidecar]) -> Iterator[Ch
     old = {each.instance: each for each in before}
     for sidecar in after:
         if sidecar.instance in old:
-            inside = keyed("listener", _sockets(old[sidecar.instance]), _sockets(sidecar))
+            was = old[sidecar.instance]
+            inside = (*keyed("listener", _sockets(was), _sockets(sidecar)), *_application(was, sidecar))
             yield from whole("instance", sidecar.instance, inside) if sidecar.instance else inside
+
+
+def _application(before: ir.Sidecar, after: ir.Sidecar) -> Iterator[Change]:
+    """How a sidecar speaks with its own application."""
+    yield from changed("unknown hosts", _unknown(before), _unknown(after))
+    yield from changed("outbound protocol", _spoken(before), _spoken(after))
+    old, new = before.inbound, after.inbound
+    if old is not None and new is not None:
+        yield from changed("application protocol", old.protocol, new.protocol)
+        for what, was, now in (
+            ("application connect timeout", old.connect_timeout, new.connect_timeout),
+            ("application idle timeout", old.idle_timeout, new.idle_timeout),
+        ):
+            yield from changed(what, ir.duration_text(was), ir.duration_text(now))
+
+
+def _unknown(sidecar: ir.Sidecar) -> str:
+    return "sent on" if sidecar.outbound.egress is not None else "refused"
+
+
+def _spoken(sidecar: ir.Sidecar) -> str:
+    return "HTTP/1.1 and HTTP/2" if sidecar.outbound.http2 else "HTTP/1.1"
 
 
 def _sockets(sidecar: ir.Sidecar) -> dict[str, str]:
@@ -201,11 +224,6 @@ def _sockets(sidecar: ir.Sidecar) -> dict[str, str]:
     inbound = sidecar.inbound
     if inbound is not None:
         sockets |= {"inbound": _binds(inbound.binds), "application": str(inbound.application)}
-        sockets["application protocol"] = inbound.protocol
-        sockets |= {
-            "application connect timeout": ir.duration_text(inbound.connect_timeout),
-            "application idle timeout": ir.duration_text(inbound.idle_timeout),
-        }
     if sidecar.health is not None:
         sockets["health"] = f"{_binds(sidecar.health.binds)} {sidecar.health.path}".rstrip()
     for local in sidecar.locals:
@@ -217,15 +235,11 @@ def _sockets(sidecar: ir.Sidecar) -> dict[str, str]:
             for each in tcp.sni
             for name in each.hostnames
         }
-    if sidecar.outbound.http2:
-        sockets["outbound protocol"] = "HTTP/1.1 and HTTP/2"
     tls = sidecar.outbound.tls
     if tls is not None:
         sockets["TLS"] = f"{tls.certificate} with {tls.key}, at least {tls.minimum_version}"
     if sidecar.resolvers:
         sockets["resolvers"] = _binds(sidecar.resolvers)
-    if sidecar.outbound.egress is not None:
-        sockets["unknown hosts"] = "sent on"
     return sockets
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from meshctl import ir
-from meshctl.diff.change import Consequence, Effect
 from meshctl.ir import duration_text
+from meshctl.ir.change import Consequence, Effect
 
 _NO_LIMIT = timedelta.max
 _Call = tuple[str, str]
@@ -21,47 +21,48 @@ def patience(before: ir.Mesh, after: ir.Mesh) -> Iterator[Consequence]:
     if all(old[each] == new[each] for each in both):
         return
     was, now = _inverted(old, both), _inverted(new, both)
-    for key in sorted(now.keys() - was.keys()):
-        found = now[key]
-        text = (
-            f"{found.words}, now less than the {_text(found.callee_waits)} that `{found.callee}` waits "
-            f"for `{found.beyond}`"
-        )
-        yield Consequence(Effect.GIVES_UP_FIRST, (found.caller, found.callee, found.beyond), text)
-    for key in sorted(was.keys() - now.keys()):
-        gone = was[key]
-        if gone.route in new[gone.caller, gone.callee] or not new[gone.caller, gone.callee]:
-            text = (
-                f"`{gone.caller}` no longer gives up on `{gone.callee}` before `{gone.callee}` does on "
-                f"`{gone.beyond}`"
-            )
-            yield Consequence(Effect.WAITS_LONG_ENOUGH, (gone.caller, gone.callee, gone.beyond), text)
+    told = dict.fromkeys((now[each].services, now[each].words) for each in sorted(now.keys() - was.keys()))
+    for services, words in told:
+        yield Consequence(Effect.GIVES_UP_FIRST, services, words)
+    still = {each.services for each in now.values()}
+    for services in dict.fromkeys(was[each].services for each in sorted(was.keys() - now.keys())):
+        if services not in still:
+            caller, callee, third = services
+            text = f"`{caller}` no longer gives up on `{callee}` before `{callee}` does on `{third}`"
+            yield Consequence(Effect.WAITS_LONG_ENOUGH, services, text)
 
 
 @dataclass(frozen=True, slots=True)
 class _Inversion:
-    caller: str
-    callee: str
-    beyond: str
+    services: tuple[str, str, str]
+    """Caller, callee, and for whom that waits longer."""
     route: str
+    """Empty where all routes to the callee are alike."""
     waits: timedelta
-    callee_waits: timedelta
-    alone: bool
-    """Whether all routes to the callee are like this one."""
+    longest: timedelta
+    """Of the callee's."""
 
     @property
     def words(self) -> str:
-        by = "" if self.alone else f" (route `{self.route}`)"
-        return f"`{self.caller}` waits {_text(self.waits)} for `{self.callee}`{by}"
+        """The fact in a sentence."""
+        caller, callee, third = self.services
+        by = f" (route `{self.route}`)" if self.route else ""
+        beyond = f"`{callee}` waits for `{third}`"
+        beyond = (
+            f"{beyond}, which has no limit"
+            if self.longest == _NO_LIMIT
+            else f"the {duration_text(self.longest)} that {beyond}"
+        )
+        return f"`{caller}` waits {duration_text(self.waits)} for `{callee}`{by}, now less than {beyond}"
 
 
 _Key = tuple[str, str, str, str]
+"""Caller, callee, third and route."""
 
 
 def _inverted(
     waits: Mapping[_Call, Mapping[str, timedelta]], calls: Iterable[_Call]
 ) -> dict[_Key, _Inversion]:
-    """One for each caller, callee and third; routes by name only where they differ."""
     known = sorted(calls)
     beyond: dict[str, list[tuple[str, timedelta]]] = {}
     for caller, callee in known:
@@ -69,13 +70,13 @@ def _inverted(
     found: dict[_Key, _Inversion] = {}
     for caller, callee in known:
         routes = waits[caller, callee]
-        alone = len(set(routes.values())) == 1
+        alike = len(set(routes.values())) == 1
         for third, longest in beyond.get(callee, ()):
             for route, limit in routes.items():
                 if limit < longest:
-                    name = "" if alone else route
-                    found[caller, callee, third, name] = _Inversion(
-                        caller, callee, third, route, limit, longest, alone
+                    shown = "" if alike else route
+                    found[caller, callee, third, route] = _Inversion(
+                        (caller, callee, third), shown, limit, longest
                     )
     return found
 
@@ -99,7 +100,3 @@ def _by_route(host: ir.VirtualHost) -> Iterator[tuple[str, str, timedelta]]:
             limit = route.timeout.duration or _NO_LIMIT
             for callee in dict.fromkeys(each.cluster.partition(".")[0] for each in route.backends):
                 yield callee, route.name, limit
-
-
-def _text(limit: timedelta) -> str:
-    return "without a limit" if limit == _NO_LIMIT else duration_text(limit)

@@ -43,10 +43,16 @@ def _is_value(change: Change) -> bool:
     return change.sign is Sign.CHANGED and not change.changes and change.what != "weight"
 
 
+def _key(change: Change) -> _Key:
+    # Of a listener the name is the kind.
+    kind = f"{change.what} {change.name}" if change.what == "listener" else change.what
+    return kind, change.before, change.after
+
+
 def _values(change: Change) -> Iterator[_Key]:
     for each in change.changes:
         if _is_value(each):
-            yield each.what, each.before, each.after
+            yield _key(each)
         yield from _values(each)
 
 
@@ -57,8 +63,7 @@ def _without(change: Change, common: Collection[_Key]) -> Change | None:
     left = tuple(
         found
         for each in change.changes
-        if not (_is_value(each) and (each.what, each.before, each.after) in common)
-        and (found := _without(each, common)) is not None
+        if not (_is_value(each) and _key(each) in common) and (found := _without(each, common)) is not None
     )
     if not left and change.sign is Sign.CHANGED:
         return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from meshctl import ir
 from meshctl.diff.mtls import listed
 
 _Calls = Collection[tuple[str, str]]
+_NAMED = 12
 
 
 def rollout(before: ir.Mesh, after: ir.Mesh) -> Iterator[str]:
@@ -21,15 +22,15 @@ def rollout(before: ir.Mesh, after: ir.Mesh) -> Iterator[str]:
     rules, newer = _rules(before), _rules(after)
     for callee, callers in _by_callee(now - was):
         if callee not in old:
-            yield f"start `{callee}` before {listed(callers)}: nobody answers {_them(callers)} until then"
+            yield f"start `{callee}` before {_some(callers)}, which nobody answers until then"
         elif rules[callee] != newer[callee]:
-            yield f"deploy `{callee}` before {listed(callers)}: it refuses {_them(callers)} until then"
+            yield f"deploy `{callee}` before {_some(callers)}, which it refuses until then"
     for callee, callers in _by_callee(was - now):
         staying = [each for each in callers if each in new]
         if staying and callee not in new:
-            yield f"deploy {listed(staying)} before `{callee}` is stopped"
+            yield f"deploy {_some(staying)} before `{callee}` is stopped"
         elif staying and rules[callee] != newer[callee]:
-            yield f"deploy {listed(staying)} before `{callee}`: it refuses {_them(staying)} from then on"
+            yield f"deploy {_some(staying)} before `{callee}`, which refuses {_them(staying)} from then on"
     yield from _endpoints(before, after)
 
 
@@ -41,9 +42,9 @@ def _endpoints(before: ir.Mesh, after: ir.Mesh) -> Iterator[str]:
         gone, came = was - now, now - was
         hosts = {each.address for each in was & now} | {each.address for each in came}
         stopped = sorted(str(each) for each in gone if each.address not in hosts)
-        callers = sorted(caller for caller, called in after.calls if called == callee)
-        if stopped and callers:
-            yield f"deploy {listed(callers)} before {listed(stopped)} of `{callee}` is stopped"
+        callers = sorted(caller for caller, called in after.calls if called == callee) if stopped else []
+        if callers:
+            yield f"deploy {_some(callers)} before {_some(stopped)} of `{callee}` is stopped"
 
 
 def _sockets(mesh: ir.Mesh) -> dict[str, set[ir.SocketAddress]]:
@@ -72,5 +73,10 @@ def _rules(mesh: ir.Mesh) -> dict[str, ir.Authorization | None]:
     }
 
 
-def _them(callers: Iterable[str]) -> str:
-    return "it" if len(list(callers)) == 1 else "them"
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{listed(names[:_NAMED])}{more}"
+
+
+def _them(callers: Sequence[str]) -> str:
+    return "it" if len(callers) == 1 else "them"

@@ -62,8 +62,8 @@ def requests(matches: Sequence[ir.RouteMatch], become: str) -> str:
     (only,) = matches
     plain = replace(only, headers=(), queries=())
     what = "requests" if plain.takes_everything else conditions(plain)
-    having = [f"{each.name}{_value(each, ': ')}" for each in only.headers]
-    having += [f"?{each.name}{_value(each, '=')}" for each in only.queries]
+    having = [f"{each.name}{_having(each, ': ')}" for each in only.headers]
+    having += [f"?{each.name}{_having(each, '=')}" for each in only.queries]
     return f"{what} {become}{', for callers with ' if having else ''}{' and '.join(having)}"
 
 
@@ -88,6 +88,10 @@ def _value(each: ir.HeaderMatch | ir.QueryMatch, sign: str) -> str:
         case ir.ValueMatchKind.PRESENT:
             return " is there"
     assert_never(each.kind)
+
+
+def _having(each: ir.HeaderMatch | ir.QueryMatch, sign: str) -> str:
+    return "" if each.kind is ir.ValueMatchKind.PRESENT else _value(each, sign)
 
 
 def answer(value: ir.Redirect | ir.DirectResponse | None) -> str:

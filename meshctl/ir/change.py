@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from meshctl.ir.authorization import UNAUTHENTICATED
 from meshctl.ir.reachability import Ground, Permission, Way
@@ -89,6 +90,37 @@ class NewWay:
         """The fact in a sentence."""
         way = " -> ".join(self.names)
         return f"`{self.names[0]}` can now reach `{self.names[-1]}`, by {way}, because {self.because}"
+
+
+class Effect(StrEnum):
+    """What may follow from a change, beyond what the changed thing itself does."""
+
+    GIVES_UP_FIRST = "gives-up-first"
+    """A caller now waits for less long than its callee does for another."""
+    WAITS_LONG_ENOUGH = "waits-long-enough"
+    """It did, and does no more."""
+    REROUTED = "rerouted"
+    """The requests of a route that is gone go by another one, or are answered 404."""
+    REISSUED = "reissued"
+    """Certificates no longer hold the right names, and have to be issued anew."""
+    ISSUED = "issued"
+    """Bundles are new and need a certificate."""
+    LIFETIME = "lifetime"
+    """Certificates that are issued from now on live for another time, or are renewed at another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What follows from a change, in a sentence."""
+
+    effect: Effect
+    services: tuple[str, ...]
+    text: str
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether somebody has to do something about it, or should not have caused it."""
+        return self.effect in (Effect.GIVES_UP_FIRST, Effect.REROUTED, Effect.REISSUED)
 
 
 @dataclass(frozen=True, slots=True)

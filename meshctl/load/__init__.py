@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from meshctl.load.named import read_named as read_named
     from meshctl.load.reading import SpecSource as SpecSource
     from meshctl.load.reading import parse_spec as parse_spec
+    from meshctl.load.reading import read_first_specs as read_first_specs
     from meshctl.load.reading import read_spec as read_spec
     from meshctl.load.route_tests import read_route_tests as read_route_tests
 
@@ -28,6 +29,7 @@ _HOME = {
     "SpecSource": "reading",
     "parse_spec": "reading",
     "read_files": "location",
+    "read_first_specs": "reading",
     "read_named": "named",
     "read_route_tests": "route_tests",
     "read_spec": "reading",

@@ -12,6 +12,7 @@ from meshctl.load.document import read_yaml
 from meshctl.load.files import SourceFile, SpecFiles, shown, with_contents
 from meshctl.load.location import read_environments
 from meshctl.load.merging import merge
+from meshctl.load.parsed import ParsedFiles
 from meshctl.spec.source import Node, Positions, Source
 from meshctl.spec.types import LABEL_PATTERN
 
@@ -39,13 +40,16 @@ class Tops:
     findings: tuple[Finding, ...]
 
 
-def read_tops(files: SpecFiles, positions: Positions) -> Tops:
-    """All of ``files`` as one top level; every file's faults are told."""
+def read_tops(files: SpecFiles, positions: Positions, parsed: ParsedFiles | None = None) -> Tops:
+    """All of ``files`` as one top level; every file's faults are told. Files that are among ``parsed`` are not parsed."""
     texts: dict[str, str] = {}
     findings = list(files.findings)
     tops: list[dict[str, Node]] = []
     for file in files.files:
-        document = read_yaml(file.content, file.name, positions)
+        if parsed is None:
+            document = read_yaml(file.content, file.name, positions)
+        else:
+            document = parsed.read(file, positions)
         texts[file.name] = document.text
         findings.extend(document.findings)
         if isinstance(document.node, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from meshctl.diagnostics import Finding, NotThereError, UsageError
 from meshctl.load import revision, worktree
@@ -14,11 +15,34 @@ def read_files(location: str) -> SpecFiles:
 
     Raises UsageError for what cannot be read, NotThereError when there is nothing to read.
     """
+    if _in_git(location):
+        return revision.read(location)
     if os.path.lexists(location):
         return worktree.read(location)
-    if ":" in location:
-        return revision.read(location)
     raise NotThereError(f"{shown(location)}: no such file or folder")
+
+
+def read_first_files(choices: Sequence[Sequence[str]]) -> tuple[tuple[str, SpecFiles] | None, ...]:
+    """Of each choice the first location where there is a spec, and its bytes as :func:`read_files` has them.
+
+    None for a choice where nothing is. A choice is of the work tree, or of one revision; all contents come from git at once.
+    """
+    from_git = [each for each in choices if each and all(map(_in_git, each))]
+    revisions = dict(zip(map(id, from_git), revision.read_first(from_git), strict=True))
+    return tuple(revisions[id(each)] if id(each) in revisions else _first(each) for each in choices)
+
+
+def _first(locations: Sequence[str]) -> tuple[str, SpecFiles] | None:
+    for each in locations:
+        try:
+            return each, read_files(each)
+        except NotThereError:
+            continue
+    return None
+
+
+def _in_git(location: str) -> bool:
+    return ":" in location and not os.path.lexists(location)
 
 
 def read_tests(location: str) -> SpecFiles:

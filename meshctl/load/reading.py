@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from meshctl.catalogue import finding
@@ -10,9 +10,10 @@ from meshctl.diagnostics import Finding, Position, in_order
 from meshctl.load import environments
 from meshctl.load.environments import Compared, read_tops
 from meshctl.load.files import SpecFiles, shown, with_contents
-from meshctl.load.location import read_files
+from meshctl.load.location import read_files, read_first_files
 from meshctl.load.merging import clashes
 from meshctl.load.overlay import overlay
+from meshctl.load.parsed import ParsedFiles
 from meshctl.spec.source import Node, Positions, Source
 
 
@@ -65,13 +66,34 @@ def read_spec(
     return replace(read, contents=contents) if contents else read
 
 
-def parse_spec(files: SpecFiles, location: str, environment: SpecFiles | None = None) -> SpecSource:
-    """The spec that ``files`` hold, with ``environment`` merged over it."""
+def read_first_specs(
+    choices: Sequence[Sequence[str]], environment: str | None = None
+) -> tuple[SpecSource | None, ...]:
+    """Of each choice the spec at the first location where there is one, as :func:`read_spec` has it; None where there is none.
+
+    A choice is of the work tree, or of one revision. What several of the specs hold is parsed once.
+    """
+    parsed = ParsedFiles()
+    found: list[SpecSource | None] = []
+    for each in read_first_files(choices):
+        if each is None:
+            found.append(None)
+            continue
+        location, files = each
+        over = environments.select(location, files.folder, environment) if environment is not None else None
+        found.append(parse_spec(files, location, over, parsed))
+    return tuple(found)
+
+
+def parse_spec(
+    files: SpecFiles, location: str, environment: SpecFiles | None = None, parsed: ParsedFiles | None = None
+) -> SpecSource:
+    """The spec that ``files`` hold, with ``environment`` merged over it; what is among ``parsed`` is not parsed."""
     positions = Positions()
-    read = read_tops(files, positions)
+    read = read_tops(files, positions, parsed)
     texts, findings, data = dict(read.texts), list(read.findings), read.data
     if environment is not None:
-        over = read_tops(environment, positions)
+        over = read_tops(environment, positions, parsed)
         data, faults = overlay(data, over.data, positions)
         texts |= over.texts
         findings += (*over.findings, *faults)

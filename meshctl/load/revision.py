@@ -1,6 +1,7 @@
 """The files of a spec from a git revision, read from the object store: no checkout, no hooks, no shell.
 
-Two processes (three where symbolic links are involved), whatever the number of files. See decision 0020.
+Two processes for a revision, three for two of them (one more for each where symbolic links are involved), whatever the
+number of files. See decision 0020.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, NotThereError, Position, ToolError, UsageError
@@ -25,6 +27,8 @@ _GIT = (
     "--literal-pathspecs",
     # A partial clone would fetch a missing blob; a build never talks to anyone.
     *("-c", "protocol.allow=never"),
+    # Whatever the user has set: a log without the words of gpg, in UTF-8.
+    *("-c", "log.showSignature=false", "-c", "i18n.logOutputEncoding=UTF-8"),
 )
 _SECONDS = 60
 _LINK = "120000"
@@ -50,38 +54,64 @@ def read(location: str) -> SpecFiles:
     revision, _, path = location.partition(":")
     if not revision:
         raise UsageError(f"{shown(location)}: no such file; to read a git revision write REV:path")
-    entries = list(_entries(location, revision, path))
-    if not entries:
-        raise NotThereError(
-            f"{shown(path)}: not in revision {shown(revision)} (write ./path to start from the working folder)"
-        )
-    return _Revision(location, entries).read()
+    ((_, read),) = (each or _nothing(revision, path) for each in read_first([[location]]))
+    return read
+
+
+def _nothing(revision: str, path: str) -> NoReturn:
+    raise NotThereError(
+        f"{shown(path)}: not in revision {shown(revision)} (write ./path to start from the working folder)"
+    )
+
+
+def read_first(choices: Sequence[Sequence[str]]) -> tuple[tuple[str, SpecFiles] | None, ...]:
+    """Of each choice of locations in one revision the first where there is something, and the spec there.
+
+    One process lists each revision, and one more gives the contents of all: most of them are the same.
+    """
+    revisions = [_first(each) for each in choices]
+    chosen = [each.chosen() if each is not None else [] for each in revisions]
+    contents = _blobs(list(dict.fromkeys(entry.blob for entries in chosen for entry in entries)))
+    return tuple(
+        (each.location, each.files(entries, contents)) if each is not None else None
+        for each, entries in zip(revisions, chosen, strict=True)
+    )
+
+
+def _first(locations: Sequence[str]) -> _Revision | None:
+    paths = [each.partition(":")[2] for each in locations]
+    listed = _listing(locations[0].partition(":")[0], paths)
+    for location, path in zip(locations, paths, strict=True):
+        entries = list(_below_path(listed, path))
+        if entries:
+            return _Revision(location, entries)
+    return None
 
 
 def read_environments(folder: str) -> SpecFiles:
     """The files in ``environments/`` below ``folder``, a ``REV:path``; none when there is no such folder."""
     location = _below(folder, ENVIRONMENTS)
     revision, _, path = location.partition(":")
-    entries = [each for each in _entries(location, revision, path) if each.path or each.mode == _LINK]
+    entries = [each for each in _entries(revision, path) if each.path or each.mode == _LINK]
     return dataclasses.replace(_Revision(location, entries, each_once=False).read(), folder=location)
 
 
 def read_named(folder: str, path: str) -> SourceFile | Finding:
     """The file at ``path`` below ``folder``, a ``REV:path``."""
     revision, _, within = folder.partition(":")
-    return _Revision(folder, list(_entries(folder, revision, within))).file(path)
+    return _Revision(folder, _entries(revision, within)).file(path)
 
 
 def merge_base(one: str, other: str) -> str:
     """The best common ancestor of two revisions, by its full id. Raises as :func:`read`, and UsageError when there is none."""
     ids = [
-        _git(
+        git(
             "rev-parse", "--verify", "-q", "--end-of-options", f"{each}^{{commit}}", on_nothing=_unknown(each)
         )
         for each in (one, other)
     ]
     nothing = f"{shown(one)} and {shown(other)} have no commit in common"
-    found = _git("merge-base", *(each.decode().strip() for each in ids), on_nothing=nothing)
+    found = git("merge-base", *(each.decode().strip() for each in ids), on_nothing=nothing)
     return found.decode().strip()
 
 
@@ -93,22 +123,45 @@ def _below(location: str, path: str) -> str:
     return f"{location}{path}" if location.endswith((":", "/")) else f"{location}/{path}"
 
 
-def _entries(location: str, revision: str, path: str) -> Iterator[_Entry]:
-    here = path in {".", ".."} or path.startswith(("./", "../"))
-    wanted = posixpath.normpath(path) if path else "."
-    scope = () if here else ("--full-tree",)
-    narrowed = () if wanted == "." else ("--", wanted)
-    listing = _git("ls-tree", "-r", "-z", "-l", *scope, "--end-of-options", revision, *narrowed)
+def _entries(revision: str, path: str) -> list[_Entry]:
+    return list(_below_path(_listing(revision, [path]), path))
+
+
+def _listing(revision: str, paths: Sequence[str]) -> list[_Entry]:
+    """All files below these paths, which count from the top of the repository, or all from here."""
+    scope = () if all(map(_is_here, paths)) else ("--full-tree",)
+    wanted = [_normal(each) for each in paths]
+    narrowed = () if "." in wanted else ("--", *wanted)
+    listing = git("ls-tree", "-r", "-z", "-l", *scope, "--end-of-options", revision, *narrowed)
+    found = []
     for line in listing.split(b"\0")[:-1]:
         facts, _, raw = line.partition(b"\t")
         mode, kind, blob, size = facts.decode().split()
-        name = raw.decode("utf-8", "surrogateescape")
-        if kind == "blob" and (wanted in (".", name) or name.startswith(f"{wanted}/")):
-            relative = name if wanted == "." else name[len(wanted) + 1 :]
-            yield _Entry(mode, blob, int(size), relative)
+        if kind == "blob":
+            found.append(_Entry(mode, blob, int(size), raw.decode("utf-8", "surrogateescape")))
+    return found
 
 
-def _git(*arguments: str, stdin: bytes = b"", on_nothing: str = "") -> bytes:
+def _is_here(path: str) -> bool:
+    return path in {".", ".."} or path.startswith(("./", "../"))
+
+
+def _normal(path: str) -> str:
+    return posixpath.normpath(path) if path else "."
+
+
+def _below_path(listed: Iterable[_Entry], path: str) -> Iterator[_Entry]:
+    """Those at or below ``path``, with their paths from there on."""
+    wanted = _normal(path)
+    for each in listed:
+        if wanted == ".":
+            yield each
+        elif each.path == wanted or each.path.startswith(f"{wanted}/"):
+            yield dataclasses.replace(each, path=each.path[len(wanted) + 1 :])
+
+
+def git(*arguments: str, stdin: bytes = b"", on_nothing: str = "") -> bytes:
+    """What git prints. Raises UsageError with its first line (``on_nothing`` where it has none) when it refuses, ToolError when it is missing or does not answer."""
     try:
         run = subprocess.run(
             [*_GIT, *arguments], input=stdin, capture_output=True, check=False, timeout=_SECONDS
@@ -124,8 +177,8 @@ def _git(*arguments: str, stdin: bytes = b"", on_nothing: str = "") -> bytes:
     return run.stdout
 
 
-def _shallow() -> str:
-    """What to do where a revision may be unknown only because the clone ends before it."""
+def is_shallow() -> bool:
+    """Whether the clone ends before the beginning."""
     try:
         asked = subprocess.run(
             [*_GIT, "rev-parse", "--is-shallow-repository"],
@@ -134,16 +187,22 @@ def _shallow() -> str:
             timeout=_SECONDS,
         )
     except subprocess.TimeoutExpired:
+        return False
+    return asked.stdout.strip() == b"true"
+
+
+def _shallow() -> str:
+    """What to do where a revision may be unknown only because the clone ends before it."""
+    if not is_shallow():
         return ""
-    known = asked.stdout.strip() == b"true"
-    return " (this clone is shallow: `git fetch --unshallow`, or `fetch-depth: 0` in CI)" if known else ""
+    return " (this clone is shallow: `git fetch --unshallow`, or `fetch-depth: 0` in CI)"
 
 
 def _blobs(ids: Sequence[str]) -> dict[str, bytes]:
     """The contents of the blobs, by id, from one ``cat-file --batch``."""
     if not ids:
         return {}
-    answer = _git("cat-file", "--batch", stdin="".join(f"{each}\n" for each in ids).encode())
+    answer = git("cat-file", "--batch", stdin="".join(f"{each}\n" for each in ids).encode())
     contents: dict[str, bytes] = {}
     start = 0
     for each in ids:
@@ -161,15 +220,22 @@ class _Revision:
     """The choice of files from one listing. With ``each_once`` a file has one name, whatever links there are."""
 
     def __init__(self, location: str, entries: list[_Entry], *, each_once: bool = True) -> None:
-        self._location = location
+        self.location = location
         self._each_once = each_once
         self._by_path = {entry.path: entry for entry in entries}
         self._findings: list[Finding] = []
 
     def read(self) -> SpecFiles:
+        entries = self.chosen()
+        return self.files(entries, _blobs([entry.blob for entry in entries]))
+
+    def chosen(self) -> list[_Entry]:
+        """The files of the spec, where they are not too large."""
         chosen = [self._by_path[path] for path in sorted(self._by_path) if not path or is_spec_file(path)]
-        chosen = self._bounded(self._followed(chosen))
-        contents = _blobs([entry.blob for entry in chosen])
+        return self._bounded(self._followed(chosen))
+
+    def files(self, chosen: list[_Entry], contents: Mapping[str, bytes]) -> SpecFiles:
+        """Those with their contents, which are given by blob."""
         files: tuple[SourceFile, ...] = tuple(
             source_file(self._name(entry.path), contents[entry.blob]) for entry in chosen
         )
@@ -220,11 +286,11 @@ class _Revision:
 
     def _name(self, path: str) -> str:
         if not path:
-            return self._location
-        return _below(self._location, path)
+            return self.location
+        return _below(self.location, path)
 
     def _folder(self) -> str:
         if "" not in self._by_path:
-            return self._location
-        revision, _, path = self._location.partition(":")
+            return self.location
+        revision, _, path = self.location.partition(":")
         return f"{revision}:{posixpath.dirname(path)}"

@@ -4,6 +4,7 @@ Nothing here prints, or asks the clock, the environment or the terminal. Errors 
 ``meshctl.diagnostics``; findings come back as values. The rooms are imported when they are first needed.
 """
 
+from meshctl.pipeline.blame import blame
 from meshctl.pipeline.building import Built, build, emit
 from meshctl.pipeline.certificates import (
     IDENTITIES,
@@ -23,7 +24,15 @@ from meshctl.pipeline.checking import (
     resolved_json,
     validate,
 )
-from meshctl.pipeline.comparing import Compared, change_between, compare, merge_base, rendered_diff
+from meshctl.pipeline.comparing import (
+    Compared,
+    change_between,
+    compare,
+    merge_base,
+    rendered_diff,
+    validate_sides,
+)
+from meshctl.pipeline.deploying import PLATFORMS, deploy, write_deployment
 from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
     install_certificate,
@@ -37,6 +46,7 @@ from meshctl.pipeline.enrolling import (
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
 from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
+from meshctl.pipeline.history import history
 from meshctl.pipeline.linting import Linted, lint, policy_faults, run_policy_tests
 from meshctl.pipeline.publishing import PublishedOutputs, publish, published_branch, published_source
 from meshctl.pipeline.reaching import Reached, who_can_reach
@@ -58,6 +68,7 @@ from meshctl.pipeline.settings import settings
 
 __all__ = [
     "IDENTITIES",
+    "PLATFORMS",
     "SEGMENTATION",
     "UNREADABLE",
     "Built",
@@ -77,6 +88,7 @@ __all__ = [
     "Standing",
     "Tested",
     "Validated",
+    "blame",
     "build",
     "ca_due",
     "ca_standing",
@@ -89,11 +101,13 @@ __all__ = [
     "compare",
     "create_authority",
     "decrypt_bundle",
+    "deploy",
     "drift",
     "emit",
     "encrypt_bundles",
     "explain_request",
     "fix",
+    "history",
     "install_certificate",
     "issue_certificates",
     "issuer_command",
@@ -124,7 +138,9 @@ __all__ = [
     "sign_requests",
     "up",
     "validate",
+    "validate_sides",
     "who_can_reach",
+    "write_deployment",
     "write_fixes",
     "write_segmentation",
 ]

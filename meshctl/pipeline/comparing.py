@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshctl.pipeline.building import emit
-from meshctl.pipeline.checking import Validated
+from meshctl.pipeline.checking import Loaded, Validated, check, understand
 
 if TYPE_CHECKING:
     from meshctl.diff import FileChange, MeshDiff
@@ -27,6 +28,52 @@ class Compared:
     """Who did so, and can no more."""
 
 
+def validate_sides(
+    before: Sequence[str], after: Sequence[str], environment: str | None = None
+) -> tuple[Validated | None, Validated | None]:
+    """Both sides of a comparison, each at the first of its locations where there is a spec; None where there is none.
+
+    What both hold is parsed and resolved once, so that the one before has the places of the one after there. As long as it is
+    valid it has no findings; else both are as :func:`validate` has them.
+    """
+    from meshctl.load import read_first_specs
+
+    old, new = (
+        understand(each, environment) if each is not None else None
+        for each in read_first_specs((before, after), environment)
+    )
+    made = check(new) if new is not None else None
+    if old is None:
+        return None, made
+    return (_like(old, made) if made is not None else None) or check(old), made
+
+
+def _like(loaded: Loaded, other: Validated) -> Validated | None:
+    """The mesh of a spec with all of it taken from ``other`` that is the same there; None where anything is wrong."""
+    from meshctl import resolve
+    from meshctl.targets.check import check as check_targets
+
+    if loaded.spec is None or other.spec is None or other.mesh is None:
+        return None
+    resolution = resolve.resolve(loaded.spec, like=resolve.Resolved(other.spec, other.mesh))
+    if resolution.mesh is None:
+        return None
+    known = set(map(id, other.mesh.sidecars))
+    fresh = tuple(each for each in resolution.mesh.sidecars if id(each) not in known)
+    asked = (*resolution.findings, *check_targets(replace(resolution.mesh, sidecars=fresh)))
+    if any(each.is_error for each in asked):
+        return None
+    return Validated(
+        loaded.spec,
+        resolution.mesh,
+        (),
+        loaded.texts,
+        loaded.digest,
+        loaded.source,
+        environment=loaded.environment,
+    )
+
+
 def compare(before: Validated | None, after: Validated | None) -> Compared:
     """What changes from one valid spec to another; None stands for none at all, so that everything comes or goes.
 
@@ -42,7 +89,8 @@ def compare(before: Validated | None, after: Validated | None) -> Compared:
         # Who calls a service by another name does send other requests.
         change = replace(change, callers=diff.touched(old, new).callers)
     ways, lost = simulate.ways_change(was, new, change.opened, change.closed)
-    return Compared(compared, change, ways, lost)
+    follows = (*compared.consequences, *simulate.rerouted(was, new))
+    return Compared(replace(compared, consequences=follows), change, ways, lost)
 
 
 def _meshes(before: Validated | None, after: Validated | None) -> tuple[Mesh, Mesh]:

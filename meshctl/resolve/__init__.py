@@ -33,6 +33,7 @@ from meshctl.resolve.digest import with_builds
 from meshctl.resolve.loopback import loopback
 from meshctl.resolve.mtls import ended
 from meshctl.resolve.proxies import with_proxy
+from meshctl.resolve.reuse import Resolved, reusable
 from meshctl.resolve.waivers import Owners, expired, idle, waive
 from meshctl.spec import Spec
 
@@ -84,12 +85,15 @@ PASSES: tuple[Callable[[Spec], Iterable[Finding]], ...] = (
 """Every question that is asked of a spec before it is resolved; all of them, so that all faults show."""
 
 
-def resolve(spec: Spec, *, builds: bool = True) -> Resolution:
-    """The mesh that ``spec`` means. Who only asks questions of it needs no build ids."""
+def resolve(spec: Spec, *, builds: bool = True, like: Resolved | None = None) -> Resolution:
+    """The mesh that ``spec`` means. Who only asks questions of it needs no build ids.
+
+    Sidecars that are the same in ``like`` are those of it; only the places that they were written at are then of there.
+    """
     findings = tuple(dict.fromkeys(found for check in PASSES for found in check(spec)))
     if any(found.is_error for found in findings):
         return Resolution(None, findings)
-    mesh = Assembly(spec).mesh()
+    mesh = Assembly(spec, reusable(spec, like) if like is not None else None).mesh()
     return Resolution(with_builds(mesh) if builds else mesh, findings)
 
 
@@ -97,6 +101,7 @@ __all__ = [
     "PASSES",
     "Owners",
     "Resolution",
+    "Resolved",
     "ended",
     "expired",
     "idle",

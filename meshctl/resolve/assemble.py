@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from meshctl import ir
 from meshctl.resolve import (
@@ -29,10 +29,11 @@ from meshctl.spec import Spec
 
 
 class Assembly:
-    """The state of one resolve."""
+    """The state of one resolve. The sidecars of services and gateways in ``known`` are taken from there."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, known: Mapping[str, tuple[ir.Sidecar, ...]] | None = None) -> None:
         self._spec = spec
+        self._known = known or {}
         self._services = spec.written.services or {}
         self._gateways = spec.written.gateways or {}
         self._callees = Callees(spec)
@@ -66,7 +67,9 @@ class Assembly:
         )
 
     def _sidecars(self, name: str) -> Iterator[ir.Sidecar]:
-        if name in self._services:
+        if name in self._known:
+            yield from self._known[name]
+        elif name in self._services:
             yield from self._service(name)
         else:
             yield from self._gateway(name)

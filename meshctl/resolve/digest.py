@@ -15,11 +15,13 @@ from meshctl.diagnostics import Position
 
 def with_builds(mesh: ir.Mesh) -> ir.Mesh:
     """The mesh with the build id of every sidecar filled in, where they are not; who only asks questions needs none."""
-    if any(each.build for each in mesh.sidecars):
+    if all(each.build for each in mesh.sidecars):
         return mesh
     return dataclasses.replace(
         mesh,
-        sidecars=tuple(dataclasses.replace(each, build=digest(each)) for each in mesh.sidecars),
+        sidecars=tuple(
+            each if each.build else dataclasses.replace(each, build=digest(each)) for each in mesh.sidecars
+        ),
     )
 
 

@@ -123,6 +123,22 @@ def gateway_placements(spec: Spec, gateway: GatewaySpec, *, zoned: bool = False)
     return _bundles(plan, hosts, own=mesh.bind == "endpoint", zoned=zoned)
 
 
+def hosts(spec: Spec, sidecar: ir.Sidecar) -> tuple[str, ...]:
+    """The addresses of the hosts that one bundle runs on, as the spec lists them, sorted."""
+    services, gateways = spec.written.services or {}, spec.written.gateways or {}
+    for zoned in (False, True):
+        name = sidecar.service
+        found = (
+            gateway_placements(spec, gateways[name], zoned=zoned)
+            if name in gateways
+            else placements(spec, services[name], zoned=zoned)
+        )
+        for each in found:
+            if each.instance == sidecar.instance:
+                return each.hosts
+    return ()
+
+
 def _hosts(endpoints: list[EndpointSpec] | None, port: int, zone: str) -> list[_Host]:
     return [_Host(each.address, each.port or port, each.zone or zone) for each in endpoints or ()]
 

@@ -25,7 +25,7 @@ from meshctl.resolve import (
     timeouts,
 )
 from meshctl.resolve.layers import Layer, Layers, call_layer, callee_layers
-from meshctl.spec import Spec
+from meshctl.spec import Source, Spec
 from meshctl.spec.gateways import GatewaySpec
 from meshctl.spec.retries import GRPC_STATUSES
 from meshctl.spec.routing import RouteSpec
@@ -49,11 +49,17 @@ _OF_RETRIES = (
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """A value, how particular the layer is that said it (-1: our default), and its place."""
+    """A value, how particular the layer is that said it (-1: our default), and where it stands there."""
 
     value: Any
     layer: int = -1
-    at: Position | None = None
+    source: Source | None = None
+    path: tuple[str, ...] = ()
+
+    @property
+    def at(self) -> Position | None:
+        """Its place, which is asked for by findings alone."""
+        return self.source.at(*self.path) if self.source is not None else None
 
 
 def check(spec: Spec) -> Iterator[Finding]:
@@ -193,7 +199,7 @@ def _last(layers: Layers, field: str, *path: str) -> _Said:
         holder = layer.written if len(path) == 1 else getattr(layer.written, path[0], None)
         value = getattr(holder, field, None)
         if value is not None:
-            return _Said(value, index, layer.source.at(*path))
+            return _Said(value, index, layer.source, path)
     return _Said(None)
 
 

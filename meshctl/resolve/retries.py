@@ -7,7 +7,7 @@ from typing import Any
 
 from meshctl import ir
 from meshctl.diagnostics import Position
-from meshctl.resolve.layers import Layers, said
+from meshctl.resolve.layers import Layers, said, says
 from meshctl.resolve.timeouts import NO_LIMIT, streaming
 from meshctl.spec.retries import CONDITIONS, GRPC_STATUSES, BackoffSpec
 
@@ -34,7 +34,7 @@ _KEYS = {
 def retry_policy(layers: Layers) -> ir.RetryPolicy:
     """When a failed try is made again."""
     methods, asks = _idempotent(layers)
-    if not any(True for _ in said(layers, "retries", "retries")):
+    if not says(layers, "retries"):
         return ir.RetryPolicy(DEFAULT_ATTEMPTS, DEFAULT_CONDITIONS, methods, asks=asks)
     attempts, _ = written(layers, "attempts", DEFAULT_ATTEMPTS)
     retry_on, _ = written(layers, "retry_on", [each.value for each in DEFAULT_CONDITIONS])

@@ -18,7 +18,7 @@ from meshctl.ir.segmentation import (
     networks,
 )
 from meshctl.resolve.interception import interceptions
-from meshctl.resolve.placements import gateway_placements, is_loopback, placements
+from meshctl.resolve.placements import hosts, is_loopback
 from meshctl.spec import Spec
 
 DEFAULT_NAMESPACE = "default"
@@ -54,7 +54,6 @@ class _Written:
     """Of every service and gateway, where it is."""
 
     def __init__(self, spec: Spec, around: Surroundings) -> None:
-        self._spec = spec
         self._around = around
         services, gateways = spec.written.services or {}, spec.written.gateways or {}
         endpoints = {
@@ -78,21 +77,6 @@ class _Written:
         namespace = own if own != other else ""
         return Workload(name, namespace, networks(self._hosts[name]), pods=name in self._namespaces)
 
-    def hosts(self, sidecar: ir.Sidecar) -> tuple[str, ...]:
-        """Those of one bundle."""
-        services, gateways = self._spec.written.services or {}, self._spec.written.gateways or {}
-        for zoned in (False, True):
-            name = sidecar.service
-            found = (
-                gateway_placements(self._spec, gateways[name], zoned=zoned)
-                if name in gateways
-                else placements(self._spec, services[name], zoned=zoned)
-            )
-            for each in found:
-                if each.instance == sidecar.instance:
-                    return each.hosts
-        return ()
-
 
 def _looked_up(mesh: ir.Mesh) -> set[str]:
     return {each.name.partition(".")[0] for its in mesh.sidecars for each in its.clusters if each.dns}
@@ -113,7 +97,7 @@ def _perimeter(
         service=sidecar.service,
         instance=sidecar.instance,
         namespace=written.namespace(sidecar.service),
-        hosts=written.hosts(sidecar),
+        hosts=hosts(spec, sidecar),
         application=application,
         entrances=entrances,
         admin=sidecar.admin.bind,

@@ -11,6 +11,7 @@ from meshctl.simulate.outcome import Backend, Outcome
 from meshctl.simulate.reach_change import reach_change
 from meshctl.simulate.reachability import reachability
 from meshctl.simulate.request import answer, connect, probe, receive, request
+from meshctl.simulate.rerouted import rerouted
 from meshctl.simulate.retries import tries_again
 from meshctl.simulate.steps import Step, Topic
 from meshctl.simulate.timeouts import WorstCase
@@ -39,6 +40,7 @@ __all__ = [
     "reachability",
     "receive",
     "request",
+    "rerouted",
     "tries_again",
     "ways_change",
 ]

@@ -66,6 +66,16 @@ class Positions:
         self._first[id(container)] = len(self._places)
         self._places.fromlist(places)
 
+    def adopt(self, file: str, read: Positions) -> None:
+        """Remember all that ``read`` does, of one file, as written in ``file``.
+
+        Its containers must not be here already: what has two places has none.
+        """
+        before = len(self._places)
+        self.begin(file, read._texts[0])
+        self._first.update((container, before + first) for container, first in read._first.items())
+        self._places.extend(read._places)
+
     def derive(
         self,
         container: Node,
@@ -150,11 +160,12 @@ class Positions:
         return Position(self._files[nth], line, before - lines[line - 1] + 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Source:
     """A cursor into the raw spec: ``source["services"]["web"].at("timeout")``.
 
-    Moving it is cheap; a place is looked up only when it is asked for.
+    Moving it is cheap; a place is looked up only when it is asked for. Nobody changes one, but a frozen class takes
+    three times as long to make, and resolving makes hundreds of each service.
     """
 
     positions: Positions

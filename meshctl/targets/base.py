@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from meshctl.artifacts import Artifact
@@ -70,6 +71,9 @@ class Conflict:
         return any(True for _ in self.offenders(sidecar))
 
 
+DEBIAN = "docker.io/library/debian:12-slim"
+
+
 @dataclass(frozen=True, slots=True)
 class Commands:
     """How a bundle is used. Every command runs in the folder ``<bundle>/<proxy>``.
@@ -77,13 +81,17 @@ class Commands:
     ``binary`` is the program's name on PATH, ``packages`` the Debian or PyPI packages that bring what
     the bundle needs, ``check`` the arguments of the proxy's own validator and ``reload`` a shell line, also for
     files in ``tls`` that were replaced.
-    ``packages_for`` are those that only some sidecars need.
+    ``packages_for`` are those that only some sidecars need. ``stop`` is the signal that lets what is under way end first, which
+    takes ``drain`` at most. A container begins with ``image``, which has the proxy where it is not Debian's own.
     """
 
     binary: str
     packages: tuple[str, ...]
     check: tuple[str, ...]
     reload: str
+    stop: str
+    drain: timedelta
+    image: str = DEBIAN
     packages_for: Callable[[Sidecar], tuple[str, ...]] = lambda _: ()
 
 

@@ -56,6 +56,8 @@ ELSEWHERE = {
     "revocation-unchecked": (Path(__file__).parent / "test_certs.py", "revocation-unchecked"),
     "request-refused": (PKI / "test_requests.py", "request-refused"),
     "certificate-refused": (PKI / "test_acceptance.py", "certificate-refused"),
+    "not-on-platform": (Path(__file__).parent / "test_bundle.py", "MSH7004 not-on-platform"),
+    "address-on-platform": (Path(__file__).parent / "test_bundle.py", "MSH7005 address-on-platform"),
     "unused-baseline": (Path(__file__).parent / "test_baseline.py", "MSH8005 unused-baseline"),
     **{
         slug: (PIPELINE.parent / "test_inspection.py", f'"{slug}"')

@@ -244,6 +244,7 @@ FUZZERS: Mapping[str, Callable[[Chance, Path], None]] = {
     "carried": carried.carry,
     "reach": surroundings.reach,
     "segment": surroundings.segment,
+    "bundle": surroundings.bundle,
     "manifest": outputs.manifests,
     "quoting": quoting.check,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from http import HTTPStatus
 from pathlib import Path
 
@@ -115,6 +116,59 @@ def segment(chance: Chance, folder: Path) -> None:
         assert state(folder) == after
 
 
+def bundle(chance: Chance, folder: Path) -> None:
+    """Files are written below their folder alone, and again the same; odd names are refused, or are one word of what they stand in."""
+    spec = _spec(chance, folder)
+    platform = chance.choice(("systemd", "compose", "kubernetes"))
+    words = [f"--platform={platform}"]
+    for option in _BUNDLE_OPTIONS[platform]:
+        if chance.once_in(4):
+            text = chance.choice((*ODD, "{service}", "/srv/a", "x-{service}", "{proxy}:{version}"))
+            words.append(f"--{option}={text}".replace("\0", ""))
+    services = _names(spec, "services")
+    if services and platform == "kubernetes" and chance.once_in(3):
+        kind = chance.choice(("StatefulSet", "DaemonSet", *ODD))
+        words.append(f"--workload={chance.choice(services)}={kind}".replace("\0", ""))
+    out = folder / "out"
+    out.mkdir()
+    (folder / "outside").mkdir()
+    (folder / "outside/kept").write_bytes(b"x")
+    if chance.once_in(4):
+        disturb(out / chance.choice(("platforms.json", platform)), folder, chance)
+    words += ["-o", str(out)]
+    before = state(folder)
+    code, _ = command(["bundle", *words, str(folder / "spec")], folder, out, share=3)
+    after = state(folder)
+    assert all(before.get(name) == after.get(name) or name.startswith("out") for name in {*before, *after})
+    if code == 0:
+        _check_platform(out, platform)
+        command(["bundle", *words, str(folder / "spec")], folder, out, share=3)
+        assert state(folder) == after
+
+
+_BUNDLE_OPTIONS = {
+    "systemd": ("application", "user", "bundles"),
+    "compose": ("application", "bundles", "image"),
+    "kubernetes": ("image", "namespace", "label"),
+}
+_SECTIONS = {"Unit", "Service", "Install", "Timer"}
+
+
+def _check_platform(out: Path, platform: str) -> None:
+    """Nothing but what is meant is said: sections and keys of units, documents and keys of YAML."""
+    for path in (out / platform).rglob("*"):
+        if path.suffix == ".yaml" and "files" not in path.parts:
+            (document,) = yaml.load_all(path.read_text("utf-8"), yaml.CSafeLoader)
+            assert set(document) <= {"services", *_KEYS}, path
+        elif path.suffix in (".service", ".timer"):
+            for line in path.read_text("utf-8").splitlines():
+                assert (
+                    not line or line[0] == "#" or line[1:-1] in _SECTIONS or re.match("[A-Z][A-Za-z]+=", line)
+                ), line
+            assert path.read_text("utf-8").count("ExecStart=") == (path.suffix == ".service")
+
+
+_KEYS = ("apiVersion", "kind", "metadata", "spec", "components", "resources", "configMapGenerator", "patches")
 _NETWORKS = (
     "10.0.0.0/16",
     "10.0.0.1",

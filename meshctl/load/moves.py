@@ -1,0 +1,70 @@
+"""Where a spec was before a commit moved it."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from meshctl.load.files import is_spec_file
+from meshctl.load.revision import git
+
+_SIMILAR = "-M30%"
+"""A spec that is split is less like any of its parts than git's usual half."""
+_COMPARED = "-l1000"
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A file that went from ``old`` to ``new``; with no ``new`` it is only gone."""
+
+    old: str
+    new: str
+
+
+def moved_from(before: str, after: str, place: str) -> str | None:
+    """The path of the spec in the commit ``before`` that is at ``place`` in ``after``; None where there was none.
+
+    By what git takes for the same file under another name; where it finds none, by the spec's file that is gone.
+    """
+    moves = list(_moves(before, after))
+    into = [each for each in moves if each.new == place or each.new.startswith(f"{place}/")]
+    if not into:
+        gone = {posixpath.dirname(each.old) or each.old for each in moves if not each.new}
+        files = [each.old for each in moves if not each.new]
+        return files[0] if len(files) == 1 else gone.pop() if len(gone) == 1 else None
+    counted: Counter[str] = Counter()
+    for each in into:
+        for candidate in _candidates(each, place):
+            counted[candidate] = sum(it.old == candidate or _within(it.old, candidate) for it in moves)
+    # Of equals the first one stands: a counter keeps the order of coming.
+    return counted.most_common(1)[0][0]
+
+
+def _candidates(move: _Move, place: str) -> Iterator[str]:
+    """Places that the spec may have had, the likeliest first."""
+    below = move.new[len(place) + 1 :]
+    if below and (move.old == below or move.old.endswith(f"/{below}")):
+        yield move.old.removesuffix(below).rstrip("/")
+        return
+    yield move.old
+    if posixpath.dirname(move.old):
+        yield posixpath.dirname(move.old)
+
+
+def _within(path: str, folder: str) -> bool:
+    return not folder or path.startswith(f"{folder}/")
+
+
+def _moves(before: str, after: str) -> Iterator[_Move]:
+    """Every file of the name of a spec's that has another name after, or none."""
+    listing = git(
+        "diff-tree", "-r", "-z", "--name-status", "--diff-filter=DR", _SIMILAR, _COMPARED, before, after
+    )
+    fields = iter(listing.decode("utf-8", "surrogateescape").split("\0")[:-1])
+    for status in fields:
+        old = next(fields)
+        new = next(fields) if status.startswith("R") else ""
+        if is_spec_file(posixpath.basename(old)):
+            yield _Move(old, new)
