@@ -45,7 +45,7 @@ generate: env ## rewrite the generated files (schemas, reference pages)
 	$(PY) scripts/generate.py
 
 golden: env ## rewrite the golden files after an intended change; read the diff before you commit it
-	$(PY) -m pytest tests/golden tests/cli/test_twelve_changes.py --update-golden -q
+	$(PY) -m pytest tests/golden tests/platforms/test_golden.py tests/cli/test_twelve_changes.py --update-golden -q
 
 bench: env ## measure against the targets; prints a table
 	$(PY) -m benchmarks

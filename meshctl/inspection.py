@@ -15,6 +15,11 @@ from meshctl.manifest import MANIFEST, RUN, TLS, File, Manifest
 KEY = ".key"
 """How the names of private keys end."""
 
+RELEASES = ".releases"
+"""Of a bundle that `meshctl apply` put live: its files are links to those of one release below it (decision 0139)."""
+
+# O_NONBLOCK: a pipe that somebody put there must not hang.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LARGEST = 64 << 20
 """Bytes. A file of a bundle is smaller by far, whatever the mesh."""
 
@@ -42,6 +47,59 @@ def beginning(path: Path, length: int) -> bytes:
         os.close(descriptor)
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a listed file holds now."""
+
+    data: bytes
+    executable: bool
+
+
+def content(root: Path, path: str, bundles: Collection[str]) -> Content | None:
+    """The regular file that a manifest lists as ``path``, not behind links of others' making. None where there is none.
+
+    Raises OSError, for a file that is too large, too.
+    """
+    where = released(root, path, bundles) or root / path
+    if where.parent.resolve() != root.resolve() / where.parent.relative_to(root):
+        return None
+    try:
+        descriptor = os.open(where, _READ)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        if where.is_symlink():
+            return None
+        raise
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        if status.st_size > _LARGEST:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(where))
+        return Content(os.read(descriptor, _LARGEST), bool(status.st_mode & stat.S_IXUSR))
+    finally:
+        os.close(descriptor)
+
+
+def released(root: Path, path: str, bundles: Collection[str]) -> Path | None:
+    """The file of the current release that a listed file is a link to; None where it is no such link."""
+    bundle = bundle_of(path, bundles)
+    its = path.removeprefix(f"{bundle}/")
+    releases = root / bundle / RELEASES
+    try:
+        if os.readlink(root / path) != f"{'../' * its.count('/')}{RELEASES}/current/{its}":  # noqa: PTH115
+            return None
+        current = os.readlink(releases / "current")  # noqa: PTH115
+    except OSError:
+        return None
+    if not bundle or "/" in current or current in ("", ".", ".."):
+        return None
+    found = releases / current / its
+    # Its folders are no links either: else it would be whoever's file.
+    return found if found.resolve() == releases.resolve() / current / its else None
+
+
 def bundle_of(path: str, bundles: Collection[str]) -> str:
     """The bundle that a path is in, or is; empty for none."""
     parts = path.split("/")
@@ -54,7 +112,8 @@ def inspect(
     """All that is wrong below ``root``, or in its bundles ``only``, in order of paths.
 
     Certificates and keys (``tls``) and the state of what runs (``run``) are in no manifest; of them the modes of keys
-    are looked at. ``claimed`` are files that another manifest lists. At the top, names with a dot are left alone.
+    are looked at. ``claimed`` are files outside of bundles that another manifest lists. At the top, names with a dot
+    are left alone, in a bundle the releases of before.
     """
     chosen = set(only) or set(manifest.bundles)
     files = {
@@ -62,7 +121,8 @@ def inspect(
         for path, file in manifest.files.items()
         if not only or bundle_of(path, manifest.bundles) in chosen
     }
-    look = _Look(root, files, manifest.bundles, set(claimed))
+    outside = {path for path in claimed if not bundle_of(path, manifest.bundles)}
+    look = _Look(root, files, manifest.bundles, outside)
     if only:
         for each in sorted(chosen):
             look.reach(each)
@@ -142,16 +202,15 @@ class _Look:
             path in self.claimed
             or path == MANIFEST
             or (not parent and name.startswith("."))
+            or (parent in self.bundles and name == RELEASES)
             or (bool(bundle_of(path, self.bundles)) and (path == state or path.startswith(f"{state}/")))
         )
 
     def _file(self, path: str, file: File) -> None:
-        # O_NONBLOCK: a pipe that somebody put there must not hang.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            descriptor = os.open(self.root / path, flags)
+            descriptor = os.open(released(self.root, path, self.bundles) or self.root / path, _READ)
         except OSError as error:
-            if os.path.islink(self.root / path):  # noqa: PTH114
+            if (self.root / path).is_symlink():
                 self._tell("replaced-file", path, "is a symbolic link")
             else:
                 self._tell("not-known", path, f"cannot be read: {error.strerror}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
 
-from meshctl.cli import diff_limits, diff_options, diff_sides, findings, options, sides
-from meshctl.cli.diff_limits import Exceeded, FailOn
+from meshctl.cli import diff_deployed, diff_limits, diff_options, diff_sides, findings, options, sides
+from meshctl.cli.diff_limits import Exceeded, FailOn, Limits
 
 if TYPE_CHECKING:
     from meshctl.diff import FileChange
@@ -38,6 +39,7 @@ def diff(
     *,
     spec: diff_options.Spec = None,
     env: options.Environment = None,
+    deployed: diff_options.Deployed = None,
     rendered: diff_options.Rendered = False,
     max_sidecars: diff_options.MaxSidecars = None,
     max_callers: diff_options.MaxCallers = None,
@@ -47,6 +49,11 @@ def diff(
     """What changes: services, routes, weights, timeouts, who can reach whom, and which sidecars."""
     from meshctl import pipeline
 
+    if deployed is not None:
+        limits = Limits(max_sidecars, max_callers, fail_on)
+        return _from_deployed(
+            deployed, diff_deployed.after(base, head, spec, env), limits, form, rendered=rendered
+        )
     one, other = diff_sides.revisions(base, head)
     found = diff_sides.read(one, other, spec, env)
     if not sides.usable(*(each for each in (found.before, found.after) if each is not None)):
@@ -56,6 +63,32 @@ def diff(
     over = tuple(diff_limits.exceeded(compared, max_sidecars, max_callers))
     _show(form, compared, files, over, found)
     return diff_limits.exit_code(compared, over, fail_on)
+
+
+def _from_deployed(
+    folder: Path, after: diff_deployed.After, limits: Limits, form: DiffFormat, *, rendered: bool
+) -> int:
+    from meshctl import pipeline
+    from meshctl.cli import diff_json
+
+    if not sides.usable(after.spec):
+        return 2
+    found = pipeline.deployed_spec(folder, after.spec, after.where)
+    files = pipeline.deployed_files(found.root, after.spec) if rendered else ()
+    differs = bool(found.bundles) and limits.fail_on is FailOn.DIFFERENCE
+    if found.spec is None:
+        diff_deployed.tell(found, files, limits, form.value)
+        return int(differs)
+    compared = pipeline.compare(found.spec, after.spec)
+    over = tuple(diff_limits.exceeded(compared, limits.sidecars, limits.callers))
+    if form is DiffFormat.JSON:
+        change = diff_json.document(compared, (), over, None)
+        sys.stdout.write(diff_deployed.document(found, files, change))
+    else:
+        _show(
+            form, compared, files, over, diff_sides.Sides(found.spec, after.spec, diff_deployed.note(found))
+        )
+    return diff_limits.exit_code(compared, over, limits.fail_on) or int(differs)
 
 
 def _show(

@@ -29,6 +29,15 @@ class Exceeded:
     allowed: int
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may differ, each None where nobody says, and what fails."""
+
+    sidecars: int | None
+    callers: int | None
+    fail_on: FailOn
+
+
 def exceeded(compared: Compared, sidecars: int | None, callers: int | None) -> Iterator[Exceeded]:
     """The limits, where they are set, that the change is over."""
     for what, verb, found, allowed in (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from meshctl.cli import options
 from meshctl.cli.diff_limits import FailOn
 
 Base = Annotated[
@@ -25,6 +27,16 @@ Head = Annotated[
 Spec = Annotated[
     str | None,
     typer.Option("--spec", help="A file or a folder. Default: mesh.yaml or mesh/ here.", show_default=False),
+]
+Deployed = Annotated[
+    Path | None,
+    typer.Option(
+        "--deployed",
+        parser=options.folder,
+        metavar="DIR",
+        help="Begin at what this folder holds, in the place of BASE: what would a deployment change?",
+        show_default=False,
+    ),
 ]
 Rendered = Annotated[bool, typer.Option("--rendered", help="Show the files that are built, too.")]
 MaxSidecars = Annotated[

@@ -75,9 +75,10 @@ def publish(
     if unusable:
         sys.stderr.write(f"{findings.outcome(unusable[0])}; nothing was published\n")
         return 2 if any(each.unreadable for each in unusable) else 1
-    done = pipeline.publish(
-        chosen, source, to, now=datetime.now(UTC), verify=verify.value, force_older=force_older
-    )
+    with options.stopped_by_signals():
+        done = pipeline.publish(
+            chosen, source, to, now=datetime.now(UTC), verify=verify.value, force_older=force_older
+        )
     _tell(done, branch, remote, source.commit)
     return 0
 

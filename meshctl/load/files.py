@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha1
+from hashlib import sha1, sha256
 
 from meshctl.diagnostics import Finding
 
@@ -78,3 +78,8 @@ def is_spec_file(path: str) -> bool:
     *folders, name = path.split("/")
     wanted = name.endswith(_SUFFIXES) and not name.endswith(_TESTS) and not name.startswith(".")
     return wanted and is_spec_folder(folders)
+
+
+def digest_of(blobs: Iterable[str]) -> str:
+    """``sha256:…`` by which a build names its spec: of the ids that git gives all of its files, wherever they are."""
+    return "sha256:" + sha256(repr(sorted(blobs)).encode()).hexdigest()

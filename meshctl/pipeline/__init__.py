@@ -32,6 +32,7 @@ from meshctl.pipeline.comparing import (
     rendered_diff,
     validate_sides,
 )
+from meshctl.pipeline.deployed import DeployedSpec, deployed_files, deployed_spec
 from meshctl.pipeline.deploying import PLATFORMS, deploy, write_deployment
 from meshctl.pipeline.drifting import Deployed, Drift, drift
 from meshctl.pipeline.enrolling import (
@@ -74,6 +75,7 @@ __all__ = [
     "Built",
     "Compared",
     "Deployed",
+    "DeployedSpec",
     "Drift",
     "Evidence",
     "Fixed",
@@ -102,6 +104,8 @@ __all__ = [
     "create_authority",
     "decrypt_bundle",
     "deploy",
+    "deployed_files",
+    "deployed_spec",
     "drift",
     "emit",
     "encrypt_bundles",

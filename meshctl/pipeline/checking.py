@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -83,7 +82,7 @@ def load(
 def understand(read: SpecSource, environment: str | None = None) -> Loaded:
     """The rest of :func:`load`, for files that are read already."""
     from meshctl.load import read_named
-    from meshctl.load.files import shown
+    from meshctl.load.files import digest_of, shown
     from meshctl.load.shape import shape
     from meshctl.spec import Source, Spec
 
@@ -94,7 +93,7 @@ def understand(read: SpecSource, environment: str | None = None) -> Loaded:
         named = read_named(read, written)
         blobs, lost = (*blobs, *named.blobs), named.findings
         spec = None if lost else Spec(written, source, named.contents)
-    digest = "sha256:" + hashlib.sha256(repr(sorted(blobs)).encode()).hexdigest()
+    digest = digest_of(blobs)
     unreadable = any(each.slug in UNREADABLE for each in lost)
     top = Position(next(iter(read.texts)) if len(read.texts) == 1 else shown(read.location), 1, 1)
     found = (dataclasses.replace(each, at=each.at or top) for each in _sound(faults, read))

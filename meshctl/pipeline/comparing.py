@@ -88,7 +88,8 @@ def compare(before: Validated | None, after: Validated | None) -> Compared:
     if compared.renamed:
         # Who calls a service by another name does send other requests.
         change = replace(change, callers=diff.touched(old, new).callers)
-    ways, lost = simulate.ways_change(was, new, change.opened, change.closed)
+    changed = diff.services_of(change)
+    ways, lost = simulate.ways_change(was, new, change.opened, change.closed, changed)
     follows = (*compared.consequences, *simulate.rerouted(was, new))
     return Compared(replace(compared, consequences=follows), change, ways, lost)
 

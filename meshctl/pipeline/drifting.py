@@ -14,6 +14,7 @@ from meshctl.inspection import Deviation, bundle_of, inspect
 from meshctl.manifest import Manifest
 from meshctl.pipeline.building import emit
 from meshctl.pipeline.checking import Validated
+from meshctl.pipeline.deploying import PLATFORMS
 from meshctl.pipeline.segmenting import SEGMENTATION
 from meshctl.suggestions import nearest
 
@@ -64,7 +65,7 @@ def drift(
     if folder is not None:
         root, inside = manifest.locate(folder)
         found = manifest.read(root)
-        _require_same(found, mesh, validated.environment if validated else None, root)
+        require_same(found, mesh, validated.environment if validated else None, root)
     bundles = _bundles(mesh, found)
     scope = _scope(bundles, [*only, *([inside] if inside else [])])
     # What was copied to a host is what the host has.
@@ -81,7 +82,8 @@ def drift(
     return Drift(tuple(chosen[name] for name in sorted(chosen)), tuple(order), root)
 
 
-def _require_same(found: Manifest, mesh: ir.Mesh | None, environment: str | None, root: Path) -> None:
+def require_same(found: Manifest, mesh: ir.Mesh | None, environment: str | None, root: Path) -> None:
+    """Raises UsageError where the folder ``root`` holds another mesh, or what was built with another environment."""
     if mesh is None:
         return
     if found.mesh != mesh.name:
@@ -101,7 +103,9 @@ def _bundles(mesh: ir.Mesh | None, found: Manifest | None) -> dict[str, Deployed
         known[name] = Deployed(name, sidecar.proxy.value, str(sidecar.admin.bind), wanted=sidecar.build)
     for name, entry in (found.bundles if found else {}).items():
         wanted = known[name].wanted if name in known else ""
-        admin = entry.admin or (known[name].admin if name in known else "")
+        # A build says where it listens, whatever else a manifest says.
+        says = known[name].admin if wanted == entry.build else ""
+        admin = says or entry.admin or (known[name].admin if name in known else "")
         known[name] = Deployed(name, entry.proxy, admin, wanted, entry.build)
     return known
 
@@ -122,8 +126,11 @@ def _scope(bundles: Mapping[str, Deployed], only: Iterable[str]) -> frozenset[st
 
 def _claimed(root: Path) -> Collection[str]:
     """What other commands wrote into the same folder."""
-    files = own_files(root, name=SEGMENTATION)
-    return {*files, SEGMENTATION} if files else ()
+    claimed: set[str] = set()
+    for name in (SEGMENTATION, PLATFORMS):
+        files = own_files(root, name=name)
+        claimed |= {*files, name} if files else set()
+    return claimed
 
 
 def _against_git(mesh: ir.Mesh | None, found: Manifest, chosen: Iterable[Deployed]) -> Iterator[Deviation]:
@@ -146,7 +153,10 @@ def _against_git(mesh: ir.Mesh | None, found: Manifest, chosen: Iterable[Deploye
 
 
 def _altered(mesh: ir.Mesh, found: Manifest, same: Sequence[str]) -> Iterator[Deviation]:
-    """Bundles of the right build whose manifest lists other files than that build has."""
+    """Bundles of the right build of which the manifest says what that build does not have."""
+    from meshctl.targets.bundle import folder
+
+    sidecars = {folder(each): each for each in mesh.sidecars}
     made = {each.path: each.file for each in emit(mesh, sorted({each.partition("/")[0] for each in same}))}
     by = (
         ""
@@ -158,13 +168,11 @@ def _altered(mesh: ir.Mesh, found: Manifest, same: Sequence[str]) -> Iterator[De
         if bundle := bundle_of(path, of):
             of[bundle][path.removeprefix(f"{bundle}/")] = file
     for bundle, wanted in of.items():
-        if _digests(wanted) != _digests(found.files_of(bundle)):
-            message = f"the manifest lists other files than this build has{by}"
+        said, sidecar = found.bundles[bundle], sidecars[bundle]
+        other = said.proxy != sidecar.proxy or said.admin not in ("", str(sidecar.admin.bind))
+        if other or wanted != found.files_of(bundle):
+            message = f"the manifest says other files, or another address, than this build has{by}"
             yield Deviation("altered-bundle", "", message, bundle)
-
-
-def _digests(files: Mapping[str, manifest.File]) -> dict[str, str]:
-    return {path: file.sha256 for path, file in files.items()}
 
 
 def _ask(

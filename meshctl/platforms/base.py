@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,7 +10,7 @@ from ipaddress import ip_address
 from typing import Protocol
 
 from meshctl.artifacts import Artifact
-from meshctl.diagnostics import Finding
+from meshctl.diagnostics import Finding, UsageError
 from meshctl.ir import Sidecar, SocketAddress
 from meshctl.ir.deployment import Deployment
 from meshctl.ir.egress import SYSTEM_AUTHORITIES
@@ -72,7 +73,7 @@ class Options:
 
     application: str = PLACEHOLDER
     user: str = f"{PLACEHOLDER}-sidecar"
-    bundles: str = "/srv/meshctl"
+    bundles: str = "/srv/mesh"
     image: str = "meshctl-{proxy}:{version}"
     namespace: str = ""
     label: str = "app.kubernetes.io/name"
@@ -144,6 +145,16 @@ def authority_files(sidecar: Sidecar) -> tuple[str, ...]:
     """Files of the host with the CAs of externals, sorted; the system's own are not among them."""
     origins = [each.origin.tls for each in sidecar.clusters if each.origin is not None]
     return tuple(sorted({each.authorities for each in origins if each} - {SYSTEM_AUTHORITIES}))
+
+
+def require_own(made: Iterable[str], applications: Iterable[str]) -> None:
+    """Raises UsageError where what is made for two sidecars, or for one and an application, has the same name."""
+    names = Counter((*made, *set(applications)))
+    for name, times in sorted(names.items()):
+        if times > 1:
+            raise UsageError(
+                f"{name} would be two things; choose other names with --application, or in the spec"
+            )
 
 
 def stop_seconds(workload: Workload) -> int:

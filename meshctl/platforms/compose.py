@@ -24,6 +24,7 @@ from meshctl.platforms.base import (
     client_files,
     facing,
     is_loopback,
+    require_own,
     stop_seconds,
 )
 from meshctl.platforms.images import MOUNT
@@ -54,14 +55,15 @@ def emit(workloads: Iterable[Workload], options: Options) -> Iterator[Artifact |
     listed = list(workloads)
     services: dict[str, object] = {}
     notes: list[str] = []
-    for _, its in groupby(listed, key=lambda each: each.sidecar.service):
-        for workload, application, name, host in _placed(list(its), options):
-            services[name] = _service(workload, application, options)
-            if host:
-                of = application or name
-                notes.append(
-                    f"{of} is called at {host}: its container needs this address (ipv4_address or ipv6_address)."
-                )
+    by_service = groupby(listed, key=lambda each: each.sidecar.service)
+    placed = [place for _, its in by_service for place in _placed(list(its), options)]
+    require_own((name for _, _, name, _ in placed), (each for _, each, _, _ in placed if each))
+    for workload, application, name, host in placed:
+        services[name] = _service(workload, application, options)
+        if host:
+            notes.append(
+                f"{application or name} is called at {host}: its container needs this address (ipv4_address or ipv6_address)."
+            )
     comments = (
         f"The sidecars of the mesh {listed[0].sidecar.mesh}, beside a file with its applications. {MADE}",
         "MESHCTL_USER is who owns the keys in the bundles.",

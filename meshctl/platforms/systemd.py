@@ -21,6 +21,7 @@ from meshctl.platforms.base import (
     authority_files,
     client_files,
     needs_low_ports,
+    require_own,
     stop_seconds,
 )
 
@@ -45,7 +46,10 @@ def check(workloads: Iterable[Workload]) -> Iterator[Finding]:
 
 def emit(workloads: Iterable[Workload], options: Options) -> Iterator[Artifact]:
     """Raises UsageError for what is no user or no unit."""
-    for each in workloads:
+    listed = list(workloads)
+    applications = [_application(options.application, each) for each in listed if not each.sidecar.is_gateway]
+    require_own((f"{_unit(each)}.service" for each in listed), applications)
+    for each in listed:
         folder, unit, user = f"systemd/{each.deployment.name}", _unit(each), _user(options.user, each)
         path = f"{options.bundles}/{each.deployment.name}"
         yield _file(f"{folder}/{unit}.service", _sidecar(each, options, user, path))
@@ -117,8 +121,8 @@ def _sidecar(workload: Workload, options: Options, user: str, path: str) -> Iter
 
 def _start(workload: Workload, user: str, path: str) -> Iterator[str]:
     proxy = f"{path}/{workload.sidecar.proxy}"
-    # Who deploys is mostly root, and the key is for nobody but its owner.
-    key = f"+/usr/bin/chown --no-dereference {user} {path}/{PRIVATE_KEY}"
+    # Who deploys is mostly root, and the key is for nobody but its owner. Whether one is needed, the proxy says.
+    key = f"+-/usr/bin/chown --no-dereference {user} {path}/{PRIVATE_KEY}"
     yield from (
         "Type=exec",
         f"User={user}",

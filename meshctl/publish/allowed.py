@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from meshctl.diagnostics import ToolError
 from meshctl.manifest import MANIFEST
 
-_BUNDLE = r"[a-z0-9-]+/(?:[^/]+/)?"
+_BUNDLE = r"[a-z0-9-]+/(?:[0-9A-Za-z:][0-9A-Za-z.:_-]*/)?"
 _KINDS = tuple(
     re.compile(each)
     for each in (

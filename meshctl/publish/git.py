@@ -37,6 +37,7 @@ def attempt(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git with ``index`` as its index file, whatever it ends with. Raises ToolError where it cannot be run."""
     settings = ("LC_ALL=C", *((f"GIT_INDEX_FILE={index}",) if index else ()))
+    missing = ToolError("git is not installed, and nothing can be published without it")
     try:
         run = subprocess.run(
             ["env", *settings, *_COMMAND, *arguments],
@@ -45,10 +46,12 @@ def attempt(
             check=False,
             timeout=seconds,
         )
+    except FileNotFoundError:
+        raise missing from None
     except subprocess.TimeoutExpired as error:
         raise ToolError(f"git {arguments[0]} did not answer within {seconds} s") from error
     if run.returncode == 127:
-        raise ToolError("git is not installed, and nothing can be published without it")
+        raise missing
     return run
 
 

@@ -92,11 +92,11 @@ def _never_text(claims: Source, name: str, value: str) -> str:
 
 
 def _check_without_call(spec: Spec, name: str, service: ServiceSpec, callers: set[str]) -> Iterator[Finding]:
-    known = {*(spec.written.services or {}), *(spec.written.gateways or {})}
+    services, gateways = spec.written.services or {}, spec.written.gateways or {}
     for index, rule in enumerate(service.allow or ()):
         source = spec.source["services"][name]["allow"][index]["from"]
         for number, caller in enumerate(rule.callers or ()):
-            if caller in known - callers:
+            if caller not in callers and (caller in services or caller in gateways):
                 message = f"`{caller}` does not declare a call to `{name}`, so this lets nobody in"
                 yield finding("rule-without-call", source.at(number), message)
 

@@ -59,8 +59,8 @@ def check(spec: Spec) -> Iterator[Finding]:
         yield from _check_routes(name, service.routes, here, names)
         for key, rules in (("allow", service.allow), ("deny", service.deny)):
             for index, rule in enumerate(rules or ()):
-                known = (*names.callers, ANYONE, UNAUTHENTICATED)
-                yield from _check_callers(rule.callers, here[key][index]["from"], names, known)
+                where = here[key][index]["from"]
+                yield from _check_callers(rule.callers, where, names, (ANYONE, UNAUTHENTICATED))
     for name, gateway in names.gateways.items():
         here = spec.source["gateways"][name]
         yield from _check_calls(name, gateway.calls, here, names, outside=False)
@@ -134,7 +134,7 @@ def _check_routes(
             yield from _check_pool(own, mirror, where, names, idle=mirror.percent == 0)
         for number, match in enumerate(route.matches or ()):
             where = source["matches"][number]["from"]
-            yield from _check_callers(match.callers, where, names, names.callers)
+            yield from _check_callers(match.callers, where, names)
             yield from _check_never_calling(own, match.callers, where, names)
 
 
@@ -153,10 +153,11 @@ def _check_never_calling(
 
 
 def _check_callers(
-    callers: Iterable[str] | None, where: Source, names: _Names, known: Collection[str]
+    callers: Iterable[str] | None, where: Source, names: _Names, others: Collection[str] = ()
 ) -> Iterator[Finding]:
+    """``others``: what else may stand there."""
     for index, caller in enumerate(callers or ()):
-        if caller not in known:
+        if caller not in names.services and caller not in names.gateways and caller not in others:
             yield undefined("service or gateway", caller, where.at(index), names.callers, names)
 
 

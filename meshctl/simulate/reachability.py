@@ -25,13 +25,17 @@ from meshctl.simulate.steps import place_of
 _Path = tuple[str, ...]
 
 
-def reachability(mesh: Mesh, among: Collection[str] | None = None) -> Reachability:
+def reachability(
+    mesh: Mesh, among: Collection[str] | None = None, within: Collection[str] | None = None
+) -> Reachability:
     """All that the mesh lets in. Time grows with calls, and with rules times routes of each callee, each bounded.
 
-    With ``among`` only calls from and to these services and gateways, and nothing but calls.
+    With ``among`` only calls from and to these services and gateways, with ``within`` only from one of these to another; and
+    nothing but calls.
     """
-    search = _Search(Leads.of(mesh), mesh, among=frozenset(among) if among is not None else None)
-    return search.calls() if among is not None else search.found()
+    known, both = (frozenset(each) if each is not None else None for each in (among, within))
+    search = _Search(Leads.of(mesh), mesh, among=known, within=both)
+    return search.calls() if known is not None or both is not None else search.found()
 
 
 @dataclass(slots=True)
@@ -39,6 +43,7 @@ class _Search:
     leads: Leads
     mesh: Mesh
     among: frozenset[str] | None = None
+    within: frozenset[str] | None = None
     callees: dict[str, Concerned] = field(default_factory=dict)
     permissions: dict[str, dict[str, tuple[Permission, ...]]] = field(default_factory=dict)
     unpermitted: dict[str, list[Unpermitted]] = field(default_factory=dict)
@@ -47,7 +52,8 @@ class _Search:
         for name, each in self.leads.by_service.items():
             if each.inbound is not None:
                 self.callees[name] = Concerned(each.inbound)
-        for caller in sorted(self.leads.by_service):
+        callers = self.leads.by_service if self.within is None else self.within & self.leads.by_service.keys()
+        for caller in sorted(callers):
             for callee, leads in self.leads.routes(caller).items():
                 if not self._counts(caller, callee):
                     continue
@@ -62,6 +68,8 @@ class _Search:
         return Reachability(self.permissions, unpermitted)
 
     def _counts(self, caller: str, callee: str) -> bool:
+        if self.within is not None and not (caller in self.within and callee in self.within):
+            return False
         return self.among is None or caller in self.among or callee in self.among
 
     def found(self) -> Reachability:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import reduce
 from itertools import pairwise
+from operator import or_
 
 from meshctl.ir import Mesh
 from meshctl.ir.change import ANYBODY, NewWay, Opened
@@ -16,13 +18,13 @@ _Graph = Mapping[str, Collection[str]]
 
 
 def ways_change(
-    before: Mesh, after: Mesh, opened: Iterable[Opened], closed: Iterable[Pair]
+    before: Mesh, after: Mesh, opened: Iterable[Opened], closed: Iterable[Pair], changed: Collection[str]
 ) -> tuple[tuple[NewWay, ...], tuple[Pair, ...]]:
     """The shortest way of each pair that is newly connected, by more than one call; and the pairs of whom only longer ways led
     from one to the other, and none does now. Both are sorted by callee and caller.
 
     ``opened`` and ``closed`` are what :func:`~meshctl.simulate.reach_change.reach_change` found of the same meshes: only
-    what leads by those calls can differ.
+    what leads by those calls can differ. Of calls between services that are not in ``changed`` one mesh speaks for both.
     """
     new = {
         (each.caller, each.callee): each
@@ -30,30 +32,47 @@ def ways_change(
         if each.called and not each.more and ANYBODY not in (each.caller, each.callee)
     }
     gone = set(closed)
-    if not (new or gone):
+    concerned = _concerned((before, after), new.keys() | gone)
+    if not concerned:
         return (), ()
-    concerned = _concerned((*before.calls, *after.calls), new.keys() | gone)
-    old, now = (_graph(reachability(mesh, among=concerned)) for mesh in (before, after))
+    now = _graph(reachability(after, within=concerned))
+    old = _with(now, _graph(reachability(before, among=changed, within=concerned)), changed)
     called = set(before.calls)
-    ways = [
-        _explained(way, new, called) for way in _only(now, old, _upstream(now, {pair[0] for pair in new}))
-    ]
+    ways = [_explained(way, new, called) for way in _only(now, old)]
     staying = {each.service for each in after.sidecars}
-    lost = _only(old, now, _upstream(old, {pair[0] for pair in gone}) & staying)
+    lost = [each for each in _only(old, now) if each[0] in staying]
     return (
         tuple(sorted(ways, key=lambda each: (each.names[-1], each.names[0]))),
         tuple(sorted(((way[0], way[-1]) for way in lost), key=lambda pair: pair[::-1])),
     )
 
 
-def _concerned(calls: Iterable[Pair], pairs: Collection[Pair]) -> frozenset[str]:
-    """All that may be on a way by one of ``pairs``: who may come to its caller, and where one may go from its callee."""
-    callers: dict[str, list[str]] = {}
-    callees: dict[str, list[str]] = {}
-    for caller, callee in calls:
-        callers.setdefault(callee, []).append(caller)
-        callees.setdefault(caller, []).append(callee)
-    return _closure(callers, (pair[0] for pair in pairs)) | _closure(callees, (pair[1] for pair in pairs))
+def _concerned(meshes: Iterable[Mesh], pairs: Collection[Pair]) -> frozenset[str]:
+    """All that may be on a way between those whom ``pairs`` may connect; nobody where none is longer than a pair."""
+    if not pairs:
+        return frozenset()
+    callers: dict[str, set[str]] = {}
+    callees: dict[str, set[str]] = {}
+    for mesh in meshes:
+        for sidecar in mesh.sidecars:
+            # A superset of what reaches: whoever is sent anything to is a cluster.
+            for callee in {each.name.partition(".")[0] for each in sidecar.clusters}:
+                callers.setdefault(callee, set()).add(sidecar.service)
+                callees.setdefault(sidecar.service, set()).add(callee)
+    begins, ends = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
+    first, last = _closure(callers, begins), _closure(callees, ends)
+    if first == begins and last == ends and not begins & ends:
+        return frozenset()
+    return _closure(callees, first) & _closure(callers, last)
+
+
+def _with(graph: _Graph, other: _Graph, changed: Collection[str]) -> dict[str, list[str]]:
+    """The one graph with the calls from and to those who changed taken from the other."""
+    found: dict[str, list[str]] = {}
+    for caller in graph.keys() | other.keys():
+        same = () if caller in changed else (each for each in graph.get(caller, ()) if each not in changed)
+        found[caller] = sorted((*same, *other.get(caller, ())))
+    return found
 
 
 def _graph(found: Reachability) -> dict[str, list[str]]:
@@ -64,14 +83,6 @@ def _graph(found: Reachability) -> dict[str, list[str]]:
             if any(each.ground is not Ground.EGRESS for each in some):
                 graph.setdefault(caller, []).append(callee)
     return graph
-
-
-def _upstream(graph: _Graph, names: Collection[str]) -> frozenset[str]:
-    callers: dict[str, list[str]] = {}
-    for caller, callees in graph.items():
-        for callee in callees:
-            callers.setdefault(callee, []).append(caller)
-    return _closure(callers, names)
 
 
 def _closure(graph: _Graph, names: Iterable[str]) -> frozenset[str]:
@@ -85,13 +96,29 @@ def _closure(graph: _Graph, names: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _only(graph: _Graph, other: _Graph, callers: Collection[str]) -> Iterator[Way]:
-    """The shortest ways of several calls in ``graph`` that begin at ``callers`` and lead where none does in ``other``."""
-    for caller in callers:
-        elsewhere = _closure(other, (caller,))
-        for callee, way in _ways(graph, caller).items():
-            if len(way) > 2 and callee not in elsewhere:
-                yield way
+def _only(graph: _Graph, other: _Graph) -> Iterator[Way]:
+    """The shortest ways of several calls in ``graph`` that lead where none does in ``other``."""
+    names = sorted({*graph, *other, *(each for callees in graph.values() for each in callees)})
+    bits = {name: 1 << number for number, name in enumerate(names)}
+    here, there = _reached(graph, bits), _reached(other, bits)
+    for caller in sorted(graph):
+        if here[caller] & ~there.get(caller, 0) & ~bits[caller]:
+            for callee, way in _ways(graph, caller).items():
+                if len(way) > 2 and not bits[callee] & there.get(caller, 0):
+                    yield way
+
+
+def _reached(graph: _Graph, bits: Mapping[str, int]) -> dict[str, int]:
+    """By caller a set of bits, one for each that some way leads to: whole sets are joined at once."""
+    found = {name: reduce(or_, (bits.get(each, 0) for each in callees), 0) for name, callees in graph.items()}
+    growing = True
+    while growing:
+        growing = False
+        for name, callees in graph.items():
+            more = reduce(or_, (found.get(each, 0) for each in callees), found[name])
+            growing = growing or more != found[name]
+            found[name] = more
+    return found
 
 
 def _ways(graph: _Graph, caller: str) -> dict[str, Way]:

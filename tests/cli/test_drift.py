@@ -103,6 +103,23 @@ def test_a_manifest_that_was_edited_with_its_files_is_found(capsys):
     assert drift(capsys, "--bundle", "build", "--no-spec", status=0) == []
 
 
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [(("builds", WEB, "admin"), "127.83.5.9:15000"), (("files", f"{WEB}/nginx/run", "executable"), False)],
+)
+def test_a_manifest_cannot_excuse_a_bundle_of_the_right_build(capsys, where, value):
+    found = json.loads(Path("build/manifest.json").read_text("utf-8"))
+    inside = found
+    for key in where[:-1]:
+        inside = inside[key]
+    inside[where[-1]] = value
+    Path("build/manifest.json").write_text(json.dumps(found), "utf-8")
+    assert drift(capsys, "--bundle", "build") == [("altered-bundle", WEB)]
+    # It is asked where git says.
+    assert run(["drift", "--bundle", "build", "--live", "--only", "web"]) == 1
+    assert "nobody listens at 127.83.5.1:15000" in capsys.readouterr().out
+
+
 def test_a_host_that_has_some_of_it(capsys):
     shutil.rmtree("build/stock")
     assert drift(capsys, "--bundle", "build") == [("missing-bundle", STOCK)]
@@ -112,7 +129,8 @@ def test_a_host_that_has_some_of_it(capsys):
     assert drift(capsys, "--bundle", f"build/{WEB}") == [("extra-file", WEB)]
 
 
-def test_firewall_rules_in_the_same_folder_are_no_extra_files(capsys):
+def test_what_other_commands_write_into_the_folder_are_no_extra_files(capsys):
+    assert run(["bundle", "--platform", "systemd", "-o", "build"]) == 0
     assert run(["segment", "-o", "build", "--format", "kubernetes"]) == 0
     capsys.readouterr()
     assert drift(capsys, "--bundle", "build", status=0) == []

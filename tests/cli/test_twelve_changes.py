@@ -10,10 +10,12 @@ import json
 import os
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from meshctl.cli import diff_sides
 from meshctl.cli.app import run
 from meshctl.cli.diff import DiffFormat
 
@@ -44,10 +46,17 @@ def repository(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def read():
+    """Both sides of a comparison, which all formats tell of: read once for all of them."""
+    return cache(diff_sides.read)
+
+
 @pytest.fixture
-def diff(repository, monkeypatch, capsys):
+def diff(repository, read, monkeypatch, capsys):
     """What `diff` prints, and its exit code."""
     monkeypatch.chdir(repository)
+    monkeypatch.setattr(diff_sides, "read", read)
 
     def call(*arguments):
         code = run(["diff", *arguments])

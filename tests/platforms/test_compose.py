@@ -68,6 +68,7 @@ def test_loopback_is_no_place_for_a_container():
     [
         ({"application": "x y"}, "is not the name of a service of compose"),
         ({"application": "{service}\n"}, "is not the name of a service of compose"),
+        ({"application": "edge"}, "edge would be two things"),
         ({"image": "a b"}, "is not the name of an image"),
         ({"image": "${X}"}, "is not the name of an image"),
         ({"image": "x\nuser: root"}, "is not the name of an image"),

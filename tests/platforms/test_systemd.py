@@ -107,6 +107,7 @@ def test_systemd_reads_each_word_as_it_is(tmp_path):
     lines = [systemd._command(["/usr/bin/printf", text]) for text in WORDS]
     unit.write_text("[Service]\nType=oneshot\n" + "".join(f"ExecStart={each}\n" for each in lines), "utf-8")
     assert verified([unit]) == ""
+    assert not any("%" in each.replace("%%", "") or "$" in each.replace("$$", "") for each in lines)
     assert [shlex.split(each.replace("$$", "$").replace("%%", "%"))[1] for each in lines] == list(WORDS)
 
 
@@ -118,6 +119,7 @@ def test_systemd_reads_each_word_as_it_is(tmp_path):
         ({"user": "{service}-with-a-name-that-is-too-long"}, "choose others with --user"),
         ({"application": "x y"}, "'x y' is not the name of a unit"),
         ({"application": "{service}\n[Service]"}, "is not the name of a unit"),
+        ({"application": "edge-sidecar"}, "edge-sidecar.service would be two things"),
         ({"application": ".."}, "is not the name of a unit"),
     ],
 )

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -109,7 +108,7 @@ def test_killed_before_each_command_of_git(tmp_path, monkeypatch, commands, leas
     capsys.readouterr()
 
 
-ROUNDS = [pytest.param(2), pytest.param(20, marks=pytest.mark.soak)]
+ROUNDS = [pytest.param(1), pytest.param(20, marks=pytest.mark.soak)]
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
@@ -161,34 +160,39 @@ def test_the_newer_of_two_at_once_wins(tmp_path, rounds, capsys):
     capsys.readouterr()
 
 
-def test_somebody_who_is_always_faster(tmp_path, monkeypatch, capsys):
-    """A remote that another publication reaches before each push, of a folder beside it."""
+@pytest.mark.parametrize("far", [True, False], ids=["there", "here"])
+def test_somebody_who_is_always_faster(tmp_path, monkeypatch, capsys, far):
+    """Before each push, or move of the branch here, another publication of a folder beside is done."""
     from meshctl.publish import branch
 
-    git("clone", "-q", FAR, "../other")
+    name, push = ("_push", ("--push",)) if far else ("_move", ())
+    at = FAR if far else "."
+    if far:
+        git("clone", "-q", FAR, "../other")
     monkeypatch.setattr(branch, "_PAUSE", 0)
-    real = branch._push
+    real = getattr(branch, name)
     turns: list[str] = []
 
     def late(to, seen, commit):
-        turns.append(edit(len(turns) + 4, "../other"))
+        turns.append(edit(len(turns) + 4, "../other" if far else "."))
         with monkeypatch.context() as their:
-            their.setattr(branch, "_push", real)
-            assert ended(start("../other", tmp_path / "log", "--push", "--path", "beside")) == 0
+            their.setattr(branch, name, real)
+            other = start("../other" if far else ".", tmp_path / "log", "--path", "beside", *push)
+            assert ended(other) == 0, (tmp_path / "log").read_text()
         return real(to, seen, commit)
 
-    monkeypatch.setattr(branch, "_push", late)
-    monkeypatch.setattr(branch, "ATTEMPTS", 3)
-    assert run(["publish", "--verify", "none", "--push", "--path", "own"]) == 2
-    assert "`rendered` moved 3 times meanwhile" in capsys.readouterr().err
-    assert len(turns) == 3
+    monkeypatch.setattr(branch, name, late)
+    monkeypatch.setattr(branch, "ATTEMPTS", 2)
+    assert run(["publish", "--verify", "none", "--path", "own", *push]) == 2
+    assert "`rendered` moved 2 times meanwhile" in capsys.readouterr().err
+    assert len(turns) == 2
     monkeypatch.setattr(branch, "ATTEMPTS", 10)
 
     def late_once(*each):
-        return (late if len(turns) < 4 else real)(*each)
+        return (late if len(turns) < 3 else real)(*each)
 
-    monkeypatch.setattr(branch, "_push", late_once)
-    assert run(["publish", "--verify", "none", "--push", "--path", "own"]) == 0
-    assert {path.partition("/")[0] for path in files(at=FAR)} == {"beside", "own"}
-    assert Path("mesh.yaml").exists()
+    monkeypatch.setattr(branch, name, late_once)
+    assert run(["publish", "--verify", "none", "--path", "own", *push]) == 0
+    assert {path.partition("/")[0] for path in files(at=at)} == {"beside", "own"}
+    assert git("rev-list", "--count", "rendered", at=at) == "4"
     capsys.readouterr()

@@ -191,6 +191,49 @@ def test_a_branch_of_somebody_else_is_refused(capsys):
     assert "(mended by hand) was not made by it" in capsys.readouterr().err
 
 
+HOSTILE = [
+    b"",
+    b"[]",
+    b"{",
+    b"\xff",
+    b"[" * 100_000,
+    b'{"source": null, "mesh": "shop"}',
+    b'{"source": {"commit": "--all", "spec": "mesh.yaml"}, "mesh": "shop"}',
+    b'{"source": {"commit": "HEAD", "spec": "mesh.yaml"}, "mesh": "shop"}',
+    b'{"source": {"commit": "%040d", "spec": "a\\u0000b"}, "mesh": "shop"}' % 0,
+]
+
+
+def test_a_manifest_that_nobody_wrote_is_no_publication(capsys):
+    assert publish() == 0
+    message = git("log", "-1", "--format=%B", "rendered")
+    for content in HOSTILE:
+        Path(".git/forged").write_bytes(content)
+        blob = git("hash-object", "-w", ".git/forged")
+        made = subprocess.run(
+            ["git", "mktree"],
+            input=f"100644 blob {blob}\tmanifest.json\n".encode(),
+            capture_output=True,
+            check=True,
+        )
+        forged = git("commit-tree", made.stdout.decode().strip(), "-m", message)
+        git("update-ref", "refs/heads/rendered", forged)
+        assert publish() == 2, content[:80]
+        assert "the top of the branch holds other things (manifest.json)" in capsys.readouterr().err
+        assert tip() == forged
+
+
+def test_without_git_nothing_is_published(capsys, monkeypatch):
+    for path in ("/nonexistent", "only-env"):
+        Path("only-env").mkdir(exist_ok=True)
+        if not Path("only-env/env").exists():
+            Path("only-env/env").symlink_to("/usr/bin/env")
+        with monkeypatch.context() as poor:
+            poor.setenv("PATH", path)
+            assert publish() == 2
+        assert "git is not installed" in capsys.readouterr().err
+
+
 def test_a_branch_that_is_checked_out_is_refused(capsys, tmp_path):
     assert publish() == 0
     git("worktree", "add", "-q", str(tmp_path / "other"), "rendered")

@@ -9,7 +9,7 @@ import pytest
 
 from meshctl import manifest
 from meshctl.artifacts import Artifact, Plan
-from meshctl.inspection import Deviation, beginning, inspect
+from meshctl.inspection import Content, Deviation, beginning, content, inspect
 
 WEB, STOCK = "web/10.0.0.1", "stock"
 FILES = {
@@ -187,6 +187,56 @@ def test_certificates_state_and_what_others_claim_are_left_alone(root):
     assert found(root) == [("extra-file", "", "nftables"), ("extra-file", "", "segmentation.json")]
 
 
+def apply(root: Path) -> Path:
+    """As `meshctl apply` puts a bundle live; the folder of the release."""
+    releases = root / WEB / ".releases"
+    for path in FILES:
+        if path.startswith(WEB):
+            its = path.removeprefix(f"{WEB}/")
+            (releases / "one" / its).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).rename(releases / "one" / its)
+            (root / path).symlink_to("../" * its.count("/") + f".releases/current/{its}")
+    (releases / "current").symlink_to("one")
+    (releases / "good").symlink_to("one")
+    return releases / "one"
+
+
+def test_a_release_that_was_applied_is_looked_into(root):
+    release = apply(root)
+    assert found(root) == found(root, WEB) == []
+    (release / "envoy/lds.json").write_text("{}")
+    (release / "envoy/run").chmod(0o644)
+    assert found(root) == [
+        ("edited-file", WEB, f"{WEB}/envoy/lds.json"),
+        ("wrong-mode", WEB, f"{WEB}/envoy/run"),
+    ]
+
+
+@pytest.mark.parametrize("lead", ["release", "folder", "file", "nowhere"])
+def test_links_of_a_release_lead_out_of_it_for_nobody(root, lead):
+    release = apply(root)
+    aside = root.parent / "aside"
+    match lead:
+        case "release":
+            release.rename(aside)
+            (release.parent / "current").unlink()
+            (release.parent / "current").symlink_to(aside)
+        case "folder":
+            (release / "envoy").rename(aside)
+            (release / "envoy").symlink_to(aside)
+        case "file":
+            (release / "envoy/lds.json").rename(aside)
+            (release / "envoy/lds.json").symlink_to(aside)
+        case _:
+            (release.parent / "current").unlink()
+    assert ("replaced-file", WEB, f"{WEB}/envoy/lds.json") in found(root)
+
+
+def test_no_other_manifest_excuses_a_file_in_a_bundle(root):
+    (root / WEB / "envoy/more.json").touch()
+    assert found(root, claimed={f"{WEB}/envoy/more.json"}) == [("extra-file", WEB, f"{WEB}/envoy/more.json")]
+
+
 def test_the_certificates_of_a_bundle_may_be_mounted_from_elsewhere(root):
     (root / WEB / "tls").rename(root.parent / "secret")
     (root / WEB / "tls").symlink_to(root.parent / "secret")
@@ -204,6 +254,28 @@ def test_what_cannot_be_read_is_not_known(root, monkeypatch):
     assert list(inspect(root, manifest.read(root))) == [
         Deviation("not-known", f"{WEB}/envoy/lds.json", "cannot be read: Permission denied", WEB)
     ]
+
+
+def test_what_a_listed_file_holds_is_never_read_elsewhere(root):
+    bundles = (WEB, STOCK)
+    assert content(root, f"{WEB}/envoy/run", bundles) == Content(f"{WEB}/envoy/run".encode(), executable=True)
+    assert content(root, f"{WEB}/none", bundles) is None
+    release = apply(root)
+    assert content(root, f"{WEB}/envoy/run", bundles) == Content(f"{WEB}/envoy/run".encode(), executable=True)
+    (release / "envoy").rename(root.parent / "aside")
+    (release / "envoy").symlink_to(root.parent / "aside")
+    assert content(root, f"{WEB}/envoy/run", bundles) is None
+    (root / STOCK / "nginx").rename(root.parent / "nginx")
+    (root / STOCK / "nginx").symlink_to(root.parent / "nginx")
+    assert content(root, f"{STOCK}/nginx/nginx.conf", bundles) is None
+    (root / "identities.json").unlink()
+    os.mkfifo(root / "identities.json")
+    assert content(root, "identities.json", bundles) is None
+    (root / "identities.json").unlink()
+    (root / "identities.json").touch()
+    grow(root)
+    with pytest.raises(OSError, match="too large"):
+        content(root, "identities.json", bundles)
 
 
 def test_the_beginning_of_a_file_and_of_a_pipe(tmp_path):

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import pytest
@@ -45,7 +45,9 @@ def listening(answer: bytes | None, *, close: bool = True, host: str = HOST) -> 
                 held.append(connection)
                 if answer is not None:
                     connection.recv(1000)
-                    connection.sendall(answer)
+                    # Who has heard enough goes.
+                    with suppress(ConnectionError):
+                        connection.sendall(answer)
                 if close:
                     connection.shutdown(socket.SHUT_RDWR)
                     connection.close()
@@ -104,6 +106,13 @@ def test_silence_and_a_trickle_end():
     assert (found.heard, found.said) == (Heard.OTHER, "takes the connection and says nothing within 0.5 s")
     with listening(b"HTTP/1.1 200 OK\r\n", close=False) as endless:
         assert ask([endless], PATIENCE)[endless].heard is Heard.OTHER
+
+
+def test_nobody_is_listened_to_without_end():
+    with listening(b"x" * (4 << 20), close=False) as where:
+        began = time.monotonic()
+        assert ask([where], timedelta(seconds=20))[where].said.startswith("does not speak HTTP")
+        assert time.monotonic() - began < 10
 
 
 def test_nobody_and_nowhere():

@@ -6,11 +6,12 @@ import random
 from itertools import pairwise
 
 from meshctl import pipeline, simulate
+from meshctl.diff import services_of
 from meshctl.ir.reachability import Ground
 from tests.unit.resolve.specs import resolved
 
-NAMES = "abcdefgh"
-MESHES = 25
+NAMES = "abcdefghij"
+MESHES = 40
 
 
 def services(calls, closed=()):
@@ -46,6 +47,12 @@ def connected(mesh):
         found = more
 
 
+def compared(before, after):
+    change = pipeline.change_between(before, after)
+    differ = services_of(change)
+    return simulate.ways_change(before, after, change.opened, change.closed, differ)
+
+
 def changed(chance, calls, closed):
     """One to three other calls, and perhaps rules."""
     other = {name: set(called) for name, called in calls.items()}
@@ -63,8 +70,7 @@ def test_it_is_what_comparing_all_pairs_says(tmp_path):
         before, after = (
             resolved(tmp_path, services(*each)) for each in ((calls, closed), changed(chance, calls, closed))
         )
-        change = pipeline.change_between(before, after)
-        ways, lost = simulate.ways_change(before, after, change.opened, change.closed)
+        ways, lost = compared(before, after)
         (old, was), (new, now) = connected(before), connected(after)
         assert {(each.names[0], each.names[-1]) for each in ways} == now - was - new, seed
         assert set(lost) == was - now - old, seed
@@ -82,8 +88,7 @@ CHAIN = {"a": {"b"}, "b": set(), "c": {"d"}}
 def test_the_reason_is_the_call_or_the_rule_that_is_new(tmp_path):
     def because(before, after):
         old, new = (resolved(tmp_path, services(*each)) for each in (before, after))
-        change = pipeline.change_between(old, new)
-        ways, _ = simulate.ways_change(old, new, change.opened, change.closed)
+        ways, _ = compared(old, new)
         return [each.words for each in ways]
 
     linked = {**CHAIN, "b": {"c"}}
