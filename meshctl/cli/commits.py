@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, assert_never
@@ -13,6 +14,8 @@ from meshctl.cli.formats.context import one_line
 if TYPE_CHECKING:
     from meshctl.diagnostics import Position
     from meshctl.load.commits import Commit, End
+
+_REVISION = re.compile(r"^[0-9a-f]{40,64}:")
 
 Since = Annotated[
     str,
@@ -82,8 +85,7 @@ def file_in(at: Position | None) -> str | None:
     """The file of a place, without the revision; None where there is no place."""
     if at is None:
         return None
-    revision, _, path = at.file.partition(":")
-    return path or revision
+    return _REVISION.sub("", at.file)
 
 
 def why_no_more(end: End, last: Commit | None) -> str:

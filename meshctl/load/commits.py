@@ -129,7 +129,7 @@ def _start(location: str) -> tuple[str, str]:
     if not os.path.lexists(location) and ":" in location:
         revision, _, path = location.partition(":")
         here = path in {".", ".."} or path.startswith(("./", "../"))
-    prefix = git("rev-parse", "--show-prefix").decode("utf-8", "surrogateescape").rstrip("\n") if here else ""
+    prefix = _prefix() if here else ""
     place = posixpath.normpath(posixpath.join(prefix, path)) if prefix or path else "."
     if place.startswith("../") or place == ".." or "\n" in place:
         raise UsageError(f"{shown(location)}: not a place in the repository of the working folder")
@@ -161,6 +161,16 @@ def _since(since: str) -> str:
         ) from error
 
 
+def pinned(location: str) -> str:
+    """The location itself, or where it is in a revision, with that one's id and the path from the top.
+
+    Raises UsageError outside of a repository, and for an unknown revision.
+    """
+    if os.path.lexists(location) or ":" not in location:
+        return location
+    return ":".join(_start(location))
+
+
 def merged(commit: Commit) -> tuple[Commit, ...]:
     """The commits that a merge brought and that changed the spec where it is then, the newest :data:`BROUGHT` of them."""
     number, _, place = commit.location.partition(":")
@@ -168,6 +178,11 @@ def merged(commit: Commit) -> tuple[Commit, ...]:
         return ()
     options = ("--no-merges", f"--max-count={BROUGHT}")
     return tuple(each.commit for each in _log((*options, number, f"^{number}^1"), [place] if place else []))
+
+
+def _prefix() -> str:
+    """The path of the working folder from the top, with a slash at its end; empty at the top."""
+    return git("rev-parse", "--show-prefix").decode("utf-8", "surrogateescape").rstrip("\n")
 
 
 def _listed(tip: str, bound: str, place: str, beside: Sequence[str]) -> list[_Raw]:
@@ -178,7 +193,10 @@ def _listed(tip: str, bound: str, place: str, beside: Sequence[str]) -> list[_Ra
 
 
 def _log(arguments: Sequence[str], paths: Sequence[str]) -> list[_Raw]:
-    output = git("log", "-z", f"--format=tformat:{_FORMAT}", "--no-color", *arguments, "--", *paths)
+    # Paths count from the working folder here, and from the top everywhere else.
+    up = "../" * _prefix().count("/") if paths else ""
+    wanted = [f"{up}{each}" for each in paths]
+    output = git("log", "-z", f"--format=tformat:{_FORMAT}", "--no-color", *arguments, "--", *wanted)
     fields = output.decode("utf-8", "surrogateescape").split("\0")[:-1]
     return [_raw(fields[start : start + _FIELDS]) for start in range(0, len(fields), _FIELDS)]
 

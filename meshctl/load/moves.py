@@ -36,16 +36,17 @@ def moved_from(before: str, after: str, place: str) -> str | None:
         return files[0] if len(files) == 1 else gone.pop() if len(gone) == 1 else None
     counted: Counter[str] = Counter()
     for each in into:
-        for candidate in _candidates(each, place):
+        for candidate in _candidates(each, place, alone=len(into) == 1):
             counted[candidate] = sum(it.old == candidate or _within(it.old, candidate) for it in moves)
     # Of equals the first one stands: a counter keeps the order of coming.
     return counted.most_common(1)[0][0]
 
 
-def _candidates(move: _Move, place: str) -> Iterator[str]:
+def _candidates(move: _Move, place: str, *, alone: bool) -> Iterator[str]:
     """Places that the spec may have had, the likeliest first."""
     below = move.new[len(place) + 1 :]
-    if below and (move.old == below or move.old.endswith(f"/{below}")):
+    # One file at the top was a spec by itself: all of the repository would be one only if several came from there.
+    if below and not (alone and move.old == below) and (move.old == below or move.old.endswith(f"/{below}")):
         yield move.old.removesuffix(below).rstrip("/")
         return
     yield move.old
@@ -60,7 +61,16 @@ def _within(path: str, folder: str) -> bool:
 def _moves(before: str, after: str) -> Iterator[_Move]:
     """Every file of the name of a spec's that has another name after, or none."""
     listing = git(
-        "diff-tree", "-r", "-z", "--name-status", "--diff-filter=DR", _SIMILAR, _COMPARED, before, after
+        "diff-tree",
+        "-r",
+        "-z",
+        "--no-relative",
+        "--name-status",
+        "--diff-filter=DR",
+        _SIMILAR,
+        _COMPARED,
+        before,
+        after,
     )
     fields = iter(listing.decode("utf-8", "surrogateescape").split("\0")[:-1])
     for status in fields:

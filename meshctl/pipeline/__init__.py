@@ -4,6 +4,7 @@ Nothing here prints, or asks the clock, the environment or the terminal. Errors 
 ``meshctl.diagnostics``; findings come back as values. The rooms are imported when they are first needed.
 """
 
+from meshctl.pipeline.applying import Outcome, State, Wanted, apply, recover
 from meshctl.pipeline.blame import blame
 from meshctl.pipeline.building import Built, build, emit
 from meshctl.pipeline.certificates import (
@@ -81,6 +82,7 @@ __all__ = [
     "Fixed",
     "Linted",
     "Loaded",
+    "Outcome",
     "PublishedOutputs",
     "Question",
     "Reached",
@@ -88,8 +90,11 @@ __all__ = [
     "Rotated",
     "Rule",
     "Standing",
+    "State",
     "Tested",
     "Validated",
+    "Wanted",
+    "apply",
     "blame",
     "build",
     "ca_due",
@@ -124,6 +129,7 @@ __all__ = [
     "publish",
     "published_branch",
     "published_source",
+    "recover",
     "rendered_diff",
     "renew_certificate",
     "renew_issuing",

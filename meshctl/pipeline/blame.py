@@ -70,9 +70,10 @@ def blame(
     ``enough`` says when to stop. Raises UsageError for what is not there now and outside of a repository, FindingsError
     for a spec that cannot be read.
     """
-    from meshctl.load.commits import merged
+    from meshctl.load.commits import merged, pinned
     from meshctl.resolve import blame as settings
 
+    location = pinned(location)
     revisions = Revisions(environment)
     now = revisions.at(location)
     spec = now.require_spec()

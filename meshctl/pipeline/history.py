@@ -89,8 +89,9 @@ def _entries(
     since: str,
     enough: Callable[[], bool],
 ) -> Iterator[Entry]:
-    from meshctl.load.commits import merged
+    from meshctl.load.commits import merged, pinned
 
+    location = pinned(location)
     newest = revisions.at(location)
     trail = commits(location, newest, environment=revisions.environment, since=since)
     found.of = len(trail.commits)

@@ -20,7 +20,7 @@ class Repository:
             monkeypatch.setenv(f"GIT_CONFIG_{name}", os.devnull)
         monkeypatch.chdir(folder)
         # Wherever a test goes afterwards, it must not write into another repository, least of all this one.
-        self._folder = folder
+        self.folder = folder
         self._day = START
         if not (folder / ".git").exists():
             self.git("init", "-q", "-b", "main")
@@ -34,7 +34,7 @@ class Repository:
             ["git", *settings, *arguments],
             check=True,
             capture_output=True,
-            cwd=self._folder,
+            cwd=self.folder,
             env=os.environ | dates,
         )
         return done.stdout.decode("utf-8", "surrogateescape")
@@ -42,7 +42,7 @@ class Repository:
     def write(self, files: dict[str, str]) -> None:
         """Write files; an empty text removes one."""
         for path, text in files.items():
-            file = self._folder / path
+            file = self.folder / path
             if text:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text, "utf-8")

@@ -416,7 +416,7 @@ def test_what_the_spec_reads_besides_is_looked_at(repository, capsys):
         (["history", "api", "--spec", "../mesh.yaml"], "../mesh.yaml: no such file or folder"),
         (["history", "api", "--spec", "HEAD:../../x"], "no"),
         (["blame", "api", "--spec", "nothing:mesh.yaml"], "git: "),
-        (["history", "api", "--spec", "HEAD:gone.yaml"], "gone.yaml: not in revision HEAD"),
+        (["history", "api", "--spec", "HEAD:gone.yaml"], "gone.yaml: not in revision"),
     ],
 )
 def test_what_is_not_there_is_a_usage_error(repository, capsys, arguments, message):
@@ -446,6 +446,58 @@ def test_a_spec_in_a_revision_is_looked_at_from_there(story, capsys):
     assert out.startswith("[break]")
     out, _ = told(story, capsys, "blame", "api/rest", "--spec", "HEAD~5:mesh.yaml")
     assert out.startswith("[slower] 2026-01-04 eve  mesh.yaml:4   timeout: 3s\n")
+
+
+@pytest.mark.parametrize("place", ["a/b", "sp ace:x/é"])
+def test_it_is_asked_from_anywhere_in_the_repository(repository, capsys, monkeypatch, place):
+    repository.commit("ann", "start", {f"{place}/mesh.yaml": MESH})
+    repository.commit("bob", "other", {"mesh.yaml": MESH.replace("2s", "1s")})
+    for folder, spec in ((".", f"{place}/mesh.yaml"), (place, "mesh.yaml"), (place, f"../../{place}")):
+        monkeypatch.chdir(folder)
+        out, _ = told(repository, capsys, "history", "api", "--spec", spec)
+        assert out == "[start] 2026-01-01 ann: start\n    + api is new\n"
+        out, _ = told(repository, capsys, "blame", "api/rest", "--spec", spec)
+        shown = spec if spec.endswith(".yaml") else f"{spec}/mesh.yaml"
+        assert f"ann  {shown}:3   timeout: 2s\n" in out
+        monkeypatch.chdir(repository.folder)
+
+
+def test_a_bare_repository_will_do(story, capsys, monkeypatch, tmp_path):
+    bare = tmp_path / "bare"
+    subprocess.run(["git", "clone", "-q", "--bare", str(tmp_path), str(bare)], check=True)
+    monkeypatch.chdir(bare)
+    out, _ = told(story, capsys, "history", "stock", "--spec", "HEAD:conf")
+    assert out == STORY
+    assert run(["blame", "stock", "--spec", "HEAD:conf"]) == 0
+
+
+def test_whom_it_calls_is_told(story, capsys):
+    out, _ = told(story, capsys, "history", "web", "--spec", "conf")
+    assert re.findall(r"\[(.*?)\].*\n    (. call of .*)\n", out) == [
+        ("split", "+ call of api"),
+        ("mend", "- call of api"),
+    ]
+
+
+def test_a_move_is_known_by_likeness_where_other_files_go_too(repository, capsys):
+    repository.commit("ann", "start", {"mesh.yaml": MESH, "a/ci.yaml": "x: 1\n", "b/ci.yml": "y: 2\n"})
+    moved = MESH.replace("timeout: 2s", "timeout: 4s")
+    files = {"conf/mesh.yaml": moved, "mesh.yaml": "", "a/ci.yaml": "", "b/ci.yml": ""}
+    repository.commit("bob", "move and more", files)
+    assert [each["kind"] for each in document(capsys, "history", "api", "--spec", "conf")["commits"]] == [
+        "changed",
+        "added",
+    ]
+
+
+def test_what_follows_from_a_change_is_told(repository, capsys):
+    repository.commit("ann", "start", {"mesh.yaml": MESH})
+    other = MESH.replace("trustDomain: shop.example", "trustDomain: other.example")
+    repository.commit("bob", "other names", {"mesh.yaml": other})
+    out, _ = told(repository, capsys, "history", "api", "-n", "1")
+    assert "    ! " in out
+    (entry,) = document(capsys, "history", "api", "-n", "1")["commits"]
+    assert [each["effect"] for each in entry["consequences"]] == ["reissued"]
 
 
 def test_a_spec_that_cannot_be_read_now_has_findings(repository, capsys):
