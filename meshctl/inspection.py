@@ -10,13 +10,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from meshctl.manifest import MANIFEST, RUN, TLS, File, Manifest
+from meshctl.manifest import CURRENT, MANIFEST, RELEASES, RUN, TLS, File, Manifest, through_current
 
 KEY = ".key"
 """How the names of private keys end."""
-
-RELEASES = ".releases"
-"""Of a bundle that `meshctl apply` put live: its files are links to those of one release below it (decision 0139)."""
 
 # O_NONBLOCK: a pipe that somebody put there must not hang.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -88,9 +85,9 @@ def released(root: Path, path: str, bundles: Collection[str]) -> Path | None:
     its = path.removeprefix(f"{bundle}/")
     releases = root / bundle / RELEASES
     try:
-        if os.readlink(root / path) != f"{'../' * its.count('/')}{RELEASES}/current/{its}":  # noqa: PTH115
+        if os.readlink(root / path) != through_current(its):  # noqa: PTH115
             return None
-        current = os.readlink(releases / "current")  # noqa: PTH115
+        current = os.readlink(releases / CURRENT)  # noqa: PTH115
     except OSError:
         return None
     if not bundle or "/" in current or current in ("", ".", ".."):

@@ -31,6 +31,10 @@ RUN = "run"
 UNLISTED: Final = (TLS, RUN)
 """Folders of a bundle that no manifest lists: certificates and keys, and the state of what runs."""
 
+RELEASES: Final = ".releases"
+"""Where `meshctl apply` keeps the releases of a bundle, beside links to the files of the current one."""
+CURRENT: Final = "current"
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[1-9][0-9]{0,4})")
 _LABEL = re.compile(r"sha256:[0-9a-f]{64}")
@@ -62,6 +66,8 @@ class BundleEntry:
     """``sha256:…`` of the sidecar's resolved model."""
     admin: str = ""
     """Address and port (``127.0.0.1:15000``, ``[::1]:15000``) where `GET /build` is answered; empty where that is not written."""
+    calls: tuple[str, ...] = ()
+    """The services of the mesh that it calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +213,17 @@ class _Reader:
         proxy = self._text(entry, "proxy", at)
         if proxy not in self._typed(dict, self._document, "proxies", ""):
             raise self._wrong(f"{at}/proxy", "is none of /proxies")
-        return BundleEntry(folder, proxy, self._label(entry, "build", at), self._address(entry, at))
+        return BundleEntry(
+            folder,
+            proxy,
+            self._label(entry, "build", at),
+            self._address(entry, at),
+            self._calls(entry, at),
+        )
+
+    def _calls(self, entry: Mapping[str, Any], at: str) -> tuple[str, ...]:
+        calls = self._typed(list, entry, "calls", at) if "calls" in entry else []
+        return tuple(self._is_text(each, f"{at}/calls/{number}") for number, each in enumerate(calls))
 
     def _address(self, entry: Mapping[str, Any], at: str) -> str:
         if "admin" not in entry:
@@ -250,6 +266,11 @@ class _Reader:
     def _wrong(self, at: str, why: str) -> ManifestError:
         shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in at[:200])
         return _not_ours(self._path, f"{shown}{'…' if len(at) > 200 else ''} {why}")
+
+
+def through_current(path: str) -> str:
+    """What the link says that `meshctl apply` puts at ``path``, relative to the bundle."""
+    return f"{'../' * path.count('/')}{RELEASES}/{CURRENT}/{path}"
 
 
 def address_and_port(text: str) -> tuple[str, int] | None:

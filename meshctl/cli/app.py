@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "policy": "do the rules find what their own cases say?",
     "test": "does it do what its own tests say, request by request?",
     "build": "compile the spec to sidecar bundles",
+    "apply": "put a built bundle live on this host, proved, or rolled back",
     "diff": "what a change means: two revisions, or the work tree and one",
     "drift": "is what is deployed, and what runs, as the spec in git says?",
     "history": "who changed what about a service, and when, from git",

@@ -91,7 +91,7 @@ def services(compared: Compared) -> str:
 
 def counted(number: int, noun: str) -> str:
     """A number with its noun in the right form."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def exceeded(limits: Sequence[Exceeded]) -> Iterator[str]:

@@ -17,6 +17,7 @@ Commands:
   lint           Lint: is the mesh wise? built-in policies and your own
   test           Test: does it do what its own tests say, request by request?
   build          Build: compile the spec to sidecar bundles
+  apply          Apply: put a built bundle live on this host, proved, or rolled back
   diff           Diff: what a change means: two revisions, or the work tree and one
   drift          Drift: is what is deployed, and what runs, as the spec in git says?
   history        History: who changed what about a service, and when, from git

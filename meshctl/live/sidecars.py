@@ -112,7 +112,7 @@ def await_ready(bundle: Bundle, process: Process, deadline: float) -> None:
             raise ToolError(
                 f"{bundle.name}: {bundle.sidecar.proxy} ended with status {process.status}\n{process.last_words()}"
             )
-        if _get(admin, "/ready") is not None:
+        if get(admin, "/ready") is not None:
             require_build(bundle)
             return
         time.sleep(_POLL)
@@ -121,7 +121,7 @@ def await_ready(bundle: Bundle, process: Process, deadline: float) -> None:
 
 def require_build(bundle: Bundle) -> None:
     """Raises ToolError when what answers on the admin address is not this very build."""
-    answer = _get(bundle.sidecar.admin.bind, "/build")
+    answer = get(bundle.sidecar.admin.bind, "/build")
     try:
         document = json.loads(answer or b"null")
     except ValueError:
@@ -133,7 +133,7 @@ def require_build(bundle: Bundle) -> None:
         )
 
 
-def _get(address: ir.SocketAddress, path: str) -> bytes | None:
+def get(address: ir.SocketAddress, path: str) -> bytes | None:
     """The body of a 200 answer; None for anything else, an unreachable server included."""
     connection = http.client.HTTPConnection(address.address, address.port, timeout=2)
     with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):

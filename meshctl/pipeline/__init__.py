@@ -4,6 +4,7 @@ Nothing here prints, or asks the clock, the environment or the terminal. Errors 
 ``meshctl.diagnostics``; findings come back as values. The rooms are imported when they are first needed.
 """
 
+from meshctl.pipeline.applying import Outcome, State, Wanted, apply, recover
 from meshctl.pipeline.blame import blame
 from meshctl.pipeline.building import Built, build, emit
 from meshctl.pipeline.certificates import (
@@ -48,7 +49,7 @@ from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
 from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
 from meshctl.pipeline.history import history
-from meshctl.pipeline.linting import Linted, lint, run_policy_tests
+from meshctl.pipeline.linting import Linted, lint, policy_faults, run_policy_tests
 from meshctl.pipeline.publishing import PublishedOutputs, publish, published_branch, published_source
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
@@ -81,6 +82,7 @@ __all__ = [
     "Fixed",
     "Linted",
     "Loaded",
+    "Outcome",
     "PublishedOutputs",
     "Question",
     "Reached",
@@ -88,8 +90,11 @@ __all__ = [
     "Rotated",
     "Rule",
     "Standing",
+    "State",
     "Tested",
     "Validated",
+    "Wanted",
+    "apply",
     "blame",
     "build",
     "ca_due",
@@ -120,9 +125,11 @@ __all__ = [
     "load",
     "merge_base",
     "offers",
+    "policy_faults",
     "publish",
     "published_branch",
     "published_source",
+    "recover",
     "rendered_diff",
     "renew_certificate",
     "renew_issuing",

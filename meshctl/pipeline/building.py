@@ -124,8 +124,10 @@ def manifest_of(
     from meshctl.targets.bundle import folder
 
     chosen = [each for each in mesh.sidecars if not services or each.service in services]
-    bundles = {each.folder: _entry(each.proxy, each.build, each.admin) for each in kept}
-    bundles |= {folder(each): _entry(each.proxy, each.build, each.admin.bind) for each in chosen}
+    bundles = {each.folder: _entry(each.proxy, each.build, each.admin, each.calls) for each in kept}
+    bundles |= {
+        folder(each): _entry(each.proxy, each.build, each.admin.bind, _calls(each)) for each in chosen
+    }
     return {
         "meshctl": __version__,
         "mesh": mesh.name,
@@ -140,5 +142,15 @@ def manifest_of(
     }
 
 
-def _entry(proxy: str, build: str, admin: object) -> dict[str, object]:
-    return {"proxy": proxy, "build": build, **({"admin": str(admin)} if admin else {})}
+def _calls(sidecar: ir.Sidecar) -> tuple[str, ...]:
+    callees = {each.identity.service for each in sidecar.clusters if each.identity}
+    return tuple(sorted(callees - {sidecar.service}))
+
+
+def _entry(proxy: str, build: str, admin: object, calls: Sequence[str]) -> dict[str, object]:
+    return {
+        "proxy": proxy,
+        "build": build,
+        **({"admin": str(admin)} if admin else {}),
+        **({"calls": calls} if calls else {}),
+    }

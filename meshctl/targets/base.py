@@ -80,7 +80,8 @@ class Commands:
 
     ``binary`` is the program's name on PATH, ``packages`` the Debian or PyPI packages that bring what
     the bundle needs, ``check`` the arguments of the proxy's own validator and ``reload`` a shell line, also for
-    files in ``tls`` that were replaced.
+    files in ``tls`` that were replaced. ``version`` is the argument at which the program says its own, and ``pid_file`` where
+    the running one's process is written.
     ``packages_for`` are those that only some sidecars need. ``stop`` is the signal that lets what is under way end first, which
     takes ``drain`` at most. A container begins with ``image``, which has the proxy where it is not Debian's own.
     """
@@ -89,6 +90,8 @@ class Commands:
     packages: tuple[str, ...]
     check: tuple[str, ...]
     reload: str
+    version: str
+    pid_file: str
     stop: str
     drain: timedelta
     image: str = DEBIAN

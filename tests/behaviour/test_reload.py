@@ -8,16 +8,13 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -27,13 +24,11 @@ from meshctl.live.processes import ProcessGroup, Program
 from meshctl.live.sidecars import Bundle, await_open, start
 from meshctl.pki.authority import create_authority
 from tests.behaviour import world
+from tests.behaviour.load import Load, asked, connection, told
 from tests.turns import turn
 
 EFFECT_SECONDS = 2
 """From the end of `reload` until no new connection gets an answer of before."""
-
-PAUSE_SECONDS = 0.01
-"""Between two requests of a caller."""
 
 NETWORK = {proxy: f"127.49.{number}." for number, proxy in enumerate(ir.Proxy, start=1)}
 TAKEN = 15099
@@ -85,67 +80,6 @@ def specification(proxy: ir.Proxy, told: str, more: tuple[str, ...] = (), **mesh
 
 
 @dataclass
-class Load:
-    """Requests without a pause on new connections and on kept ones, each answered by the application."""
-
-    web: ir.SocketAddress
-    fresh: Counter[str] = field(default_factory=Counter)
-    kept: Counter[str] = field(default_factory=Counter)
-    _over: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> Self:
-        callers: tuple[Callable[[], None], ...] = (self._anew, self._anew, self._keeping, self._seldom)
-        self._threads = [threading.Thread(target=each, daemon=True) for each in callers]
-        for each in self._threads:
-            each.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._over.set()
-        for each in self._threads:
-            each.join(20)
-
-    def _anew(self) -> None:
-        while not self._over.wait(PAUSE_SECONDS):
-            try:
-                with closing(_connection(self.web)) as connection:
-                    self.fresh[_asked(connection)] += 1
-            except (OSError, http.client.HTTPException) as error:
-                self.fresh[type(error).__name__] += 1
-
-    def _keeping(self, pause: float = PAUSE_SECONDS) -> None:
-        connection = _connection(self.web)
-        while not self._over.wait(pause):
-            try:
-                self.kept[_asked(connection)] += 1
-            except (OSError, http.client.HTTPException) as error:
-                self.kept[type(error).__name__] += 1
-                connection.close()
-        connection.close()
-
-    def _seldom(self) -> None:
-        self._keeping(0.3)
-
-
-def _connection(where: ir.SocketAddress) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection(where.address, where.port, timeout=15)
-
-
-def _asked(connection: http.client.HTTPConnection, target: str = "/") -> str:
-    """The status; a connection that the other side ends politely is opened again with the next request."""
-    connection.request("GET", target, headers={"Host": "catalog"})
-    response = connection.getresponse()
-    response.read()
-    return str(response.status)
-
-
-def _told(where: ir.SocketAddress) -> str:
-    with closing(_connection(where)) as connection:
-        connection.request("GET", "/told", headers={"Host": "catalog"})
-        return connection.getresponse().read().decode()
-
-
-@dataclass
 class Mesh:
     """Two running sidecars, and the builds that can be brought in."""
 
@@ -189,9 +123,9 @@ class Mesh:
     def build(self, service: str) -> str | None:
         """What the sidecar says it serves."""
         where = self.bundles[service].sidecar.admin.bind
-        with closing(_connection(where)) as connection:
-            connection.request("GET", "/build")
-            return connection.getresponse().read().decode().partition('"build":"')[2].partition('"')[0]
+        with closing(connection(where)) as admin:
+            admin.request("GET", "/build")
+            return admin.getresponse().read().decode().partition('"build":"')[2].partition('"')[0]
 
     def built(self, variant: str, service: str) -> str:
         return next(each.build for each in self.variants[variant][0].sidecars if each.service == service)
@@ -232,10 +166,10 @@ LAST = {(200, True)}
 @contextmanager
 def _kept(mesh: Mesh, service: str) -> Iterator[list[http.client.HTTPConnection]]:
     """Connections that have served a request each: of the application, or of a caller's sidecar."""
-    connect = {"web": lambda: _connection(mesh.web), "catalog": lambda: mesh.as_caller("catalog")}[service]
+    connect = {"web": lambda: connection(mesh.web), "catalog": lambda: mesh.as_caller("catalog")}[service]
     connections = [connect() for _ in range(20)]
     for each in connections:
-        assert _asked(each) == "200"
+        assert asked(each) == "200"
     yield connections
     for each in connections:
         each.close()
@@ -256,7 +190,7 @@ def _until_told(where: ir.SocketAddress, wanted: str) -> float:
     began = time.monotonic()
     row = 0
     while row < 20:
-        row = row + 1 if _told(where) == wanted else 0
+        row = row + 1 if told(where) == wanted else 0
         assert time.monotonic() - began < EFFECT_SECONDS + 5, wanted
     return time.monotonic() - began
 
@@ -317,7 +251,7 @@ def test_a_refused_build_changes_nothing(proxy, tmp_path):
             assert done.returncode == 1
             assert f"cannot listen on {mesh.web.address}:{TAKEN}: Address already in use" in done.stderr
             assert mesh.build("web") == before
-            assert _told(mesh.web) == "first"
+            assert told(mesh.web) == "first"
         print(proxy, done.stderr, dict(load.fresh), dict(load.kept))
         assert set(load.fresh) == {"200"}, load.fresh
         # And the next good one is taken.
@@ -350,7 +284,7 @@ def test_envoy_says_where_the_reason_stands_for_a_file_that_is_no_json(tmp_path)
         assert done.returncode == 1
         assert "what ran goes on, for Envoy refused the files of this bundle: " in done.stderr
         assert "the log of the sidecar" in done.stderr
-        assert _told(mesh.web) == "first"
+        assert told(mesh.web) == "first"
 
 
 def test_envoy_goes_back_when_it_refuses_a_part(tmp_path):
@@ -364,7 +298,7 @@ def test_envoy_goes_back_when_it_refuses_a_part(tmp_path):
         assert done.returncode == 1
         assert f"{before} goes on, for Envoy refused {mesh.built('second', 'web')}" in done.stderr
         assert mesh.build("web") == before
-        assert _told(mesh.web) == "first"
+        assert told(mesh.web) == "first"
         assert set(load.fresh) == {"200"}, load.fresh
         # A start fixes some things for good.
         mesh.deploy("moved")
@@ -383,7 +317,7 @@ def test_envoy_is_not_asked_to_take_a_bundle_with_a_part_missing(tmp_path):
         assert done.returncode == 1
         assert "nothing was changed, for lds.json is missing or empty" in done.stderr
         assert mesh.build("web") == before
-        assert _told(mesh.web) == "first"
+        assert told(mesh.web) == "first"
 
 
 def test_envoy_forgets_clusters_of_before_after_its_listeners(tmp_path):
@@ -402,7 +336,7 @@ def test_envoy_forgets_clusters_of_before_after_its_listeners(tmp_path):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert live.read_bytes() == (folder / "envoy" / "cds.json").read_bytes()
-        assert _told(mesh.web) == "second"
+        assert told(mesh.web) == "second"
 
 
 def test_envoy_does_not_start_with_a_part(tmp_path):

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from meshctl import pipeline
 from meshctl.cli import diff_markdown
 from meshctl.cli.app import run
+from meshctl.diff import FileChange, Sign
 
 MESH = """\
 apiVersion: meshctl.dev/v1
@@ -217,7 +219,7 @@ def outside_of_fences(text):
     for line in text.splitlines():
         found = re.match("`{3,}", line)
         if fence:
-            if re.fullmatch(f"`{{{len(fence)},}} *", line):
+            if re.fullmatch(f" {{0,3}}`{{{len(fence)},}} *", line):
                 fence = ""
         elif found:
             fence = found[0]
@@ -245,3 +247,11 @@ def test_a_comment_is_never_too_long_and_says_what_is_missing(git, capsys):
 
 def test_a_comment_about_nothing_says_so(git, capsys):
     assert diff(capsys, "--format", "markdown") == (0, "### meshctl diff: no change\n", "")
+
+
+def test_no_line_of_a_file_ends_a_block(git):
+    sides = (pipeline.validate("first:mesh.yaml"), pipeline.validate("mesh.yaml"))
+    files = (FileChange(Sign.CHANGED, "a", (" ```", " `````", "@all <b>")),)
+    told = diff_markdown.render(pipeline.compare(*sides), files, ())
+    assert "@all" in told
+    assert "@all" not in outside_of_fences(told)

@@ -81,6 +81,8 @@ def test_a_manifest_in_full(tmp_path):
         ("builds>stock>proxy", "apache", "/builds/stock/proxy is none of /proxies"),
         ("builds>stock>build", "", "/builds/stock/build is not sha256"),
         ("builds>stock>admin", "localhost:80", "/builds/stock/admin is not an address and a port"),
+        ("builds>stock>calls", "web", "/builds/stock/calls is missing, or of another kind"),
+        ("builds>stock>calls", ["web", 1], "/builds/stock/calls/1 is not text"),
         ("builds>../out", {}, "/builds/../out leads outside the folder"),
         ("builds>a/b/c", {}, "/builds/a/b/c is not a service, or"),
         ("files", [], "/files is missing, or of another kind"),

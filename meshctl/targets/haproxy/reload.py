@@ -6,10 +6,11 @@ from meshctl import ir
 from meshctl.targets import reload
 from meshctl.targets.haproxy import gateways
 
+PID_FILE = "../run/haproxy.pid"
 CHECK = ("-c", "-q", "-dW", "-f", "haproxy.cfg")
 
 
 def script(sidecar: ir.Sidecar) -> bytes:
     """``reload``."""
     links = "".join(gateways.links(sidecar.outbound))
-    return reload.of_workers(sidecar, pid_file="../run/haproxy.pid", check=CHECK, signal="USR2", first=links)
+    return reload.of_workers(sidecar, pid_file=PID_FILE, check=CHECK, signal="USR2", first=links)

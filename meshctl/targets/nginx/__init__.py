@@ -8,7 +8,7 @@ from meshctl.artifacts import Artifact
 from meshctl.ir import Proxy, Sidecar
 from meshctl.targets.base import Commands
 from meshctl.targets.nginx.capabilities import CAPABILITIES, CONFLICTS
-from meshctl.targets.nginx.reload import CHECK
+from meshctl.targets.nginx.reload import CHECK, PID_FILE
 
 __all__ = ["CAPABILITIES", "COMMANDS", "CONFLICTS", "PROXY", "VERSION", "emit"]
 
@@ -19,6 +19,8 @@ COMMANDS = Commands(
     packages=("nginx", "libnginx-mod-http-lua", "libnginx-mod-stream", "libnginx-mod-stream-js"),
     check=CHECK,
     reload="./reload",
+    version="-v",
+    pid_file=PID_FILE,
     stop="SIGQUIT",
     drain=timedelta(seconds=30),
 )

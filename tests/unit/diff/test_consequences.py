@@ -58,6 +58,7 @@ PATIENT = "`web` waits 6s for `orders`"
     [
         ([], []),
         ([("web: {port: 80", "web: {port: 81")], []),
+        ([("timeout: 6s", "timeout: 5s")], []),
         (
             [("timeout: 6s", "timeout: 2s")],
             [(Effect.GIVES_UP_FIRST, "`web` waits 2s for `orders`, now less than the 5s that `orders` waits for `payments`")],
@@ -164,12 +165,33 @@ def test_the_order_in_which_calls_come_and_go(compared, edits, expected):
     assert list(compared(*edits).diff.order) == expected
 
 
+def test_who_is_let_in_anyhow_waits_for_nobody(compared):
+    everybody = BASE.replace("shop.example}", "shop.example, authorization: {mode: open}}")
+    for edits in (
+        ("{orders: {timeout: 6s}}", "{orders: {timeout: 6s}, payments: {}}"),
+        ("{orders: {timeout: 6s}}", "{}"),
+    ):
+        assert compared(edits, base=everybody).diff.order == ()
+        assert compared(edits).diff.order != ()
+
+
+def test_of_two_with_the_same_name_in_dns_none_is_the_renamed_one(compared):
+    found = "{port: 80, discovery: {dns: {name: pay.internal}}}"
+    top = BASE.replace("shop.example}", 'shop.example, resolvers: ["127.0.0.53:53"]}')
+    before = f"{top[: top.index('  payments:')]}  payments: {found}\n"
+    one = [("  payments: ", "  first: "), ("{payments: {}}", "{first: {}}")]
+    assert compared(*one, base=before).diff.renamed == (("payments", "first"),)
+    two = [("  payments: ", f"  first: {found}\n  second: "), ("{payments: {}}", "{first: {}, second: {}}")]
+    assert compared(*two, base=before).diff.renamed == ()
+
+
 @pytest.mark.parametrize(
     ("edits", "renamed"),
     [
         ([("payments: {port", "pay: {port"), ("{payments: {}}", "{pay: {}}")], [("payments", "pay")]),
         ([("payments: {port: 80", "pay: {port: 81"), ("{payments: {}}", "{pay: {timeout: 1s}}")], [("payments", "pay")]),
         ([("payments: {port", "pay: {port"), ("{payments: {}}", "{pay: {}}"), ("10.0.2.2", "10.0.2.3")], []),
+        ([("web: {port", "front: {port")], []),
         ([("web: {port", "front: {port"), ("cron: {port", "later: {port")], []),
     ],
 )  # fmt: skip

@@ -17,6 +17,7 @@ from meshctl.cli.app import run as cli
 from meshctl.pki.store import CertificateState
 
 ROOT = Path(__file__).resolve().parents[3]
+TWELVE = ROOT / "tests" / "cli" / "twelve"
 SCHEMAS = sorted((ROOT / "schemas").glob("*.schema.json"))
 # A spec of several files is valid as a whole only, which an editor's schema cannot see.
 SPECS = [
@@ -183,9 +184,31 @@ def test_what_diff_prints_is_as_its_schema_says(run, tmp_path, monkeypatch):
         "lint:", "  other: {port: 80, endpoints: [{address: 10.0.0.2}]}\nlint:"
     )
     Path("mesh.yaml").write_text(new, "utf-8")
-    document = run("diff", "--rendered", "--format", "json")
+    document = run("diff", "--rendered", "--max-sidecars", "0", "--format", "json")
     assert list(validator("diff").iter_errors(document)) == []
-    assert all(document[key] for key in ("differs", "changes", "sidecars", "reach", "files"))
+    keys = (
+        "differs",
+        "changes",
+        "consequences",
+        "sidecars",
+        "callers",
+        "reach",
+        "order",
+        "exceeded",
+        "files",
+    )
+    assert all(document[key] for key in keys)
+    Path("mesh.yaml").unlink()
+    document = run("diff", "--spec", "mesh.yaml", "--format", "json")
+    assert list(validator("diff").iter_errors(document)) == []
+    assert document["missing"] == "after"
+
+
+def test_all_that_diff_says_of_twelve_changes_is_as_its_schema_says():
+    documents = [json.loads(each.read_text("utf-8")) for each in sorted(TWELVE.glob("*/diff.json"))]
+    assert [error.message for each in documents for error in validator("diff").iter_errors(each)] == []
+    assert any(each["renamed"] for each in documents)
+    assert any(each["reach"]["ways"] for each in documents)
 
 
 def test_the_states_of_certificates_are_as_their_schema_says(run, tmp_path, monkeypatch):
