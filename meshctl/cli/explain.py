@@ -16,6 +16,7 @@ import typer
 
 from meshctl.cli import options
 from meshctl.cli.examples import EXAMPLES
+from meshctl.cli.findings import tell
 from meshctl.cli.formats.context import docs_link, json_text, one_line
 from meshctl.diagnostics import UsageError
 from meshctl.suggestions import nearest
@@ -116,6 +117,8 @@ def explain(
     if what is not None and ("." in what or what.strip() in SECTIONS):
         _print_settings(what.strip(), options.location(spec), env, form)
         return 0
+    faults = pipeline.policy_faults(policies) if policies is not None else None
+    code = tell(faults) if faults is not None else 0
     rules = pipeline.rules(policies)
     chosen = rules if what is None else [_find(what, rules)]
     if form is ExplainFormat.JSON:
@@ -125,7 +128,7 @@ def explain(
         sys.stdout.writelines(f"{each.code} {each.severity:7} {each.slug}\n" for each in chosen)
     else:
         sys.stdout.writelines(_told(each) for each in chosen)
-    return 0
+    return code
 
 
 def _refuse_more(what: str | None, more: Sequence[str | None]) -> None:

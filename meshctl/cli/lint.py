@@ -91,6 +91,8 @@ def lint(
 
     if update_baseline and baseline is None:
         raise UsageError("--update-baseline needs --baseline FILE, the file that it writes")
+    if diff:
+        _refuse_with_diff(form, fail_on, baseline, fix=fix)
     where = options.location(spec)
     before = sides.before(against, where, env) if against is not None else None
     if before is not None and not sides.usable(before):
@@ -118,6 +120,21 @@ def lint(
         sys.stderr.write("the baseline was not written: not every rule could be asked\n")
         return 1
     return findings.exit_code(linted.findings, fail_on)
+
+
+def _refuse_with_diff(form: Format, fail_on: FailOn, baseline: Path | None, *, fix: bool) -> None:
+    """A patch has no formats, and says by itself whether there is something to mend."""
+    idle = {
+        "--fix": fix,
+        "--format": form is not Format.TEXT,
+        "--fail-on": fail_on is not FailOn.ERROR,
+        "--baseline": baseline is not None,
+    }
+    for option, given in idle.items():
+        if given:
+            raise UsageError(
+                f"--diff prints a patch and nothing else, so {option} would do nothing beside it"
+            )
 
 
 def _report(

@@ -130,4 +130,9 @@ class Search:
         )
 
 
-__all__ = ["Conditions", "Effort", "Request", "Search", "UndecidedError", "conditions"]
+def free(asked: Conditions) -> Conditions:
+    """Those that a client can fulfil, or not, as it likes: a request that fulfils all others may do so too."""
+    return tuple(each for each in asked if each.place not in _NOT_FREE)
+
+
+__all__ = ["Conditions", "Effort", "Request", "Search", "UndecidedError", "conditions", "free"]

@@ -49,7 +49,7 @@ from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
 from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
 from meshctl.pipeline.history import history
-from meshctl.pipeline.linting import Linted, lint, run_policy_tests
+from meshctl.pipeline.linting import Linted, lint, policy_faults, run_policy_tests
 from meshctl.pipeline.publishing import PublishedOutputs, publish, published_branch, published_source
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
@@ -125,6 +125,7 @@ __all__ = [
     "load",
     "merge_base",
     "offers",
+    "policy_faults",
     "publish",
     "published_branch",
     "published_source",

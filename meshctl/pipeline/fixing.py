@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshctl.diagnostics import Finding, Identity, Mend, Severity, UsageError, identity
-from meshctl.pipeline.linting import Linted, lint
+from meshctl.pipeline.linting import Linted, lint, read_policies
 from meshctl.pipeline.sameness import same_files
 
 if TYPE_CHECKING:
@@ -25,10 +27,14 @@ if TYPE_CHECKING:
 ROUNDS = 10
 """What one fix leaves may be for another one; nearly always the second round finds nothing."""
 
+_WAIVER = "unused-waiver"
+
 MOST_PROOFS = 100
 """Each of them looks at the whole spec in all its environments."""
 
 Key = tuple[Identity, Severity, bool]
+View = tuple[str | None, str | None]
+"""An environment and a profile; None: the spec without one, and the profile that the spec names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +47,19 @@ class Question:
     policies: Path | None = None
     profile: str | None = None
 
-    def ask(self, environment: str | None, contents: Mapping[str, bytes]) -> Linted:
-        """What is found with these contents of files."""
+    @property
+    def view(self) -> View:
+        return self.environment, self.profile
+
+    def ask(self, view: View, contents: Mapping[str, bytes]) -> Linted:
+        """What is found so with these contents of files."""
+        environment, profile = view
         return lint(
             self.location,
             today=self.today,
             environment=environment,
             policies=self.policies,
-            profile=self.profile,
+            profile=profile,
             contents=contents,
         )
 
@@ -83,7 +94,7 @@ def fix(question: Question, *, unsafe: bool = False) -> Fixed:
     """
     if not os.path.lexists(question.location):
         raise UsageError(f"{question.location}: only files of the work tree can be fixed")
-    fixing = _Fixing(question, question.ask(question.environment, {}))
+    fixing = _Fixing(question, question.ask(question.view, {}))
     withheld, done = fixing.rounds(safe=True), -1
     while unsafe and done < len(fixing.fixed) <= MOST_PROOFS * ROUNDS:
         # What is not safe can make a spec readable, and there may be more to fix then.
@@ -143,7 +154,7 @@ class _Fixing:
         self.before: dict[str, bytes] = {}
         self.fixed: list[Finding] = []
         self._question = question
-        self._others: dict[str | None, Linted] | None = None
+        self._others: dict[View, Linted] = {}
         self._withheld: list[Withheld] = []
         self._proofs = 0
         self._proven: _Proven | None = None
@@ -189,34 +200,44 @@ class _Fixing:
         if self._proofs >= MOST_PROOFS:
             return f"not looked at: {MOST_PROOFS} proofs are the most for one run"
         self._proofs += 1
-        asked = self._question.environment
-        linted = self._question.ask(asked, contents)
+        linted = self._question.ask(self._question.view, contents)
         why = _fault(self.linted, linted, findings, safe=safe)
         others = {}
-        for view, before in self._beside().items():
+        for view in self._beside(findings):
             if why:
                 return why
+            if view not in self._others:
+                self._others[view] = self._question.ask(view, self.contents)
+            before = self._others[view]
             others[view] = self._question.ask(view, contents)
             why = _fault(before, others[view], (), safe=safe)
-            if not why and safe and view is not None and before.mesh is None:
+            if not why and safe and view[0] is not None and before.mesh is None:
                 why = "it has errors, so that nobody knows what it needs"
-            why = (
-                why
-                and f"in {f'the environment `{view}`' if view else 'the spec without an environment'}: {why}"
-            )
+            why = why and f"{_seen(view, self._question.view)}: {why}"
         if not why:
             self._proven = _Proven(contents, linted, others)
         return why
 
-    def _beside(self) -> dict[str | None, Linted]:
-        """The spec as it is without, and in all other environments than the one that is asked about."""
-        if self._others is None:
-            from meshctl.load import read_spec
+    @cached_property
+    def _views(self) -> tuple[tuple[str | None, ...], tuple[str, ...]]:
+        """The environments of the spec, and the profiles that there are."""
+        from meshctl.load import read_spec
 
-            every = (None, *read_spec(self._question.location).environments())
-            views = (each for each in every if each != self._question.environment)
-            self._others = {each: self._question.ask(each, self.contents) for each in views}
-        return self._others
+        environments = read_spec(self._question.location).environments()
+        rules, _ = read_policies(self._question.policies)
+        return (None, *environments), tuple(each.name for each in rules.profiles)
+
+    def _beside(self, findings: Sequence[Finding]) -> Iterator[View]:
+        """Without, and in all other environments than the one that is asked about; of waivers by all profiles too.
+
+        What a waiver is for may be found with the parameters of another profile alone.
+        """
+        asked = self._question.view
+        environments, profiles = self._views
+        for environment, profile in product(environments, (asked[1], *profiles)):
+            of_waivers = profile != asked[1] and any(each.slug == _WAIVER for each in findings)
+            if of_waivers or (environment != asked[0] and profile == asked[1]):
+                yield environment, profile
 
     def _edited(self, findings: Sequence[Finding]) -> dict[str, bytes]:
         """The files that change. Raises EditRefusedError."""
@@ -238,7 +259,16 @@ class _Proven:
 
     contents: dict[str, bytes]
     linted: Linted
-    others: dict[str | None, Linted] = field(default_factory=dict)
+    others: dict[View, Linted] = field(default_factory=dict)
+
+
+def _seen(view: View, asked: View) -> str:
+    (environment, profile), by = view, ""
+    if profile != asked[1]:
+        by = f" by the profile `{profile}`"
+    return (
+        f"in {f'the environment `{environment}`' if environment else 'the spec without an environment'}{by}"
+    )
 
 
 def _candidates(linted: Linted, *, safe: bool) -> list[Finding]:

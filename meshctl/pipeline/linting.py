@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meshctl.diagnostics import Finding, UsageError, in_order
+from meshctl.diagnostics import Finding, FindingsError, UsageError, in_order
 from meshctl.pipeline.baseline import BaselineFile, Compared, Scope, compare, open_baseline
 from meshctl.pipeline.checking import UNREADABLE, Validated, validate
 from meshctl.pipeline.comparing import change_between
@@ -165,6 +165,16 @@ def run_policy_tests(own: Path | None = None) -> TestedPolicies:
         texts=texts,
         unreadable=any(each.slug in UNREADABLE for each in rules.findings),
     )
+
+
+def policy_faults(own: Path) -> FindingsError | None:
+    """What is wrong with the policies below ``own``, which are left out; None where nothing is."""
+    rules, texts = read_policies(own)
+    if not rules.findings:
+        return None
+    error = FindingsError(rules.findings, texts)
+    error.exit_code = 2 if any(each.slug in UNREADABLE for each in rules.findings) else 1
+    return error
 
 
 def read_policies(own: Path | None) -> tuple[PolicySet, Mapping[str, str]]:

@@ -255,12 +255,10 @@ def _check_conditions(layers: Layers, *, grpc: bool) -> Iterator[Finding]:
         again = next(
             each for each in range(len(retry_on.value)) if retry_on.value[each] in retry_on.value[:each]
         )
-        yield finding(
-            "repeated-item",
-            retry_on.at,
-            "a condition is here twice: any one of them is enough",
-            remove=layers[retry_on.layer].source.part("retries", "retryOn", again),
-        )
+        where = ("retries", "retryOn", again)
+        source = layers[retry_on.layer].source
+        message = f"`{retry_on.value[again]}` is here twice: once is enough"
+        yield finding("repeated-item", source.at(*where), message, remove=source.part(*where))
 
 
 def _check_calls_of_grpc(layers: Layers, retry_on: _Said, *, grpc: bool) -> Iterator[Finding]:

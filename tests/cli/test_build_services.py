@@ -57,6 +57,12 @@ def test_bundles_that_were_never_built_are_not_listed():
     }
 
 
+def test_a_bundle_that_a_chosen_service_has_no_more_is_not_listed():
+    built(SPEC)
+    second = built(SPEC.replace("127.83.1.1", "127.83.1.4"), "web")
+    assert list(second.bundles) == [STOCK, "web/127.83.1.4"]
+
+
 def test_a_manifest_without_builds_is_refused_before_anything_is_written(capsys):
     built(SPEC)
     found = json.loads(Path("build/manifest.json").read_text("utf-8"))

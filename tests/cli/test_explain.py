@@ -70,6 +70,22 @@ def test_json_is_as_its_schema_says(capsys):
     assert {each["slug"] for each in document["rules"] if each["example"]} == EXAMPLES.keys()
 
 
+def test_faulty_policies_are_told_where_they_are_asked_about(tmp_path, capsys):
+    text = (ROOT / "policies" / "no-owner.yaml").read_text("utf-8")
+    text = text.replace("MSH8106", "ACME0001").replace("no-owner", "acme")
+    (tmp_path / "acme.yaml").write_text(text)
+    assert run(["explain", "ACME0001", "--policies", str(tmp_path)]) == 0
+    assert "ACME0001 acme" in capsys.readouterr().out
+    (tmp_path / "acme.yaml").write_text(text.replace("!= ''", "!= 3"))
+    for words, code in (([], 1), (["missing-timeout"], 1), (["ACME0001"], 2)):
+        assert run(["explain", *words, "--policies", str(tmp_path)]) == code
+        printed = capsys.readouterr()
+        assert "policy-invalid" in printed.err
+        assert bool(printed.out) == (code == 1)
+    (tmp_path / "acme.yaml").write_text("a: [")
+    assert run(["explain", "missing-timeout", "--policies", str(tmp_path)]) == 2
+
+
 @pytest.mark.parametrize(
     ("word", "hint"),
     [

@@ -33,6 +33,18 @@ services:
   web: {port: 8080, endpoints: [{address: 10.0.0.1}]}
 """
 MENDED = WASTE.replace(", until: 2027-01-01", "")
+WAIVED = """\
+apiVersion: meshctl.dev/v1
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example}
+services:
+  web:
+    port: 8080
+    endpoints: [{address: 10.0.0.1}]
+    calls: {a: {}, b: {}}
+    waive: [{finding: fan-out, reason: x, owner: team, until: 2099-01-01}]
+  a: {port: 8080, endpoints: [{address: 10.0.0.2}]}
+  b: {port: 8080, endpoints: [{address: 10.0.0.3}]}
+"""
 
 
 def lint(*words: str) -> int:
@@ -191,6 +203,34 @@ def test_a_file_that_cannot_be_read_is_no_empty_diff(spec, capsys):
     spec.write_text("a: [")
     assert run(["lint", "--diff", "mesh.yaml"]) == 2
     assert "MSH0001" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--fix"], ["--format", "json"], ["--fail-on", "never"], ["--baseline", "b.json"]],
+)
+def test_a_patch_goes_with_nothing_that_would_do_nothing(spec, capsys, words):
+    assert run(["lint", "--diff", *words, "mesh.yaml"]) == 2
+    assert f"so {words[0]} would do nothing beside it" in capsys.readouterr().err
+    assert spec.read_text() == WASTE
+
+
+def test_a_waiver_that_another_profile_needs_stays(tmp_path, monkeypatch, capsys):
+    """It would be told if the profile `far` were asked, whose limit is lower."""
+    monkeypatch.chdir(tmp_path)
+    Path("own").mkdir()
+    profile = "apiVersion: meshctl.dev/v1\nkind: Profile\nname: far\ntitle: t\nrules: {fan-out: {most: 1}}\n"
+    Path("own/far.yaml").write_text(profile)
+    Path("mesh.yaml").write_text(WAIVED)
+    assert lint("--fix", "--policies", "own", "mesh.yaml") == 0
+    assert Path("mesh.yaml").read_text() == WAIVED
+    told = capsys.readouterr().err
+    assert (
+        "is not fixed: in the spec without an environment by the profile `far`: then there would be: fan-out"
+        in told
+    )
+    lint("--fix", "mesh.yaml")
+    assert "waive" not in Path("mesh.yaml").read_text()
 
 
 def test_documents_carry_the_edits(tmp_path, monkeypatch, capsys):

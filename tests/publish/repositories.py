@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,21 @@ def git(*arguments: str, at: Path | str = ".") -> str:
 
 def make(path: Path, *options: str) -> None:
     """A repository with one commit: a spec and two environments."""
+    if options:
+        _initialize(path, *options)
+    else:
+        shutil.copytree(Path(_template().name) / "work", path)
+
+
+@functools.cache
+def _template() -> tempfile.TemporaryDirectory[str]:
+    """What is copied, for that is ten times as fast; removed with the last who knows it."""
+    folder = tempfile.TemporaryDirectory(prefix="meshctl-tests-")
+    _initialize(Path(folder.name) / "work")
+    return folder
+
+
+def _initialize(path: Path, *options: str) -> None:
     path.mkdir(parents=True)
     git("init", "-q", "-b", "main", "--template=", *options, ".", at=path)
     (path / "environments").mkdir()

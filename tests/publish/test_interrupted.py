@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import multiprocessing
 import os
 import shutil
@@ -43,6 +45,19 @@ def work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "work")
     git("clone", "-q", "--bare", ".", FAR)
     git("remote", "add", "origin", FAR)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def imported(tmp_path_factory):
+    """What all of them import is imported once, before they part."""
+    with pytest.MonkeyPatch.context() as only, contextlib.redirect_stdout(io.StringIO()):
+        use_identity(only)
+        folder = tmp_path_factory.mktemp("imported") / "work"
+        make(folder)
+        only.chdir(folder)
+        for seconds in (2, 4):
+            edit(seconds)
+            assert run(["publish", "--verify", "none"]) == 0
 
 
 def _publish(folder, arguments, log):

@@ -13,9 +13,10 @@ from meshctl.lint.checks.base import Check, Violation
 from meshctl.lint.checks.tables import Table, tables, written
 from meshctl.lint.facts import MatchFacts, Value, World, place
 from meshctl.lint.literals import listed
-from meshctl.lint.requests import Conditions, Effort, Search, UndecidedError, conditions
+from meshctl.lint.requests import Conditions, Effort, Search, UndecidedError, conditions, free
 
 _SHOWN = 3
+_NOT_CHOSEN = "a match before it asks for a header that is not the client's to choose"
 MOST = 5_000_000
 """The effort for one mesh."""
 
@@ -58,13 +59,19 @@ def _cover(table: Table, asked: list[Conditions], number: int, left: Effort) -> 
 
     ``left`` is the effort for the rest of the mesh.
     """
-    search = Search([asked[number]], asked[:number], effort=Effort(whole=left))
+    before = asked[:number]
+    sure = [nth for nth, each in enumerate(before) if free(each) == each]
+    # Nothing gets to what those alone take whose headers are the client's to choose, whatever the others take.
+    search = Search([free(asked[number])], [before[nth] for nth in sure], effort=Effort(whole=left))
     try:
-        if search.run() is not None:
+        if search.run() is None:
+            return tuple(table[sure[nth]] for nth in sorted(search.in_the_way))
+        if len(sure) == number and free(asked[number]) == asked[number]:
             return None
+        past = Search([asked[number]], list(map(free, before)), effort=Effort(whole=left))
+        return None if past.run() is not None else _NOT_CHOSEN
     except UndecidedError as error:
         return str(error) if number else None
-    return tuple(table[each] for each in sorted(search.in_the_way))
 
 
 def _violation(match: MatchFacts, cover: _Cover) -> Violation:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ class _Place:
         return Position(" ".join((self._name, *path)), 1, 1)
 
 
+@cache
 def policies() -> list[Policy]:
     """Those that name a built-in check, the worlds for tests among them."""
     found = []

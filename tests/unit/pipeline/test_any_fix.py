@@ -40,7 +40,7 @@ def check(document: Any, seed: int, folder: Path, counted: Counter[str]) -> None
     before = Hand(seed).write(spec)
     where.write_bytes(before.encode())
     question = pipeline.Question(str(where), TODAY)
-    asked = question.ask(None, {})
+    asked = question.ask(question.view, {})
     if asked.mesh is None:
         counted["no mesh"] += 1
         return
@@ -50,7 +50,7 @@ def check(document: Any, seed: int, folder: Path, counted: Counter[str]) -> None
     counted["fixed"] += len(fixed.fixed)
     counted["withheld"] += len(fixed.withheld)
     assert COMMENT.findall(after) == COMMENT.findall(before)
-    found = question.ask(None, {})
+    found = question.ask(question.view, {})
     assert found.mesh is not None
     assert pipeline.emit(found.mesh) == pipeline.emit(asked.mesh)
     assert found.findings == fixed.linted.findings

@@ -183,3 +183,20 @@ def test_faults_of_policies_as_they_stand_after_inheritance(tmp_path, layers, fo
     """
     told = {(each.slug, each.severity.value) for each in resolve(read(tmp_path, text)).findings}
     assert sorted(told) == found
+
+
+def test_a_condition_that_is_here_twice_is_told_where_it_is_so(tmp_path):
+    text = """
+        services:
+          a:
+            port: 80
+            endpoints: [{address: 10.0.0.1}]
+            retries:
+              attempts: 2
+              retryOn:
+                - connect-failure
+                - reset
+                - connect-failure
+        """
+    (found,) = [each for each in resolve(read(tmp_path, text)).findings if each.slug == "repeated-item"]
+    assert (found.at.line, found.message) == (13, "`connect-failure` is here twice: once is enough")
