@@ -52,7 +52,7 @@ def source_at(location: str, remote: str, is_spec_file: Callable[[str], bool]) -
     in_tree = os.path.lexists(location)
     if not in_tree and ":" not in location:
         raise UsageError(f"{location}: no such file or folder; name a revision of it as REV:path")
-    revision, _, path = ("HEAD", "", f"./{os.path.relpath(location)}") if in_tree else location.partition(":")
+    revision, _, path = ("HEAD", "", _from_here(location)) if in_tree else location.partition(":")
     commit = _commit(revision, clone)
     if in_tree:
         _require_clean(location, clone, is_spec_file)
@@ -88,6 +88,11 @@ def _commit(revision: str, clone: _Clone) -> str:
     raise UsageError(f"`{revision}` is no commit in this clone{shallow if clone.shallow else ''}")
 
 
+def _from_here(path: str) -> str:
+    relative = os.path.relpath(path)
+    return "." if relative == "." else f"./{relative}"
+
+
 def _from_top(path: str, clone: _Clone) -> str:
     relative = path in {".", ".."} or path.startswith(("./", "../"))
     return posixpath.normpath(posixpath.join(clone.prefix if relative else "", path)) if path else "."
@@ -100,7 +105,7 @@ def _require_clean(location: str, clone: _Clone, is_spec_file: Callable[[str], b
     more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
     raise UsageError(
         f"not as in HEAD: {', '.join(changed[:_SHOWN])}{more}; commit it, or publish what is committed: "
-        f"`meshctl publish HEAD:./{os.path.relpath(location)}`"
+        f"`meshctl publish HEAD:{_from_here(location)}`"
     )
 
 
@@ -114,7 +119,7 @@ def _changed(location: str, clone: _Clone, is_spec_file: Callable[[str], bool]) 
     )
     if listing.returncode:
         raise UsageError(f"git: {complaint(listing)}")
-    spec, top = _from_top(f"./{os.path.relpath(location)}", clone), _from_top(f"./{folder}", clone)
+    spec, top = _from_top(_from_here(location), clone), _from_top(_from_here(folder), clone)
     for entry in listing.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]:
         state, path = entry[:2], entry[3:]
         below = path if top == "." else path.removeprefix(f"{top}/")
