@@ -200,7 +200,6 @@ def _stillborn(host: Host) -> None:
 def test_an_apply_comes_in_or_changes_nothing(proxy, tmp_path, capfd):
     with running(proxy, tmp_path, capfd) as host:
         _nonsense(host)
-        _stillborn(host)
         with Load(host.outbound) as load:
             code, states, messages = host.apply(capfd, "nonsense")
             # Whatever else could come in does not, either: nothing was begun.
@@ -216,6 +215,14 @@ def test_an_apply_comes_in_or_changes_nothing(proxy, tmp_path, capfd):
                 host.require(build)
         print(proxy, dict(load.fresh), dict(load.kept))
         assert set(load.fresh) == {"200"}, load.fresh
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("proxy", ir.Proxy)
+def test_what_does_not_come_up_is_taken_back(proxy, tmp_path, capfd):
+    """Quicker, with a program in the place of a proxy: tests/cli/test_apply.py."""
+    with running(proxy, tmp_path, capfd) as host:
+        _stillborn(host)
         with socket.create_server((host.outbound.address, TAKEN)):
             code, states, messages = host.apply(capfd, "stillborn", "--service", "web")
         print(messages)
