@@ -29,7 +29,7 @@ _COLOURING = {"~": "!"}
 
 
 def render(compared: Compared, files: Sequence[FileChange], over: Sequence[Exceeded], note: str = "") -> str:
-    """The comment, which ends with a line end. ``note`` says which side has no spec."""
+    """The comment, which ends with a line end. ``note`` says which side has no spec, or has it elsewhere."""
     if not compared.diff.differs and not note:
         return "### meshctl diff: no change\n"
     blocks = [(each.title, [_cut(_line(line)) for line in each.lines]) for each in sections(compared)]
@@ -37,7 +37,8 @@ def render(compared: Compared, files: Sequence[FileChange], over: Sequence[Excee
         blocks.append((f"files ({len(files)})", [_cut(each) for each in file_lines(files)][1:]))
     if note:
         blocks.insert(0, ("note", [_cut(note)]))
-    parts = ["".join(f"{line}\n" for line in _head(compared, over))]
+    head = _head(compared, over) if compared.diff.differs else ("### meshctl diff: no change",)
+    parts = ["".join(f"{line}\n" for line in head)]
     left = LIMIT - _RESERVED - _size(parts[0])
     left_out = []
     for title, lines in blocks:

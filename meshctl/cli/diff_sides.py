@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ class Sides:
     before: Validated | None
     after: Validated | None
     note: str
-    """What is to be said where one of them has none; empty where both have one."""
+    """What is to be said where one of them has none, or has it elsewhere; else empty."""
 
     @property
     def missing(self) -> str | None:
@@ -56,7 +56,8 @@ def revisions(base: str | None, head: str | None) -> tuple[str, str | None]:
 def read(base: str, head: str | None, spec: str | None, environment: str | None) -> Sides:
     """Both specs. Without ``spec`` each side has its own `mesh.yaml` or `mesh/`.
 
-    Raises UsageError where neither side has one.
+    Where one side has none there, the spec is followed to where git says that it was moved from, or to. Raises UsageError
+    where neither side has one.
     """
     from meshctl import pipeline
 
@@ -67,6 +68,10 @@ def read(base: str, head: str | None, spec: str | None, environment: str | None)
     else:
         new = [here] if here is not None else []
     before, after = pipeline.validate_sides(old, new, environment)
+    if (before is None) != (after is None):
+        followed = _followed(base, head, _candidates(spec, here), (old, new), after is None, environment)
+        if followed is not None:
+            return followed
     names = (base, WORK_TREE if head is None else head)
     what = spec if spec is not None else "mesh.yaml or mesh/"
     if before is None and after is None:
@@ -79,6 +84,41 @@ def read(base: str, head: str | None, spec: str | None, environment: str | None)
     elif after is None:
         note = f"there is no {what} in {names[1]}: everything is removed"
     return Sides(before, after, note)
+
+
+def _followed(
+    base: str,
+    head: str | None,
+    candidates: Iterable[str],
+    places: tuple[Sequence[str], Sequence[str]],
+    moved_on: bool,
+    environment: str | None,
+) -> Sides | None:
+    """Both specs where the side that has none has it under another name: the one after if it ``moved_on``, else the one before."""
+    from meshctl import pipeline
+
+    old, new = places
+    there, elsewhere = (base, head) if moved_on else (head, base)
+    for each in candidates:
+        place = pipeline.renamed_spec(each, there, elsewhere)
+        if place is None:
+            continue
+        location = f"{elsewhere}:{place}" if elsewhere is not None else place
+        if moved_on:
+            before, after = pipeline.validate_sides(old, [location], environment)
+            note = f"the spec is {_name(place)} afterwards"
+        else:
+            before, after = pipeline.validate_sides([location], new, environment)
+            note = f"the spec was {_name(place)} before"
+        if before is not None and after is not None:
+            return Sides(before, after, note)
+    return None
+
+
+def _name(place: str) -> str:
+    if place in ("", "."):
+        return "the whole repository"
+    return place if place.endswith((".yaml", ".yml", ".json")) else f"{place}/"
 
 
 def _here(spec: str | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from meshctl.load.files import is_spec_file
@@ -28,12 +28,44 @@ def moved_from(before: str, after: str, place: str) -> str | None:
 
     By what git takes for the same file under another name; where it finds none, by the spec's file that is gone.
     """
-    moves = list(_moves(before, after))
+    moves = list(_moves("diff-tree", before, after))
+    renamed = _renamed(moves, place)
+    if renamed is not None:
+        return renamed
+    gone = {posixpath.dirname(each.old) or each.old for each in moves if not each.new}
+    files = [each.old for each in moves if not each.new]
+    return files[0] if len(files) == 1 else gone.pop() if len(gone) == 1 else None
+
+
+def renamed_between(there: str | None, elsewhere: str | None, path: str) -> str | None:
+    """Where the spec at ``path``, which counts from here, in the revision ``there`` is in the one ``elsewhere``; None for the index.
+
+    By git's word alone. The place counts from the top of the repository, or from here in the index; None where there is none.
+    """
+    prefix = git("rev-parse", "--show-prefix").decode("utf-8", "surrogateescape").rstrip("\n")
+    place = posixpath.normpath(posixpath.join(prefix, path))
+    trees = [_tree(each) for each in (elsewhere, there) if each is not None]
+    match there, elsewhere:
+        case (None, _):
+            moves = _moves("diff-index", "--cached", *trees)
+        case (_, None):
+            moves = _moves("diff-index", "--cached", "-R", *trees)
+        case _:
+            moves = _moves("diff-tree", *trees)
+    found = _renamed(list(moves), place)
+    if found is None or elsewhere is not None:
+        return found
+    return posixpath.relpath(f"/{found}", f"/{prefix}")
+
+
+def _tree(revision: str) -> str:
+    return git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}").decode().strip()
+
+
+def _renamed(moves: Sequence[_Move], place: str) -> str | None:
     into = [each for each in moves if each.new == place or each.new.startswith(f"{place}/")]
     if not into:
-        gone = {posixpath.dirname(each.old) or each.old for each in moves if not each.new}
-        files = [each.old for each in moves if not each.new]
-        return files[0] if len(files) == 1 else gone.pop() if len(gone) == 1 else None
+        return None
     counted: Counter[str] = Counter()
     for each in into:
         for candidate in _candidates(each, place, alone=len(into) == 1):
@@ -58,10 +90,10 @@ def _within(path: str, folder: str) -> bool:
     return not folder or path.startswith(f"{folder}/")
 
 
-def _moves(before: str, after: str) -> Iterator[_Move]:
+def _moves(command: str, *sides: str) -> Iterator[_Move]:
     """Every file of the name of a spec's that has another name after, or none."""
     listing = git(
-        "diff-tree",
+        command,
         "-r",
         "-z",
         "--no-relative",
@@ -69,8 +101,7 @@ def _moves(before: str, after: str) -> Iterator[_Move]:
         "--diff-filter=DR",
         _SIMILAR,
         _COMPARED,
-        before,
-        after,
+        *sides,
     )
     fields = iter(listing.decode("utf-8", "surrogateescape").split("\0")[:-1])
     for status in fields:

@@ -30,6 +30,7 @@ from meshctl.pipeline.comparing import (
     change_between,
     compare,
     merge_base,
+    renamed_spec,
     rendered_diff,
     validate_sides,
 )
@@ -130,6 +131,7 @@ __all__ = [
     "published_branch",
     "published_source",
     "recover",
+    "renamed_spec",
     "rendered_diff",
     "renew_certificate",
     "renew_issuing",

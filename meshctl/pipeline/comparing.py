@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from meshctl.diagnostics import UsageError
 from meshctl.pipeline.building import emit
 from meshctl.pipeline.checking import Loaded, Validated, check, understand
 
@@ -125,3 +127,18 @@ def merge_base(one: str, other: str) -> str:
     from meshctl.load import revision
 
     return revision.merge_base(one, other)
+
+
+def renamed_spec(spec: str, there: str | None, elsewhere: str | None) -> str | None:
+    """Where the spec at the path ``spec`` in the revision ``there`` is in ``elsewhere``, if it has another name there.
+
+    None stands for the work tree, of which what is staged counts. The place counts from the top of the repository in a
+    revision, and from the working folder in the work tree. None where there is no telling.
+    """
+    from meshctl.load.moves import renamed_between
+
+    try:
+        return renamed_between(there, elsewhere, os.path.relpath(spec))
+    except UsageError:
+        # A partial clone may lack what git would have to look into: then nothing is the same as anything.
+        return None

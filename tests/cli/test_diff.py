@@ -135,8 +135,11 @@ def test_a_shallow_clone_says_how_to_get_the_rest(git, capsys, tmp_path, monkeyp
 
 
 def test_a_spec_that_one_side_has_not_comes_or_goes(git, capsys):
-    git("mv", "mesh.yaml", "shop.yaml")
-    git("commit", "-qm", "moved")
+    git("rm", "-q", "mesh.yaml")
+    git("commit", "-qm", "gone", "--allow-empty")
+    Path("shop.yaml").write_text(MESH, "utf-8")
+    git("add", ".")
+    git("commit", "-qm", "another")
     code, out, told = diff(capsys, "HEAD~1", "HEAD", "--spec", "shop.yaml")
     assert code == 1
     assert "there is no shop.yaml in HEAD~1: everything is added" in told
@@ -149,6 +152,55 @@ def test_a_spec_that_one_side_has_not_comes_or_goes(git, capsys):
     Path("shop.yaml").unlink()
     code, out, told = diff(capsys, "--spec", "shop.yaml")
     assert "there is no shop.yaml in the work tree: everything is removed" in told
+
+
+def in_a_folder(git):
+    """The mesh in a folder of two files, one of them another's."""
+    Path("apps/mesh conf").mkdir(parents=True)
+    head, _, services = MESH.partition("services:\n")
+    Path("apps/mesh conf/mesh.yaml").write_text(head, "utf-8")
+    Path("apps/mesh conf/services.yaml").write_text(f"services:\n{services}", "utf-8")
+    git("rm", "-q", "mesh.yaml")
+    git("add", ".")
+    git("commit", "-qm", "folder")
+
+
+@pytest.mark.parametrize("where", [".", "apps"])
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_spec_that_was_moved_is_followed(git, capsys, monkeypatch, where, committed):
+    in_a_folder(git)
+    git("mv", "apps/mesh conf", "apps/moved")
+    if committed:
+        git("commit", "-qm", "moved")
+    arguments = ("HEAD~1", "HEAD") if committed else ("HEAD",)
+    monkeypatch.chdir(where)
+    new = os.path.relpath(Path(git("rev-parse", "--show-toplevel"), "apps", "moved"))
+    was = "the spec was apps/mesh conf/ before\n"
+    assert diff(capsys, *arguments, "--spec", new) == (0, "", f"{was}no change\n")
+    code, out, _ = diff(capsys, *arguments, "--spec", new, "--format", "markdown")
+    assert (code, out.splitlines()[0], was in out) == (0, "### meshctl diff: no change", True)
+    file = Path(new, "mesh.yaml")
+    file.write_text(file.read_text("utf-8").replace("timeout: 2s", "timeout: 3s"), "utf-8")
+    if committed:
+        git("commit", "-qam", "slower")
+        arguments = ("HEAD~2", "HEAD")
+    code, out, told = diff(capsys, *arguments, "--spec", new)
+    assert (code, told.startswith(was)) == (1, True)
+    assert "timeout: 2s -> 3s" in out
+    assert "+" not in {line.strip()[0] for line in out.splitlines()}
+
+
+def test_a_spec_that_was_moved_is_followed_by_its_former_name_too(git, capsys):
+    git("mv", "mesh.yaml", "shop.yaml")
+    said = "the spec is shop.yaml afterwards\nno change\n"
+    assert diff(capsys, "--spec", "mesh.yaml") == (0, "", said)
+    git("commit", "-qm", "moved")
+    assert diff(capsys, "HEAD~1", "HEAD", "--spec", "mesh.yaml") == (0, "", said)
+    assert diff(capsys, "HEAD", "HEAD~1", "--spec", "mesh.yaml") == (
+        0,
+        "",
+        "the spec was shop.yaml before\nno change\n",
+    )
 
 
 def test_a_file_that_became_a_folder_is_no_change(git, capsys):
