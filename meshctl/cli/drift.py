@@ -105,15 +105,22 @@ def _hints(found: Drift) -> Iterator[str]:
 
 
 def _summary(found: Drift, spec: str | None, *, live: bool) -> str:
-    drifted = {each.bundle for each in found.deviations}
-    differ = sum(each.bundle in drifted for each in found.bundles)
+    differ = sum(any(_concerns(it, each.bundle) for it in found.deviations) for each in found.bundles)
     served = sum(bool(each.served) for each in found.bundles)
     said = f"as {one_line(spec)} says" if spec else "as its manifest says"
     running = f", {served} sidecars said their build" if live else ""
     count = f"{len(found.bundles)} bundle{'' if len(found.bundles) == 1 else 's'}"
-    if not drifted:
-        return f"{count}, all {said}{running}"
+    if not differ:
+        beside = "; what is beside them is not" if found.deviations else ""
+        return f"{count}, all {said}{running}{beside}"
     return f"{count}, {differ} of them not, or not known to be, {said}{running}"
+
+
+def _concerns(deviation: Deviation, bundle: str) -> bool:
+    """Whether it is of the bundle, or of a folder that the bundle is in."""
+    if deviation.bundle:
+        return deviation.bundle == bundle
+    return deviation.path == "." or (bool(deviation.path) and bundle.startswith(f"{deviation.path}/"))
 
 
 def _json(found: Drift, spec: str | None) -> str:

@@ -65,18 +65,23 @@ class MeshDiff:
 
 def merge_alike(changes: Iterable[Change]) -> tuple[Change, ...]:
     """For people: what changes in the same way at several parts of one thing is told once, with all their names."""
-    alike: dict[tuple[Change, bool], list[Change]] = {}
+    alike: dict[Change, list[Change]] = {}
     for each in changes:
         inside = replace(each, changes=merge_alike(each.changes))
-        # What came or went is told by itself, and so is the whole beside its parts.
-        merges = each.sign is Sign.CHANGED and each.name != ""
-        key = replace(inside, name="", of="") if merges else inside
-        alike.setdefault((key, merges), []).append(inside)
-    return tuple(_merged(key, some) for (key, _), some in alike.items())
+        # What came or went is told by itself.
+        key = replace(inside, name="", of="") if each.sign is Sign.CHANGED else inside
+        alike.setdefault(key, []).append(inside)
+    return tuple(_merged(key, some) for key, some in alike.items())
 
 
 def _merged(alike: Change, some: list[Change]) -> Change:
-    return some[0] if len(some) == 1 else replace(alike, name=", ".join(each.name for each in some))
+    if len(some) == 1:
+        return some[0]
+    names = ", ".join(each.name for each in some if each.name)
+    # Beside the whole its parts are named, for others of them may not have changed.
+    return (
+        replace(alike, name=names) if all(each.name for each in some) else replace(alike, of=f"with {names}")
+    )
 
 
 def changed(what: str, before: str, after: str, name: str = "") -> Iterator[Change]:

@@ -78,6 +78,23 @@ def test_a_finding_is_one_line_and_each_way_out_is_said_once(capsys):
     )
 
 
+def test_the_summary_counts_the_bundles_of_a_folder_that_was_replaced(capsys):
+    Path("build/web").rename("elsewhere")
+    Path("build/web").symlink_to("../elsewhere")
+    assert run(["drift", "--bundle", "build"]) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith("build/web: ")
+    assert told.err.endswith("2 bundles, 1 of them not, or not known to be, as mesh.yaml says\n")
+
+
+def test_the_summary_says_where_only_something_beside_the_bundles_drifted(capsys):
+    Path("build/mine").touch()
+    assert run(["drift", "--bundle", "build"]) == 1
+    told = capsys.readouterr()
+    assert "build/mine: " in told.out
+    assert told.err.endswith("2 bundles, all as mesh.yaml says; what is beside them is not\n")
+
+
 def test_bundles_that_are_older_absent_or_of_nobody(capsys):
     says(LATER)
     assert drift(capsys, "--bundle", "build") == [("outdated-bundle", WEB)]

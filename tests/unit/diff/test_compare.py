@@ -4,7 +4,7 @@ import pytest
 
 from meshctl import pipeline
 from meshctl.artifacts import Artifact
-from meshctl.diff import Change, Sign, compare, compare_artifacts, merge_alike
+from meshctl.diff import Change, Sign, compare, compare_artifacts, for_people, merge_alike
 
 BASE = """\
 apiVersion: meshctl.dev/v1
@@ -400,16 +400,55 @@ def test_what_all_callers_see_alike_stands_alone_beside_what_some_see(mesh):
     )
 
 
+PORTS = """\
+apiVersion: meshctl.dev/v1
+mesh: {name: shop, domain: shop.mesh, trustDomain: shop.example, bind: endpoint, admin: {port: %d}%s}
+services:
+  web: {port: 80, endpoints: [{address: 127.94.0.1}, {address: 127.94.0.2}, {address: 127.94.0.3}]}
+  orders: {port: 80, endpoints: [{address: 127.94.1.1}, {address: 127.94.1.2}]}
+  stock: {port: 80, endpoints: [{address: 127.94.2.1}]}
+"""
+NAMES = "orders, stock, web"
+
+
+def test_for_people_a_port_that_changes_at_every_instance_is_told_once(mesh):
+    one, other = mesh(PORTS % (15000, "")), mesh(PORTS % (16000, ", health: {port: 15090}"))
+    three = ("of 3 services", NAMES)
+    for before, after, sign, expected in (
+        (one, other, Sign.ADDED, ("port 15000", "port 16000")),
+        (other, one, Sign.REMOVED, ("port 16000", "port 15000")),
+    ):
+        told = for_people(compare(before, after).changes)
+        assert [(each.sign, each.what, each.name, each.of) for each in told] == [
+            (Sign.CHANGED, "listener admin", *three),
+            (sign, "listener health", *three),
+        ]
+        assert (told[0].before, told[0].after) == expected
+        assert (told[1].before or told[1].after).startswith("port 15090")
+
+
+def test_for_people_instances_of_one_service_are_told_together_and_other_addresses_each(mesh):
+    one, other = (mesh(PORTS.partition("  orders")[0] % (port, "")) for port in (15000, 16000))
+    (web,) = for_people(compare(one, other).changes)
+    assert [each.name.count(",") for each in web.changes] == [2]
+    assert list(lines(web.changes[0].changes)) == ["~ listener admin: port 15000 -> port 16000"]
+    moved = tuple(
+        Change(Sign.CHANGED, "listener", "admin", f"10.0.0.{each}:1", f"10.0.1.{each}:1") for each in range(4)
+    )
+    service = Change(Sign.CHANGED, "service", "web", changes=moved)
+    assert for_people((service,)) == (service,)
+
+
 def test_for_people_equal_changes_of_several_parts_are_one(mesh):
     after = BASE.replace("timeout: 3s\n", "timeout: 4s\n    loadBalancing: {policy: random}\n")
     (catalog,) = compare(mesh(BASE), mesh(after)).changes
     assert list(lines(merge_alike(catalog.changes))) == [
         "~ balancing: round-robin -> random",
-        "~ balancing v1, v2: round-robin -> random",
         "~ as seen by web",
         "  ~ route beta, rest",
         "    ~ timeout: 3s -> 4s",
     ]
+    assert merge_alike(catalog.changes)[0].of == "with v1, v2"
     came = (Change(Sign.ADDED, "caller", "a"), Change(Sign.ADDED, "caller", "b"))
     assert merge_alike(came) == came
 

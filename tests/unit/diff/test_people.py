@@ -76,3 +76,32 @@ def test_of_a_listener_its_kind_is_told():
     first, *rest = for_people([service(f"s{each}", *listeners(each)) for each in range(MANY)])
     assert first == changed("listener admin", name=f"of {MANY} services", of="s0, s1, s2")
     assert [len(each.changes) for each in rest] == [1] * MANY
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("10.0.0.%d:1", "10.0.0.%d:2", ("port 1", "port 2")),
+        ("[fd00::%d]:1", "[fd00::%d]:2", ("port 1", "port 2")),
+        ("10.0.0.%d:1, [::1]:1 /h", "10.0.0.%d:2, [::1]:2 /h", ("port 1, port 1 /h", "port 2, port 2 /h")),
+        ("", "10.0.0.%d:2 /h", ("", "port 2 /h")),
+        ("10.0.0.%d:1", "10.0.1.%d:1", None),
+        ("10.0.0.%d:1", "10.0.0.%d0:1", None),
+    ],
+)
+def test_ports_that_change_alike_at_many_addresses_are_told_once(before, after, told):
+    def instance(number):
+        texts = (each % number if each else "" for each in (before, after))
+        sign = Sign.CHANGED if before else Sign.ADDED
+        inside = Change(sign, "listener", "health", *texts)
+        return Change(Sign.CHANGED, "instance", f"i{number}", changes=(inside,))
+
+    few = service("s", *map(instance, range(1, MANY)))
+    assert for_people((few,)) == (few,)
+    many = service("s", *map(instance, range(1, MANY + 1)))
+    if told is None:
+        assert for_people((many,)) == (many,)
+        return
+    (once,) = for_people((many,))[0].changes
+    assert once.name == ", ".join(f"i{each}" for each in range(1, MANY + 1))
+    assert [(each.before, each.after) for each in once.changes] == [told]
