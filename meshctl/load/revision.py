@@ -98,9 +98,9 @@ def read_environments(folder: str) -> SpecFiles:
 
 def read_beside(location: str, folder: str) -> SpecFiles:
     """The files directly in ``folder``, a ``REV:path``; none where the spec at ``location`` is that folder."""
-    if posixpath.normpath(location.partition(":")[2]) == posixpath.normpath(folder.partition(":")[2]):
-        return SpecFiles((), (), folder)
     revision, _, path = folder.partition(":")
+    if _normal(location.partition(":")[2]) == _normal(path):
+        return SpecFiles((), (), folder)
     return _Revision(folder, [each for each in _entries(revision, path) if "/" not in each.path]).read()
 
 
