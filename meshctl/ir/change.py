@@ -83,18 +83,18 @@ def _named(caller: str) -> str:
 def _shown(permission: Permission, how: str = "") -> str:
     example = permission.example
     if example is not None:
-        # A rule that denies tokens no more is another than the one that lets in.
-        lines = [f"{name}: {value}" for name, value in example.headers if not _is_token(name, value)]
-        token = len(lines) < len(example.headers)
+        # Nobody reads a token, whether the rule asks for it or a `deny` that is taken back did.
+        bearer = [each for each in example.headers if _is_token(*each)]
+        lines = [f"{name}: {value}" for name, value in example.headers if (name, value) not in bearer]
         shown = f" with {', '.join(lines)}" if lines else ""
-        return f", such as {how}{example.method} {example.url}{shown}{' and a token' if token else ''}"
+        return f", such as {how}{example.method} {example.url}{shown}{' and a token' if bearer else ''}"
     if permission.proved or permission.ground in (Ground.EGRESS, Ground.AUDIT):
         return ""
     return ", perhaps: regular expressions decide"
 
 
 def _is_token(name: str, value: str) -> bool:
-    return name == "authorization" and value.startswith("Bearer ")
+    return name == "authorization" and value.lower().startswith("bearer ")
 
 
 @dataclass(frozen=True, slots=True)
