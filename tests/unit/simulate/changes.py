@@ -17,9 +17,7 @@ from tests.unit.resolve.specs import read
 CHANGES = Path(__file__).parent / "reach_changes.yaml"
 _FILES = {"keys/idp.json": (KEY_SETS / "idp.json").read_bytes()}
 ReachChange = Callable[[Mesh, Mesh, tuple[str, ...]], tuple[tuple[Opened, ...], tuple[tuple[str, str], ...]]]
-Narrowing = Callable[
-    [Mesh, Mesh, tuple[tuple[str, str], ...], tuple[str, ...]], tuple[Narrowed, ...]
-]
+Narrowing = Callable[[Mesh, Mesh, tuple[tuple[str, str], ...], tuple[str, ...]], tuple[Narrowed, ...]]
 Says = tuple[ReachChange, Narrowing]
 Change = tuple[Mesh, Mesh, tuple[str, ...]]
 
