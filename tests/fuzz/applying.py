@@ -23,11 +23,11 @@ from typing import Any
 from unittest import mock
 
 from meshctl import manifest
+from meshctl.cli.app import run
 from meshctl.diagnostics import MeshctlError
-from meshctl.live import disk
+from meshctl.live import disk, verify
 from meshctl.live.releases import Place
 from meshctl.live.reloading import Ended
-from meshctl.live.verify import Verdict
 from meshctl.pipeline import admitting, exchanging, rolling_out
 from tests.cli import applied
 from tests.fuzz.chance import Chance
@@ -92,7 +92,7 @@ class Sidecar:
                 (exchanging, "command", self.start),
                 (os, "fsync", lambda _: None),
                 (admitting, "require_version", lambda *_: None),
-                (admitting.verify, "verify", lambda _: Verdict(BUNDLE, ok=True, output="")),
+                (verify, "verify", lambda _: verify.Verdict(BUNDLE, ok=True, output="")),
             ):
                 stack.enter_context(mock.patch.object(module, name, own))
             yield
@@ -116,7 +116,7 @@ def _install(root: Path) -> None:
     host = root / "host"
     with Sidecar(host / BUNDLE / "envoy", None).there():
         words = [f"--bundle={root / 'old'}", f"--to={host}", "--service=web", f"--certs={root / 'certs'}"]
-        assert applied.meshctl(["apply", *words]) == 0
+        assert run(["apply", *words]) == 0
 
 
 def put(chance: Chance, folder: Path) -> None:
@@ -128,12 +128,13 @@ def put(chance: Chance, folder: Path) -> None:
     for _ in range(chance.randrange(4)):
         _change(folder, chance)
     before, there, planned = state(folder), files(host), _planned(folder / "new")
+    wholes = (there, _old(), planned, *_released(Place(host / BUNDLE)))
     began = bool(disk.leads(host / BUNDLE / manifest.RELEASES / "good"))
     sidecar = Sidecar(host / BUNDLE / "envoy", chance.choice((applied.build_id("old"), None)), chance)
     words = _words(chance, folder)
     with sidecar.there(), _failing(chance):
         code, told = _run(words, folder)
-    _judge(folder, before, (there, _old(), planned), began)
+    _judge(folder, before, wholes, began)
     assert "--dry-run" not in words or _unlocked(state(folder)) == _unlocked(before)
     if code == 0 and "web  applied" in told:
         now = files(host)
@@ -141,7 +142,7 @@ def put(chance: Chance, folder: Path) -> None:
         assert not {path for path in _old() if path in now and path not in planned and there.get(path) == _old()[path]}  # fmt: skip
     with Sidecar(host / BUNDLE / "envoy", applied.build_id("old")).there():
         code, _ = _run(["apply", "--recover", f"--to={host}"], folder)
-    _judge(folder, before, (there, _old(), planned), began)
+    _judge(folder, before, wholes, began)
     assert code or all(each.is_settled for each in _places(host))
 
 
@@ -252,6 +253,15 @@ def _planned(built: Path) -> Files:
             if where.is_file() and hashlib.sha256(where.read_bytes()).hexdigest() == file.sha256:
                 found[path] = where.read_bytes()
     return found
+
+
+def _released(place: Place) -> Iterator[Files]:
+    """What its releases hold, whatever is left of them."""
+    for name in ("current", "good"):
+        with contextlib.suppress(OSError, MeshctlError):
+            if (release := getattr(place, name)) is not None:
+                where = {path: place.path(release) / path for path in release.files}
+                yield {path: each.read_bytes() for path, each in where.items() if each.is_file()}
 
 
 def _places(host: Path) -> list[Place]:
