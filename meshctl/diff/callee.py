@@ -33,6 +33,8 @@ from meshctl.diff.words import (
 class View:
     """What one caller's sidecar knows of one callee."""
 
+    bundles: frozenset[str]
+    """The instances of the caller that see it so."""
     hosts: list[ir.VirtualHost] = field(default_factory=list)
     clusters: dict[str, ir.Cluster] = field(default_factory=dict)
 
@@ -40,25 +42,25 @@ class View:
 def views(mesh: ir.Mesh) -> dict[str, dict[str, View]]:
     """By callee and caller: a service, or one of its bundles, ``service/instance``, where zones make them differ."""
     found: dict[str, dict[str, View]] = {}
-    for caller, sidecar in _callers(mesh):
+    for caller, bundles, sidecar in _callers(mesh):
         for host in sidecar.outbound.virtual_hosts:
-            found.setdefault(host.service, {}).setdefault(caller, View()).hosts.append(host)
+            found.setdefault(host.service, {}).setdefault(caller, View(bundles)).hosts.append(host)
         for cluster in sidecar.clusters:
-            view = found.setdefault(_callee(cluster), {}).setdefault(caller, View())
+            view = found.setdefault(_callee(cluster), {}).setdefault(caller, View(bundles))
             view.clusters[cluster.name] = cluster
     return found
 
 
-def _callers(mesh: ir.Mesh) -> Iterator[tuple[str, ir.Sidecar]]:
-    """One sidecar for all that see the same."""
+def _callers(mesh: ir.Mesh) -> Iterator[tuple[str, frozenset[str], ir.Sidecar]]:
+    """One sidecar for all that see the same, and the instances that these are."""
     bundles: dict[str, list[ir.Sidecar]] = {}
     for sidecar in mesh.sidecars:
         bundles.setdefault(sidecar.service, []).append(sidecar)
     for name, listed in bundles.items():
         if all(each.clusters == listed[0].clusters for each in listed):
-            yield name, listed[0]
+            yield name, frozenset(each.instance for each in listed), listed[0]
         else:
-            yield from ((f"{name}/{each.instance}", each) for each in listed)
+            yield from ((f"{name}/{each.instance}", frozenset((each.instance,)), each) for each in listed)
 
 
 def service_of(caller: str) -> str:
@@ -94,12 +96,28 @@ def compare_views(before: Mapping[str, View], after: Mapping[str, View]) -> Iter
 
 
 def _paired(before: Mapping[str, View], after: Mapping[str, View]) -> Iterator[tuple[str, str]]:
-    """Each caller that was there before, and what it was then: bundles are split and joined again."""
-    bundles = {service_of(each): each for each in sorted(before, reverse=True)}
+    """Each caller that was there before, and what it was then.
+
+    Bundles that are new beside others of their service were not there. Where all of them are new the service was cut
+    otherwise, and each was what the first one was.
+    """
+    old, new = _by_bundle(before), _by_bundle(after)
     for caller in sorted(after):
-        was = caller if caller in before else bundles.get(service_of(caller))
-        if was is not None:
-            yield caller, was
+        service = service_of(caller)
+        was = old.get(service, {})
+        same = sorted(after[caller].bundles & was.keys())
+        if same:
+            yield caller, was[same[0]]
+        elif was and was.keys().isdisjoint(new[service]):
+            yield caller, was[min(was)]
+
+
+def _by_bundle(callers: Mapping[str, View]) -> dict[str, dict[str, str]]:
+    """By service and instance, the caller that it is among."""
+    found: dict[str, dict[str, str]] = {}
+    for caller, view in callers.items():
+        found.setdefault(service_of(caller), {}).update(dict.fromkeys(view.bundles, caller))
+    return found
 
 
 def _identity(view: View) -> tuple[int, ...]:
@@ -208,7 +226,8 @@ def _text(service: str, routes: list[ir.Route]) -> str:
     if first.answer is not None:
         return f"{matches}: {answer(first.answer)}"
     shares = ", ".join(f"{name} {share}" for name, share in backends(service, first).items())
-    return f"{matches} to {shares or 'nobody'}, timeout {timeout(first.timeout)}"
+    rewritten = f", rewrite {rewrite(first.rewrite)}" if first.rewrite is not None else ""
+    return f"{matches} to {shares or 'nobody'}{rewritten}, timeout {timeout(first.timeout)}"
 
 
 def _route(service: str, before: list[ir.Route], after: list[ir.Route]) -> Iterator[Change]:

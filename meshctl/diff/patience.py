@@ -15,12 +15,11 @@ _Call = tuple[str, str]
 
 
 def patience(before: ir.Mesh, after: ir.Mesh) -> Iterator[Consequence]:
-    """Callers that wait for less long than their callees do, now or no more; only calls that both meshes have."""
+    """Callers that wait for less long than their callees do, now or no more; of a call that is gone nothing is told."""
     old, new = _waits(before), _waits(after)
-    both = old.keys() & new.keys()
-    if all(old[each] == new[each] for each in both):
+    if old == new:
         return
-    was, now = _inverted(old, both), _inverted(new, both)
+    was, now = _inverted(old, old.keys() & new.keys()), _inverted(new, new)
     told = dict.fromkeys((now[each].services, now[each].words) for each in sorted(now.keys() - was.keys()))
     for services, words in told:
         yield Consequence(Effect.GIVES_UP_FIRST, services, words)

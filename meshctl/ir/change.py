@@ -64,15 +64,18 @@ def _named(caller: str) -> str:
 def _shown(permission: Permission) -> str:
     example = permission.example
     if example is not None:
-        token = permission.rule is not None and permission.rule.jwt is not None
-        lines = [
-            f"{name}: {value}" for name, value in example.headers if name != "authorization" or not token
-        ]
+        # Nobody reads a token, whether the rule asks for it or a `deny` that is taken back did.
+        bearer = [each for each in example.headers if _is_token(*each)]
+        lines = [f"{name}: {value}" for name, value in example.headers if (name, value) not in bearer]
         shown = f" with {', '.join(lines)}" if lines else ""
-        return f", such as {example.method} {example.url}{shown}{' and a token' if token else ''}"
+        return f", such as {example.method} {example.url}{shown}{' and a token' if bearer else ''}"
     if permission.proved or permission.ground in (Ground.EGRESS, Ground.AUDIT):
         return ""
     return ", perhaps: regular expressions decide"
+
+
+def _is_token(name: str, value: str) -> bool:
+    return name == "authorization" and value.lower().startswith("bearer ")
 
 
 @dataclass(frozen=True, slots=True)

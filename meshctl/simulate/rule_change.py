@@ -54,7 +54,7 @@ class Comparison:
                 known[key] = self._by_one(*sides, known=by_name)
             found = known[key]
             if found is not None:
-                yield self._permission(caller, *found), bool(sides[0].rules)
+                yield self._permission(caller, *found), sides[0].lets_in
 
     def _callers(self) -> tuple[str, ...]:
         """Whose rules differ. ``ANYBODY`` stands for all whom none of them names."""
@@ -74,9 +74,7 @@ class Comparison:
 
     def _by_stream(self, before: _Side, after: _Side) -> tuple[AuthorizationRule, Found | None] | None:
         # A stream is more than the requests that conditions leave; on streams there are none.
-        was = not before.deny and any(
-            not (each.methods or each.paths or each.headers or each.jwt) for each in before.rules
-        )
+        was = not before.deny and any(map(_unconditional, before.rules))
         now = bool(after.rules) and not after.deny
         return (after.rules[0], None) if now and not was else None
 
@@ -162,9 +160,18 @@ class _Side:
         return cls(rules, deny, exempt)
 
     @property
+    def lets_in(self) -> bool:
+        """Whether the caller gets anywhere: some rule is about it, and none keeps it out wholly."""
+        return bool(self.rules) and not any(map(_unconditional, self.deny))
+
+    @property
     def key(self) -> tuple[tuple[int, ...], ...]:
         """Which rules these are; they live as long as their mesh."""
         return tuple(map(id, self.rules)), tuple(map(id, self.deny)), tuple(map(id, self.exempt))
+
+
+def _unconditional(rule: AuthorizationRule) -> bool:
+    return not (rule.methods or rule.paths or rule.headers or rule.jwt)
 
 
 def _both(rule: AuthorizationRule, deny: AuthorizationRule) -> AuthorizationRule | None:

@@ -91,12 +91,10 @@ def test_the_way_back_says_so_too(change, diff):
 
 def _signs(changes, path=()):
     for each in changes:
-        # What a bundle sees that comes is told against what others see, and nobody asks that of one that goes.
-        if not each["what"].startswith("as seen by"):
-            names = {each["before"], each["after"]} if each["sign"] == "renamed" else {each["name"]}
-            own = (*path, f"{each['what']} {' '.join(sorted(names))}")
-            yield (*own, each["sign"])
-            yield from _signs(each["changes"], own)
+        names = {each["before"], each["after"]} if each["sign"] == "renamed" else {each["name"]}
+        own = (*path, f"{each['what']} {' '.join(sorted(names))}")
+        yield (*own, each["sign"])
+        yield from _signs(each["changes"], own)
 
 
 def test_the_work_tree_is_compared_as_a_commit_is(diff, repository):

@@ -427,6 +427,8 @@ NO_USE = [
     ["--branch", "a..b"],
     ["--branch=--all"],
     ["--branch", "refs/heads/x"],
+    ["--branch", "HEAD"],
+    ["--branch", "@"],
     ["--branch", "@{-1}"],
     ["--branch", "a\nb"],
     ["--path", ""],

@@ -130,6 +130,7 @@ def _followed(hosts: Sequence[_Host], host: _Host, name: str, request: Request, 
     """Where a client is sent, if that does not end."""
     first = f"{request.method} {name}{request.target}"
     went: list[tuple[str, MatchFacts]] = []
+    port = ""
     seen = {(host.entrance, name, request): 0}
     while len(went) <= _HOPS:
         left.spend(len(host.table) + len(hosts))
@@ -144,12 +145,20 @@ def _followed(hosts: Sequence[_Host], host: _Host, name: str, request: Request, 
         method = request.method if redirect["status"] not in _GOES_ON_WITH_GET else "GET"
         request = replace(request, method=method, path=_path(match, request.path))
         host = onward
-        scheme = f"{host.entrance.partition(' ')[0]}://" if host.entrance else ""
-        went.append((f"{scheme}{name}{request.target}", match))
+        port = redirect.get("port", "" if "scheme" in redirect else port)
+        went.append((f"{_shown(host, name, port)}{request.target}", match))
         begins = seen.setdefault((host.entrance, name, request), len(went))
         if begins < len(went):
             return _Loop(first, tuple(went), begins)
     return _Loop(first, tuple(went), _HOPS // 2)
+
+
+def _shown(host: _Host, name: str, port: str) -> str:
+    """A target as the client is told it, a port only where that is not its scheme's own."""
+    if not host.entrance:
+        return name
+    scheme = host.entrance.partition(" ")[0]
+    return f"{scheme}://{name}{f':{port}' if port not in ('', _DEFAULT_PORTS[scheme]) else ''}"
 
 
 def _next_host(hosts: Sequence[_Host], host: _Host, name: str, redirect: Mapping[str, str]) -> _Host | None:

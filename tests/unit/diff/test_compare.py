@@ -376,6 +376,15 @@ def test_levels_are_told_for_each_bundle_that_sees_them(mesh):
     ]
 
 
+def test_a_bundle_that_is_new_beside_others_saw_nothing_before(mesh):
+    zones = ZONES % ", locality: {preferSameZone: true}"
+    third = "{address: 10.0.0.2, zone: b}, {address: 10.0.0.3, zone: c}"
+    more = zones.replace("{address: 10.0.0.2, zone: b}", third)
+    for before, after, sign in ((zones, more, "+"), (more, zones, "-")):
+        told = list(lines(compare(mesh(before), mesh(after)).changes))
+        assert told == ["~ service web", f"  {sign} bundle zone-c"]
+
+
 def test_what_all_callers_see_alike_stands_alone_beside_what_some_see(mesh):
     before = mesh(BASE)
     after = mesh(BASE.replace("timeout: 3s\n", "timeout: 4s\n    loadBalancing: {policy: random}\n"))

@@ -79,6 +79,10 @@ PATIENT = "`web` waits 6s for `orders`"
             [(Effect.GIVES_UP_FIRST, "`web` waits 1s for `orders` (route `rest`), now less than the 5s that `orders` waits for `payments`")],
         ),
         (
+            [("{orders: {timeout: 9s}}", "{orders: {timeout: 9s}, web: {timeout: 2s}}")],
+            [(Effect.GIVES_UP_FIRST, "`cron` waits 2s for `web`, now less than the 6s that `web` waits for `orders`")],
+        ),
+        (
             [(BULK, "")],
             [(Effect.REROUTED, "requests of route `bulk` of `orders`, such as GET http://orders/all, are now answered 404")],
         ),

@@ -94,6 +94,18 @@ def test_over_two_gateways(tmp_path):
     assert [line for line, _ in found(tmp_path, down)] == [29]
 
 
+def test_a_target_is_told_with_its_port(tmp_path):
+    plain = GATEWAYS.replace(
+        "port: 80\n    endpoints: [{address: 10.0.0.9}]", "port: 8081\n    endpoints: [{address: 10.0.0.9}]"
+    )
+    turned = plain.replace("redirect: {scheme: https}", "redirect: {port: 8081, path: {full: /on}}")
+    assert "port: 8081," in turned
+    (told,) = (text for _, text in found(tmp_path, turned.replace("PORT ", "")))
+    assert told.endswith(
+        ": `GET shop.example/` is sent to http://shop.example:8081/on → http://shop.example:8081/on"
+    )
+
+
 def test_many_redirects_take_no_long_time():
     """Each to the next, and the last to the first."""
     matches = tuple(

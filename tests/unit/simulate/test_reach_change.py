@@ -222,6 +222,19 @@ def test_rules_about_tokens_may_go_with_their_issuer(tmp_path):
     assert said(old, new) == ["`web` may now do more at `shop`, such as GET https://shop.shop.mesh/"]
 
 
+def test_a_token_that_is_no_longer_denied_is_not_told(tmp_path):
+    files = {"keys/idp.json": (KEY_SETS / "idp.json").read_bytes()}
+    denied = ALLOW % "" + ", deny: [{jwt: idp, claims: {sub: x}}]"
+    old, new = (
+        resolve(
+            replace(read(tmp_path, WORLD % ("", its, ""), TOKENS % ("https://idp", "")), files=files)
+        ).mesh
+        for its in (denied, ALLOW % "")
+    )
+    told = "`web` may now do more at `shop`, such as GET https://shop.shop.mesh/ and a token"
+    assert said(old, new) == [told]
+
+
 def test_a_health_listener_has_no_certificates(tmp_path):
     old, new = sides(tmp_path, CHECKED % "/up", CHECKED % "/up" + ", health: {port: 15021}")
     (told,) = said(old, new)
