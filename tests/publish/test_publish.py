@@ -254,6 +254,16 @@ DIRTY = {
 }
 
 
+def test_findings_name_places_as_a_folder_has_them(capsys, monkeypatch):
+    Path("mesh").mkdir()
+    Path("mesh/mesh.yaml").write_text(SPEC.replace("port: 8080", "port: 80800"))
+    git("add", "mesh")
+    git("commit", "-qm", "wrong")
+    monkeypatch.chdir("mesh")
+    assert publish(".") == 1
+    assert capsys.readouterr().err.startswith(f"{git('rev-parse', '--short=12', 'HEAD')}:./mesh.yaml:")
+
+
 @pytest.mark.parametrize("how", DIRTY)
 def test_what_nobody_committed_is_not_published(capsys, how):
     DIRTY[how]()
