@@ -130,7 +130,7 @@ def _read(received: bytes) -> Answer:
     try:
         answer.begin()
         body = answer.read()
-    except (http.client.HTTPException, ValueError):
+    except (http.client.HTTPException, ValueError, OverflowError):
         return Answer(Heard.OTHER, f"does not speak HTTP: {_shown(received.decode('latin-1'))}")
     if answer.status == 200 and (found := _build(body)) is not None:
         return found

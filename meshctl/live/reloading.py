@@ -83,10 +83,12 @@ def command(argv: Sequence[str], folder: Path, variables: Mapping[str, str], lim
 
 
 def running(folder: Path, pid_file: str) -> int | None:
-    """The process that runs from ``<bundle>/<proxy>`` and says so in ``pid_file`` there; None where there is none."""
+    """Our process that runs from ``<bundle>/<proxy>`` and says so in ``pid_file`` there; None where there is none."""
     with contextlib.suppress(OSError, ValueError):
         pid = int((folder / pid_file).read_text("ascii", "replace"))
-        if Path(f"/proc/{pid}/cwd").samefile(folder):
+        process = Path(f"/proc/{pid}")
+        # Another user's program is not one to be run by us.
+        if process.stat().st_uid == os.geteuid() and (process / "cwd").samefile(folder):
             return pid
     return None
 

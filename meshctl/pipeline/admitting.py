@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
+import pwd
+import stat
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from meshctl import ir
 from meshctl.artifacts import PRIVATE_KEY
@@ -42,13 +45,38 @@ def running_pid(place: Place, proxy: str) -> int | None:
 
 @contextlib.contextmanager
 def locked(place: Place) -> Iterator[None]:
-    """The commands about certificates wait for us, and we for them. Raises OSError."""
+    """The commands about certificates wait for us, and we for them. Raises UsageError for another user's sidecar, and OSError."""
     from meshctl.pki import files
 
+    _require_owner(place)
     with files.folder(place.folder) as inside, files.lock(inside):
         with contextlib.suppress(FileNotFoundError), files.folder(place.folder, TLS) as tls:
             files.sweep(tls)
         yield
+
+
+def _require_owner(place: Place) -> None:
+    """What is in ``run`` is believed: whoever may write there would have a program run in our name, or a file emptied."""
+    own = place.folder / RUN
+    pid_files = (own / PurePosixPath(commands(each).pid_file).name for each in ir.Proxy)
+    for path in (own, *pid_files):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found = path.lstat()
+            if stat.S_ISLNK(found.st_mode):
+                raise UsageError(
+                    f"nothing was changed: {path} is a symbolic link, which no sidecar makes; remove it"
+                )
+            if found.st_uid != os.geteuid():
+                raise UsageError(
+                    f"nothing was changed: {path} belongs to the user {_user(found.st_uid)}; apply as that user, who started the sidecar"
+                )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def files_of(root: Path, said: Manifest, entry: BundleEntry) -> dict[str, Content]:

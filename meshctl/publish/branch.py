@@ -53,7 +53,12 @@ class _Seen:
 def branch_named(name: str, remote: str, *, push: bool) -> Branch:
     """Raises UsageError for what cannot be a branch, an unknown remote, and a branch that is checked out somewhere."""
     branch = Branch(name, remote, push)
-    if name.startswith(("-", "refs/")) or attempt("check-ref-format", branch.ref).returncode:
+    # With a branch named HEAD every git command says from then on that it is ambiguous.
+    if (
+        name in ("HEAD", "@")
+        or name.startswith(("-", "refs/"))
+        or attempt("check-ref-format", branch.ref).returncode
+    ):
         raise UsageError(f"`{name}` cannot be the name of a branch")
     if push and remote not in (remotes := line("remote").splitlines()):
         there = f"there are: {', '.join(remotes)}" if remotes else "there are none"

@@ -26,6 +26,7 @@ _COMMAND = (
 )
 _LINES = 6
 _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
+_QUERY = re.compile(r"(?P<url>\w://[^\s?#'\"]*)[?#][^\s'\"]*")
 
 
 class GitError(ToolError):
@@ -77,5 +78,5 @@ def complaint(run: subprocess.CompletedProcess[bytes]) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """``text`` with nobody's name or password in its URLs."""
-    return _USERINFO.sub("", text)
+    """``text`` with nobody's name, password or token in its URLs."""
+    return _QUERY.sub(r"\g<url>", _USERINFO.sub("", text))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from meshctl import ir
 from meshctl.cli.app import run
 from meshctl.live.processes import ProcessGroup, Program
 from meshctl.live.reloading import served
-from meshctl.live.sidecars import Bundle, await_open, start
+from meshctl.live.sidecars import START_LIMIT, Bundle, await_open, await_ready, start
 from meshctl.pki.authority import create_authority
 from tests.behaviour import world
 from tests.behaviour.load import Load, told
@@ -102,14 +102,27 @@ class Host:
             assert (self.web / self.proxy / name).read_bytes() == path.read_bytes()
 
 
+SUPERVISOR = 'while :; do "$0" || :; sleep 0.1; done'
+RESTART = """\
+#!/bin/sh
+pid=$(cat "$MESHCTL_BUNDLE/run/pid")
+kill "$pid" || exit 0
+while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+"""
+
+
 @contextmanager
-def running(proxy: ir.Proxy, folder: Path, capfd) -> Iterator[Host]:
-    """``first`` was applied, and runs; ``second`` is built, and ``moved``, which only a start can bring to Envoy."""
+def running(proxy: ir.Proxy, folder: Path, capfd, *supervised: str) -> Iterator[Host]:
+    """``first`` was applied, and runs; ``second`` and ``moved`` are built, and ``admin``, which only a start can bring to Envoy.
+
+    Somebody starts the ``supervised`` services again when they end.
+    """
     authority = create_authority(world.TRUST_DOMAIN, datetime.now(UTC))
     written = {
         "first": specification(proxy, "first"),
         "second": specification(proxy, "second"),
         "moved": specification(proxy, "moved", outbound={"port": TAKEN}),
+        "admin": specification(proxy, "admin", admin={"port": TAKEN}),
     }
     meshes = {name: world.build(spec, folder / name, authority)[0] for name, spec in written.items()}
     host = Host(proxy, folder, meshes)
@@ -120,10 +133,14 @@ def running(proxy: ir.Proxy, folder: Path, capfd) -> Iterator[Host]:
         chosen = ("--service", "web", "--service", "catalog")
         assert host.apply(capfd, "first", *chosen)[:2] == (0, {"web": "in-place", "catalog": "in-place"})
         await_open(application, group.start(Program("echo", argv, folder)))
-        start(
-            [Bundle(each, host.live / each.service / each.instance) for each in meshes["first"].sidecars],
-            group,
-        )
+        bundles = [
+            Bundle(each, host.live / each.service / each.instance) for each in meshes["first"].sidecars
+        ]
+        start([each for each in bundles if each.sidecar.service not in supervised], group)
+        for each in (each for each in bundles if each.sidecar.service in supervised):
+            argv = ("sh", "-c", SUPERVISOR, str(each.folder / proxy / "run"))
+            process = group.start(Program(each.name, argv, folder))
+            await_ready(each, process, time.monotonic() + START_LIMIT.total_seconds())
         yield host
         assert group.ended() is None
 
@@ -227,4 +244,34 @@ def test_what_does_not_come_up_is_taken_back(proxy, tmp_path, capfd):
             code, states, messages = host.apply(capfd, "stillborn", "--service", "web")
         print(messages)
         assert (code, states) == (1, {"web": "rolled-back"}), messages
+        host.require("first")
+
+
+@pytest.mark.soak
+def test_a_start_brings_what_a_reload_cannot_or_is_taken_back(tmp_path, capfd, monkeypatch):
+    """Envoy's admin listener moves, which cuts connections; then somebody else has the address that it moves to."""
+    monkeypatch.setattr("meshctl.pipeline.exchanging.START_LIMIT", timedelta(seconds=10))
+    (tmp_path / "restart").write_text(RESTART)
+    (tmp_path / "restart").chmod(0o755)
+    restart = ("--service", "web", "--restart", str(tmp_path / "restart"))
+    with running(ir.Proxy.ENVOY, tmp_path, capfd, "web") as host:
+        pid_file = host.web / "run/pid"
+        before = pid_file.read_text()
+        code, states, messages = host.apply(capfd, "admin", "--service", "web")
+        assert (code, states) == (2, {"web": "failed"}), messages
+        assert "--restart COMMAND" in messages
+        host.require("first")
+        assert pid_file.read_text() == before
+        code, states, messages = host.apply(capfd, "admin", *restart)
+        assert (code, states) == (0, {"web": "applied"}), messages
+        host.require("admin")
+        assert pid_file.read_text() != before
+        # And back by the same way.
+        code, states, messages = host.apply(capfd, "first", *restart)
+        assert (code, states) == (0, {"web": "applied"}), messages
+        host.require("first")
+        with socket.create_server((host.outbound.address, TAKEN)):
+            code, states, messages = host.apply(capfd, "admin", *restart)
+        assert (code, states) == (1, {"web": "rolled-back"}), messages
+        assert "does not answer for" in messages
         host.require("first")

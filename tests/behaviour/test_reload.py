@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 import socket
 import ssl
@@ -268,6 +269,19 @@ def test_what_does_not_run_cannot_be_reloaded(proxy, tmp_path):
     script = out / sidecar.service / sidecar.instance / proxy / "reload"
     done = subprocess.run([script], capture_output=True, text=True, check=False, timeout=30)
     assert (done.returncode, done.stderr) == (2, "reload: no sidecar runs from this bundle\n")
+    # Another user's, for root to reload.
+    lock, precious = script.parents[1] / "run/reload.lock", tmp_path / "precious"
+    precious.write_text("kept")
+    lock.unlink()
+    lock.symlink_to(precious)
+    for number in range(1 if os.geteuid() else 2):
+        if number:
+            lock.unlink()
+            os.chown(lock.parent, 65534, 65534)
+        done = subprocess.run([script], capture_output=True, text=True, check=False, timeout=30)
+        assert (done.returncode, precious.read_text()) == (2, "kept")
+        assert "../run is not this user's own" in done.stderr
+    assert lock.exists() == bool(os.geteuid())
 
 
 def _spoil(folder: Path) -> None:

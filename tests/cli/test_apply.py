@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from meshctl.cli.app import run
 from meshctl.inspection import inspect
+from meshctl.live.reloading import running
 from meshctl.manifest import BundleEntry, read
 from meshctl.pipeline.installed import callees_first
 from tests.cli import applied
@@ -296,6 +299,40 @@ def test_nothing_is_chosen_for_a_host_that_has_nothing(host, capsys):
     assert "name those of this host with --service" in told
     assert not Path("empty").exists()
     assert apply(capsys, "--bundle", "new", "--service", "wep")[0] == 2
+
+
+ANY_APPLY = (["--bundle", "new"], ["--bundle", "new", "--dry-run"], ["--recover"])
+
+
+@pytest.mark.parametrize("arguments", ANY_APPLY)
+def test_another_users_sidecar_is_neither_believed_nor_run(host, capsys, monkeypatch, arguments):
+    """Its user could name any program as the sidecar's, and any file as the one that a reload locks: for root to run, and to empty."""
+    owner = os.geteuid()
+    monkeypatch.setattr("meshctl.pipeline.admitting.running", lambda *_: pytest.fail("was believed"))
+    monkeypatch.setattr("os.geteuid", lambda: owner + 1)
+    code, state, message = apply(capsys, *arguments)
+    assert (code, state) == (2, "failed")
+    assert f"host/web/run belongs to the user {pwd.getpwuid(owner).pw_name}; apply as that user" in message
+    require("old")
+
+
+@pytest.mark.parametrize("arguments", ANY_APPLY)
+def test_a_pid_file_that_leads_elsewhere_is_not_believed(host, capsys, arguments):
+    pid_file = HOST / "web/run/pid"
+    pid_file.rename("elsewhere")
+    pid_file.symlink_to(Path("elsewhere").absolute())
+    code, state, message = apply(capsys, *arguments)
+    assert (code, state) == (2, "failed")
+    assert "host/web/run/pid is a symbolic link" in message
+    require("old")
+
+
+def test_another_users_process_is_not_the_sidecar(host, monkeypatch):
+    folder = (HOST / "web/envoy").absolute()
+    assert running(folder, "../run/pid") is not None
+    owner = os.geteuid()
+    monkeypatch.setattr("os.geteuid", lambda: owner + 1)
+    assert running(folder, "../run/pid") is None
 
 
 def test_a_link_in_the_way_is_refused(host, capsys):

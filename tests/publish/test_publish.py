@@ -428,6 +428,8 @@ NO_USE = [
     ["--branch=--all"],
     ["--branch", "refs/heads/x"],
     ["--branch", "@{-1}"],
+    ["--branch", "HEAD"],
+    ["--branch", "@"],
     ["--branch", "a\nb"],
     ["--path", ""],
     ["--path", ".."],

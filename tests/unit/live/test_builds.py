@@ -61,6 +61,17 @@ def listening(answer: bytes | None, *, close: bool = True, host: str = HOST) -> 
         each.close()
 
 
+@pytest.mark.parametrize(
+    "head",
+    [b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFFFFF", b"Content-Length: 99999999999999999999"],
+)
+def test_a_length_that_no_machine_holds_is_no_answer_of_a_sidecar(head):
+    with listening(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n[") as where:
+        found = ask([where], PATIENCE)[where]
+    assert found.heard is Heard.OTHER
+    assert "does not speak HTTP" in found.said
+
+
 def test_a_sidecar_names_its_build():
     chunk = json.dumps(TOLD).encode()
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (
