@@ -159,4 +159,4 @@ def ask_proxy(place: Place, release: Release, folder: str) -> Ended:
         asked = Ended(0, "")
     its = commands(release.proxy)
     verdict = verify.verify(verify.Check(folder, own, its.binary, its.check))
-    return asked if verdict.ok else Ended(1, verdict.output.strip())
+    return asked if verdict.ok else Ended(1, f"{its.binary} does not take it: {verdict.output.strip()}")
