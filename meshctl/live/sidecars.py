@@ -136,7 +136,10 @@ def require_build(bundle: Bundle) -> None:
 def get(address: ir.SocketAddress, path: str) -> bytes | None:
     """The body of a 200 answer; None for anything else, an unreachable server included."""
     connection = http.client.HTTPConnection(address.address, address.port, timeout=2)
-    with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
+    with (
+        contextlib.suppress(OSError, http.client.HTTPException, OverflowError),
+        contextlib.closing(connection),
+    ):
         connection.request("GET", path)
         response = connection.getresponse()
         body = response.read()
