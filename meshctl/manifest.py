@@ -235,7 +235,7 @@ class _Reader:
 
     def _require_unlisted(self, read: Manifest) -> None:
         """Whoever lists a key would have us compare it, or remove it as a file of ours."""
-        kept = {f"{folder}/{each}" for folder in read.bundles for each in UNLISTED}
+        kept = {f"{folder}/{each}" for folder in read.bundles for each in (*UNLISTED, RELEASES)}
         # NGINX wants its `run` to be there at the first start, also where the bundle came through git.
         marks = {f"{folder}/{RUN}/.gitignore" for folder in read.bundles}
         for path in read.files.keys() - marks:

@@ -25,6 +25,8 @@ from meshctl.manifest import CURRENT, RELEASES, RUN, TLS, through_current
 
 GOOD = "good"
 BACK = "back"
+LARGEST = 64 << 20
+"""Bytes. A file of a bundle is smaller by far, whatever the mesh."""
 _ABOUT = "release.json"
 _SECRETS = (TRUST_BUNDLE, REVOCATION_LISTS, PRIVATE_KEY, CERTIFICATE)
 """In the order in which they are put in force: a certificate that is there fits its key (decision 0006)."""
@@ -215,7 +217,9 @@ class Place:
         where = self.folder / path
         try:
             mode = where.stat().st_mode
-            return Content(where.read_bytes(), bool(mode & stat.S_IXUSR)) if stat.S_ISREG(mode) else None
+            return (
+                Content(disk.read(where, LARGEST), bool(mode & stat.S_IXUSR)) if stat.S_ISREG(mode) else None
+            )
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -270,12 +274,12 @@ def require_own(folder: Path, files: Iterable[str]) -> None:
 
 def read_secrets(bundle: Path) -> dict[str, bytes]:
     """The files in a bundle's ``tls`` that its sidecar reads, by their paths. Raises OSError."""
-    return {path: (bundle / path).read_bytes() for path in _SECRETS if (bundle / path).is_file()}
+    return {path: disk.read(bundle / path, LARGEST) for path in _SECRETS if (bundle / path).is_file()}
 
 
 def _about(release: Path) -> Release | None:
     try:
-        found = orjson.loads((release / _ABOUT).read_bytes())
+        found = orjson.loads(disk.read(release / _ABOUT, LARGEST))
         return Release(**found | {"files": tuple(found["files"])})
     except (OSError, orjson.JSONDecodeError, TypeError, KeyError):
         return None
