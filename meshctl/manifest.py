@@ -285,6 +285,11 @@ def address_and_port(text: str) -> tuple[str, int] | None:
     return (str(address), int(found["port"])) if (address.version == 6) == bool(found["six"]) else None
 
 
+def is_inside(text: str) -> bool:
+    """Whether a text is a path of a file below a folder."""
+    return not _not_a_path(text)
+
+
 def _not_a_path(text: str) -> str:
     """Why it is no path of a file below a folder on Linux; empty where it is one."""
     if not text.isprintable() or len(text) > 1024:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshctl.cli import findings, options
+from meshctl.cli.formats.context import json_text
 from meshctl.diagnostics import UsageError
 
 if TYPE_CHECKING:
@@ -128,9 +129,7 @@ def _end(outcomes: Iterable[Outcome], target: Path, form: ApplyFormat) -> None:
 
 
 def _json(outcomes: Iterable[Outcome], target: Path) -> str:
-    import orjson
-
-    document = {
+    document: dict[str, object] = {
         "schemaVersion": SCHEMA_VERSION,
         "target": str(target),
         "bundles": [
@@ -145,4 +144,4 @@ def _json(outcomes: Iterable[Outcome], target: Path) -> str:
         ],
         "summary": dict(sorted(Counter(each.state.value for each in outcomes).items())),
     }
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+    return json_text(document)

@@ -20,8 +20,9 @@ import orjson
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE
 from meshctl.diagnostics import UsageError
+from meshctl.inspection import beginning
 from meshctl.live import disk
-from meshctl.manifest import CURRENT, RELEASES, RUN, TLS, through_current
+from meshctl.manifest import CURRENT, RELEASES, RUN, TLS, is_inside, through_current
 
 GOOD = "good"
 BACK = "back"
@@ -30,6 +31,8 @@ LARGEST = 64 << 20
 _ABOUT = "release.json"
 _SECRETS = (TRUST_BUNDLE, REVOCATION_LISTS, PRIVATE_KEY, CERTIFICATE)
 """In the order in which they are put in force: a certificate that is there fits its key (decision 0006)."""
+_LARGEST = 1 << 20
+"""Bytes of what stands in a release about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A sidecar's bundle on its host. Its methods raise OSError."""
+    """A sidecar's bundle on its host. Its methods raise OSError, and UsageError where a release is none that we made."""
 
     folder: Path
 
@@ -157,11 +160,11 @@ class Place:
         (self._releases / BACK).unlink(missing_ok=True)
         used = {disk.leads(self._releases / each) for each in (CURRENT, GOOD)}
         for path in sorted(self._releases.iterdir()):
-            if path.is_symlink():
+            if path.is_symlink() or not path.is_dir():
                 if path.name not in (CURRENT, GOOD):
                     path.unlink()
             elif path.name not in used:
-                about = _about(path)
+                about = _about(self._releases, path.name)
                 for each in about.files if about else ():
                     self._unlink(each)
                 shutil.rmtree(path)
@@ -210,7 +213,14 @@ class Place:
 
     def _linked(self, name: str) -> Release | None:
         target = disk.leads(self._releases / name)
-        return _about(self._releases / target) if target else None
+        if not target:
+            return None
+        # With less than all that we wrote, nobody can tell what to take back.
+        if (found := _about(self._releases, target)) is None:
+            raise UsageError(
+                f"{self._releases / name} leads to no release that `meshctl apply` made; remove {self._releases} and copy the bundle anew"
+            )
+        return found
 
     def _found(self, path: str) -> Content | None:
         """A file as whoever opens it by its name reads it."""
@@ -264,12 +274,20 @@ class Place:
         disk.sync(self._releases)
 
 
-def require_own(folder: Path, files: Iterable[str]) -> None:
-    """Raises UsageError where a folder of a bundle, that we would write into, is a link."""
-    inner = {parent for path in files for parent in PurePosixPath(path).parents}
+def require_own(place: Place, files: Iterable[str] = ()) -> None:
+    """Raises UsageError where a folder of a bundle, that we would write into, is a link, or one of its releases is not ours."""
+    folder = place.folder
+    if (folder / RELEASES).is_symlink():
+        raise _a_link(folder / RELEASES)
+    listed = (path for release in (place.current, place.good) if release for path in release.files)
+    inner = {parent for path in (*files, *listed) for parent in PurePosixPath(path).parents}
     for each in (folder.parent, *(folder / name for name in (*map(str, inner), RELEASES, TLS, RUN))):
         if each.is_symlink():
-            raise UsageError(f"{each} is a symbolic link; name the folder that it leads to, or remove it")
+            raise _a_link(each)
+
+
+def _a_link(path: Path) -> UsageError:
+    return UsageError(f"{path} is a symbolic link; name the folder that it leads to, or remove it")
 
 
 def read_secrets(bundle: Path) -> dict[str, bytes]:
@@ -277,12 +295,21 @@ def read_secrets(bundle: Path) -> dict[str, bytes]:
     return {path: disk.read(bundle / path, LARGEST) for path in _SECRETS if (bundle / path).is_file()}
 
 
-def _about(release: Path) -> Release | None:
+def _about(releases: Path, name: str) -> Release | None:
+    """What stands in a release about it; None where that is not what we write."""
+    if not is_inside(name) or "/" in name or (releases / name).is_symlink():
+        return None
     try:
-        found = orjson.loads(disk.read(release / _ABOUT, LARGEST))
-        return Release(**found | {"files": tuple(found["files"])})
+        found = orjson.loads(beginning(releases / name / _ABOUT, _LARGEST))
+        release = Release(**found | {"files": tuple(found["files"])})
     except (OSError, orjson.JSONDecodeError, TypeError, KeyError):
         return None
+    texts = (release.proxy, release.build, release.admin, *release.files)
+    if release.name != name or not all(isinstance(each, str) for each in texts):
+        return None
+    kept = (RELEASES, TLS, RUN)
+    sound = all(is_inside(each) and each.partition("/")[0] not in kept for each in release.files)
+    return release if sound else None
 
 
 def _mode(path: str) -> int:

@@ -69,7 +69,10 @@ def entries(target: Path) -> tuple[BundleEntry, ...]:
     found = []
     for folder in folders:
         place = Place(folder)
-        release = place.current or place.good
+        release = None
+        # What is wrong with it is said of it alone, when it has its turn.
+        with contextlib.suppress(UsageError):
+            release = place.current or place.good
         name = str(folder.relative_to(target))
         found.append(
             BundleEntry(name, release.proxy, release.build, release.admin)

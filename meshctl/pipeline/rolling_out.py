@@ -98,7 +98,7 @@ class _Run:
     def _admit(self, place: Place, entry: BundleEntry) -> _Ready | None:
         wanted = self._wanted
         files = admitting.files_of(wanted.bundle, self._said, entry)
-        releases.require_own(place.folder, files)
+        releases.require_own(place, files)
         recovered = ""
         if not wanted.dry_run:
             recovered = exchanging.recover(place, self._restart(entry))
@@ -199,6 +199,7 @@ def recover(target: Path, restart: Sequence[str], report: Report) -> tuple[Outco
         for entry in installed.entries(target):
             place = Place(target / entry.folder)
             try:
+                releases.require_own(place)
                 with admitting.locked(place):
                     done = exchanging.recover(place, installed.restart(restart, target, entry))
                 state = State.RECOVERED if done else State.UP_TO_DATE

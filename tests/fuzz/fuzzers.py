@@ -8,9 +8,11 @@ from pathlib import Path
 
 from meshctl import ir
 from tests.fuzz import (
+    applying,
     baselines,
     carried,
     changes,
+    drifting,
     enrolment,
     fixes,
     meaning,
@@ -247,6 +249,8 @@ FUZZERS: Mapping[str, Callable[[Chance, Path], None]] = {
     "bundle": surroundings.bundle,
     "manifest": outputs.manifests,
     "quoting": quoting.check,
+    "apply": applying.put,
+    "drift": drifting.look,
 }
 """By the names that `python -m tests.fuzz` takes."""
 

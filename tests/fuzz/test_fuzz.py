@@ -21,7 +21,7 @@ SLOWER = "6"
 """Seconds of processor time for one command, where each of its steps is counted too."""
 
 
-COSTLY = frozenset(("enrolment", "carried", "baseline", "fix"))
+COSTLY = frozenset(("enrolment", "carried", "baseline", "fix", "apply"))
 """Whose runs are several commands, or begin with a copy of a whole build."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 import subprocess
 import time
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from meshctl import inspection
 from meshctl.diagnostics import Position
+from meshctl.live import builds, releases
 from meshctl.load import text, worktree
 from meshctl.pipeline import checking, fixing
 from meshctl.pki import acceptance, parsing
@@ -115,6 +118,23 @@ def test_a_proof_that_is_left_out_is_found(tmp_path, monkeypatch, module, name, 
     """A certificate for other names or from elsewhere is put in force, a fix that mends nothing is made."""
     monkeypatch.setattr(module, name, broken)
     assert isinstance(found(fuzzer, tmp_path), AssertionError)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "broken", "fuzzer"),
+    [
+        pytest.param(releases, "require_own", lambda *_: None, "apply", marks=pytest.mark.soak),
+        (releases, "_mode", lambda _: 0o644, "apply"),
+        pytest.param(releases.Place, "take_back", releases.Place.tidy, "apply", marks=pytest.mark.soak),
+        (inspection._Look, "_file", lambda *_: None, "drift"),
+        (builds, "_read", json.loads, "drift"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_a_host_that_is_left_with_neither_build_is_found(tmp_path, monkeypatch, module, name, broken, fuzzer):
+    """Written through a link, a key for everybody, a build that stays half; an edited file that nobody tells of."""
+    monkeypatch.setattr(module, name, broken)
+    assert found(fuzzer, tmp_path) is not None
 
 
 def test_a_command_that_waits_is_found(tmp_path, monkeypatch):

@@ -95,7 +95,7 @@ def test_a_manifest_in_full(tmp_path):
         ("files>" + "x" * 256, {}, "… is not a path"),
         ("files>stock/tls/cert.pem.key", {"sha256": "e" * 64}, "never lists"),
         ("files>web/127.0.0.1/run/pid", {"sha256": "e" * 64}, "never lists"),
-        ("files>stock/.releases/current/envoy/run", {"sha256": "e" * 64}, "never lists"),
+        ("files>web/127.0.0.1/.releases/current", {"sha256": "e" * 64}, "never lists"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(tmp_path, pointer, value, words):
