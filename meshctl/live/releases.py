@@ -31,7 +31,7 @@ LARGEST = 64 << 20
 _ABOUT = "release.json"
 _SECRETS = (TRUST_BUNDLE, REVOCATION_LISTS, PRIVATE_KEY, CERTIFICATE)
 """In the order in which they are put in force: a certificate that is there fits its key (decision 0006)."""
-_LARGEST = 1 << 20
+_LARGEST_ABOUT = 1 << 20
 """Bytes of what stands in a release about it."""
 
 
@@ -300,7 +300,7 @@ def _about(releases: Path, name: str) -> Release | None:
     if not is_inside(name) or "/" in name or (releases / name).is_symlink():
         return None
     try:
-        found = orjson.loads(beginning(releases / name / _ABOUT, _LARGEST))
+        found = orjson.loads(beginning(releases / name / _ABOUT, _LARGEST_ABOUT))
         release = Release(**found | {"files": tuple(found["files"])})
     except (OSError, orjson.JSONDecodeError, TypeError, KeyError):
         return None
