@@ -10,7 +10,7 @@ from meshctl.cli import reach_json
 if TYPE_CHECKING:
     from meshctl.cli.diff_limits import Exceeded
     from meshctl.diff import Change, FileChange
-    from meshctl.ir.change import NewWay, Opened
+    from meshctl.ir.change import Narrowed, NewWay, Opened
     from meshctl.pipeline import Compared
 
 SCHEMA_VERSION = 1
@@ -43,6 +43,7 @@ def document(
             "removed": _pairs(diff.reach_removed),
             "opened": [_opened(each) for each in made.opened],
             "closed": _pairs(made.closed),
+            "narrowed": [_narrowed(each) for each in made.narrowed],
             "ways": [_way(each) for each in compared.ways[:MOST_WAYS]],
             "lost": _pairs(compared.lost[:MOST_WAYS]),
             "more": len(compared.ways[MOST_WAYS:]) + len(compared.lost[MOST_WAYS:]),
@@ -100,5 +101,16 @@ def _opened(each: Opened) -> dict[str, object]:
         "ground": permission.ground.value,
         "proved": permission.proved,
         "example": reach_json.example(permission),
+        "text": each.words,
+    }
+
+
+def _narrowed(each: Narrowed) -> dict[str, object]:
+    caller, callee = each.pair
+    return {
+        "caller": caller,
+        "callee": callee,
+        "proved": each.permission.proved,
+        "example": reach_json.example(each.permission),
         "text": each.words,
     }

@@ -73,11 +73,13 @@ def summary(compared: Compared) -> str:
     if not compared.diff.differs:
         return "no change"
     diff, change = compared.diff, compared.change
+    new = {*diff.reach_added, *change.newly_called}
+    former = {*diff.reach_removed, *change.closed}
     parts = (
         f"services: {services(compared)}",
         f"{counted(len(diff.sidecars), 'sidecar')} to deploy",
         f"{counted(len(change.callers), 'caller')} affected",
-        f"{len(diff.reach_added)} new and {len(diff.reach_removed)} former pairs of caller and callee",
+        f"{len(new)} new and {len(former)} former pairs of caller and callee",
     )
     return "; ".join(parts)
 
@@ -141,6 +143,7 @@ def _reach(compared: Compared) -> Iterator[Line]:
     change = compared.change
     yield from _most(tuple(Line("+", each.words) for each in change.opened))
     yield from _most(tuple(Line("+", each.words) for each in compared.ways))
+    yield from _most(tuple(Line("-", each.words) for each in change.narrowed))
     yield from _most(
         tuple(Line("-", f"`{caller}` reaches `{callee}` no more") for caller, callee in change.closed)
     )

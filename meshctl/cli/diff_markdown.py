@@ -66,6 +66,7 @@ def _head(compared: Compared, over: Sequence[Exceeded]) -> Iterator[str]:
         ("callers affected", len(change.callers)),
         ("let in newly", len(change.opened)),
         ("newly reached through others", len(compared.ways)),
+        ("may do less", len(change.narrowed)),
         ("reached no more", len(change.closed) + len(compared.lost)),
         ("what follows", len(diff.consequences)),
         ("steps of a safe order", len(diff.order)),

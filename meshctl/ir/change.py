@@ -55,20 +55,39 @@ class Opened:
         return f"{caller} is now let into {callee}{past}"
 
 
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """A caller still reaches a callee, which refuses some of what it let him do."""
+
+    permission: Permission
+    """Of before, with what is refused now as its example."""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Caller and callee."""
+        return self.permission.caller, self.permission.callee
+
+    @property
+    def words(self) -> str:
+        """The fact in a sentence, with a request that is refused."""
+        caller, callee = self.pair
+        return f"{_named(caller)} may now do less at `{callee}`{_shown(self.permission, 'no more ')}"
+
+
 def _named(caller: str) -> str:
     if caller == ANYBODY:
         return "any identity of the mesh"
     return "whoever has no certificate" if caller == UNAUTHENTICATED else f"`{caller}`"
 
 
-def _shown(permission: Permission) -> str:
+def _shown(permission: Permission, how: str = "") -> str:
     example = permission.example
     if example is not None:
         # Nobody reads a token, whether the rule asks for it or a `deny` that is taken back did.
         bearer = [each for each in example.headers if _is_token(*each)]
         lines = [f"{name}: {value}" for name, value in example.headers if (name, value) not in bearer]
         shown = f" with {', '.join(lines)}" if lines else ""
-        return f", such as {example.method} {example.url}{shown}{' and a token' if bearer else ''}"
+        return f", such as {how}{example.method} {example.url}{shown}{' and a token' if bearer else ''}"
     if permission.proved or permission.ground in (Ground.EGRESS, Ground.AUDIT):
         return ""
     return ", perhaps: regular expressions decide"
@@ -149,10 +168,20 @@ class MeshChange:
     routes: tuple[str, ...] = ()
     """`service/route` of each route that some caller sees changed, come or gone."""
     callers: tuple[str, ...] = ()
-    """Services and gateways, there before and after, whose own requests go another way, or may."""
+    """Services and gateways, there before and after, whose own requests go another way or are refused newly, or may."""
     services_added: tuple[str, ...] = ()
     services_removed: tuple[str, ...] = ()
     opened: tuple[Opened, ...] = ()
     closed: tuple[tuple[str, str], ...] = ()
     """Caller and callee of each pair that could make a call, and cannot any more."""
     ordered: tuple[Ordered, ...] = ()
+    narrowed: tuple[Narrowed, ...] = ()
+    """Of pairs that can still make a call, those who are refused more; sorted by callee and caller."""
+
+    @property
+    def newly_called(self) -> frozenset[tuple[str, str]]:
+        """Caller and callee of each pair that can make a call, and could not before."""
+        found = (each for each in self.opened if each.called and not each.more)
+        return frozenset(
+            (each.caller, each.callee) for each in found if ANYBODY not in (each.caller, each.callee)
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,8 @@ def compare(before: Validated | None, after: Validated | None) -> Compared:
     change = change_between(was, new)
     if compared.renamed:
         # Who calls a service by another name does send other requests.
-        change = replace(change, callers=diff.touched(old, new).callers)
+        callers = {*diff.touched(old, new).callers, *_refused(change)}
+        change = replace(change, callers=tuple(sorted(callers)))
     changed = diff.services_of(change)
     ways, lost = simulate.ways_change(was, new, change.opened, change.closed, changed)
     follows = (*compared.consequences, *simulate.rerouted(was, new))
@@ -109,8 +110,17 @@ def change_between(before: Mesh, after: Mesh) -> MeshChange:
 
     old, new = (resolve.with_builds(each) for each in (before, after))
     touched = diff.touched(old, new)
-    opened, closed = simulate.reach_change(old, new, diff.services_of(touched))
-    return replace(touched, opened=opened, closed=closed)
+    changed = diff.services_of(touched)
+    opened, closed = simulate.reach_change(old, new, changed)
+    narrowed = simulate.narrowing(old, new, closed, changed)
+    made = replace(touched, opened=opened, closed=closed, narrowed=narrowed)
+    return replace(made, callers=tuple(sorted({*made.callers, *_refused(made)})))
+
+
+def _refused(change: MeshChange) -> Iterator[str]:
+    """Callers who are refused newly, whatever becomes of their own bundles."""
+    for caller, _ in (*change.closed, *(each.pair for each in change.narrowed)):
+        yield caller
 
 
 def rendered_diff(before: Validated | None, after: Validated | None) -> tuple[FileChange, ...]:

@@ -7,6 +7,7 @@ from meshctl.simulate.authorization import conditions
 from meshctl.simulate.call_path import Asked, CallPath, Inversion, Reach, explain_path
 from meshctl.simulate.explanation import Explanation, Hop, explain
 from meshctl.simulate.message import Request
+from meshctl.simulate.narrowing import narrowing
 from meshctl.simulate.outcome import Backend, Outcome
 from meshctl.simulate.reach_change import reach_change
 from meshctl.simulate.reachability import reachability
@@ -35,6 +36,7 @@ __all__ = [
     "connect",
     "explain",
     "explain_path",
+    "narrowing",
     "probe",
     "reach_change",
     "reachability",

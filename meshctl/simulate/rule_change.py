@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from meshctl.ir import (
@@ -43,12 +43,20 @@ class Comparison:
             who = UNAUTHENTICATED if was.audit else ANYBODY
             yield Permission(who, self.callee, Ground.AUDIT, stream=stream, path=path), False
             return
+        yield from self._about((UNAUTHENTICATED,) if was.audit else self._callers(), apart=True)
+
+    def more(self, callers: Iterable[str]) -> Iterator[Permission]:
+        """What each of ``callers`` is let in for newly, also where all others are."""
+        return (permission for permission, _ in self._about(callers, apart=False))
+
+    def _about(self, callers: Iterable[str], *, apart: bool) -> Iterator[tuple[Permission, bool]]:
+        """With ``apart``: of a caller by name without that which all others are let in for as well."""
         before, after = Concerned(self.before), Concerned(self.after)
         # Callers about whom the same rules are share the search.
         known: dict[object, tuple[AuthorizationRule, Found | None] | None] = {}
-        for caller in (UNAUTHENTICATED,) if was.audit else self._callers():
+        for caller in callers:
             sides = _Side.of(before, caller), _Side.of(after, caller)
-            by_name = caller not in (ANYBODY, UNAUTHENTICATED)
+            by_name = apart and caller not in (ANYBODY, UNAUTHENTICATED)
             key = (by_name, *(side.key for side in sides))
             if key not in known:
                 known[key] = self._by_one(*sides, known=by_name)

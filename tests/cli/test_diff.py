@@ -181,6 +181,23 @@ def test_limits(git, capsys, arguments, code, said):
     assert (":warning:" in out) == bool(said)
 
 
+@pytest.mark.parametrize(
+    ("refusing", "told", "former"),
+    [
+        ("deny: [{methods: [PUT]}]", "`web` may now do less at `shop`, such as no more PUT https://shop.shop.mesh/", 0),
+        ("deny: [{paths: [{prefix: /}]}]", "`web` reaches `shop` no more", 1),
+    ],
+)  # fmt: skip
+def test_who_is_refused_newly_is_affected(git, capsys, refusing, told, former):
+    """Though the callee's bundle alone differs."""
+    Path("mesh.yaml").write_text(MESH.replace("10.0.0.2}]}", f"10.0.0.2}}], {refusing}}}"), "utf-8")
+    code, out, error = diff(capsys, "first", "--fail-on", "limit", "--max-callers", "0")
+    assert code == 1
+    assert f"  - {told}\n" in out
+    assert f"1 caller affected; 0 new and {former} former pairs of caller and callee" in error
+    assert "1 caller affected, more than the 0 of --max-callers" in error
+
+
 def test_who_is_reached_through_others_is_told_with_the_way(git, capsys):
     _, out, _ = diff(capsys, "first")
     because = "because `shop` now calls `stock`"

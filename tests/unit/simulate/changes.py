@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from meshctl.ir import Mesh, MtlsMode
-from meshctl.ir.change import Opened
+from meshctl.ir.change import Narrowed, Opened
 from meshctl.resolve import resolve
 from tests.behaviour.world import KEY_SETS
 from tests.unit.resolve.specs import read
@@ -17,6 +17,8 @@ from tests.unit.resolve.specs import read
 CHANGES = Path(__file__).parent / "reach_changes.yaml"
 _FILES = {"keys/idp.json": (KEY_SETS / "idp.json").read_bytes()}
 ReachChange = Callable[[Mesh, Mesh, tuple[str, ...]], tuple[tuple[Opened, ...], tuple[tuple[str, str], ...]]]
+Narrowing = Callable[[Mesh, Mesh, tuple[tuple[str, str], ...], tuple[str, ...]], tuple[Narrowed, ...]]
+Says = tuple[ReachChange, Narrowing]
 Change = tuple[Mesh, Mesh, tuple[str, ...]]
 
 
@@ -55,10 +57,23 @@ def _mesh(folder: Path, case: Mapping[str, Mapping[str, str]], side: str) -> Mes
     )
 
 
-def said(reach_change: ReachChange, change: Change) -> list[str]:
-    """One line for each thing that is opened, with its place and ground, and for each pair that is closed."""
+def said(says: Says, change: Change) -> list[str]:
+    """One line for each thing that is opened, with its place and ground, for each that is narrowed, and for each pair that is
+    closed.
+    """
+    reach_change, narrowing = says
     opened, closed = reach_change(*change)
-    return [*map(_line, opened), *(f"{caller} -> {callee} is closed" for caller, callee in closed)]
+    before, after, names = change
+    return [
+        *map(_line, opened),
+        *(_narrowed(each) for each in narrowing(before, after, closed, names)),
+        *(f"{caller} -> {callee} is closed" for caller, callee in closed),
+    ]
+
+
+def _narrowed(each: Narrowed) -> str:
+    stream = ", stream" if each.permission.stream else ""
+    return f"{each.permission.ground}{stream}: {each.words}"
 
 
 def _line(each: Opened) -> str:
@@ -71,7 +86,7 @@ def _line(each: Opened) -> str:
     return f"{its.ground} at {where}{shape}{called}{token}: {each.words}"
 
 
-def told(reach_change: ReachChange, every: Mapping[str, Change]) -> Iterator[tuple[str, list[str]]]:
+def told(says: Says, every: Mapping[str, Change]) -> Iterator[tuple[str, list[str]]]:
     """What is said of each."""
     for name, change in every.items():
-        yield name, said(reach_change, change)
+        yield name, said(says, change)

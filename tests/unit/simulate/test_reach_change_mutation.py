@@ -1,4 +1,4 @@
-"""The insides of what says whom a change lets in: whatever is changed in them, a case of a change tells.
+"""The insides of what says whom a change lets in and what it refuses: whatever is changed in them, a case of a change tells.
 
 `reach_change_said.json` holds what is said of each case; its diff is read before it is committed.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from meshctl.simulate.narrowing import narrowing
 from meshctl.simulate.reach_change import reach_change
 from tests.unit.lint.mutation import Mutant, mutants
 from tests.unit.lint.test_mutation import limited
@@ -18,7 +19,7 @@ from tests.unit.lint.variants import path_of, variant
 from tests.unit.simulate.changes import changes, told
 
 GOLDEN = Path(__file__).parent / "reach_change_said.json"
-NAMES = ("meshctl.simulate.rule_change", "meshctl.simulate.reach_change")
+NAMES = ("meshctl.simulate.rule_change", "meshctl.simulate.reach_change", "meshctl.simulate.narrowing")
 UNNOTICED = json.loads((Path(__file__).parent / "reach_change_unnoticed.json").read_text("utf-8"))
 """By module: changes that no case can show, and why."""
 
@@ -29,7 +30,7 @@ def every(tmp_path_factory):
 
 
 def test_it_says_what_it_said(every, update_golden):
-    said = dict(told(reach_change, every))
+    said = dict(told((reach_change, narrowing), every))
     if update_golden:
         GOLDEN.write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", "utf-8")
     assert json.loads(GOLDEN.read_text("utf-8")) == said
@@ -37,7 +38,8 @@ def test_it_says_what_it_said(every, update_golden):
 
 def is_noticed(name, mutant, every, golden):
     try:
-        changed = variant(NAMES, {name: mutant.tree})[NAMES[1]].reach_change
+        made = variant(NAMES, {name: mutant.tree})
+        changed = made[NAMES[1]].reach_change, made[NAMES[2]].narrowing
         with limited():
             return any(golden[case] != said for case, said in told(changed, every))
     except Exception:  # noqa: BLE001 - a case that ends so is red

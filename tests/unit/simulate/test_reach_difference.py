@@ -12,6 +12,7 @@ import pytest
 
 from meshctl import ir, pipeline
 from meshctl.ir.change import ANYBODY, MeshChange, Opened
+from meshctl.ir.reachability import Example
 from tests.seconds import soak_seconds
 from tests.unit.simulate.reach_oracle import REQUESTS, Asked, Oracle, changed, drawn
 
@@ -33,7 +34,8 @@ def compiled(document, folder) -> ir.Mesh | None:
 
 def test_it_is_that_of_both_graphs(tmp_path):
     seen = holds_for(random.Random(SEED), CHANGES, tmp_path)
-    assert min(seen[each] for each in ("opened", "closed", "more", "uncalled", "quiet")) > 3, seen
+    kinds = ("opened", "closed", "more", "uncalled", "narrowed", "quiet")
+    assert min(seen[each] for each in kinds) > 3, seen
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,31 @@ def _agrees(before: Oracle, after: Oracle, made: MeshChange, shown: str, seen: C
             for asked in REQUESTS
         )
         assert not newly or {(caller, callee), (ANYBODY, callee)} & told.keys(), (caller, callee, shown)
+    _narrows(before, after, made, shown, seen)
     seen.update({"opened": len(now - was), "closed": len(was - now), "quiet": was == now})
+
+
+def _narrows(before: Oracle, after: Oracle, made: MeshChange, shown: str, seen: Counter[str]) -> None:
+    """Of pairs of both meshes those are told that are refused something newly, each with something of it."""
+    told = {each.pair: each for each in made.narrowed}
+    assert len(told) == len(made.narrowed), shown
+    for caller, callee in (before.edges() & after.edges()) | told.keys():
+        less = [
+            asked
+            for asked in REQUESTS
+            if before.admits(callee, caller, asked) and not after.admits(callee, caller, asked)
+        ]
+        assert bool(less) == ((caller, callee) in told), (caller, callee, shown)
+        example = told[caller, callee].permission.example if less else None
+        assert example is None or _asked(example) in less, (caller, callee, shown)
+        assert not less or caller in made.callers, shown
+        seen["narrowed"] += bool(less)
+    assert {caller for caller, _ in made.closed} <= {*made.callers}, shown
+
+
+def _asked(example: Example) -> Asked:
+    path = example.url.partition("://")[2].partition("/")[2]
+    return Asked(example.method, f"/{path}", tuple(value for _, value in example.headers))
 
 
 def _is_new(before: Oracle, after: Oracle, each: Opened, shown: str) -> None:
@@ -119,10 +145,7 @@ def _is_new(before: Oracle, after: Oracle, each: Opened, shown: str) -> None:
     example = each.permission.example
     if each.caller == ANYBODY and (example is None or each.callee not in before.services):
         return  # `audit`, or whom rules let into what is new: that some name is not asked for is all
-    asked = REQUESTS[0]
-    if example is not None:
-        path = example.url.partition("://")[2].partition("/")[2]
-        asked = Asked(example.method, f"/{path}", tuple(value for _, value in example.headers))
+    asked = REQUESTS[0] if example is None else _asked(example)
     callers = [STRANGER, *after.services] if each.caller == ANYBODY else [each.caller]
     assert any(
         after.admits(each.callee, caller, asked) and not before.admits(each.callee, caller, asked)
