@@ -65,6 +65,13 @@ def read_environments(location: str, folder: str) -> SpecFiles:
     return revision.read_environments(folder)
 
 
+def read_beside(location: str, folder: str) -> SpecFiles:
+    """The bytes of the files directly in ``folder``, if the spec at ``location`` is one of them alone."""
+    if os.path.lexists(location):
+        return worktree.read_beside(location)
+    return revision.read_beside(location, folder)
+
+
 def read_named(location: str, folder: str, path: str) -> SourceFile | Finding:
     """The file at ``path`` below ``folder``, which the spec at ``location`` is in and names it; or why it cannot be read."""
     if os.path.lexists(location):

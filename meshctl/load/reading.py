@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,11 +11,15 @@ from meshctl.diagnostics import Finding, Position, in_order
 from meshctl.load import environments
 from meshctl.load.environments import Compared, read_tops
 from meshctl.load.files import SpecFiles, shown, with_contents
-from meshctl.load.location import read_files, read_first_files
+from meshctl.load.location import read_beside, read_files, read_first_files
 from meshctl.load.merging import clashes
 from meshctl.load.overlay import overlay
 from meshctl.load.parsed import ParsedFiles
 from meshctl.spec.source import Node, Positions, Source
+
+_PARTS = ("services", "gateways", "externals")
+_HAS_PARTS = re.compile(rb"^(?:%s):" % "|".join(_PARTS).encode(), re.MULTILINE)
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,9 @@ def read_spec(
     contents = contents or {}
     files = with_contents(read_files(location), contents)
     over = environments.select(location, files.folder, environment) if environment is not None else None
-    read = parse_spec(files, location, with_contents(over, contents) if over is not None else None)
+    read = _with_left_out(
+        parse_spec(files, location, with_contents(over, contents) if over is not None else None)
+    )
     return replace(read, contents=contents) if contents else read
 
 
@@ -81,7 +88,7 @@ def read_first_specs(
             continue
         location, files = each
         over = environments.select(location, files.folder, environment) if environment is not None else None
-        found.append(parse_spec(files, location, over, parsed))
+        found.append(_with_left_out(parse_spec(files, location, over, parsed)))
     return tuple(found)
 
 
@@ -103,3 +110,21 @@ def parse_spec(
         findings.append(finding("empty-spec", at, "there is no spec here: no YAML file with anything in it"))
     blobs = {file.name: file.blob for each in (files, environment) if each for file in each.files}
     return SpecSource(location, files.folder, data, read.data, positions, texts, blobs, in_order(findings))
+
+
+def _with_left_out(read: SpecSource) -> SpecSource:
+    """With a finding where one file was read that has nothing to compile, and files beside it do: the folder is meant."""
+    if read.findings or not read.data or any(each in read.data for each in _PARTS):
+        return read
+    beside = read_beside(read.location, read.folder).files
+    names = [each.name for each in beside if each.name not in read.blobs and _HAS_PARTS.search(each.content)]
+    if not names:
+        return read
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    folder = shown(read.folder) or "."
+    message = (
+        f"there are no services in this file alone, and there are in {', '.join(names[:_SHOWN])}{more}: "
+        f"name the folder, `{folder}`, in its place"
+    )
+    at = Position(shown(read.location), 1, 1)
+    return replace(read, findings=(finding("empty-spec", at, message),))

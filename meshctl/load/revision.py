@@ -96,6 +96,14 @@ def read_environments(folder: str) -> SpecFiles:
     return dataclasses.replace(_Revision(location, entries, each_once=False).read(), folder=location)
 
 
+def read_beside(location: str, folder: str) -> SpecFiles:
+    """The files directly in ``folder``, a ``REV:path``; none where the spec at ``location`` is that folder."""
+    revision, _, path = folder.partition(":")
+    if _normal(location.partition(":")[2]) == _normal(path):
+        return SpecFiles((), (), folder)
+    return _Revision(folder, [each for each in _entries(revision, path) if "/" not in each.path]).read()
+
+
 def read_named(folder: str, path: str) -> SourceFile | Finding:
     """The file at ``path`` below ``folder``, a ``REV:path``."""
     revision, _, within = folder.partition(":")

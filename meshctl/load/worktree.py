@@ -66,6 +66,13 @@ def read_tests(location: str) -> SpecFiles:
     return _Folder(beside, wanted=is_test_file, deep=False).read()
 
 
+def read_beside(location: str) -> SpecFiles:
+    """The files in the same folder as the file at ``location`` that a spec of the whole folder has; none of a folder."""
+    if Path(location).is_dir():
+        return SpecFiles((), (), location)
+    return _Folder(str(Path(location).parent), deep=False).read()
+
+
 def read_named(folder: str, path: str) -> SourceFile | Finding:
     """The file at ``path`` below ``folder``."""
     return _Folder(folder or ".").file(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def source_at(location: str, remote: str, is_spec_file: Callable[[str], bool]) -
     if in_tree:
         _require_clean(location, clone, is_spec_file)
     short = line("rev-parse", "--short=12", commit)
-    url = without_credentials(line("config", "--get", f"remote.{remote}.url"))
+    url = _without_secrets(line("config", "--get", f"remote.{remote}.url"))
     return Source(
         commit,
         _from_top(path, clone),
@@ -66,6 +67,12 @@ def source_at(location: str, remote: str, is_spec_file: Callable[[str], bool]) -
         clone.algorithm,
         clone.shallow,
     )
+
+
+def _without_secrets(url: str) -> str:
+    """A remote's URL as everybody may read it: tokens stand in queries, too."""
+    public = without_credentials(url)
+    return re.split(r"[?#]", public, maxsplit=1)[0] if "://" in public else public
 
 
 def _clone() -> _Clone:

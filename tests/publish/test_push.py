@@ -160,6 +160,7 @@ def test_nobodys_password_is_recorded_or_told(capsys):
     git("config", "remote.origin.url", "https://joe:s3cret@127.0.0.1:1/shop.git")
     assert publish() == 2
     assert "s3cret" not in capsys.readouterr().err
+    git("config", "remote.origin.url", "https://joe:s3cret@127.0.0.1:1/shop.git?token=t0ken#t0ken")
     assert run(["publish", "--verify", "none"]) == 0
     assert '"repository": "https://127.0.0.1:1/shop.git"' in git("show", "rendered:manifest.json")
     assert "Source-Repository: https://127.0.0.1:1/shop.git" in git("log", "-1", "--format=%B", "rendered")
