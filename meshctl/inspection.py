@@ -58,7 +58,7 @@ def content(root: Path, path: str, bundles: Collection[str]) -> Content | None:
     Raises OSError, for a file that is too large, too.
     """
     where = released(root, path, bundles) or root / path
-    if where.parent.resolve() != root.resolve() / where.parent.relative_to(root):
+    if _real(where.parent) != _real(root) / where.parent.relative_to(root):
         return None
     try:
         descriptor = os.open(where, _READ)
@@ -94,7 +94,16 @@ def released(root: Path, path: str, bundles: Collection[str]) -> Path | None:
         return None
     found = releases / current / its
     # Its folders are no links either: else it would be whoever's file.
-    return found if found.resolve() == releases.resolve() / current / its else None
+    try:
+        where = os.path.realpath(found, strict=True)
+    except OSError:
+        return None
+    return found if where == os.path.join(os.path.realpath(releases), current, its) else None  # noqa: PTH118
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads, past all links. Path.resolve says of links in a circle that they are a bug."""
+    return Path(os.path.realpath(path))
 
 
 def bundle_of(path: str, bundles: Collection[str]) -> str:

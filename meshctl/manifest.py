@@ -114,7 +114,8 @@ def locate(folder: Path) -> tuple[Path, str]:
     Where nobody has a manifest the answer is ``folder`` itself. Raises OSError.
     """
     if not (folder / MANIFEST).exists():
-        inside = folder.resolve(strict=True)
+        # Path.resolve says of links in a circle that they are a bug.
+        inside = Path(os.path.realpath(folder, strict=True))
         for root in inside.parents[:2]:
             if (root / MANIFEST).is_file():
                 return root, inside.relative_to(root).as_posix()

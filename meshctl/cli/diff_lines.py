@@ -145,7 +145,9 @@ def _reach(compared: Compared) -> Iterator[Line]:
     yield from _most(tuple(Line("+", each.words) for each in compared.ways))
     yield from _most(tuple(Line("-", each.words) for each in change.narrowed))
     yield from _most(
-        tuple(Line("-", f"`{caller}` reaches `{callee}` no more") for caller, callee in change.closed)
+        tuple(
+            Line("-", f"`{caller}` reaches `{callee}` directly no more") for caller, callee in change.closed
+        )
     )
     yield from _most(
         tuple(

@@ -20,7 +20,15 @@ def patience(before: ir.Mesh, after: ir.Mesh) -> Iterator[Consequence]:
     if old == new:
         return
     was, now = _inverted(old, old.keys() & new.keys()), _inverted(new, new)
-    told = dict.fromkeys((now[each].services, now[each].words) for each in sorted(now.keys() - was.keys()))
+    alike = {(each.services, each.waits, each.longest) for each in was.values()}
+    fresh = (
+        (key, now[key])
+        for key in sorted(now.keys() - was.keys())
+        # By a route that is new, as by another one before: nobody waits less than somebody did.
+        if key[3] in old.get(key[:2], ())
+        or (now[key].services, now[key].waits, now[key].longest) not in alike
+    )
+    told = dict.fromkeys((each.services, each.words) for _, each in fresh)
     for services, words in told:
         yield Consequence(Effect.GIVES_UP_FIRST, services, words)
     still = {each.services for each in now.values()}

@@ -83,12 +83,31 @@ async def _ask(where: SocketAddress, patience: timedelta) -> Answer:
         return Answer(Heard.UNREACHABLE, f"no connection within {seconds:g} s")
     except OSError as error:
         return Answer(Heard.UNREACHABLE, os.strerror(error.errno) if error.errno else str(error))
-    request = f"GET /build HTTP/1.1\r\nHost: {where}\r\nConnection: close\r\n\r\n"
-    received, in_time = await exchange(reader, writer, request.encode(), patience)
+    received, in_time = await exchange(reader, writer, _request("/build", where), patience)
     answer = _read(received)
     if answer.heard is Heard.OTHER and not in_time and not received:
         return Answer(Heard.OTHER, f"takes the connection and says nothing within {seconds:g} s")
     return answer
+
+
+def body(where: SocketAddress, path: str, patience: timedelta = PATIENCE) -> bytes | None:
+    """That of a 200 answer to `GET path`; None for any other, one that does not end in time or within 64 KiB, and nobody."""
+    return asyncio.run(_body(where, path, patience))
+
+
+async def _body(where: SocketAddress, path: str, patience: timedelta) -> bytes | None:
+    try:
+        async with asyncio.timeout(patience.total_seconds()):
+            reader, writer = await asyncio.open_connection(where.address, where.port, limit=_BYTES)
+    except OSError:
+        return None
+    received, in_time = await exchange(reader, writer, _request(path, where), patience)
+    found = _parse(received) if in_time and len(received) < _BYTES else None
+    return found[1] if found and found[0].status == 200 else None
+
+
+def _request(path: str, where: SocketAddress) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: {where}\r\nConnection: close\r\n\r\n".encode()
 
 
 async def exchange(
@@ -126,17 +145,24 @@ def _is_whole(received: bytes | bytearray) -> bool:
 def _read(received: bytes) -> Answer:
     if not received:
         return Answer(Heard.OTHER, "closes the connection without a word")
-    answer = http.client.HTTPResponse(cast("socket.socket", _Received(received)))
-    try:
-        answer.begin()
-        body = answer.read()
-    except (http.client.HTTPException, ValueError, OverflowError):
+    parsed = _parse(received)
+    if parsed is None:
         return Answer(Heard.OTHER, f"does not speak HTTP: {_shown(received.decode('latin-1'))}")
+    answer, body = parsed
     if answer.status == 200 and (found := _build(body)) is not None:
         return found
     server = answer.headers.get("server", "")
     named = f" (server: {_shown(server)})" if server else ""
     return Answer(Heard.OTHER, f"answers {answer.status}{named} and names no build")
+
+
+def _parse(received: bytes) -> tuple[http.client.HTTPResponse, bytes] | None:
+    answer = http.client.HTTPResponse(cast("socket.socket", _Received(received)))
+    try:
+        answer.begin()
+        return answer, answer.read()
+    except (http.client.HTTPException, ValueError, OverflowError):
+        return None
 
 
 def _build(body: bytes) -> Answer | None:

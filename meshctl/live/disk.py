@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +33,17 @@ def point(path: Path, target: str, staging: Path) -> None:
     """Put a symbolic link to ``target`` in the place of whatever is at ``path``, by a rename from the folder ``staging``. Raises OSError."""
     with _staged(staging, path) as staged:
         staged.symlink_to(target)
+
+
+def read(path: Path, limit: int) -> bytes:
+    """A regular file, of ``limit`` bytes at most. Raises OSError."""
+    # O_NONBLOCK: a pipe that somebody put there must not hang.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123 - of a descriptor
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+            number = errno.EFBIG if stat.S_ISREG(status.st_mode) else errno.EINVAL
+            raise OSError(number, os.strerror(number), str(path))
+        return file.read(limit)
 
 
 def leads(path: Path) -> str:

@@ -26,10 +26,12 @@ from meshctl.manifest import CURRENT, RELEASES, RUN, TLS, is_inside, through_cur
 
 GOOD = "good"
 BACK = "back"
+LARGEST = 64 << 20
+"""Bytes. A file of a bundle is smaller by far, whatever the mesh."""
 _ABOUT = "release.json"
 _SECRETS = (TRUST_BUNDLE, REVOCATION_LISTS, PRIVATE_KEY, CERTIFICATE)
 """In the order in which they are put in force: a certificate that is there fits its key (decision 0006)."""
-_LARGEST = 1 << 20
+_LARGEST_ABOUT = 1 << 20
 """Bytes of what stands in a release about it."""
 
 
@@ -225,7 +227,9 @@ class Place:
         where = self.folder / path
         try:
             mode = where.stat().st_mode
-            return Content(where.read_bytes(), bool(mode & stat.S_IXUSR)) if stat.S_ISREG(mode) else None
+            return (
+                Content(disk.read(where, LARGEST), bool(mode & stat.S_IXUSR)) if stat.S_ISREG(mode) else None
+            )
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -288,7 +292,7 @@ def _a_link(path: Path) -> UsageError:
 
 def read_secrets(bundle: Path) -> dict[str, bytes]:
     """The files in a bundle's ``tls`` that its sidecar reads, by their paths. Raises OSError."""
-    return {path: (bundle / path).read_bytes() for path in _SECRETS if (bundle / path).is_file()}
+    return {path: disk.read(bundle / path, LARGEST) for path in _SECRETS if (bundle / path).is_file()}
 
 
 def _about(releases: Path, name: str) -> Release | None:
@@ -296,7 +300,7 @@ def _about(releases: Path, name: str) -> Release | None:
     if not is_inside(name) or "/" in name or (releases / name).is_symlink():
         return None
     try:
-        found = orjson.loads(beginning(releases / name / _ABOUT, _LARGEST))
+        found = orjson.loads(beginning(releases / name / _ABOUT, _LARGEST_ABOUT))
         release = Release(**found | {"files": tuple(found["files"])})
     except (OSError, orjson.JSONDecodeError, TypeError, KeyError):
         return None

@@ -19,9 +19,9 @@ import orjson
 
 from meshctl.diagnostics import ToolError
 from meshctl.ir import SocketAddress
+from meshctl.live.builds import body
 from meshctl.live.processes import run
 from meshctl.live.programs import environment
-from meshctl.live.sidecars import get
 
 RELOAD = "reload"
 LIMIT = timedelta(minutes=6)
@@ -96,7 +96,7 @@ def running(folder: Path, pid_file: str) -> int | None:
 def served(admin: SocketAddress) -> str:
     """The build that a sidecar names at its admin address; empty where nothing answers, or something else does."""
     try:
-        document = orjson.loads(get(admin, "/build") or b"null")
+        document = orjson.loads(body(admin, "/build") or b"null")
     except orjson.JSONDecodeError:
         return ""
     found = document.get("build") if isinstance(document, dict) else None
@@ -107,7 +107,7 @@ def await_build(admin: SocketAddress, build: str, limit: timedelta) -> bool:
     """Whether a sidecar is ready, and serves this build, within ``limit``."""
     deadline = time.monotonic() + limit.total_seconds()
     while True:
-        if served(admin) == build and get(admin, "/ready") is not None:
+        if served(admin) == build and body(admin, "/ready") is not None:
             return True
         if time.monotonic() >= deadline:
             return False

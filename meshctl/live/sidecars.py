@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import http.client
 import json
 import socket
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from meshctl import ir
 from meshctl.diagnostics import ToolError
+from meshctl.live.builds import body
 from meshctl.live.processes import Process, ProcessGroup, Program
 
 START_LIMIT = timedelta(seconds=20)
@@ -112,7 +112,7 @@ def await_ready(bundle: Bundle, process: Process, deadline: float) -> None:
             raise ToolError(
                 f"{bundle.name}: {bundle.sidecar.proxy} ended with status {process.status}\n{process.last_words()}"
             )
-        if get(admin, "/ready") is not None:
+        if body(admin, "/ready") is not None:
             require_build(bundle)
             return
         time.sleep(_POLL)
@@ -121,7 +121,7 @@ def await_ready(bundle: Bundle, process: Process, deadline: float) -> None:
 
 def require_build(bundle: Bundle) -> None:
     """Raises ToolError when what answers on the admin address is not this very build."""
-    answer = get(bundle.sidecar.admin.bind, "/build")
+    answer = body(bundle.sidecar.admin.bind, "/build")
     try:
         document = json.loads(answer or b"null")
     except ValueError:
@@ -131,17 +131,3 @@ def require_build(bundle: Bundle) -> None:
         raise ToolError(
             f"{bundle.name}: {bundle.sidecar.admin.bind} answers for build {running}, not {bundle.sidecar.build}"
         )
-
-
-def get(address: ir.SocketAddress, path: str) -> bytes | None:
-    """The body of a 200 answer; None for anything else, an unreachable server included."""
-    connection = http.client.HTTPConnection(address.address, address.port, timeout=2)
-    with (
-        contextlib.suppress(OSError, http.client.HTTPException, OverflowError),
-        contextlib.closing(connection),
-    ):
-        connection.request("GET", path)
-        response = connection.getresponse()
-        body = response.read()
-        return body if response.status == 200 else None
-    return None

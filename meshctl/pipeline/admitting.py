@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from meshctl import ir
 from meshctl.artifacts import PRIVATE_KEY
 from meshctl.diagnostics import FindingsError, UsageError
-from meshctl.live import verify
+from meshctl.live import disk, verify
 from meshctl.live.programs import find
-from meshctl.live.releases import Content, Place, Release, read_secrets
+from meshctl.live.releases import LARGEST, Content, Place, Release, read_secrets
 from meshctl.live.reloading import Ended, reload, running, version
 from meshctl.manifest import RUN, TLS, BundleEntry, Manifest
 from meshctl.pipeline.certificates import IDENTITY
@@ -80,7 +80,7 @@ def _user(number: int) -> str:
 
 
 def files_of(root: Path, said: Manifest, entry: BundleEntry) -> dict[str, Content]:
-    """The files of a bundle below ``root``, as its manifest has them. Raises RefusedError where one is another, or no file."""
+    """The files of a bundle below ``root``, as its manifest has them. Raises RefusedError where one is another, no file, or too large."""
     listed = {
         path: file for path, file in said.files_of(entry.folder).items() if not path.startswith(f"{RUN}/")
     }
@@ -92,7 +92,11 @@ def files_of(root: Path, said: Manifest, entry: BundleEntry) -> dict[str, Conten
         if where.is_symlink() or not where.is_file():
             wrong.append(f"{path} is missing, or no file")
             continue
-        data = where.read_bytes()
+        try:
+            data = disk.read(where, LARGEST)
+        except OSError as error:
+            wrong.append(f"{path}: {error.strerror}")
+            continue
         if hashlib.sha256(data).hexdigest() != file.sha256:
             wrong.append(f"{path} is not what was built")
         found[path] = Content(data, file.executable)
@@ -159,4 +163,4 @@ def ask_proxy(place: Place, release: Release, folder: str) -> Ended:
         asked = Ended(0, "")
     its = commands(release.proxy)
     verdict = verify.verify(verify.Check(folder, own, its.binary, its.check))
-    return asked if verdict.ok else Ended(1, verdict.output.strip())
+    return asked if verdict.ok else Ended(1, f"{its.binary} does not take it: {verdict.output.strip()}")

@@ -170,9 +170,14 @@ def _altered(mesh: ir.Mesh, found: Manifest, same: Sequence[str]) -> Iterator[De
     for bundle, wanted in of.items():
         said, sidecar = found.bundles[bundle], sidecars[bundle]
         other = said.proxy != sidecar.proxy or said.admin not in ("", str(sidecar.admin.bind))
-        if other or wanted != found.files_of(bundle):
+        if other or _released(wanted) != _released(found.files_of(bundle)):
             message = f"the manifest says other files, or another address, than this build has{by}"
             yield Deviation("altered-bundle", "", message, bundle)
+
+
+def _released(files: Mapping[str, manifest.File]) -> dict[str, manifest.File]:
+    """Without the mark that git keeps ``run`` for: `meshctl apply` leaves that folder to the sidecar, and lists nothing of it."""
+    return {path: file for path, file in files.items() if not path.startswith(f"{manifest.RUN}/")}
 
 
 def _ask(

@@ -218,7 +218,8 @@ def _short(message: str) -> str:
 
 def _reason(said: str) -> str:
     """What a script says of itself and of nothing that was changed is said already."""
-    return said.removeprefix("reload: ").removeprefix("nothing was changed").lstrip(":, ")
+    own = said.removeprefix("reload: ").removeprefix("nothing was changed").lstrip(":, ")
+    return own.removeprefix("for ")
 
 
 def _discard(place: Place, staged: Release) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import socket
 import sys
@@ -189,6 +190,17 @@ def _nonsense(host: Host) -> None:
     _append(host, "nonsense", name[host.proxy], "\nneither here nor there\n")
 
 
+def _require_reason(proxy: ir.Proxy, messages: str) -> None:
+    """The proxy's own words for what :func:`_nonsense` wrote, and where it is."""
+    words = {
+        ir.Proxy.ENVOY: r"'check\.json': .*extraneous characters after end of JSON object",
+        ir.Proxy.HAPROXY: r"\[haproxy\.cfg:[1-9][0-9]*\] : unknown keyword 'neither'",
+        ir.Proxy.NGINX: r"unexpected end of file, .* in \./check\.conf:[1-9]",
+    }
+    assert messages.lower().startswith(f"nothing was changed: {proxy.value} does not take it: ")
+    assert re.search(words[proxy], messages), messages
+
+
 def _stillborn(host: Host) -> None:
     """The validator takes it, and it does not come up."""
     shutil.copytree(host.folder / "second", host.folder / "stillborn")
@@ -221,6 +233,12 @@ def test_an_apply_comes_in_or_changes_nothing(proxy, tmp_path, capfd):
             code, states, messages = host.apply(capfd, "nonsense")
             # Whatever else could come in does not, either: nothing was begun.
             assert (code, states) == (1, {"catalog": "not-reached", "web": "refused"}), messages
+            _require_reason(proxy, messages)
+            # The same where nothing runs yet.
+            idle = ("--to", str(tmp_path / "idle"), "--service", "web")
+            code, states, messages = host.apply(capfd, "nonsense", *idle)
+            assert (code, states) == (1, {"web": "refused"}), messages
+            _require_reason(proxy, messages)
             with socket.create_server((host.outbound.address, TAKEN)):
                 code, states, messages = host.apply(capfd, "moved", "--service", "web")
                 assert (code, states) == (1, {"web": "refused"})

@@ -128,6 +128,11 @@ def _remove(new: Path):
     (new / "web/README").unlink()
 
 
+def _swell(new: Path):
+    # Takes no room on the disk, and none in memory.
+    os.truncate(new / "web/README", 1 << 43)
+
+
 def _link(new: Path):
     (new / "web/README").unlink()
     (new / "web/README").symlink_to("/etc/hostname")
@@ -151,6 +156,7 @@ BROKEN = (
     (_truncate, "envoy/build is not what was built"),
     (_edit, "envoy/reload is not what was built"),
     (_remove, "README is missing, or no file"),
+    (_swell, "README: File too large"),
     (_link, "README is missing, or no file"),
     (_unlist, "envoy/run is not in the manifest"),
     (_version, "the files are for envoy 1.22, and here is Python"),
@@ -206,6 +212,14 @@ def test_certificates_are_looked_at_first(host, seeds, capsys):
         "refused",
         "nothing was changed: there is no old/web/tls/cert.pem.key",
     )
+
+
+def test_certificates_that_no_memory_holds_are_not_read(host, seeds, capsys):
+    shutil.copytree(seeds / "newer", "huge")
+    os.truncate("huge/web/tls/ca.pem", 1 << 43)
+    code, state, message = apply(capsys, "--bundle", "new", "--certs", "huge")
+    assert (code, state, message) == (2, "failed", "huge/web/tls/ca.pem: File too large")
+    require("old")
 
 
 def test_what_the_proxy_refuses_is_not_put_there(host, capsys):

@@ -237,7 +237,7 @@ def test_limits(git, capsys, arguments, code, said):
     ("refusing", "told", "former"),
     [
         ("deny: [{methods: [PUT]}]", "`web` may now do less at `shop`, such as no more PUT https://shop.shop.mesh/", 0),
-        ("deny: [{paths: [{prefix: /}]}]", "`web` reaches `shop` no more", 1),
+        ("deny: [{paths: [{prefix: /}]}]", "`web` reaches `shop` directly no more", 1),
     ],
 )  # fmt: skip
 def test_who_is_refused_newly_is_affected(git, capsys, refusing, told, former):

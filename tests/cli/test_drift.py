@@ -146,6 +146,16 @@ def test_a_host_that_has_some_of_it(capsys):
     assert drift(capsys, "--bundle", f"build/{WEB}") == [("extra-file", WEB)]
 
 
+def test_what_apply_put_live_is_as_it_was_built(capsys):
+    assert run(["certs", "init"]) == 0
+    assert run(["build", "--verify", "none"]) == 0
+    assert run(["apply", "--bundle", "build", "--to", "fresh", "--service", "web"]) == 0
+    capsys.readouterr()
+    assert drift(capsys, "--bundle", "fresh", "--only", "web", status=0) == []
+    Path("fresh", WEB, "nginx", "nginx.conf").unlink()
+    assert drift(capsys, "--bundle", "fresh", "--only", "web") == [("missing-file", WEB)]
+
+
 def test_what_other_commands_write_into_the_folder_are_no_extra_files(capsys):
     assert run(["bundle", "--platform", "systemd", "-o", "build"]) == 0
     assert run(["segment", "-o", "build", "--format", "kubernetes"]) == 0

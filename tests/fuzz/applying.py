@@ -25,6 +25,7 @@ from unittest import mock
 from meshctl import manifest
 from meshctl.cli.app import run
 from meshctl.diagnostics import MeshctlError
+from meshctl.inspection import beginning
 from meshctl.live import disk, verify
 from meshctl.live.releases import Place
 from meshctl.live.reloading import Ended
@@ -66,7 +67,7 @@ class Sidecar:
             self.serves = None
         elif not words:
             try:
-                self.serves = (folder / "build").read_text("utf-8", "replace")
+                self.serves = beginning(folder / "build", 1000).decode("utf-8", "replace")
             except OSError:
                 return Ended(1, "no build")
         return Ended(0, "")

@@ -15,6 +15,7 @@ from tests.fuzz import (
     drifting,
     enrolment,
     fixes,
+    histories,
     meaning,
     mutation,
     outputs,
@@ -251,6 +252,7 @@ FUZZERS: Mapping[str, Callable[[Chance, Path], None]] = {
     "quoting": quoting.check,
     "apply": applying.put,
     "drift": drifting.look,
+    "history": histories.tell,
 }
 """By the names that `python -m tests.fuzz` takes."""
 

@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from meshctl import inspection
 from meshctl.diagnostics import Position
 from meshctl.live import builds, releases
-from meshctl.load import text, worktree
+from meshctl.load import commits, text, worktree
 from meshctl.pipeline import checking, fixing
 from meshctl.pki import acceptance, parsing
 from meshctl.targets.envoy import protobuf
@@ -128,6 +129,7 @@ def test_a_proof_that_is_left_out_is_found(tmp_path, monkeypatch, module, name, 
         pytest.param(releases.Place, "take_back", releases.Place.tidy, "apply", marks=pytest.mark.soak),
         (inspection._Look, "_file", lambda *_: None, "drift"),
         (builds, "_read", json.loads, "drift"),
+        (commits, "_time", lambda seconds: datetime.fromtimestamp(int(seconds), UTC), "history"),
     ],
     ids=lambda each: each if isinstance(each, str) else "",
 )

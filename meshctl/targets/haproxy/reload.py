@@ -7,7 +7,8 @@ from meshctl.targets import reload
 from meshctl.targets.haproxy import gateways
 
 PID_FILE = "../run/haproxy.pid"
-CHECK = ("-c", "-q", "-dW", "-f", "haproxy.cfg")
+# Not quiet (`-q`): then it does not say what it refuses either.
+CHECK = ("-c", "-dW", "-f", "haproxy.cfg")
 
 
 def script(sidecar: ir.Sidecar) -> bytes:

@@ -129,6 +129,24 @@ def test_what_was_too_short_and_no_longer_is(compared):
     assert follows(compared(("calls: {orders: {timeout: 2s}}", "calls: {}"), base=short)) == []
 
 
+def test_what_was_so_by_another_route_is_not_new(compared):
+    """By a route that is new; of one that was long enough it is told."""
+    rest = "{name: rest, matches: [{path: {prefix: /api}}]}"
+    short = BASE.replace(rest, rest.replace("rest,", "rest, timeout: 2s,"))
+    more = ("      - {name: rest,", "      - {name: all, timeout: 2s}\n      - {name: rest,")
+    assert follows(compared(more, base=short)) == []
+    slower = (more[0], more[1].replace("2s", "1s"))
+    assert [text for _, text in follows(compared(slower, base=short))] == [
+        f"`{name}` waits 1s for `orders` (route `all`), now less than the 5s that `orders` waits for `payments`"
+        for name in ("cron", "web")
+    ]
+    bulk = ("{name: bulk,", "{name: bulk, timeout: 2s,")
+    assert [text for _, text in follows(compared(bulk, base=short))] == [
+        f"`{name}` waits 2s for `orders`, now less than the 5s that `orders` waits for `payments`"
+        for name in ("cron", "web")
+    ]
+
+
 @pytest.mark.parametrize(
     ("edits", "expected"),
     [

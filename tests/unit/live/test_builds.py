@@ -16,7 +16,7 @@ from datetime import timedelta
 import pytest
 
 from meshctl.ir import SocketAddress
-from meshctl.live.builds import Heard, ask, ask_socket
+from meshctl.live.builds import Heard, ask, ask_socket, body
 from meshctl.live.owners import Owner, owner
 from meshctl.live.subscriptions import taken, written
 
@@ -49,7 +49,8 @@ def listening(answer: bytes | None, *, close: bool = True, host: str = HOST) -> 
                     with suppress(ConnectionError):
                         connection.sendall(answer)
                 if close:
-                    connection.shutdown(socket.SHUT_RDWR)
+                    with suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
                     connection.close()
 
         thread = threading.Thread(target=serve, daemon=True)
@@ -208,3 +209,30 @@ def test_the_version_that_a_file_says(tmp_path):
     assert written(tmp_path / "lds.json") == "sha256:1"
     (tmp_path / "lds.json").write_bytes(b"\xff")
     assert written(tmp_path / "lds.json") == ""
+
+
+BODIES = (
+    (http(b"fine"), b"fine"),
+    (http(b""), b""),
+    (http(b"fine", "503 Unavailable"), None),
+    (b"HTTP/1.1 200 OK\r\n\r\nfine", b"fine"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfine", None),
+    (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (1 << 20), None),
+    (b"SSH-2.0-OpenSSH\r\n", None),
+    (b"", None),
+)
+
+
+@pytest.mark.parametrize(("answer", "expected"), BODIES)
+def test_the_body_of_a_good_answer(answer, expected):
+    with listening(answer) as where:
+        assert body(where, "/ready", PATIENCE) == expected
+    assert body(where, "/ready", PATIENCE) is None
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\n\r\nxxx", b"HTTP/1.1 200 OK\r\nX-More: ", None])
+def test_an_answer_without_an_end_is_none(said):
+    began = time.monotonic()
+    with listening(said, close=False) as where:
+        assert body(where, "/ready", PATIENCE) is None
+    assert time.monotonic() - began < 5
