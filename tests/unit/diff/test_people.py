@@ -91,9 +91,9 @@ def test_of_a_listener_its_kind_is_told():
 )
 def test_ports_that_change_alike_at_many_addresses_are_told_once(before, after, told):
     def instance(number):
-        texts = (each % number if each else "" for each in (before, after))
+        old, new = (each % number if each else "" for each in (before, after))
         sign = Sign.CHANGED if before else Sign.ADDED
-        inside = Change(sign, "listener", "health", *texts)
+        inside = Change(sign, "listener", "health", old, new)
         return Change(Sign.CHANGED, "instance", f"i{number}", changes=(inside,))
 
     few = service("s", *map(instance, range(1, MANY)))
