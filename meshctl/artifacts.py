@@ -49,6 +49,15 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """A file of YAML before it is written down, with the comments above it, one a line."""
+
+    path: str
+    comments: tuple[str, ...]
+    content: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """What a write changed, paths relative to the output folder and sorted."""
 

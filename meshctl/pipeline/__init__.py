@@ -51,6 +51,7 @@ from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bun
 from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
 from meshctl.pipeline.history import history
 from meshctl.pipeline.linting import Linted, lint, policy_faults, run_policy_tests
+from meshctl.pipeline.observing import OBSERVABILITY, observe, write_observability
 from meshctl.pipeline.publishing import PublishedOutputs, publish, published_branch, published_source
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
@@ -71,6 +72,7 @@ from meshctl.pipeline.settings import settings
 
 __all__ = [
     "IDENTITIES",
+    "OBSERVABILITY",
     "PLATFORMS",
     "SEGMENTATION",
     "UNREADABLE",
@@ -125,6 +127,7 @@ __all__ = [
     "lint",
     "load",
     "merge_base",
+    "observe",
     "offers",
     "policy_faults",
     "publish",
@@ -154,5 +157,6 @@ __all__ = [
     "who_can_reach",
     "write_deployment",
     "write_fixes",
+    "write_observability",
     "write_segmentation",
 ]

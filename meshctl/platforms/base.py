@@ -9,7 +9,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from typing import Protocol
 
-from meshctl.artifacts import Artifact
+from meshctl.artifacts import Artifact, Document
 from meshctl.diagnostics import Finding, UsageError
 from meshctl.ir import Sidecar, SocketAddress
 from meshctl.ir.deployment import Deployment
@@ -78,15 +78,6 @@ class Options:
     namespace: str = ""
     label: str = "app.kubernetes.io/name"
     workloads: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A file of YAML before it is written down, with the comments above it, one a line."""
-
-    path: str
-    comments: tuple[str, ...]
-    content: Mapping[str, object]
 
 
 class Emitter(Protocol):
