@@ -144,7 +144,11 @@ def hasten(folder):
     """Four scrapes a second, where the file says four a minute."""
     path = folder / "prometheus.yml"
     text = path.read_text()
-    for key, seconds in (("scrape_interval", "15s"), ("scrape_timeout", "10s"), ("evaluation_interval", "15s")):
+    for key, seconds in (
+        ("scrape_interval", "15s"),
+        ("scrape_timeout", "10s"),
+        ("evaluation_interval", "15s"),
+    ):
         assert f"{key}: {seconds}\n" in text
         text = text.replace(f"{key}: {seconds}\n", f"{key}: 250ms\n")
     path.write_text(text)
@@ -198,7 +202,9 @@ def check_signals(watched):
     buckets = f"sum by (callee, le) (rate(mesh_request_duration_milliseconds_bucket{{{own}}}[4s]))"
     p99 = watched.value(f"histogram_quantile(0.99, {buckets})")
     p50 = watched.value(f"histogram_quantile(0.5, {buckets})")
-    busy = watched.value(f"sum by (callee) (rate(mesh_request_duration_milliseconds_sum{{{own}}}[4s])) / 1000")
+    busy = watched.value(
+        f"sum by (callee) (rate(mesh_request_duration_milliseconds_sum{{{own}}}[4s])) / 1000"
+    )
     for callee in CALLS.values():
         assert 17 < rate[callee] < 23
         assert 17 < arrived[callee] < 23
@@ -225,7 +231,9 @@ def check_saturation(watched):
 
 def check_targets_and_rules(watched):
     targets = watched.ask("/api/v1/targets")["activeTargets"]
-    assert {each["labels"]["service"]: each["health"] for each in targets} == dict.fromkeys(CALLS.values(), "up")
+    assert {each["labels"]["service"]: each["health"] for each in targets} == dict.fromkeys(
+        CALLS.values(), "up"
+    )
     assert {each["labels"].get("zone") for each in targets} == {"a", "b", None}
     rules = [each for group in watched.ask("/api/v1/rules")["groups"] for each in group["rules"]]
     assert rules

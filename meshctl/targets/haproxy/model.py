@@ -258,11 +258,16 @@ class Admin:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds."""
+    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds.
+
+    ``ejecting`` are the callees (and subsets) whose endpoints can be ejected; None where nobody's can.
+    """
 
     labels: Token
     service: Token
     buckets: Token
+    build: Token
+    ejecting: Token | None
 
 
 @dataclass(frozen=True, slots=True)

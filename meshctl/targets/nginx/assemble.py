@@ -103,6 +103,7 @@ def _programs(outward: Outbound, inward: Inbound | None, *, counts: bool) -> lis
         "health_checks": outward.policies.checks,
         "mirroring": outward.policies.mirroring,
         "grpc": (inward is not None and inward.grpc) or any(each.http2 for each in outward.listeners),
+        "certificate": counts,
         "metrics": counts,
         "mtls": inward is not None and inward.names_one,
         "rate_limiting": inward is not None and inward.rate_limit,

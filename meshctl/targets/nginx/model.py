@@ -255,11 +255,16 @@ class Admin:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds."""
+    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds.
+
+    ``ejecting`` are the callees (and subsets) whose endpoints can be ejected.
+    """
 
     labels: Token
     service: Token
     buckets: tuple[int, ...]
+    build: Token
+    ejecting: tuple[Token, ...]
 
 
 @dataclass(frozen=True, slots=True)
