@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from meshctl.artifacts import Artifact, Document
 from meshctl.ir.observability import Observed
-from meshctl.observability import alerts, dashboards, recording, scraping
+from meshctl.observability import alerts, dashboards, recording, rule_tests, scraping
 
 
 def emit(observed: Observed) -> Iterator[Artifact | Document]:
@@ -14,4 +14,5 @@ def emit(observed: Observed) -> Iterator[Artifact | Document]:
     yield from scraping.emit(observed)
     yield recording.emit(observed)
     yield alerts.emit(observed)
+    yield rule_tests.emit(observed)
     yield from dashboards.emit(observed)

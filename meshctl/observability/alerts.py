@@ -20,14 +20,19 @@ _REFUSED_SHARE = 0.01
 
 def emit(observed: Observed) -> Document:
     """The file."""
+    return Document(PATH, (MADE,), {"groups": list(groups(observed).values())})
+
+
+def groups(observed: Observed) -> dict[str, Rule]:
+    """By name."""
     mesh = observed.mesh
     promising = [each for each in observed.watched if each.slo is not None]
-    groups = [
+    found = [
         group("mesh-sidecars", _sidecars(observed)),
         group("mesh-requests", _requests(observed)),
         *(group(f"slo-{each.service}-alerts", slo.alerts(mesh, each)) for each in promising),
     ]
-    return Document(PATH, (MADE,), {"groups": groups})
+    return {str(each["name"]): each for each in found}
 
 
 def _sidecars(observed: Observed) -> Iterator[Rule]:

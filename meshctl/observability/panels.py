@@ -1,4 +1,4 @@
-"""The parts of a Grafana dashboard, in the words of its schema (version 39, Grafana 10 and later)."""
+"""The parts of a Grafana dashboard, in the words of its schema (version 36, which Grafana 10.1 and later read)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 Part = dict[str, object]
 
-SCHEMA_VERSION = 39
+SCHEMA_VERSION = 36
 _COLUMNS = 24
 _SOURCE: Part = {"type": "prometheus", "uid": "${datasource}"}
 
@@ -158,8 +158,6 @@ _OPTIONS: dict[str, Part] = {
         "justifyMode": "auto",
         "textMode": "auto",
         "orientation": "auto",
-        "wideLayout": True,
-        "showPercentChange": False,
         "reduceOptions": {"values": False, "calcs": ["lastNotNull"], "fields": ""},
     },
     "table": {"frameIndex": 0, "showHeader": True, "cellHeight": "sm"},

@@ -14,15 +14,20 @@ PATH = "recording.rules.yaml"
 
 def emit(observed: Observed) -> Document:
     """The file."""
+    return Document(PATH, (MADE,), {"groups": list(groups(observed).values())})
+
+
+def groups(observed: Observed) -> dict[str, Rule]:
+    """By name, in the order in which one asks for what another has recorded."""
     promising = [each for each in observed.watched if each.slo is not None]
-    groups = [
+    found = [
         group("mesh", _of_the_mesh(observed.mesh)),
         group("mesh-builds", _builds(observed)),
         *(group(f"slo-{each.service}", slo.rules(observed.mesh, each)) for each in promising),
     ]
     if promising:
-        groups.append(group("slo", _budgets(observed.mesh)))
-    return Document(PATH, (MADE,), {"groups": groups})
+        found.append(group("slo", _budgets(observed.mesh)))
+    return {str(each["name"]): each for each in found}
 
 
 def _of_the_mesh(mesh: str) -> Iterator[Rule]:

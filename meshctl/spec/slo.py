@@ -15,7 +15,8 @@ _SHARE_PATTERN = r"^[5-9][0-9](\.[0-9]{1,4})?%$"
 _PERCENTILE_PATTERN = r"^p[5-9][0-9](\.[0-9]{1,2})?$"
 _SHARE = re.compile(_SHARE_PATTERN)
 _PERCENTILE = re.compile(_PERCENTILE_PATTERN)
-SHORTEST_WINDOW, LONGEST_WINDOW = timedelta(days=28), timedelta(days=90)
+SHORTEST_WINDOW, LONGEST_WINDOW = timedelta(days=28), timedelta(days=56)
+"""Longer, and half of the requests could fail without a budget that burns too fast (meshctl/observability/slo.py)."""
 
 
 def _share(value: Any) -> Fraction:  # noqa: ANN401 - a validator sees raw nodes
@@ -46,7 +47,7 @@ Percentile = Annotated[
 
 def _window(value: timedelta) -> timedelta:
     if not SHORTEST_WINDOW <= value <= LONGEST_WINDOW:
-        raise refuse("a duration from 28d to 90d")
+        raise refuse("a duration from 28d to 56d")
     return value
 
 
