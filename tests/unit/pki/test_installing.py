@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from msgspec.structs import replace
 
 from meshctl.diagnostics import FindingsError, UsageError
 from meshctl.pki import crl, installing, requests
