@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from meshctl.ir.discovery import SocketAddress
 from meshctl.ir.slo import ServiceLevel
 
 
-@dataclass(frozen=True, slots=True)
-class ScrapeTarget:
+class ScrapeTarget(Struct, frozen=True):
     """The health listener of one sidecar. ``zone`` is empty where the spec says none."""
 
     address: SocketAddress
     zone: str
 
 
-@dataclass(frozen=True, slots=True)
-class ScrapeLookup:
+class ScrapeLookup(Struct, frozen=True):
     """A name whose addresses are those of the sidecars, whose health listeners are on ``port``.
 
     With ``srv`` its SRV records say targets, and ports of other listeners.
@@ -29,8 +28,7 @@ class ScrapeLookup:
     srv: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(Struct, frozen=True):
     """One service or gateway. ``builds`` are those that its sidecars may run, sorted, as `GET /build` tells them.
 
     ``owner`` is empty where the spec names nobody. Without ``targets`` and ``lookup`` nobody outside its hosts can see it.
@@ -50,8 +48,7 @@ class Watched:
         return bool(self.targets) or self.lookup is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Struct, frozen=True):
     """A whole mesh, its services and gateways sorted by name. Certificates are due ``renew_before`` their end."""
 
     mesh: str

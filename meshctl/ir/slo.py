@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class LatencyObjective:
+
+class LatencyObjective(Struct, frozen=True):
     """``share`` of the requests take no longer than ``within``, which is a bound of the histogram that metrics keep."""
 
     share: Fraction
     within: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceLevel:
+class ServiceLevel(Struct, frozen=True):
     """What callers see, at their own sidecars: answers after all retries, mesh-made ones too.
 
     ``availability`` is the share of requests that are answered without a 5xx; None where nothing is promised. Over

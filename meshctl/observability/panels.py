@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 Part = dict[str, object]
 
@@ -12,8 +13,7 @@ _COLUMNS = 24
 _SOURCE: Part = {"type": "prometheus", "uid": "${datasource}"}
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """PromQL, and what a series of its answer is called; with ``instant`` only the newest value is asked for."""
 
     expression: str
@@ -21,8 +21,7 @@ class Query:
     instant: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
+class Panel(Struct, frozen=True):
     """``kind`` and ``unit`` are Grafana's names; ``width`` is one of 24 columns. ``limits`` colour what is at or above them."""
 
     title: str

@@ -7,9 +7,10 @@ https://sre.google/workbook/alerting-on-slos/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
+
+from msgspec import Struct
 
 from meshctl.ir import duration_text
 from meshctl.ir.observability import Watched
@@ -19,8 +20,7 @@ from meshctl.observability.rules import Rule, alert, literal, number, recording
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 
 
-@dataclass(frozen=True, slots=True)
-class _Burn:
+class _Burn(Struct, frozen=True):
     """``share`` of the budget is gone within ``long``, and ``short`` shows that it goes on."""
 
     share: Fraction
@@ -33,8 +33,7 @@ _PAGE = (_Burn(Fraction(2, 100), "1h", "5m", 1), _Burn(Fraction(5, 100), "6h", "
 _TICKET = (_Burn(Fraction(10, 100), "1d", "2h", 24), _Burn(Fraction(10, 100), "3d", "6h", 72))
 
 
-@dataclass(frozen=True, slots=True)
-class Objective:
+class Objective(Struct, frozen=True):
     """One promise of one service, as PromQL: ``bad`` and ``all`` are selectors of counters."""
 
     mesh: str

@@ -60,12 +60,18 @@ def test_a_build_and_what_watches_it_share_a_folder(capsys):
 def test_a_mesh_that_counts_nothing(capsys):
     Path("mesh.yaml").write_text(HEAD + "}\nservices: {a: {port: 80, endpoints: [{address: 10.0.0.1}]}}\n")
     assert run(["observe"]) == 2
-    assert "the mesh counts nothing; write `metrics: {format: prometheus}` under `mesh`" in capsys.readouterr().err
+    assert (
+        "the mesh counts nothing; write `metrics: {format: prometheus}` under `mesh`"
+        in capsys.readouterr().err
+    )
     assert files() == ["mesh.yaml"]
 
 
 def test_services_that_nobody_elsewhere_can_reach_are_told(capsys):
-    text = HEAD + ", metrics: {format: prometheus}}\nservices: {a: {port: 80, endpoints: [{address: 10.0.0.1}]}}\n"
+    text = (
+        HEAD
+        + ", metrics: {format: prometheus}}\nservices: {a: {port: 80, endpoints: [{address: 10.0.0.1}]}}\n"
+    )
     Path("mesh.yaml").write_text(text)
     assert run(["observe", "-o", "out"]) == 0
     assert "no Prometheus elsewhere can reach the sidecars of a:" in capsys.readouterr().err

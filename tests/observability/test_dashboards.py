@@ -27,9 +27,7 @@ plugins.register_default_plugins()
 @pytest.fixture(scope="module")
 def dashboards():
     artifacts, _ = pipeline.observe(pipeline.validate(str(SPEC)))
-    return {
-        each.path: json.loads(each.content) for each in artifacts if each.path.startswith("dashboards/")
-    }
+    return {each.path: json.loads(each.content) for each in artifacts if each.path.startswith("dashboards/")}
 
 
 def faults(dashboard):
@@ -116,9 +114,7 @@ def test_nothing_overlaps_and_every_number_is_of_one_panel(dashboards):
         for each in dashboard["panels"]:
             at = each["gridPos"]
             cells = {
-                (x, y)
-                for x in range(at["x"], at["x"] + at["w"])
-                for y in range(at["y"], at["y"] + at["h"])
+                (x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])
             }
             assert at["x"] + at["w"] <= 24
             assert not cells & taken, each["title"]
