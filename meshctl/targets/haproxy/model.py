@@ -266,6 +266,14 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """Of ``range`` traces that begin here, ``below`` are sampled."""
+
+    range: int
+    below: int
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The listener for load balancers. ``path`` and ``application`` together, or neither."""
 
@@ -289,6 +297,7 @@ class Configuration:
     admin: Admin
     health: Health | None
     metrics: Metrics | None
+    tracing: Sampling | None
     unanswered: Token
     listeners: tuple[Outbound, ...]
     backends: tuple[Backend, ...]
