@@ -26,9 +26,7 @@ Lines = Iterable[tuple[str, str]]
 
 def access_log(lines: Lines) -> Iterator[tuple[str, str]]:
     """Those that a sidecar wrote and that are no message of the proxy's own."""
-    return (
-        (program, line) for program, line in list(lines) if program != "echo" and line.startswith('{"')
-    )
+    return ((program, line) for program, line in list(lines) if program != "echo" and line.startswith('{"'))
 
 
 def line_faults(lines: Lines) -> Iterator[str]:

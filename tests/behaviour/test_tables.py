@@ -16,8 +16,8 @@ from meshctl.resolve import resolve
 from meshctl.targets import target
 from meshctl.targets.base import Pending, Unsupported
 from tests.behaviour import simulated
-from tests.behaviour.steps import play
 from tests.behaviour.log_lines import line_faults
+from tests.behaviour.steps import play
 from tests.behaviour.tables import TABLES, located
 from tests.behaviour.world import discovering, instances, running, specification, write_spec
 
