@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+
 from meshctl.ir import Authorization, OutboundListener, Sidecar
 from meshctl.targets.envoy import authorization as rules
 from meshctl.targets.envoy import tracing

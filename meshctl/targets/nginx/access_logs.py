@@ -10,7 +10,6 @@ from meshctl.targets.nginx import quoting
 from meshctl.targets.nginx.model import LogFormats
 from meshctl.targets.nginx.quoting import Token
 
-
 _TRACE = ("trace_id", "span_id", "parent_id")
 
 
