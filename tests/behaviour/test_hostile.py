@@ -118,7 +118,7 @@ def _declared(proxy: Proxy, way: str, sent: Sent, came: Came, seen: list[dict]) 
 
 def faults(proxy: Proxy, sent: tuple[Sent, ...], ways: tuple[str, ...], folder: Path) -> list[str]:
     """Every fault of all of them by these ways."""
-    found = []
+    found: list[str] = []
     with running(MESH, proxy, proxy, folder) as world:
         came = {way: asked(world, way, sent) for way in ways}
         journal = fetch(world.control, "/__echo/seen")

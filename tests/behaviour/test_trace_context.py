@@ -42,7 +42,7 @@ _targets = (f"/{number}" for number in itertools.count())
 
 
 def table(**mesh):
-    calls = {name: {each: {} for each in SECOND} for name in FIRST}
+    calls: dict[str, dict[str, dict[str, str]]] = {name: {each: {} for each in SECOND} for name in FIRST}
     for name, following in itertools.pairwise(CHAIN):
         calls.setdefault(name, {})[following] = {}
     names = [*FIRST, *SECOND]
