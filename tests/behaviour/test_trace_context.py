@@ -188,7 +188,8 @@ def test_the_share_of_traces_that_are_sampled(traced, caller):
 
 def test_a_chain_of_four_can_be_read_from_the_logs(traced):
     """Each application hands on what it saw, as applications do."""
-    headers, paths = [], []
+    headers: list[tuple[str, str]] = []
+    paths: list[str] = []
     for caller, callee in itertools.pairwise(CHAIN):
         path, (arrived,), states = ask(traced, caller, callee, headers)
         headers = [("traceparent", arrived), *(("tracestate", each) for each in states)]
