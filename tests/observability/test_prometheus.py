@@ -13,11 +13,9 @@ from urllib.parse import quote
 
 import pytest
 
-from meshctl import pipeline
+from meshctl import ir, pipeline
+from meshctl.pipeline import rehearsal
 from tests.turns import turn
-
-# The echo applications' control address is one for all.
-pytestmark = pytest.mark.xdist_group("up")
 
 SPEC = """
 apiVersion: meshctl.dev/v1
@@ -155,7 +153,9 @@ def hasten(folder):
 
 
 @pytest.fixture
-def watched(tmp_path):
+def watched(tmp_path, monkeypatch):
+    # Not that of `meshctl up`, for whose turn others wait.
+    monkeypatch.setattr(rehearsal, "CONTROL", ir.SocketAddress("127.71.0.1", 8080))
     spec = tmp_path / "mesh.yaml"
     spec.write_text(SPEC)
     validated = pipeline.validate(str(spec))
@@ -165,7 +165,7 @@ def watched(tmp_path):
     hasten(tmp_path / "prometheus")
     lines: list[object] = []
     with (
-        turn("up"),
+        turn("observability"),
         pipeline.up(
             validated,
             tmp_path / "up",
