@@ -23,6 +23,10 @@ class _Call:
 
     need: Fraction = Fraction(0)
     split: tuple[tuple[str, Fraction], ...] = ()
+    led: tuple[tuple[str, Fraction], ...] = ()
+    """The split by which routes of another callee lead there."""
+    own: bool = False
+    """Whether routes of its own lead there."""
     drawn: bool = False
     """Whether requests themselves go there, not copies alone."""
     clusters: set[str] = field(default_factory=set)
@@ -61,9 +65,14 @@ def _add_route(found: dict[_Pair, _Call], caller: str, service: str, route: ir.R
     for callee, parts in shares.items():
         call = _add(found, (caller, callee), sum((share for _, share in parts), Fraction(0)), parts[0][0])
         call.clusters.update(cluster for cluster, _ in parts)
+        call.own = call.own or callee == service
         if len(route.backends) > 1:
             # Routes come from the most particular to the most general, so the last one speaks for most requests.
-            call.split = tuple((cluster.partition(".")[2], share) for cluster, share in parts)
+            split = tuple((cluster.partition(".")[2], share) for cluster, share in parts)
+            if callee == service:
+                call.split = split
+            else:
+                call.led = split
     for mirror in route.mirrors:
         if mirror.share:
             copied = found.setdefault((caller, _service(mirror.cluster)), _Call())
@@ -96,7 +105,7 @@ def _edge(
         security=_security(clusters, sidecars[caller], callee),
         access=access,
         need=Fraction(0) if access in (Access.REFUSED, Access.HEALTH) else call.need,
-        split=call.split,
+        split=call.split if call.own else call.led,
         copy=not call.drawn,
         grounds=tuple(dict.fromkeys(_ground(each, conditions) for each in permissions)),
     )

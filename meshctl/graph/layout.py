@@ -11,7 +11,7 @@ from meshctl.graph.layering import Pair, forward, layers, levels
 from meshctl.graph.ordering import order
 
 GAP_X, GAP_Y = 96.0, 20.0
-_ASPECT = 1.7
+_ASPECT = 2.0
 """Of the picture: a little wider than most screens, for a panel stands beside it."""
 _MOST_BENDS = 0.5
 """The places at which long lines bend may take up so much of the room of the boxes: with more, lines run straight, behind them."""

@@ -80,7 +80,7 @@ def _parts(graph: Graph, view: View) -> Iterator[str]:
 
 def faintness(lines: int, boxes: int) -> float:
     """How much of a line is seen: where there are many for each box, they step back."""
-    return round(max(0.13, min(0.8, 2.3 * boxes / max(1, lines))), 2)
+    return round(max(0.13, min(0.8, 1.9 * boxes / max(1, lines))), 2)
 
 
 def thickness(calls: int) -> float:

@@ -78,7 +78,7 @@ def grouped(graph: Graph, grouping: Grouping, *, closed: bool = False) -> View:
     inside = [_inside(graph, members, len(name)) for name, members in grouping.groups]
     if closed:
         longest = max(len(name) for name, _ in grouping.groups)
-        sizes = [Size(round(min(_WIDEST, max(150.0, 40 + _LETTER * longest))), _CLOSED)] * len(inside)
+        sizes = [Size(round(min(_WIDEST, max(150.0, 86 + 8.6 * longest))), _CLOSED)] * len(inside)
     else:
         sizes = [size for size, _ in inside]
     linked = between(grouping, graph)

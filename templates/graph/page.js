@@ -52,6 +52,8 @@
   let view = null, chosen = null, here = null, blast = false, scale = 1, left = 0, top = 0, trail = [];
   // Until somebody moves the picture, it fits into what room there is.
   let touched = false;
+  /** From how far it is looked at, which says what can be read. */
+  let distance = "";
   const placed = new Map(), groupPlaced = new Map();
   const elements = new Map(), groupElements = new Map();
   const lineOf = new Map();
@@ -79,11 +81,11 @@
     draw("rect", { class: "card", width, height, rx: chip ? 6 : 10 }, made);
     draw("rect", { class: "stripe", x: chip ? 5 : 6, y: chip ? 6 : 9, width: 4, height: height - (chip ? 12 : 18), rx: 2 }, made);
     const room = width - (chip ? 30 : 44);
-    const name = draw("text", { class: "name", x: chip ? 15 : 18, y: chip ? height / 2 + 4 : 20 }, made,
+    const name = draw("text", { class: "name" }, made,
       short(node.name, Math.floor(room / (chip ? 6.4 : 7.4))));
     name.style.setProperty("--far", `${Math.min(chip ? 13 : 23, (width - 26) / Math.max(4, name.textContent.length) * 1.62)}px`);
-    name.dataset.near = name.getAttribute("y");
-    name.dataset.far = height / 2;
+    const at = chip ? 15 : 18;
+    name.dataset.places = JSON.stringify({ near: [at, chip ? height / 2 + 4 : 20], far: [at, height / 2], farther: [at, height / 2] });
     if (!chip) {
       draw("text", { class: "under", x: 18, y: 36 }, made, node.under);
       if (node.mtls) draw("path", { class: `lock ${node.mtls}`, d: `M${width - 20} 33h10v7h-10zM${width - 18} 33v-3a3 3 0 0 1 6 0${node.mtls === "strict" ? "v3" : ""}` }, made);
@@ -100,13 +102,16 @@
     return made;
   };
 
-  const drawGroup = (group, nth) => {
+  const drawGroup = (group, nth, titles) => {
     const [, x, y, width, height] = group.box;
     const made = draw("g", { class: "group", transform: `translate(${x} ${y})`, role: "button",
       "aria-label": `${group.name}, ${count(group.members.length, "service")}`, id: `group-${nth}` });
     draw("rect", { class: "box", width, height, rx: 12 }, made);
-    const title = draw("text", { class: "title", x: 12, y: 22 }, made, short(group.name, Math.floor((width - 78) / 8.4)));
-    title.style.setProperty("--far", `${Math.min(23, (width - 56) / Math.max(5, group.name.length) * 1.55)}px`);
+    // Above what is in the group, for from afar it stands in the middle.
+    const title = draw("text", { class: "title", transform: `translate(${x} ${y})` }, titles, short(group.name, Math.floor((width - 78) / 8.4)));
+    title.style.setProperty("--far", `${Math.min(24, (width - 56) / Math.max(5, group.name.length) * 1.55)}px`);
+    title.style.setProperty("--farther", `${Math.min(58, height * 0.4, (width - 40) / Math.max(4, group.name.length) * 1.6)}px`);
+    title.dataset.places = JSON.stringify({ near: [12, 22], far: [12, 22], farther: [width / 2, height / 2] });
     draw("text", { class: "under", x: width - 12, y: 23 }, made, group.members.length);
     const found = group.members.filter((each) => nodes[each].findings.length).length;
     if (height < 70) draw("text", { class: "under inner", x: 12, y: 44 }, made, found ? `${found} with findings` : "no findings");
@@ -120,29 +125,31 @@
     view = next;
     for (const each of [placed, groupPlaced, elements, groupElements, lineOf]) each.clear();
     const lines = document.createDocumentFragment(), boxes = document.createDocumentFragment(), labels = document.createDocumentFragment();
+    const titles = document.createDocumentFragment();
+    distance = "";
     const grouped = view.groups.length > 0;
     // Where there are many lines for each box they step back, and the heads of arrows go.
     const crowd = view.lines.length / Math.max(1, grouped ? view.groups.length : view.nodes.length);
-    const faint = Math.max(0.13, Math.min(0.8, 2.3 / crowd));
+    const faint = Math.max(0.13, Math.min(0.8, 1.9 / crowd));
     for (const [ids, d, kind, wide, x, y] of view.lines) {
       const copy = ids.every((nth) => edges[nth].copy) ? " copy" : "";
       const line = draw("path", { class: `edge ${kind}${copy}`, d }, lines);
       line.style.opacity = kind === "refused" ? Math.max(0.5, faint) : faint;
       if (faint > 0.3) line.setAttribute("marker-end", `url(#to-${kind})`);
-      if (wide) line.style.strokeWidth = faint > 0.3 ? wide : Math.min(wide, 2);
+      if (wide) line.style.setProperty("--wide", `${faint > 0.3 ? wide : Math.min(wide, 2)}px`);
       if (!grouped) lineOf.set(ids[0], { d, x, y });
       if (!grouped && edges[ids[0]].label) drawLabel(edges[ids[0]].label, x, y, labels);
     }
-    view.groups.forEach((group, nth) => boxes.append(drawGroup(group, nth)));
+    view.groups.forEach((group, nth) => boxes.append(drawGroup(group, nth, titles)));
     for (const box of view.nodes) boxes.append(drawNode(box, grouped));
     $("lines").replaceChildren(lines);
-    $("boxes").replaceChildren(boxes);
+    $("boxes").replaceChildren(boxes, titles);
     $("labels").replaceChildren(labels);
     $("back").hidden = trail.length === 0;
     here = null;
     if (chosen !== null && !elements.has(chosen)) close(false);
     mark();
-    if (fitted) fit();
+    if (fitted) fit(); else look();
   };
 
   const between = (a, b) => {
@@ -194,12 +201,16 @@
   // ---- looking at it: zoom and move
   const look = () => {
     scene.setAttribute("transform", `translate(${left} ${top}) scale(${scale})`);
-    const far = scale < 0.62;
-    if (map.classList.contains("far") !== far) {
-      map.classList.toggle("far", far);
-      for (const each of map.querySelectorAll("#boxes .name")) each.setAttribute("y", far ? each.dataset.far : each.dataset.near);
+    const next = scale < 0.36 ? "farther" : scale < 0.62 ? "far" : "near";
+    if (next === distance) return;
+    distance = next;
+    map.classList.toggle("far", next !== "near");
+    map.classList.toggle("farther", next === "farther");
+    for (const each of map.querySelectorAll("[data-places]")) {
+      const [x, y] = JSON.parse(each.dataset.places)[next];
+      each.setAttribute("x", x);
+      each.setAttribute("y", y);
     }
-    map.classList.toggle("farther", scale < 0.3);
   };
   const room = () => {
     const { width, height } = map.getBoundingClientRect();

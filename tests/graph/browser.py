@@ -6,6 +6,8 @@ import base64
 import contextlib
 import itertools
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -120,14 +122,19 @@ def browser(folder: Path) -> Iterator[Page]:
     profile = folder / "chromium"
     with (folder / "chromium.log").open("wb") as log:
         process = subprocess.Popen(
-            [CHROMIUM, *_OPTIONS, f"--user-data-dir={profile}", "about:blank"], stdout=log, stderr=log
+            [CHROMIUM, *_OPTIONS, f"--user-data-dir={profile}", "about:blank"],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         try:
             address = _address(process, profile / "DevToolsActivePort", folder / "chromium.log")
             with connect(address, max_size=None, compression=None) as connection:
                 yield Page(connection)
         finally:
-            process.terminate()
+            # Debian's command is a shell that waits for the browser, which would outlive it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait(START)
 
 
