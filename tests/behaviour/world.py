@@ -12,11 +12,13 @@ import socket
 import ssl
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from meshctl import artifacts, ir, pipeline
 from meshctl.live.echo import Application
@@ -79,7 +81,7 @@ def specification(table, caller: str, callee: str, places: dict[str, str] | None
     """The whole spec of a table for one pair of proxies, with what the table writes at its real ``places``."""
     spec: dict[str, Any] = located(table.spec, places or {})
     for name, service in spec["services"].items():
-        service["proxy"] = caller if name in table.callers else callee
+        service["proxy"] = table.proxies.get(name, caller if name in table.callers else callee)
     for gateway in spec.get("gateways", {}).values():
         gateway["proxy"] = caller
     mesh: dict[str, Any] = {"name": "test", "domain": DOMAIN, "trustDomain": TRUST_DOMAIN, "bind": "endpoint"}
@@ -104,8 +106,7 @@ def instances(spec: dict) -> dict[str, str]:
     return named
 
 
-@dataclass(frozen=True)
-class World:
+class World(Struct, frozen=True):
     """A running mesh. ``lines`` grows: (program, line of its output)."""
 
     mesh: ir.Mesh

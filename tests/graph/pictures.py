@@ -45,7 +45,7 @@ def main() -> None:
 def _open(page: Page, folder: Path, location: str, *, dark: bool) -> None:
     found = pipeline.graph(location, today=date(2026, 11, 22))
     (folder / "page.html").write_text(pipeline.draw(found, Picture.HTML), "utf-8")
-    page.open(folder / "page.html", 1280, 700, dark=dark)
+    page.open(folder / "page.html", 1200, 640, dark=dark)
 
 
 def _shop(page: Page, folder: Path) -> None:
