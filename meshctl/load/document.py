@@ -37,7 +37,6 @@ _TEMPLATE = (
     "A spec has no templates: render `{{ … }}` before, or let a file in `environments/` say what differs."
 )
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_TEXT = limits.TEXT_CHARACTERS
 
 
 class Document(Struct, frozen=True):
@@ -150,25 +149,13 @@ class _Reader:
         return node
 
     def _mapping(self, start: Event) -> dict[str, Node]:
-        following, shared, plain = self._next, self._shared, self._plain
+        following = self._next
         node: dict[str, Node] = {}
         places = [start.start_mark.index]
         while type(event := following()) is not MappingEndEvent:
-            key = event.value if type(event) is ScalarEvent else None
-            # What nobody has to look at is not asked one by one: most of a spec are plain short texts.
-            if plain and key and key != "<<" and len(key) <= _TEXT:
-                key = shared.setdefault(key, key)
-            else:
-                key = self._key(event)
+            key = self._key(event)
             value_event = following()
-            if plain and type(value_event) is ScalarEvent:
-                value = value_event.value
-                if value in _NULLS or len(value) > _TEXT:
-                    value = self._scalar(value_event)
-                else:
-                    value = shared.setdefault(value, value)
-            else:
-                value = self._node(value_event)
+            value = self._node(value_event)
             if key is None:
                 continue
             if key in node:
