@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 
-class Position(Struct, frozen=True, order=True, gc=False):
+class Position(NamedTuple):
     """A place in a file of the user's. Lines and columns count from 1, columns in characters."""
 
     file: str

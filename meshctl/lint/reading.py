@@ -276,4 +276,4 @@ class _Reader:
         first = self._lines[at.line - 1][at.column - 1]
         if first in "|>":
             return at
-        return replace(at, column=at.column + error.column - 1 + (first in "'\""))
+        return at._replace(column=at.column + error.column - 1 + (first in "'\""))
