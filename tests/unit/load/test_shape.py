@@ -46,8 +46,9 @@ def test_the_rest_is_read_as_ever(positions, other, services):
     written, faults = shape(source, other)
     assert (written, faults) == shape(source)
     if written is not None:
-        assert written.services["web"] is other.written.services["web"]
-        assert written.services["api"] is not other.written.services["api"]
+        mine, theirs = written.services or {}, other.written.services or {}
+        assert mine["web"] is theirs["web"]
+        assert mine["api"] is not theirs["api"]
 
 
 @pytest.mark.parametrize("services", [None, "x", [], {}])
@@ -59,5 +60,6 @@ def test_services_that_are_none_are_told(positions, other, services):
 
 def test_a_spec_without_services_has_nothing_to_take(positions, other):
     top = {key: node for key, node in other.source.node.items() if key != "services"}
-    empty, _ = shape(Source(positions, top))
+    empty, faults = shape(Source(positions, top))
+    assert empty is not None, faults
     assert shape(other.source, Spec(empty, Source(positions, top))) == (other.written, ())
