@@ -14,7 +14,7 @@ from tests.behaviour.world import running
 CALLERS, CALLEES = [f"{each}-a" for each in Proxy], [f"{each}-b" for each in Proxy]
 TOLD = ["x-request-id", "x-changed", "authorization", "x-secret"]
 
-HEADERS = {
+HEADERS: dict[tuple[tuple[str, str], ...], dict[str, str | None]] = {
     (): {},
     (("x-request-id", "a b"),): {"x-request-id": "a b"},
     (("X-Request-Id", "first"), ("x-request-id", "second")): {"x-request-id": None},
@@ -65,7 +65,7 @@ def test_headers_and_queries_stand_in_lines_as_they_came(tmp_path):
     numbers = itertools.count()
     for query in ("keep", "names"):
         with running(table(query), Proxy.ENVOY, Proxy.ENVOY, tmp_path / query) as world:
-            rows = []
+            rows: list[tuple[Row, dict[str, str | None], str]] = []
             for caller, callee in zip(CALLERS, CALLEES, strict=True):
                 for headers, told in HEADERS.items():
                     rows.append(
@@ -88,14 +88,14 @@ def test_headers_and_queries_stand_in_lines_as_they_came(tmp_path):
             for row, _, _ in rows:
                 with world.connection(row) as connection:
                     assert connection.ask(row).status == 200, row
-            for row, told, kept in rows:
+            for row, told, query_told in rows:
                 path = row.target.partition("?")[0]
                 ((out,), (into,)) = (lines_of(world, each, path, 1) for each in (row.caller, row.host))
-                expected = dict.fromkeys(TOLD, "") | told
+                expected: dict[str, str | None] = {**dict.fromkeys(TOLD, ""), **told}
                 assert {
                     key: value for key, value in out["request_headers"].items() if expected[key] is not None
                 } == {key: value for key, value in expected.items() if value is not None}, row
-                assert (out["query"], into["query"]) == (kept, kept), row
+                assert (out["query"], into["query"]) == (query_told, query_told), row
                 assert into["request_headers"]["x-changed"] == "by a route", row
             assert not [*line_faults(world.lines)]
             lines = [json.loads(line) for _, line in access_log(world.lines)]
