@@ -90,7 +90,7 @@ def test_headers_and_queries_stand_in_lines_as_they_came(tmp_path):
                     assert connection.ask(row).status == 200, row
             for row, told, query_told in rows:
                 path = row.target.partition("?")[0]
-                ((out,), (into,)) = (lines_of(world, each, path, 1) for each in (row.caller, row.host))
+                ((out,), (into,)) = (lines_of(world, each, path, 1) for each in (row.caller, str(row.host)))
                 expected: dict[str, str | None] = {**dict.fromkeys(TOLD, ""), **told}
                 assert {
                     key: value for key, value in out["request_headers"].items() if expected[key] is not None
