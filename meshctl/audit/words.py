@@ -154,22 +154,21 @@ sc-set-gpt0, http-request set-dst, http-request set-dst-port, http-request set-h
 set-pathq, http-request set-uri, http-request set-var, http-request set-var-fmt, http-request track-sc0,
 http-request track-sc1, http-request unset-var, http-request use-service, http-request wait-for-body,
 http-response del-header, http-response set-header, http-response set-status, http-response set-var,
-http-response wait-for-body, http-reuse, listen, log, log-format, log-format-sd, log-forward, lua-load,
-maxconn, maxlen, mode, nameserver, nbthread, no log, no option abortonclose, no option
-accept-invalid-http-request, no option accept-invalid-http-response, no option dontlognull, no option
-http-ignore-probes, no option http-no-delay, no option idle-close-on-response, node, noreuseport, option
-abortonclose, option allbackups, option clitcpka, option dontlognull, option http-keep-alive, option
-http-no-delay, option http-server-close, option httpchk, option idle-close-on-response, option redispatch,
-option srvtcpka, option tcp-check, resolve_retries, resolvers, retries, retry-on, ring, server,
-server-template, setenv, size, ssl-load-extra-files, ssl-server-verify, stats socket, stats timeout,
-stick-table, tcp-check expect, tcp-check send-binary, tcp-request connection set-var-fmt, tcp-request
-content accept, tcp-request content reject, tcp-request content set-var, tcp-request content use-service,
-tcp-request inspect-delay, tcp-request session reject, tcp-request session set-var, tcp-request session
-unset-var, timeout check, timeout client, timeout client-fin, timeout connect, timeout http-keep-alive,
-timeout http-request, timeout queue, timeout resolve, timeout retry, timeout server, timeout server-fin,
-timeout tarpit, timeout tunnel, tune.bufsize, tune.h2.initial-window-size, tune.h2.max-concurrent-streams,
-tune.h2.max-frame-size, tune.http.maxhdr, tune.maxrewrite, tune.ssl.cachesize, tune.ssl.default-dh-param,
-use-server, use_backend""".replace("\n", " ").split(", ")
+http-response wait-for-body, http-reuse, listen, log, log-format, log-format-sd, lua-load, maxconn, maxlen,
+mode, nameserver, nbthread, no log, no option abortonclose, no option accept-invalid-http-request, no option
+accept-invalid-http-response, no option dontlognull, no option http-ignore-probes, no option http-no-delay,
+no option idle-close-on-response, node, noreuseport, option abortonclose, option allbackups, option
+clitcpka, option dontlognull, option http-keep-alive, option http-no-delay, option http-server-close, option
+httpchk, option idle-close-on-response, option redispatch, option srvtcpka, option tcp-check,
+resolve_retries, resolvers, retries, retry-on, ring, server, server-template, setenv, size,
+ssl-load-extra-files, ssl-server-verify, stats socket, stats timeout, stick-table, tcp-check expect,
+tcp-check send-binary, tcp-request connection set-var-fmt, tcp-request content accept, tcp-request content
+reject, tcp-request content set-var, tcp-request content use-service, tcp-request inspect-delay, tcp-request
+session reject, tcp-request session set-var, tcp-request session unset-var, timeout check, timeout client,
+timeout client-fin, timeout connect, timeout http-keep-alive, timeout http-request, timeout queue, timeout
+resolve, timeout retry, timeout server, timeout server-fin, timeout tarpit, timeout tunnel, tune.bufsize,
+tune.h2.initial-window-size, tune.h2.max-concurrent-streams, tune.h2.max-frame-size, tune.http.maxhdr,
+tune.maxrewrite, tune.ssl.cachesize, tune.ssl.default-dh-param, use-server, use_backend""".replace("\n", " ").split(", ")
 )
 
 NGINX_DIRECTIVES = frozenset(

@@ -12,8 +12,6 @@ from meshctl.targets.haproxy import quoting
 from meshctl.targets.haproxy.model import AccessLog
 from meshctl.targets.haproxy.quoting import Token
 
-SCRIPT = "lines.lua"
-
 _NOW = r'%[date,utime(%Y-%m-%dT%H:%M:%S)].%[date(0,ms),regsub("^.*(...)$","\1")]Z'
 
 _SERVER = r'"%{-M}[bc_dst,regsub("^(.*:.*)$","[\1]")]%{-M}[bc_dst_port,regsub(^,:)]"'
