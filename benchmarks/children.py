@@ -13,6 +13,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""An installed package is compiled once, not by every run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -51,7 +54,11 @@ def cost(
 def _once(arguments: Sequence[str], folder: Path) -> Cost:
     started = time.perf_counter()
     child = subprocess.Popen(
-        [sys.executable, *arguments], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=_ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     # wait4 and not Popen.wait: it gives the usage of this child alone, and of the children it waited for.
     _, status, usage = os.wait4(child.pid, 0)

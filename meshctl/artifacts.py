@@ -7,10 +7,10 @@ import hashlib
 import os
 import stat
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+from msgspec import Struct
 
 from meshctl import manifest
 from meshctl.diagnostics import UsageError
@@ -29,8 +29,7 @@ REVOCATION_LISTS = "tls/crl.pem"
 """Where the mesh asks for it: the list of revoked certificates of every CA in the trust bundle."""
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Struct, frozen=True):
     """One file of a bundle. ``path`` is relative to the bundle, with ``/``; bytes are deterministic."""
 
     path: str
@@ -48,8 +47,7 @@ class Artifact:
         return File(self.sha256, self.executable)
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """What a write changed, paths relative to the output folder and sorted."""
 
     created: tuple[str, ...]

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Position(NamedTuple):
@@ -36,8 +38,7 @@ class Severity(StrEnum):
         return order.index(self) <= order.index(threshold)
 
 
-@dataclass(frozen=True, slots=True)
-class Related:
+class Related(Struct, frozen=True):
     """A second place that a finding speaks of, such as the first of two definitions."""
 
     at: Position
@@ -51,15 +52,13 @@ class Part(NamedTuple):
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(Struct, frozen=True):
     """A part goes. What it leaves empty goes, too."""
 
     part: Part
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(Struct, frozen=True):
     """A key gets another name."""
 
     part: Part
@@ -69,8 +68,7 @@ class Rename:
 Edit = Remove | Rename
 
 
-@dataclass(frozen=True, slots=True)
-class Mend:
+class Mend(Struct, frozen=True):
     """What `meshctl lint --fix` can do about a finding."""
 
     edit: Edit
@@ -78,8 +76,7 @@ class Mend:
     """Whether no sidecar does anything else for it. What is not safe is done only for those who ask for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing wrong, or doubtful, at one place. Made by :func:`meshctl.catalogue.finding`."""
 
     code: str

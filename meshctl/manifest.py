@@ -11,11 +11,11 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import orjson
+from msgspec import Struct
 
 from meshctl.diagnostics import UsageError
 
@@ -47,8 +47,7 @@ class ManifestError(UsageError):
     """There is a manifest, and it is not one that this meshctl can have written."""
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """What a file was when it was written."""
 
     sha256: str
@@ -56,8 +55,7 @@ class File:
     executable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BundleEntry:
+class BundleEntry(Struct, frozen=True):
     """A sidecar's bundle. ``folder`` is relative to the manifest's, ``service`` or ``service/instance``."""
 
     folder: str
@@ -70,8 +68,7 @@ class BundleEntry:
     """The services of the mesh that it calls."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """All that is written in a build's manifest."""
 
     mesh: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.artifacts import TRUST_BUNDLE
 from meshctl.ir import AuthorizationRule, Cluster, Sidecar, SocketAddress, TlsVersion
@@ -13,8 +14,7 @@ TRUST = f"../{TRUST_BUNDLE}"
 """The mesh's CAs, as the files of a proxy name them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transport:
+class Transport(Struct, frozen=True):
     """TLS to a destination: the name and the file of CAs that are verified. No name stands for the request's host."""
 
     name: str
@@ -36,8 +36,7 @@ def transport(cluster: Cluster) -> Transport | None:
     return PLAIN if tls is None else Transport(tls.server_name, tls.authorities)
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(Struct, frozen=True):
     """What TLS may be spoken: versions from ``minimum`` to ``maximum``; the suites of TLS 1.2 that were asked for, empty for the safe ones."""
 
     minimum: TlsVersion

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from meshctl.audit.violations import Unreadable
 
@@ -17,8 +18,7 @@ _UNINDENTED = re.compile(r"\n(?=[^ \t\n#])")
 Words = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """``lines``: the words of each, in order."""
 
     kind: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Invariant(StrEnum):
@@ -22,8 +23,7 @@ class Invariant(StrEnum):
     KEY_MATERIAL = "no private key is in an output"
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Struct, frozen=True):
     """``where``: a file, or a section of it. Never quotes what might be a secret."""
 
     invariant: Invariant

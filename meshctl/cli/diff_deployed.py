@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from meshctl.cli import options, sides
 from meshctl.cli.formats.context import json_text, one_line
@@ -21,8 +22,7 @@ _AGES = {"older": "older than", "newer": "newer than", "aside": "on another bran
 _NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class After:
+class After(Struct, frozen=True):
     """The spec that a deployment would bring, and where it is."""
 
     where: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from meshctl.pipeline import Compared
@@ -18,8 +19,7 @@ class FailOn(StrEnum):
     LIMIT = "limit"
 
 
-@dataclass(frozen=True, slots=True)
-class Exceeded:
+class Exceeded(Struct, frozen=True):
     """A limit that a change is over."""
 
     what: str
@@ -29,8 +29,7 @@ class Exceeded:
     allowed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What may differ, each None where nobody says, and what fails."""
 
     sidecars: int | None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from meshctl.cli.formats.context import one_line
 
@@ -25,8 +26,7 @@ CHANGES = "what changes"
 _NOTED = "!"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One thing: `+`, `-`, `~`, `!` or nothing, and the words, printable and on one line."""
 
     sign: str
@@ -34,8 +34,7 @@ class Line:
     depth: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """Lines under a title, which the changes themselves have none of in a terminal."""
 
     title: str

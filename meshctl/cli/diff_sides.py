@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from meshctl.cli import options, sides
 from meshctl.diagnostics import UsageError
@@ -18,8 +19,7 @@ WORK_TREE = "the work tree"
 _RANGE = re.compile(r"(?P<base>.*?)(?P<dots>\.\.\.?)(?P<head>[^.].*|)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Sides:
+class Sides(Struct, frozen=True):
     """The specs before and after, None where one of them has none; both are never None."""
 
     before: Validated | None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from meshctl.cli.formats.context import json_text, one_line
 from meshctl.diagnostics import UsageError
@@ -27,8 +28,7 @@ class RequestFormat(StrEnum):
     MERMAID = "mermaid"
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """The request as the command line has it."""
 
     url: str | None

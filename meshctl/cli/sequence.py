@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from meshctl.cli.formats.context import one_line
 from meshctl.cli.request_text import answered, names, ways
@@ -32,8 +33,7 @@ def sequence(path: CallPath) -> Iterator[str]:
         yield from _note(f"client,{calls[-1].own}", path.steps)
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawing:
+class _Drawing(Struct, frozen=True):
     """One call, and the names that the diagram has for who takes part."""
 
     call: Explanation

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import reduce
 from math import gcd
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from meshctl import ir
 from meshctl.diff.change import Change, Sign, changed, keyed, whole
@@ -29,8 +31,7 @@ from meshctl.diff.words import (
 )
 
 
-@dataclass(slots=True)
-class View:
+class View(Struct):
     """What one caller's sidecar knows of one callee."""
 
     bundles: frozenset[str]

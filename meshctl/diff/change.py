@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.ir.change import Consequence
 
@@ -19,8 +21,7 @@ class Sign(StrEnum):
     """``before`` and ``after`` are the names; ``changes`` is what differs besides."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One thing that differs. ``before`` and ``after`` are texts for people, empty where there is nothing."""
 
     sign: Sign
@@ -41,8 +42,7 @@ Pair = tuple[str, str]
 """A caller and its callee."""
 
 
-@dataclass(frozen=True, slots=True)
-class MeshDiff:
+class MeshDiff(Struct, frozen=True):
     """All that differs between two meshes."""
 
     changes: tuple[Change, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from meshctl import ir
 from meshctl.ir import duration_text
@@ -39,8 +40,7 @@ def patience(before: ir.Mesh, after: ir.Mesh) -> Iterator[Consequence]:
             yield Consequence(Effect.WAITS_LONG_ENOUGH, services, text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Inversion:
+class _Inversion(Struct, frozen=True):
     services: tuple[str, str, str]
     """Caller, callee, and for whom that waits longer."""
     route: str

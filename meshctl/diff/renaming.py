@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass, replace
 from ipaddress import ip_address
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl import ir
 
@@ -75,11 +77,11 @@ class _Renaming:
         """A part of the model; what is shared stays shared, which saves comparing it again."""
         if type(value) is tuple:
             return tuple(self._of(each) for each in value)
-        if not is_dataclass(value) or isinstance(value, type):
+        if not isinstance(value, Struct):
             return value
         if id(value) not in self._done:
             changes = {
-                each.name: self._field(value, each.name, getattr(value, each.name)) for each in fields(value)
+                name: self._field(value, name, getattr(value, name)) for name in value.__struct_fields__
             }
             self._done[id(value)] = replace(value, **changes)
         return self._done[id(value)]

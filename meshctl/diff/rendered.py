@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from difflib import unified_diff
+
+from msgspec import Struct
 
 from meshctl.artifacts import Artifact
 from meshctl.diff.change import Sign
@@ -12,8 +13,7 @@ from meshctl.diff.change import Sign
 _NOTHING = "/dev/null"
 
 
-@dataclass(frozen=True, slots=True)
-class FileChange:
+class FileChange(Struct, frozen=True):
     """One output file that differs. ``lines`` is a unified diff without line ends."""
 
     sign: Sign

@@ -1,6 +1,6 @@
 """The resolved model: what each sidecar must do, in neutral words, with every decision taken.
 
-Frozen, slotted dataclasses. No field means "the proxy's default": resolve fills everything in.
+Frozen structs. No field means "the proxy's default": resolve fills everything in.
 ``at`` is the place where the user wrote a thing, and None where meshctl's default applies; a place
 never takes part in equality or in a digest, only whether there is one.
 """

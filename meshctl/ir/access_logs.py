@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
+from meshctl.ir.written import Written
 
 ACCESS_LOG_FIELDS = (
     "time",
@@ -31,9 +31,8 @@ ACCESS_LOG_FIELDS = (
 """The keys of a line, in order. What they mean and their types: docs/access-log.md."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccessLog:
+class AccessLog(Written, frozen=True):
     """One JSON object a line on standard output for every request or TCP connection, in both directions."""
 
     enabled: Annotated[bool, needs(Feature.ACCESS_LOG)]
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None

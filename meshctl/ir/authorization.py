@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated
+
+from msgspec.structs import replace
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, FeatureUse, Needs, needs
 from meshctl.ir.jwt import JwtCondition, JwtIssuer
 from meshctl.ir.matching import HeaderMatch, PathMatch
 from meshctl.ir.mtls import WorkloadIdentity
+from meshctl.ir.written import Written
 
 UNAUTHENTICATED = "unauthenticated"
 """Stands among callers for all those without a certificate. No service has this name."""
@@ -35,8 +37,7 @@ _MODE_FEATURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizationRule:
+class AuthorizationRule(Written, frozen=True):
     """All parts must hold; an empty part holds for every request, but no principal means nobody.
 
     ``principals`` are known by their whole identity; ``anyone`` is every identity of the mesh's trust domain
@@ -51,7 +52,7 @@ class AuthorizationRule:
     paths: tuple[PathMatch, ...] = ()
     headers: tuple[HeaderMatch, ...] = ()
     jwt: JwtCondition | None = None
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
     @property
     def principal(self) -> WorkloadIdentity:
@@ -60,8 +61,7 @@ class AuthorizationRule:
         return only
 
 
-@dataclass(frozen=True, slots=True)
-class Authorization:
+class Authorization(Written, frozen=True):
     """Asked in this order: ``exempt`` lets in, ``deny`` refuses, ``allow`` lets in, everything else is refused.
 
     Refused is 403, or a closed connection on a TCP listener. It is 401 where no deny rule holds, and for an allow
@@ -77,8 +77,8 @@ class Authorization:
     issuers: tuple[JwtIssuer, ...] = ()
     """Those that rules ask for."""
     audit: Annotated[bool, needs(Feature.AUTHORIZATION_AUDIT)] = False
-    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
-    at: Position | None = field(default=None, compare=False)
+    asks: tuple[FeatureUse, ...] = ()
+    at: Position | None = None
 
     def of_plaintext(self) -> Authorization:
         """What of it is about callers without a certificate, where nobody else comes in; ``anyone`` is all of them."""

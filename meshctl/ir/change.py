@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from meshctl.ir.authorization import UNAUTHENTICATED
 from meshctl.ir.reachability import Ground, Permission, Way
@@ -15,8 +16,7 @@ ANYBODY = "*"
 """Among callers: an identity of the mesh that no rule names. Among callees: any host of the world."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """Somebody is let in who was not before: at all, or for what the example shows."""
 
     permission: Permission
@@ -55,8 +55,7 @@ class Opened:
         return f"{caller} is now let into {callee}{past}"
 
 
-@dataclass(frozen=True, slots=True)
-class Narrowed:
+class Narrowed(Struct, frozen=True):
     """A caller still reaches a callee, which refuses some of what it let him do."""
 
     permission: Permission
@@ -97,8 +96,7 @@ def _is_token(name: str, value: str) -> bool:
     return name == "authorization" and value.lower().startswith("bearer ")
 
 
-@dataclass(frozen=True, slots=True)
-class NewWay:
+class NewWay(Struct, frozen=True):
     """Somebody can reach another by a chain of calls, and could not before. What the applications on it hand on, they decide."""
 
     names: Way
@@ -131,8 +129,7 @@ class Effect(StrEnum):
     """Certificates that are issued from now on live for another time, or are renewed at another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Consequence:
+class Consequence(Struct, frozen=True):
     """What follows from a change, in a sentence."""
 
     effect: Effect
@@ -145,8 +142,7 @@ class Consequence:
         return self.effect in (Effect.GIVES_UP_FIRST, Effect.REROUTED, Effect.REISSUED)
 
 
-@dataclass(frozen=True, slots=True)
-class Ordered:
+class Ordered(Struct, frozen=True):
     """Both sides of calls change so that old and new sidecars do not get on in every order."""
 
     what: str
@@ -159,8 +155,7 @@ class Ordered:
     """The safe order in words, the first step first."""
 
 
-@dataclass(frozen=True, slots=True)
-class MeshChange:
+class MeshChange(Struct, frozen=True):
     """What becomes of one mesh when it is deployed in place of another."""
 
     sidecars: tuple[str, ...] = ()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from meshctl.ir.features import FeatureUse
+from meshctl.ir.written import Written
 
 
-@dataclass(frozen=True, slots=True)
-class CircuitBreaker:
+class CircuitBreaker(Written, frozen=True):
     """Bounds for one cluster; what goes over is answered 503 at once.
 
     ``max_pending`` requests may wait for a connection while all ``max_connections`` are in use; None: nobody
@@ -20,5 +18,5 @@ class CircuitBreaker:
     max_requests: int
     max_pending: int | None = None
     max_retries: int | None = None
-    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
+    asks: tuple[FeatureUse, ...] = ()
     """Each bound for itself, for the others may be our defaults."""

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from meshctl.diagnostics import Position
 from meshctl.ir.mesh import Sidecar
 
 
-@dataclass(frozen=True, slots=True)
-class HeadlessService:
+class HeadlessService(Struct, frozen=True):
     """The name under which a cluster's DNS tells the addresses of pods. An empty ``namespace`` is the default one."""
 
     name: str
     namespace: str
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Struct, frozen=True):
     """A sidecar, and where it runs.
 
     ``hosts`` are the addresses that the spec lists for it, sorted; none where callers look them up, by ``headless`` where a

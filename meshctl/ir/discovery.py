@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class SocketAddress:
+class SocketAddress(Struct, frozen=True):
     """An IP address and a TCP port."""
 
     address: str
@@ -16,8 +15,7 @@ class SocketAddress:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """The sidecar of one instance. Weights are shares of the sum within a cluster and priority, at least 1.
 
     ``priority`` is 0 for those that come first, and has no gaps: the next level takes requests when no endpoint of

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
+
+from msgspec import Struct
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
 from meshctl.ir.mtls import TlsVersion
+from meshctl.ir.written import Written
 
 SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 """Where Debian keeps the CAs that the system trusts."""
 
 
-@dataclass(frozen=True, slots=True)
-class OriginTls:
+class OriginTls(Written, frozen=True):
     """TLS to an external: SNI and verified DNS name, and the file of CAs (an absolute path on the host).
 
     An empty ``server_name`` stands for the request's host, where the cluster's name follows that.
@@ -24,18 +25,16 @@ class OriginTls:
     server_name: Annotated[str, needs(Feature.TLS_ORIGINATION)]
     authorities: str
     minimum_version: TlsVersion
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """An external's side of a connection. Without ``tls`` it is plain."""
 
     tls: OriginTls | None
 
 
-@dataclass(frozen=True, slots=True)
-class DnsName:
+class DnsName(Struct, frozen=True):
     """A name whose addresses (A and AAAA) are the endpoints.
 
     ``name`` is asked again every ``refresh``; the last good answer stays while DNS fails. An empty ``name``

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
 from typing import Annotated
 
+from msgspec import Struct
+
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
+from meshctl.ir.written import Written
 
 
-@dataclass(frozen=True, slots=True)
-class Delay:
+class Delay(Written, frozen=True):
     """A pause before the first try, for a ``share`` of the requests; outside the route's timeout."""
 
     duration: Annotated[timedelta, needs(Feature.FAULT_DELAY)]
     share: Fraction
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Abort:
+class Abort(Written, frozen=True):
     """An answer of the sidecar's own instead of the callee's, for a ``share`` of the requests.
 
     Nothing is sent on, mirrored or tried again, and no response header of the route is set.
@@ -29,11 +29,10 @@ class Abort:
 
     status: Annotated[int, needs(Feature.FAULT_ABORT)]
     share: Fraction
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """The delay comes first; each draws for itself."""
 
     delay: Delay | None = None

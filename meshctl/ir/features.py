@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Any, get_args, get_type_hints
+
+from msgspec import Struct
 
 from meshctl.diagnostics import Position
 
@@ -117,16 +118,14 @@ class Feature(StrEnum):
     SEVERAL_PORTS = "several ports"
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureUse:
+class FeatureUse(Struct, frozen=True):
     """A feature that the user asked for, and where."""
 
     feature: Feature
     at: Position
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """Annotates a field of the model: what its value needs, whenever the user wrote the object."""
 
     choose: Callable[[Any], tuple[Feature, ...]]
@@ -168,17 +167,17 @@ def _collect(value: Any, found: list[FeatureUse]) -> None:  # noqa: ANN401 - any
 @cache
 def _fields(kind: type) -> tuple[tuple[str, Needs | None, bool], ...]:
     """The fields of a class that can lead to a feature: what they need, and whether to go on below."""
-    if not is_dataclass(kind):
+    if not issubclass(kind, Struct):
         return ()
     hints = get_type_hints(kind, include_extras=True)
     rows = (
         (
-            each.name,
-            next((extra for extra in get_args(hints[each.name]) if isinstance(extra, Needs)), None),
-            _leads_on(hints[each.name]),
+            name,
+            next((extra for extra in get_args(hints[name]) if isinstance(extra, Needs)), None),
+            _leads_on(hints[name]),
         )
-        for each in fields(kind)
-        if each.name != "at"
+        for name in kind.__struct_fields__
+        if name != "at"
     )
     return tuple(row for row in rows if row[1] is not None or row[2])
 
@@ -188,7 +187,7 @@ def _leads_on(hint: object) -> bool:
     """Whether a value of this type can hold an object that has a place."""
     if hint is FeatureUse:
         return True
-    if isinstance(hint, type) and is_dataclass(hint):
+    if isinstance(hint, type) and issubclass(hint, Struct):
         hints = get_type_hints(hint, include_extras=True)
         return "at" in hints or any(_leads_on(each) for each in hints.values())
     return any(_leads_on(each) for each in get_args(hint) if not isinstance(each, Needs))

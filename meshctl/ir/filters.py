@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, FeatureUse, needs
+from meshctl.ir.written import Written
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderChanges:
+class HeaderChanges(Written, frozen=True):
     """In this order: ``remove``, ``set`` (creates or replaces all lines), ``add`` (one more line).
 
     Names are lower case, and none stands in two of the three. Request headers are changed before the
@@ -21,15 +20,14 @@ class HeaderChanges:
     set: tuple[tuple[str, str], ...] = ()
     add: tuple[tuple[str, str], ...] = ()
     remove: tuple[str, ...] = ()
-    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
+    asks: tuple[FeatureUse, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether anything is changed."""
         return bool(self.set or self.add or self.remove)
 
 
-@dataclass(frozen=True, slots=True)
-class Rewrite:
+class Rewrite(Written, frozen=True):
     """What the callee sees instead. Mirrors, retries and authorization see it too; the query stays.
 
     ``prefix`` takes the place of the route's matched prefix, with exactly one slash at the seam;
@@ -39,11 +37,10 @@ class Rewrite:
     prefix: Annotated[str, needs(Feature.PATH_REWRITE)] = ""
     path: Annotated[str, needs(Feature.PATH_REWRITE)] = ""
     hostname: Annotated[str, needs(Feature.HOST_REWRITE)] = ""
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(Written, frozen=True):
     """The answer is ``status`` with a Location; nothing is asked of the callee.
 
     Location is ``scheme://hostname[:port]path[?query]``. An empty ``scheme`` is the one that the client
@@ -58,11 +55,10 @@ class Redirect:
     port: int = 0
     prefix: str = ""
     path: str = ""
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DirectResponse:
+class DirectResponse(Written, frozen=True):
     """The answer is this; nothing is asked of the callee.
 
     The body is UTF-8 and sent as ``text/plain`` with a length; answers to HEAD have none.
@@ -70,4 +66,4 @@ class DirectResponse:
 
     status: Annotated[int, needs(Feature.DIRECT_RESPONSE)]
     body: str = ""
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None

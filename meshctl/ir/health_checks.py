@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, Needs
+from meshctl.ir.written import Written
 
 
 class HealthCheckKind(StrEnum):
@@ -28,8 +28,7 @@ _FEATURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
+class HealthCheck(Written, frozen=True):
     """Of every endpoint of one cluster, by this sidecar, in the way that requests go (mutual TLS, own identity).
 
     The Host is ``host``. Every ``interval``; no answer within ``timeout`` is a failure. ``unhealthy_threshold``
@@ -45,4 +44,4 @@ class HealthCheck:
     timeout: timedelta
     unhealthy_threshold: int
     healthy_threshold: int
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None

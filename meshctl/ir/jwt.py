@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
+from msgspec import Struct
+
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
+from meshctl.ir.written import Written
 
 CLOCK_SKEW = timedelta(seconds=60)
 """By so much the clock of who made a token may be wrong: `exp` counts that much later, `nbf` that much earlier."""
@@ -28,16 +30,14 @@ class JwtAlgorithm(StrEnum):
     ES512 = "ES512"
 
 
-@dataclass(frozen=True, slots=True)
-class RsaKey:
+class RsaKey(Struct, frozen=True):
     """A public key of RSA: modulus and exponent, each base64url without padding as in a JWK."""
 
     n: str
     e: str
 
 
-@dataclass(frozen=True, slots=True)
-class EcKey:
+class EcKey(Struct, frozen=True):
     """A point on the curve that the algorithm names; coordinates in base64url of the curve's full length."""
 
     curve: str
@@ -45,8 +45,7 @@ class EcKey:
     y: str
 
 
-@dataclass(frozen=True, slots=True)
-class JwtKey:
+class JwtKey(Struct, frozen=True):
     """One key, for one algorithm. An empty ``kid`` is a key for tokens of any, and a token without takes any key."""
 
     kid: str
@@ -54,8 +53,7 @@ class JwtKey:
     public: RsaKey | EcKey
 
 
-@dataclass(frozen=True, slots=True)
-class JwtIssuer:
+class JwtIssuer(Struct, frozen=True):
     """Whose tokens are good, under the name that rules have for it.
 
     A token is good when one of ``keys`` verifies it, `iss` is ``issuer``, `exp` is there and not past, `nbf`
@@ -68,8 +66,7 @@ class JwtIssuer:
     keys: tuple[JwtKey, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimMatch:
+class ClaimMatch(Struct, frozen=True):
     """Holds where the claim of exactly that name, at the top, is the text ``value`` or a list that has it.
 
     Of :data:`SPACE_DELIMITED` claims one of the words is enough. Numbers, booleans and objects never match.
@@ -79,10 +76,9 @@ class ClaimMatch:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class JwtCondition:
+class JwtCondition(Written, frozen=True):
     """A good token of the issuer with that name, and all of the claims."""
 
     issuer: Annotated[str, needs(Feature.JWT)]
     claims: tuple[ClaimMatch, ...] = ()
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, Needs
+from meshctl.ir.written import Written
 
 
 class LoadBalancingPolicy(StrEnum):
@@ -46,8 +46,7 @@ _KEY_FEATURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class HashOn:
+class HashOn(Written, frozen=True):
     """The key of a ring: the whole value of the first line of a header, or of a cookie, or the client's address.
 
     ``name`` is the header's in lower case, or the cookie's as it is written; empty for the address. A request
@@ -56,11 +55,10 @@ class HashOn:
 
     key: Annotated[HashKey, Needs(_KEY_FEATURES.__getitem__)]
     name: str
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LoadBalancing:
+class LoadBalancing(Written, frozen=True):
     """The policy of one cluster; endpoint weights are honoured by all of them.
 
     ``hash_on`` is set with RING_HASH, and with it alone.
@@ -68,4 +66,4 @@ class LoadBalancing:
 
     policy: Annotated[LoadBalancingPolicy, Needs(_FEATURES.__getitem__)]
     hash_on: HashOn | None = None
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None

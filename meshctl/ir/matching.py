@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, Needs
+from meshctl.ir.written import Written
 
 
 class PathMatchKind(StrEnum):
@@ -29,13 +29,12 @@ _PATH_FEATURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PathMatch:
+class PathMatch(Written, frozen=True):
     """A prefix has no slash at its end, but ``/`` takes all."""
 
     kind: Annotated[PathMatchKind, Needs(_PATH_FEATURES.__getitem__)]
     value: str
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
     @property
     def takes_everything(self) -> bool:
@@ -66,18 +65,16 @@ _QUERY_FEATURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderMatch:
+class HeaderMatch(Written, frozen=True):
     """True if any line of the header satisfies it. ``name`` is lower case; PRESENT has an empty ``value``."""
 
     name: str
     value: str
     kind: Annotated[ValueMatchKind, Needs(_HEADER_FEATURES.__getitem__)] = ValueMatchKind.EXACT
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class QueryMatch:
+class QueryMatch(Written, frozen=True):
     """True if the first occurrence of ``name`` satisfies it.
 
     The query is split at ``&``, each part at its first ``=``; a part without one has an empty value. Name and
@@ -87,4 +84,4 @@ class QueryMatch:
     name: str
     value: str
     kind: Annotated[ValueMatchKind, Needs(_QUERY_FEATURES.__getitem__)] = ValueMatchKind.EXACT
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
+
+from msgspec import Struct
 
 from meshctl.diagnostics import Position
 from meshctl.ir.access_logs import AccessLog
@@ -22,6 +23,7 @@ from meshctl.ir.outlier_detection import OutlierDetection
 from meshctl.ir.rate_limiting import RateLimit
 from meshctl.ir.routing import Route, VirtualHost
 from meshctl.ir.tracing import Tracing
+from meshctl.ir.written import Written
 
 HOP_STATUS = 425
 """Between two sidecars this status means: the application could not be reached and saw nothing."""
@@ -66,8 +68,7 @@ class Protocol(StrEnum):
         return self in (Protocol.HTTP2, Protocol.GRPC)
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(Written, frozen=True):
     """The endpoints of a callee, or of one of its subsets, or of an external, and how to speak to them.
 
     A callee in the mesh has an ``identity``: the hop is HTTP/1.1 or HTTP/2 (or, with TCP, the bare stream) over mutual
@@ -90,7 +91,7 @@ class Cluster:
     origin: Origin | None = None
     dns: DnsName | None = None
     plaintext: bool = False
-    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
+    asks: tuple[FeatureUse, ...] = ()
     """What the user wrote about plain values above, which have no place of their own."""
 
     @property
@@ -101,8 +102,7 @@ class Cluster:
         return self.identity
 
 
-@dataclass(frozen=True, slots=True)
-class OutboundListener:
+class OutboundListener(Struct, frozen=True):
     """Plain HTTP/1.1 (TLS where ``tls`` is set) from those for whom this sidecar speaks.
 
     The application's own listener is on loopback, and so is one for each `localPort` (whose only virtual host
@@ -129,18 +129,16 @@ class OutboundListener:
         return self.binds[0]
 
 
-@dataclass(frozen=True, slots=True)
-class SniRoute:
+class SniRoute(Written, frozen=True):
     """Connections whose TLS asks for one of these names (lower case; none stands in two routes of a listener)."""
 
     hostnames: Annotated[tuple[str, ...], needs(Feature.TLS_PASSTHROUGH)]
     service: str
     cluster: str
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TcpListener:
+class TcpListener(Written, frozen=True):
     """On loopback: every connection goes to ``cluster``, byte for byte. No retries, no time limit but idle.
 
     With ``sni`` the application speaks TLS with the destination itself, and the server name in its first bytes
@@ -152,7 +150,7 @@ class TcpListener:
     service: str
     cluster: Annotated[str, needs(Feature.TCP)]
     sni: tuple[SniRoute, ...] = ()
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -160,8 +158,7 @@ class TcpListener:
         return tuple(dict.fromkeys(each.service for each in self.sni)) or (self.service,)
 
 
-@dataclass(frozen=True, slots=True)
-class InboundListener:
+class InboundListener(Written, frozen=True):
     """Where other sidecars reach this one, over mutual TLS, and the application behind it.
 
     Only certificates of the mesh's CA with a name in its trust domain get through the handshake. How ``mtls`` is done says
@@ -179,7 +176,7 @@ class InboundListener:
     protocol: Protocol = Protocol.HTTP
     rate_limit: RateLimit | None = None
     mtls: MtlsMode = MtlsMode.STRICT
-    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
+    asks: tuple[FeatureUse, ...] = ()
 
     @property
     def bind(self) -> SocketAddress:
@@ -187,15 +184,13 @@ class InboundListener:
         return self.binds[0]
 
 
-@dataclass(frozen=True, slots=True)
-class AdminListener:
+class AdminListener(Struct, frozen=True):
     """``GET /ready`` answers 200 when the sidecar serves; ``GET /build`` tells which build it runs."""
 
     bind: SocketAddress
 
 
-@dataclass(frozen=True, slots=True)
-class HealthListener:
+class HealthListener(Written, frozen=True):
     """Plain HTTP off loopback for load balancers and kubelets, read only.
 
     ``GET /ready`` as on the admin listener. ``GET <path>``, where ``path`` is not empty, asks the application the
@@ -205,11 +200,10 @@ class HealthListener:
     binds: Annotated[tuple[SocketAddress, ...], needs(Feature.HEALTH_LISTENER)]
     path: str
     application: SocketAddress | None
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sidecar:
+class Sidecar(Written, frozen=True):
     """Everything that an emitter may know. A gateway is a sidecar too: without ``inbound`` and ``locals``."""
 
     mesh: str
@@ -232,7 +226,7 @@ class Sidecar:
     """Where names are looked up, in order; empty where nothing is."""
     tracing: Tracing | None = None
     metrics: Metrics | None = None
-    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
+    asks: tuple[FeatureUse, ...] = ()
     build: str = ""
     """``sha256:…`` of all the rest, so that a change elsewhere in the mesh leaves it alone."""
 
@@ -242,8 +236,7 @@ class Sidecar:
         return not self.outbound.domain
 
 
-@dataclass(frozen=True, slots=True)
-class Mesh:
+class Mesh(Struct, frozen=True):
     """The resolved mesh, sidecars sorted by service and instance."""
 
     name: str

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
+from meshctl.ir.written import Written
 
 LABELS = ("mesh", "service", "direction", "caller", "callee", "route")
 """On both series of a request, in order; the counter has ``status`` too. What they mean: docs/metrics.md."""
 
 
-@dataclass(frozen=True, slots=True)
-class Metrics:
+class Metrics(Written, frozen=True):
     """``GET /metrics`` on the admin and the health listener, in Prometheus' text format.
 
     ``mesh_requests_total`` and the histogram ``mesh_request_duration_milliseconds`` count each request whose line stands in
@@ -23,4 +22,4 @@ class Metrics:
     """
 
     buckets: Annotated[tuple[timedelta, ...], needs(Feature.METRICS)]
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None

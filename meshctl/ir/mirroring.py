@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
+from meshctl.ir.written import Written
 
 
-@dataclass(frozen=True, slots=True)
-class Mirror:
+class Mirror(Written, frozen=True):
     """A copy of what the route's backend gets (after all filters, the same Host) goes to ``cluster`` too.
 
     ``share`` of the requests, drawn for each mirror by itself; 0 mirrors nothing. The copy is sent once, never
@@ -20,4 +19,4 @@ class Mirror:
 
     cluster: Annotated[str, needs(Feature.MIRRORING)]
     share: Fraction
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None

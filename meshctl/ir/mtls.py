@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
+from msgspec import Struct
+
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
+from meshctl.ir.written import Written
 
 RESERVED_LABEL = "spiffe"
 """Between a service and its trust domain in the DNS name of an identity."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkloadIdentity:
+class WorkloadIdentity(Struct, frozen=True):
     """One service's name in its forms, all of them in its certificate."""
 
     service: str
@@ -70,8 +71,7 @@ class MtlsMode(StrEnum):
     DISABLED = "disabled"
 
 
-@dataclass(frozen=True, slots=True)
-class TlsContext:
+class TlsContext(Written, frozen=True):
     """Both directions of a hop: certificates of the mesh's CA are shown and demanded, names verified.
 
     Files have fixed places in a bundle, see ``meshctl.artifacts``.
@@ -84,11 +84,10 @@ class TlsContext:
     crl: Annotated[bool, needs(Feature.REVOCATION)] = False
     """Whether certificates of peers are looked up in the bundle's lists of revoked ones, and none passes without. Never
     for a sidecar that speaks plaintext alone."""
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ServerTls:
+class ServerTls(Written, frozen=True):
     """TLS that a gateway serves to clients outside the mesh; no client certificate is asked for.
 
     ``certificate`` (a chain) and ``key`` are PEM files on the host, absolute paths.
@@ -97,11 +96,10 @@ class ServerTls:
     certificate: Annotated[str, needs(Feature.GATEWAY_TLS)]
     key: str
     minimum_version: TlsVersion
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CertificatePolicy:
+class CertificatePolicy(Struct, frozen=True):
     """How long a leaf lives, and how long before its end it is due for renewal."""
 
     lifetime: timedelta

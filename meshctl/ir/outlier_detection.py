@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
 from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
+from meshctl.ir.written import Written
 
 
-@dataclass(frozen=True, slots=True)
-class OutlierDetection:
+class OutlierDetection(Written, frozen=True):
     """Of one cluster, counted in this sidecar alone.
 
     An error is an answer 500 to 599, the hop status, a connection that failed or broke before the answer's head,
@@ -25,7 +24,7 @@ class OutlierDetection:
     interval: timedelta
     ejection_time: timedelta
     max_ejected: Fraction
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
     def limit(self, endpoints: int) -> int:
         """How many of so many may be out at once: the share, but one at least; the only one never is."""

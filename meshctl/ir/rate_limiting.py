@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from math import ceil
 from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, Needs, needs
+from meshctl.ir.written import Written
 
 
 def _needed_by_key(by_caller: bool) -> tuple[Feature, ...]:  # noqa: FBT001 - called by position
     return (Feature.RATE_LIMIT_PER_CALLER,) if by_caller else ()
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimit(Written, frozen=True):
     """A token bucket in the callee's sidecar, all its workers together; with ``by_caller`` one for each identity.
 
     It holds ``burst`` tokens at most, is full at the start, and gets ``requests`` evenly over each ``per``. A
@@ -28,7 +27,7 @@ class RateLimit:
     per: timedelta
     burst: int
     by_caller: Annotated[bool, Needs(_needed_by_key)]
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
     @property
     def interval(self) -> timedelta:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from meshctl.diagnostics import Position
 from meshctl.ir.authorization import AuthorizationRule
@@ -31,8 +32,7 @@ class Ground(StrEnum):
     EGRESS = "egress"
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(Struct, frozen=True):
     """A request that comes through. A token among ``headers`` says the right things; nobody has signed it."""
 
     method: str
@@ -40,8 +40,7 @@ class Example:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
+class Permission(Struct, frozen=True):
     """One reason why ``caller`` reaches ``callee``, and the route of its sidecar that leads there."""
 
     caller: str
@@ -67,8 +66,7 @@ class Permission:
         return self.stream or self.example is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Unpermitted:
+class Unpermitted(Struct, frozen=True):
     """A call that a caller can make, and nothing lets it in."""
 
     caller: str
@@ -85,8 +83,7 @@ class Door(StrEnum):
     HEALTH = "health"
 
 
-@dataclass(frozen=True, slots=True)
-class Entrance:
+class Entrance(Struct, frozen=True):
     """A listener for everybody who can reach its addresses. ``permissions`` of a PLAINTEXT one: the rules about them."""
 
     door: Door
@@ -100,8 +97,7 @@ Way = tuple[str, ...]
 """Names from the one who begins to the one who is reached, each of whom calls the next."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reachability:
+class Reachability(Struct, frozen=True):
     """All that is let in, by callee and caller.
 
     A way of several calls says that the first caller can make the next one call on, not that it does: what an

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from fractions import Fraction
 from typing import Annotated
 
+from msgspec import field
+
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, FeatureUse, Needs, needs
+from meshctl.ir.written import Written
 
 
 class RetryCondition(StrEnum):
@@ -51,33 +53,29 @@ def _needed_by_conditions(conditions: tuple[RetryCondition, ...]) -> tuple[Featu
     return tuple(_FEATURES[each] for each in conditions)
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Written, frozen=True):
     """The pause before the first retry is up to ``base``, doubled for each further one, at most ``maximum``."""
 
     base: Annotated[timedelta, needs(Feature.RETRY_BACKOFF)]
     maximum: timedelta
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RetryBudget:
+class RetryBudget(Written, frozen=True):
     """Of this sidecar's requests under way to the callee, at most ``share`` may be retries (but always 3)."""
 
     share: Annotated[Fraction, needs(Feature.RETRY_BUDGET)]
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PerTryTimeout:
+class PerTryTimeout(Written, frozen=True):
     """How long one try may take, from the last byte of the request to the last of the answer. Zero: no limit."""
 
     duration: Annotated[timedelta, needs(Feature.PER_TRY_TIMEOUT)] = timedelta(0)
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Written, frozen=True):
     """``attempts`` counts the tries after the first; 0 means never (the per-try timeout holds all the same).
 
     Another endpoint is preferred. When the tries run out the last answer is handed on, the hop status
@@ -96,8 +94,8 @@ class RetryPolicy:
     backoff: Backoff | None = None
     """None: nobody asked for a pause; a target uses its own."""
     budget: RetryBudget | None = None
-    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
-    at: Position | None = field(default=None, compare=False)
+    asks: tuple[FeatureUse, ...] = ()
+    at: Position | None = None
 
     def retries_on(self, condition: RetryCondition) -> bool:
         """Whether a failure of this kind is tried again (for some method)."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
+
+from msgspec import Struct, field
 
 from meshctl.diagnostics import Position
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(Struct, frozen=True):
     """What is None is not looked at; ``at`` says where the others are written, by the key in the file."""
 
     status: int | None = None
@@ -34,8 +34,7 @@ class Expectation:
     at: Mapping[str, Position | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class RouteTest:
+class RouteTest(Struct, frozen=True):
     """One test. ``headers`` are the lines that are sent, in order, ``Host`` first.
 
     A ``caller`` who is UNAUTHENTICATED asks the sidecar of the service that Host names, in plaintext.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Annotated
+
+from msgspec import field
 
 from meshctl.diagnostics import Position
 from meshctl.ir.fault_injection import Fault
@@ -14,17 +15,17 @@ from meshctl.ir.mirroring import Mirror
 from meshctl.ir.retries import RetryPolicy
 from meshctl.ir.splitting import WeightedCluster
 from meshctl.ir.timeouts import BodyTimeout, Timeout
+from meshctl.ir.written import Written
 
 
-@dataclass(frozen=True, slots=True)
-class RouteMatch:
+class RouteMatch(Written, frozen=True):
     """All conditions must hold. No method means any; ``GET`` does not include ``HEAD``."""
 
     path: PathMatch
     methods: Annotated[tuple[str, ...], needs(Feature.METHOD_MATCH)]
     headers: tuple[HeaderMatch, ...]
     queries: tuple[QueryMatch, ...] = ()
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
     @property
     def takes_everything(self) -> bool:
@@ -36,8 +37,7 @@ def _needed_by_backends(backends: tuple[WeightedCluster, ...]) -> tuple[Feature,
     return (Feature.WEIGHTED_SPLITTING,) if len(backends) > 1 else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Written, frozen=True):
     """One match and what becomes of its requests. Several routes may bear one name, a match each.
 
     With an ``answer`` the sidecar gives it and there is no backend. Otherwise no backend means that nothing
@@ -63,13 +63,12 @@ class Route:
     mirrors: tuple[Mirror, ...] = ()
     fault: Fault | None = None
     """Both only where the request is sent on."""
-    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
+    asks: tuple[FeatureUse, ...] = ()
     """What the user wrote that stands nowhere else here."""
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualHost:
+class VirtualHost(Written, frozen=True):
     """Names, and the routes behind them in the order in which they are tried. No match: 404.
 
     ``hostnames`` are lower case, without port and root dot, and are compared so. ``*.x`` takes any number of
@@ -81,4 +80,4 @@ class VirtualHost:
     service: str
     hostnames: tuple[str, ...]
     routes: tuple[Route, ...]
-    asks: tuple[FeatureUse, ...] = field(default=(), compare=False)
+    asks: tuple[FeatureUse, ...] = ()

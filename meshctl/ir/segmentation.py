@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from msgspec import Struct
 
 from meshctl.ir.discovery import SocketAddress
 
@@ -23,8 +24,7 @@ class Transport(StrEnum):
     UDP = "udp"
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(Struct, frozen=True):
     """A service or gateway as a cluster knows it. An empty ``namespace`` is that of whoever names it.
 
     ``networks`` are the hosts that the spec writes down for it. With ``pods`` the cluster's own DNS says where it is.
@@ -36,8 +36,7 @@ class Workload:
     pods: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """Where packets may go: ``networks`` (CIDR, disjoint, sorted) and one ``port``, 0 for every one.
 
     ``name`` says whom that is, in words. A service of the mesh is a ``workload`` too; ``looked_up`` are those whose
@@ -52,8 +51,7 @@ class Destination:
     looked_up: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Interception:
+class Interception(Struct, frozen=True):
     """TCP connections of the application to ``networks`` and ``ports`` that its sidecar takes at ``to``.
 
     The first interception that a connection meets holds. Connections to loopback are nobody's.
@@ -65,8 +63,7 @@ class Interception:
     to: tuple[SocketAddress, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Perimeter:
+class Perimeter(Struct, frozen=True):
     """One sidecar, its application, and everything that may pass between them and the world.
 
     The application reaches ``entrances``, and ``besides`` what was asked for. The sidecar reaches its application

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class WeightedCluster:
+class WeightedCluster(Struct, frozen=True):
     """A share of a route's requests. Weights are at least 1 and count against the route's sum.
 
     Each request draws for itself; the draw stands for all its tries.

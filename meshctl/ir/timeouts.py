@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.features import Feature, needs
+from meshctl.ir.written import Written
 
 _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms"))
 
@@ -23,8 +23,7 @@ def duration_text(duration: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
-@dataclass(frozen=True, slots=True)
-class Timeout:
+class Timeout(Written, frozen=True):
     """From the last byte of the request to the last byte of the response, all tries included.
 
     Zero switches it off. Where nobody wrote one (``at`` is None) a target may use its nearest native
@@ -32,7 +31,7 @@ class Timeout:
     """
 
     duration: Annotated[timedelta, needs(Feature.TIMEOUT)]
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None
 
     @property
     def written(self) -> bool:
@@ -40,12 +39,11 @@ class Timeout:
         return self.at is not None
 
 
-@dataclass(frozen=True, slots=True)
-class BodyTimeout:
+class BodyTimeout(Written, frozen=True):
     """How long an upload may stand still: so long without a byte of a request's body that is not complete.
 
     The answer is 408, or the connection is cut. Zero: only the idle timeout bounds it.
     """
 
     duration: Annotated[timedelta, needs(Feature.BODY_TIMEOUT)] = timedelta(0)
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None

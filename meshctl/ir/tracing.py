@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Annotated
 
 from meshctl.diagnostics import Position
 from meshctl.ir.discovery import SocketAddress
 from meshctl.ir.features import Feature, needs
+from meshctl.ir.written import Written
 
 
-@dataclass(frozen=True, slots=True)
-class Tracing:
+class Tracing(Written, frozen=True):
     """Spans in OTLP over gRPC, in plain HTTP/2, to ``collector``; what a span says: docs/tracing.md.
 
     A request whose ``traceparent`` is valid (W3C Trace Context) belongs to that trace, and has spans if its
@@ -22,4 +21,4 @@ class Tracing:
 
     collector: Annotated[SocketAddress, needs(Feature.TRACING)]
     sampling: Fraction
-    at: Position | None = field(default=None, compare=False)
+    at: Position | None = None

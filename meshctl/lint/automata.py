@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
+
+from msgspec import Struct, field
 
 from meshctl.spec.regex_cost import CHARACTERS, Automaton
 
@@ -29,8 +30,7 @@ class UndecidedError(Exception):
     """A question whose answer would take too long; the message says what is too large."""
 
 
-@dataclass(slots=True)
-class Effort:
+class Effort(Struct):
     """How many steps, of about a microsecond each, a question may still take, and all questions of ``whole`` together."""
 
     left: int = 200_000
@@ -45,8 +45,7 @@ class Effort:
             raise UndecidedError("the conditions together are too large")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Language:
+class Language(Struct, frozen=True, eq=False):
     """An automaton: bit n of a number stands for state n, and state 0 is the start.
 
     ``takers`` are the states that are entered on each character, ``follow`` those that each state leads to.

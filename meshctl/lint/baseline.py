@@ -5,12 +5,12 @@ Mandatory rules, and whatever `validate` finds, are never held back.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NoReturn
+
+from msgspec import Struct, field, structs
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Identity, Position, UsageError, identity
@@ -23,8 +23,7 @@ _KEYS = ("code", "slug", "resource", "message")
 _TOP = {"schemaVersion", "mesh", "environment", "findings"}
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(Struct, frozen=True):
     """How often each finding was there, for one mesh and one environment of it."""
 
     mesh: str
@@ -34,8 +33,7 @@ class Baseline:
     """Where each stands in the file that was read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(Struct, frozen=True):
     """What a baseline holds and nothing matches any more."""
 
     identity: Identity
@@ -66,7 +64,7 @@ def hold_back(
         known = each.slug in holdable and not each.waived and left.get(key, 0) > 0
         if known:
             left[key] -= 1
-        held.append(dataclasses.replace(each, in_baseline=True) if known else each)
+        held.append(structs.replace(each, in_baseline=True) if known else each)
     return tuple(held), {key: count for key, count in left.items() if count}
 
 

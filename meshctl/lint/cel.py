@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
 from cel_expr_python import cel
+from msgspec import Struct, field
 
 from meshctl.lint.facts import (
     SUBJECTS,
@@ -52,8 +52,7 @@ class UndecidedError(Exception):
     """An expression that gave no answer for the facts at hand."""
 
 
-@dataclass(slots=True)
-class Lookup:
+class Lookup(Struct):
     """The mesh that `svc(name)` and `callers(name)` look into; set before rules are evaluated."""
 
     world: World = field(default_factory=lambda: World(MeshFacts(), {}))
@@ -77,8 +76,7 @@ class Lookup:
             raise ValueError(f"there is no service named {name}") from None
 
 
-@dataclass(slots=True)
-class Expression:
+class Expression(Struct):
     """An expression that answers yes or no, compiled when it is first asked, or before by :meth:`compile`."""
 
     text: str

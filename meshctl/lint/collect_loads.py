@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from math import ceil
 from typing import Any
+
+from msgspec.structs import replace
 
 from meshctl import ir
 from meshctl.lint.collect_routes import Clusters

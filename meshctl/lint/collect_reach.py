@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from meshctl.ir.reachability import Door, Ground, Permission, Reachability
 from meshctl.lint.facts import World

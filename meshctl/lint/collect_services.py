@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from datetime import date
 from ipaddress import ip_address
+
+from msgspec.structs import replace
 
 from meshctl import ir
 from meshctl.lint.collect_routes import callees, is_decided

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from meshctl.ir.canonical import refusal
 from meshctl.lint import automata
@@ -19,8 +20,7 @@ class UnusualError(UndecidedError):
     """There is a value, and nobody would want to read it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """One condition of a match. ``kind``: exact, prefix, regex, present, or methods (with blanks between)."""
 
     place: str

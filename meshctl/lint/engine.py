@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related, Severity
@@ -14,8 +16,7 @@ from meshctl.lint.policy import PLACEHOLDER, Assertion, BuiltIn, Case, Policy, S
 from meshctl.lint.reading import PolicySet
 
 
-@dataclass(frozen=True, slots=True)
-class FailedCase:
+class FailedCase(Struct, frozen=True):
     """A test of a policy that did not come out as it says."""
 
     policy: str

@@ -7,10 +7,11 @@ Every field has an empty value, so that the case of a policy's test states only 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from functools import cache
 from typing import get_type_hints
+
+from msgspec import Struct, field
 
 from meshctl.diagnostics import Position
 from meshctl.ir.change import MeshChange
@@ -33,8 +34,7 @@ _NOT_FACTS = frozenset({"source", "timeout_at", "retries_at", "made", "places"})
 _ZERO = timedelta()
 
 
-@dataclass(frozen=True, slots=True)
-class MeshFacts:
+class MeshFacts(Struct, frozen=True):
     """The mesh as a whole."""
 
     name: str = ""
@@ -56,8 +56,7 @@ class MeshFacts:
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceFacts:
+class ServiceFacts(Struct, frozen=True):
     """One service. ``instances`` counts the endpoints that take requests, ``zones`` names theirs; both empty for DNS."""
 
     name: str = ""
@@ -102,8 +101,7 @@ class ServiceFacts:
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RouteFacts:
+class RouteFacts(Struct, frozen=True):
     """One route of a service, as its callers see it (a caller that narrows it sees one of its own)."""
 
     name: str = ""
@@ -150,8 +148,7 @@ class RouteFacts:
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MatchFacts:
+class MatchFacts(Struct, frozen=True):
     """One match of a route, in the order in which its virtual host tries them.
 
     Conditions are a kind and a value: `exact /a`, `prefix /a` (whole segments), `regex /a.*`; of a header or a
@@ -175,8 +172,7 @@ class MatchFacts:
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExternalFacts:
+class ExternalFacts(Struct, frozen=True):
     """One external: hosts outside the mesh."""
 
     name: str = ""
@@ -192,8 +188,7 @@ class ExternalFacts:
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CallFacts:
+class CallFacts(Struct, frozen=True):
     """Who sends requests to whom, over all routes that lead there: the longest timeout, the most retries."""
 
     caller: str = ""
@@ -232,8 +227,7 @@ class CallFacts:
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeFacts:
+class ChangeFacts(Struct, frozen=True):
     """What a change touches, and whom it lets in; only `lint --against` knows of one."""
 
     sidecars: tuple[str, ...] = ()
@@ -257,8 +251,7 @@ class ChangeFacts:
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFacts:
+class RuleFacts(Struct, frozen=True):
     """One rule of `allow` or `deny`, as it holds; where nothing is under `allow`, what the mode lets in is one too.
 
     Of ``methods`` and ``paths`` any one, of ``headers`` and ``claims`` all; an empty part holds for every request.
@@ -286,8 +279,7 @@ Facts = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """All facts about one mesh."""
 
     mesh: MeshFacts
@@ -327,11 +319,7 @@ def fields_of(facts: type[Facts]) -> Mapping[str, tuple[str, object]]:
 def _fields_of(name: str) -> Mapping[str, tuple[str, object]]:
     facts = next(each for each in SUBJECTS.values() if each.__name__ == name)
     hints = get_type_hints(facts)
-    return {
-        _camel(each.name): (each.name, hints[each.name])
-        for each in fields(facts)
-        if each.name not in _NOT_FACTS
-    }
+    return {_camel(name): (name, hints[name]) for name in facts.__struct_fields__ if name not in _NOT_FACTS}
 
 
 def values_of(facts: Facts) -> dict[str, Value]:

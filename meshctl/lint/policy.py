@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.diagnostics import Position, Severity
 from meshctl.lint.cel import Expression
@@ -16,16 +17,14 @@ PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z][A-Za-z0-9.]*)\s*\}\}")
 """`{{ service.name }}`: the path of a fact, a parameter or what a built-in check found, and nothing else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Specs:
+class Specs(Struct, frozen=True):
     """A change: the specs before and after it, as far as the case is about them."""
 
     before: Node
     after: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """One entry of `tests`: a small world, and whether the rule finds fault with it."""
 
     name: str
@@ -34,8 +33,7 @@ class Case:
     at: Position | None
 
 
-@dataclass(frozen=True, slots=True)
-class Assertion:
+class Assertion(Struct, frozen=True):
     """`assert`: must hold for everything that `select` selects."""
 
     kind: str
@@ -47,15 +45,13 @@ class Assertion:
     """The facts that the two expressions name."""
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltIn:
+class BuiltIn(Struct, frozen=True):
     """`check`: an analysis of the whole call graph, by its name in ``meshctl.lint.checks``."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """One rule."""
 
     code: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position
@@ -14,8 +15,7 @@ DEFAULT = "default"
 _KEYS = ("apiVersion", "kind", "name", "title", "others", "rules", "groups")
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Rules that answer one question together; some may be `validate`'s."""
 
     title: str
@@ -23,8 +23,7 @@ class Group:
     at: Position | None
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """``rules`` are settings as a spec writes them, by slug. Without ``others`` no rule counts that is not named."""
 
     name: str

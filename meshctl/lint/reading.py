@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from meshctl.catalogue import CODES, finding
 from meshctl.diagnostics import Finding, Position, Severity
@@ -36,8 +38,7 @@ class _RefusedError(Exception):
     """A part that cannot be read; its finding was made."""
 
 
-@dataclass(slots=True)
-class PolicySet:
+class PolicySet(Struct):
     """The policies and profiles of all files, and the faults of those that could not be read."""
 
     policies: tuple[Policy, ...]

@@ -9,7 +9,8 @@ parameter are independent of each other; those on one of them are decided by aut
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from meshctl.lint.automata import Effort, UndecidedError
 from meshctl.lint.conditions import Condition, Conditions, conditions, values_at
@@ -30,8 +31,7 @@ _NOT_FREE = frozenset(
 """Headers that a client cannot say what it likes in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A request as far as matches look at it."""
 
     method: str
@@ -63,8 +63,7 @@ class Request:
                 return any(condition.takes(value) for each, value in self.query if each == name)
 
 
-@dataclass(slots=True)
-class Search:
+class Search(Struct):
     """The search for a request that all of ``wanted`` take, and none of ``avoided``."""
 
     wanted: Sequence[Conditions]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from meshctl.catalogue import CODES, finding
 from meshctl.diagnostics import Finding, Position, Severity
@@ -22,8 +24,7 @@ OFF = "off"
 _SEVERITIES = (*(each.value for each in Severity), OFF)
 
 
-@dataclass(slots=True)
-class _Choice:
+class _Choice(Struct):
     """Rules by slug, those that are off among them, and what is wrong with what chose them."""
 
     rules: dict[str, Policy]

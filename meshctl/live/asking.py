@@ -5,16 +5,16 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from meshctl.ir import SocketAddress
 
 PATIENCE = timedelta(seconds=30)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What came back, interim answers apart."""
 
     status: int

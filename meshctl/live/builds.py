@@ -9,13 +9,13 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 from typing import cast
 
 import orjson
+from msgspec import Struct
 
 from meshctl.ir import SocketAddress
 
@@ -38,8 +38,7 @@ class Heard(Enum):
     UNREACHABLE = "it cannot be told"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """Of one address. ``said`` is what came in words, the rest what a sidecar says of itself."""
 
     heard: Heard

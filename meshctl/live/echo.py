@@ -22,11 +22,12 @@ import struct
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
+
+from msgspec import Struct, field
 
 from meshctl.ir import Protocol, SocketAddress
 from meshctl.live import websocket
@@ -42,8 +43,7 @@ _KINDS = {"tcp:": Protocol.TCP, "h2c:": Protocol.HTTP2, "": Protocol.HTTP}
 _ARGUMENT = "[tcp:|h2c:]ADDRESS:PORT=SERVICE/INSTANCE"
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(Struct, frozen=True):
     """One instance of a service and where it listens."""
 
     socket: SocketAddress
@@ -72,8 +72,7 @@ class Application:
         return f"{self.service}/{self.instance}"
 
 
-@dataclass(slots=True)
-class House:
+class House(Struct):
     """What the applications of one process share."""
 
     journal: Journal = field(default_factory=Journal)

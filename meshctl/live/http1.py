@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 HEAD_LIMIT = 256 * 1024
 """Bytes of a request's head, and of a line of a chunked body."""
@@ -18,8 +19,7 @@ class MalformedError(Exception):
     """What came is not an HTTP/1.1 request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """A request line and its header lines, in order and as they were spelt."""
 
     method: str

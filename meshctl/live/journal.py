@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 
-@dataclass(slots=True)
-class Journal:
+
+class Journal(Struct):
     """What arrived, by ``x-echo-id``, on all instances of this process."""
 
     seen: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))

@@ -21,9 +21,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 from meshctl.live.http1 import Head, MalformedError
 
@@ -43,16 +44,14 @@ class Close(StrEnum):
     MID_BODY = "mid-body"
 
 
-@dataclass(frozen=True, slots=True)
-class Trickle:
+class Trickle(Struct, frozen=True):
     """A body in pieces of ``size`` bytes, ``interval`` apart."""
 
     size: int
     interval: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
+class Orders(Struct, frozen=True):
     """What to do with one hit of one request. No ``body_size``: the JSON document."""
 
     status: int = 200

@@ -11,10 +11,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Self
+
+from msgspec import Struct
 
 from meshctl.diagnostics import ToolError
 from meshctl.live.programs import environment
@@ -33,8 +34,7 @@ def silent(name: str, line: str) -> None:
     """The sink that drops everything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """What to start. The output of programs is told apart by ``name``."""
 
     name: str

@@ -13,10 +13,11 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import orjson
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE
 from meshctl.diagnostics import UsageError
@@ -35,16 +36,14 @@ _LARGEST_ABOUT = 1 << 20
 """Bytes of what stands in a release about it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """What a file of a release holds."""
 
     data: bytes
     executable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """What stands beside a bundle. ``name`` is its folder's below ``.releases``, empty until it has one."""
 
     proxy: str
@@ -57,8 +56,7 @@ class Release:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A sidecar's bundle on its host. Its methods raise OSError, and UsageError where a release is none that we made."""
 
     folder: Path
@@ -251,7 +249,7 @@ class Place:
     def _write(self, release: Release, files: Mapping[str, Content], tls: Mapping[str, bytes]) -> None:
         root = self.path(release)
         root.mkdir(parents=True)
-        disk.write(root / _ABOUT, orjson.dumps(asdict(release)), 0o644)
+        disk.write(root / _ABOUT, orjson.dumps(structs.asdict(release)), 0o644)
         for path, content in files.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             disk.write(root / path, content.data, 0o755 if content.executable else 0o644)

@@ -11,11 +11,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import orjson
+from msgspec import Struct
 
 from meshctl.diagnostics import ToolError
 from meshctl.ir import SocketAddress
@@ -34,8 +34,7 @@ _POLL = 0.05
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How a program ended, and what it said."""
 
     status: int

@@ -8,9 +8,10 @@ import json
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from meshctl import ir
 from meshctl.diagnostics import ToolError
@@ -24,8 +25,7 @@ START_LIMIT_EACH = timedelta(seconds=1)
 _POLL = 0.03
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(Struct, frozen=True):
     """A sidecar and the folder (``<bundle>``, which holds ``<proxy>/run`` and ``tls/``) built for it."""
 
     sidecar: ir.Sidecar

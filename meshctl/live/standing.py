@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from meshctl.live.http1 import Head
 
 Listen = Callable[[], Awaitable[asyncio.Server]]
 
 
-@dataclass(slots=True)
-class StandingOrders:
+class StandingOrders(Struct):
     """By instance (``service/instance``) and path, or for all its paths where that is empty."""
 
     _orders: dict[tuple[str, str], tuple[tuple[str, str], ...]] = field(default_factory=dict)
@@ -34,8 +35,7 @@ class StandingOrders:
         return replace(head, headers=(*head.headers, *found)) if found else head
 
 
-@dataclass(slots=True)
-class Door:
+class Door(Struct):
     """One application's address, which can be closed and opened again."""
 
     listen: Listen

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from meshctl.inspection import beginning
 from meshctl.live.builds import ask_socket
@@ -21,8 +22,7 @@ _REFUSED = re.compile(r"^\S+\.update_(?:rejected|failure): (\d+)\s*$", re.MULTIL
 _WRITTEN = re.compile(rb'"version_info": "([^"]*)"')
 
 
-@dataclass(frozen=True, slots=True)
-class Subscriptions:
+class Subscriptions(Struct, frozen=True):
     """``versions`` by file, each the last that was taken whole; ``refused`` counts updates since the start."""
 
     versions: Mapping[str, str]

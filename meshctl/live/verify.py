@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from meshctl.diagnostics import ToolError
 from meshctl.live.processes import run
@@ -22,8 +23,7 @@ _WARNING = re.compile(r"\[(?:warn|warning|alert|emerg|crit|critical|error)\]", r
 _STACK = re.compile(r"\[(?:envoy_bug|backtrace)\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """What to ask: ``binary arguments…`` in ``folder``, which is ``<bundle>/<proxy>``."""
 
     bundle: str
@@ -32,8 +32,7 @@ class Check:
     arguments: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What the validator said. Not ``ok``: it refused, warned, or took too long."""
 
     bundle: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from meshctl.diagnostics import Position
 from meshctl.load import limits
@@ -15,8 +15,7 @@ Problem = tuple[str, str]
 _CHARACTERS_PER_NODE = 100
 
 
-@dataclass(slots=True)
-class Anchors:
+class Anchors(Struct):
     """The anchors seen so far. Every alias is weighed before it is followed."""
 
     _nodes: dict[str, Node] = field(default_factory=dict)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from meshctl.diagnostics import UsageError
 from meshctl.load import environments, revision
@@ -27,8 +28,7 @@ class Age(StrEnum):
     """On another branch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A commit with the spec, and how it stands by the one that was asked about."""
 
     commit: Commit

@@ -9,10 +9,12 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from itertools import zip_longest
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.diagnostics import UsageError
 from meshctl.load.files import shown
@@ -44,8 +46,7 @@ class End(StrEnum):
     """There are too many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """A commit, by whom (as the mailmap has it) and when it was written, and where the spec is in it."""
 
     id: str
@@ -63,16 +64,14 @@ class Commit:
     """The same of the first parent; empty where there is no parent, or no spec in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trail:
+class Trail(Struct, frozen=True):
     """Commits, newest first, and why there are no more."""
 
     commits: tuple[Commit, ...]
     end: End
 
 
-@dataclass(frozen=True, slots=True)
-class _Raw:
+class _Raw(Struct, frozen=True):
     """A commit as listed, with its first parent (empty at the beginning)."""
 
     commit: Commit

@@ -7,10 +7,10 @@ bounds do not allow, and no scalar is ever taken for anything but text.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
+from msgspec import Struct
 from yaml import YAMLError
 from yaml.cyaml import CParser
 from yaml.events import (
@@ -39,8 +39,7 @@ _TEMPLATE = (
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """What one file holds. ``node`` is None when the file is empty or could not be read to its end."""
 
     node: Node

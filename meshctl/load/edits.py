@@ -9,9 +9,10 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import assert_never
+
+from msgspec import Struct
 
 from meshctl.diagnostics import Edit, Remove, Rename
 from meshctl.load.document import read_yaml
@@ -25,8 +26,7 @@ class EditRefusedError(Exception):
     """An edit that cannot be made without changing more; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """``text`` in place of the characters from ``begin`` to ``end``."""
 
     begin: int

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related, UsageError
@@ -23,16 +24,14 @@ _OWN_DOMAIN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Struct, frozen=True):
     """What is wrong between the environments of a spec, and the texts of their files."""
 
     findings: tuple[Finding, ...]
     texts: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Tops:
+class Tops(Struct, frozen=True):
     """The files of a spec, or of one environment, each read; ``data`` is their one top level."""
 
     data: dict[str, Node]

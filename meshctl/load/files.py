@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from hashlib import sha1, sha256
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.diagnostics import Finding
 
@@ -16,8 +18,7 @@ ENVIRONMENTS = "environments"
 _NOT_SPEC = frozenset({ENVIRONMENTS, "policies"})
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(Struct, frozen=True):
     """One file of a spec. ``name`` is what the user is shown, ``blob`` the id that git gives these bytes."""
 
     name: str
@@ -25,8 +26,7 @@ class SourceFile:
     blob: str
 
 
-@dataclass(frozen=True, slots=True)
-class SpecFiles:
+class SpecFiles(Struct, frozen=True):
     """The files of a spec in order of their paths, and findings about those that could not be read.
 
     ``folder`` is the one that they are in, as the beginning of a location.

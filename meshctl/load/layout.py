@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any
 
+from msgspec import Struct, field
 from yaml.cyaml import CParser
 from yaml.events import AliasEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent, StreamEndEvent
 
@@ -19,8 +19,7 @@ _BLOCK_HEADER = re.compile(r"[|>][^\s#]*[ \t]+(#[^\r\n]*)")
 Event = Any
 
 
-@dataclass(slots=True, eq=False)
-class Node:
+class Node(Struct, eq=False):
     """A value. ``end`` is the end of what is written: neither blanks nor comments behind it count."""
 
     begin: int
@@ -32,8 +31,7 @@ class Node:
     holder: Entry | None = None
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
+class Entry(Struct, eq=False):
     """A key with its value, or an item (``key`` is empty then, and ``key_end`` where it begins)."""
 
     begin: int

@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.load.files import is_spec_file
 from meshctl.load.revision import git
@@ -15,8 +16,7 @@ _SIMILAR = "-M30%"
 _COMPARED = "-l1000"
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
+class _Move(Struct, frozen=True):
     """A file that went from ``old`` to ``new``; with no ``new`` it is only gone."""
 
     old: str

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.diagnostics import Finding
 from meshctl.load import limits
@@ -16,8 +18,7 @@ from meshctl.spec import MeshSpec
 _SMALLER = "Save what the issuer publishes (`jwks_uri`), and of that only keys that still sign tokens."
 
 
-@dataclass(frozen=True, slots=True)
-class NamedFiles:
+class NamedFiles(Struct, frozen=True):
     """The contents and git's ids of what was read, by the path as written, and findings where the rest is named."""
 
     contents: dict[str, bytes]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from meshctl.load.document import Document, read_yaml
 from meshctl.load.files import SourceFile
 from meshctl.spec.source import Positions
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedFiles:
+class ParsedFiles(Struct, frozen=True):
     """What was read of each content without a fault; never on disk (decision 0134).
 
     The nodes are shared by all specs that are read with this, and nobody may change them.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, in_order
@@ -22,8 +24,7 @@ _HAS_PARTS = re.compile(rb"^(?:%s):" % "|".join(_PARTS).encode(), re.MULTILINE)
 _SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class SpecSource:
+class SpecSource(Struct, frozen=True):
     """A spec as it was written.
 
     ``data`` is the merged top level with every scalar still text, and ``bare`` the same without the

@@ -6,12 +6,12 @@ number of files. See decision 0020.
 
 from __future__ import annotations
 
-import dataclasses
 import posixpath
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
+
+from msgspec import Struct, structs
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, NotThereError, Position, ToolError, UsageError
@@ -35,8 +35,7 @@ _LINK = "120000"
 _REGULAR = frozenset({"100644", "100755"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """A line of ``ls-tree``; ``path`` is relative to the spec's folder, empty when the spec is this file."""
 
     mode: str
@@ -93,7 +92,7 @@ def read_environments(folder: str) -> SpecFiles:
     location = _below(folder, ENVIRONMENTS)
     revision, _, path = location.partition(":")
     entries = [each for each in _entries(revision, path) if each.path or each.mode == _LINK]
-    return dataclasses.replace(_Revision(location, entries, each_once=False).read(), folder=location)
+    return structs.replace(_Revision(location, entries, each_once=False).read(), folder=location)
 
 
 def read_beside(location: str, folder: str) -> SpecFiles:
@@ -165,7 +164,7 @@ def _below_path(listed: Iterable[_Entry], path: str) -> Iterator[_Entry]:
         if wanted == ".":
             yield each
         elif each.path == wanted or each.path.startswith(f"{wanted}/"):
-            yield dataclasses.replace(each, path=each.path[len(wanted) + 1 :])
+            yield structs.replace(each, path=each.path[len(wanted) + 1 :])
 
 
 def git(*arguments: str, stdin: bytes = b"", on_nothing: str = "") -> bytes:

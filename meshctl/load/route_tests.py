@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct, structs
 from pydantic import ValidationError
 
 from meshctl.diagnostics import Finding, Position, in_order
@@ -16,8 +15,7 @@ from meshctl.spec import Source
 from meshctl.spec.route_tests import RouteTestsSpec
 
 
-@dataclass(frozen=True, slots=True)
-class RouteTestFiles:
+class RouteTestFiles(Struct, frozen=True):
     """The files that can be used, with the cursors to their places; ``texts`` has all of them by name."""
 
     files: tuple[tuple[RouteTestsSpec, Source], ...]
@@ -46,5 +44,5 @@ def read_route_tests(location: str) -> RouteTestFiles:
         except ValidationError as error:
             top = Position(file.name, 1, 1)
             told = faults(source, error, RouteTestsSpec, "the file")
-            findings += (dataclasses.replace(each, at=each.at or top) for each in told)
+            findings += (structs.replace(each, at=each.at or top) for each in told)
     return RouteTestFiles(tuple(files), in_order(findings), texts)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related
@@ -13,8 +14,7 @@ _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?= |$)", re.MULTILINE)
 _DIRECTIVE = re.compile(r"^%\w*", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Explanation:
+class _Explanation(Struct, frozen=True):
     """``opened`` is said of the place where the broken construct began; empty when that helps nobody.
 
     ``at_opening`` when the place to mend is that beginning, and libyaml noticed only much later.

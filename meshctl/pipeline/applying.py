@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 
 class State(StrEnum):
@@ -32,8 +33,7 @@ class State(StrEnum):
         return {State.REFUSED: 1, State.ROLLED_BACK: 1, State.FAILED: 2}.get(self, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of one bundle."""
 
     bundle: str
@@ -44,8 +44,7 @@ class Outcome:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What to put live, and how."""
 
     bundle: Path

@@ -7,9 +7,10 @@ import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+
+from msgspec import Struct, field
 
 from meshctl import ir
 from meshctl.ir.authorization import UNAUTHENTICATED
@@ -25,8 +26,7 @@ _MOST_DRAWS = 10
 """Requests in vain before a fault that only a share of them has is taken for the rule."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """What one request showed. ``arrived`` is what the application says of it, empty where it saw nothing."""
 
     answer: Answer
@@ -35,8 +35,7 @@ class _Seen:
     """As the caller's access log has it; None where there is no line."""
 
 
-@dataclass(slots=True)
-class LiveMesh:
+class LiveMesh(Struct):
     """A mesh that runs, and ``lines``, to which the output of its programs is added as it comes."""
 
     rehearsal: Rehearsal

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from meshctl import ir
 from meshctl.inspection import Deviation
@@ -19,8 +20,7 @@ _NAMED = 3
 _SHORT = 19
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """One sidecar. ``wanted`` is what git says, ``deployed`` what its files are of, each empty where nobody says."""
 
     bundle: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from meshctl import ir
 from meshctl.live.handshakes import Probe, shake_hands
@@ -19,8 +20,7 @@ AT_A_TIME = 16
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(Struct, frozen=True):
     bundle: str
     where: ir.SocketAddress
     callee: ir.Sidecar

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
 
 from meshctl.diagnostics import Finding, Position, UsageError
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from meshctl.lint.baseline import Absent, Baseline
 
 
-@dataclass(frozen=True, slots=True)
-class BaselineFile:
+class BaselineFile(Struct, frozen=True):
     """The file that a run of lint was given, as it was when the run began."""
 
     path: Path
@@ -34,8 +33,7 @@ class BaselineFile:
         return {self.name: self.content.decode()}
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Struct, frozen=True):
     """What a baseline makes of the findings of a run."""
 
     absent: tuple[Absent, ...] = ()
@@ -44,8 +42,7 @@ class Compared:
     """Whether the file now holds the findings of this run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What of a run a baseline is about."""
 
     mesh: str
@@ -118,7 +115,7 @@ def _write(findings: Sequence[Finding], file: BaselineFile, known: Baseline, sco
 
     counts = dict(baseline.count(findings, scope.resource_of, scope.holdable))
     kept = {key: count for key, count in known.counts.items() if key[1] in scope.off}
-    wanted = dataclasses.replace(known, counts=kept | counts)
+    wanted = structs.replace(known, counts=kept | counts)
     content = baseline.write(wanted)
     if len(content) > limits.BASELINE_BYTES:
         raise UsageError(

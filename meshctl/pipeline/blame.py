@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from meshctl.pipeline.revisions import Revisions, State, commits
 
@@ -25,8 +26,7 @@ class Origin(StrEnum):
     """It was before the oldest commit that was looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Blamed:
+class Blamed(Struct, frozen=True):
     """A setting as it is now, and the commit that made it so."""
 
     row: Row
@@ -34,8 +34,7 @@ class Blamed:
     commit: Commit | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Blame:
+class Blame(Struct, frozen=True):
     """Every setting in the order of the spec, and how far back was looked."""
 
     settings: tuple[Blamed, ...]
@@ -47,8 +46,7 @@ class Blame:
     """The oldest that was."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(Struct, frozen=True):
     """A commit, or with None what is in the work tree and not committed; what was before it."""
 
     commit: Commit | None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from meshctl import __version__, ir, manifest
 from meshctl.artifacts import Artifact, Plan, Written
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from meshctl.pki.store import CertificateStatus
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Struct, frozen=True):
     """What a build did."""
 
     written: Written

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
 
 from meshctl import ir
 from meshctl.diagnostics import UsageError
@@ -85,8 +85,7 @@ def certificate_status(
     return renewal.check(out, identities_in(out, services), issuer, now)
 
 
-@dataclass(frozen=True, slots=True)
-class Revocation:
+class Revocation(Struct, frozen=True):
     """What a revocation did."""
 
     certificates: tuple[Entry, ...]
@@ -173,4 +172,4 @@ def identities_in(out: Path, services: Sequence[str]) -> Identities:
     if not services:
         return identities
     chosen = tuple(each for each in identities.holders if each.service in services)
-    return dataclasses.replace(identities, holders=chosen)
+    return structs.replace(identities, holders=chosen)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
 
 from meshctl import ir
 from meshctl.diagnostics import Finding, FindingsError, Position, in_order
@@ -22,8 +22,7 @@ _NOTHING_LOST = frozenset({"duplicate-key", "duplicate-definition", "nothing-to-
 _ECHOES = frozenset({"missing-key", "empty-value"})
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """A spec as read: the right shape, or the findings that say why not."""
 
     spec: Spec | None
@@ -42,8 +41,7 @@ class Loaded:
     """What was merged over it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Validated:
+class Validated(Struct, frozen=True):
     """A spec that means something, or the findings. ``mesh`` is None when there is an error."""
 
     spec: Spec | None
@@ -96,7 +94,7 @@ def understand(read: SpecSource, environment: str | None = None) -> Loaded:
     digest = digest_of(blobs)
     unreadable = any(each.slug in UNREADABLE for each in lost)
     top = Position(next(iter(read.texts)) if len(read.texts) == 1 else shown(read.location), 1, 1)
-    found = (dataclasses.replace(each, at=each.at or top) for each in _sound(faults, read))
+    found = (structs.replace(each, at=each.at or top) for each in _sound(faults, read))
     findings = in_order((*lost, *found))
     return Loaded(spec, source, read, findings, read.texts, digest, unreadable, environment)
 
@@ -136,7 +134,7 @@ def validate(
     compared = loaded.read.compare_environments()
     outlived = (*resolve.expired(validated.spec, today), *resolve.ended(validated.spec, today))
     between = resolve.waive(compared.findings, validated.spec, errors={"shared-trust-domain"})
-    return dataclasses.replace(
+    return structs.replace(
         validated,
         findings=in_order((*validated.findings, *between, *outlived)),
         texts={**compared.texts, **validated.texts},

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.diagnostics import UsageError
 from meshctl.pipeline.building import emit
@@ -17,8 +19,7 @@ if TYPE_CHECKING:
     from meshctl.ir.change import MeshChange, NewWay
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Struct, frozen=True):
     """All that is told of a change."""
 
     diff: MeshDiff

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from meshctl import ir, manifest
 from meshctl.artifacts import Artifact
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from meshctl.load.by_digest import Found
 
 
-@dataclass(frozen=True, slots=True)
-class DeployedSpec:
+class DeployedSpec(Struct, frozen=True):
     """A deployed folder, and the spec that it was built from where git has it."""
 
     root: Path

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl import __version__, ir, manifest
 from meshctl.artifacts import own_files
@@ -24,8 +26,7 @@ if TYPE_CHECKING:
 NOT_KNOWN = "not-known"
 
 
-@dataclass(frozen=True, slots=True)
-class Deployed:
+class Deployed(Struct, frozen=True):
     """One sidecar: the build that git says, the one that its files are of, and the one that it serves; empty where nobody says."""
 
     bundle: str
@@ -36,8 +37,7 @@ class Deployed:
     served: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(Struct, frozen=True):
     """``bundles`` are those that were looked at, ``deviations`` what is not as it should be, in order of bundles."""
 
     bundles: tuple[Deployed, ...]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import FindingsError, UsageError
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 _WHOSE = "Name the bundle with `--for SERVICE[/INSTANCE]`, as it stands in the build's `identities.json`; build again where the service is new."
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(Struct, frozen=True):
     """One request, answered."""
 
     holder: Holder
@@ -168,7 +167,7 @@ def _answered(signed: Signed, request: Path) -> Signed:
             files.replace(inside, path.name, signed.answer, 0o644)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
-    return dataclasses.replace(signed, path=path)
+    return structs.replace(signed, path=path)
 
 
 def _beside(request: Path) -> Path:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from meshctl import ir
 from meshctl.diagnostics import MeshctlError
@@ -41,8 +42,7 @@ class TakenBackError(Exception):
     """What was there before is in place again and served, or nothing was there; why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restart:
+class Restart(Struct, frozen=True):
     """A command that ends a sidecar and starts it anew, or starts one that does not run."""
 
     argv: tuple[str, ...]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from meshctl.diagnostics import Position
 from meshctl.pipeline.checking import check, load
@@ -29,16 +30,16 @@ def explain_request(
     if validated.spec is None:  # there is no mesh then
         return found
     calls = tuple(_with_places(each, validated.spec) for each in found.calls)
-    return dataclasses.replace(found, calls=calls, steps=_placed(found.steps, validated.spec))
+    return structs.replace(found, calls=calls, steps=_placed(found.steps, validated.spec))
 
 
 def _with_places(found: Explanation, spec: Spec) -> Explanation:
     hops = (
-        dataclasses.replace(each, steps=_placed(each.steps, spec), arrival=_placed(each.arrival, spec))
+        structs.replace(each, steps=_placed(each.steps, spec), arrival=_placed(each.arrival, spec))
         for each in found.hops
     )
     steps, back = _placed(found.steps, spec), _placed(found.back, spec)
-    return dataclasses.replace(found, steps=steps, back=back, hops=tuple(hops))
+    return structs.replace(found, steps=steps, back=back, hops=tuple(hops))
 
 
 def _placed(steps: Iterable[Step], spec: Spec) -> tuple[Step, ...]:
@@ -46,9 +47,9 @@ def _placed(steps: Iterable[Step], spec: Spec) -> tuple[Step, ...]:
     placed = []
     for each in steps:
         if each.setting:
-            placed.append(dataclasses.replace(each, at=_said(spec, each.setting)))
+            placed.append(structs.replace(each, at=_said(spec, each.setting)))
         elif each.path:
-            placed.append(dataclasses.replace(each, at=place(spec.source, each.path) or each.at))
+            placed.append(structs.replace(each, at=place(spec.source, each.path) or each.at))
         else:
             placed.append(each)
     return tuple(placed)

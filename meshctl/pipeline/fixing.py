@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from meshctl.diagnostics import Finding, Identity, Mend, Severity, UsageError, identity
 from meshctl.pipeline.linting import Linted, lint, read_policies
@@ -37,8 +38,7 @@ View = tuple[str | None, str | None]
 """An environment and a profile; None: the spec without one, and the profile that the spec names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """What is linted."""
 
     location: str
@@ -64,16 +64,14 @@ class Question:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Withheld:
+class Withheld(Struct, frozen=True):
     """A fix that is not made, and why."""
 
     finding: Finding
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
+class Fixed(Struct, frozen=True):
     """What can be fixed. Nothing is written yet."""
 
     linted: Linted
@@ -253,8 +251,7 @@ class _Fixing:
         return made
 
 
-@dataclass(frozen=True, slots=True)
-class _Proven:
+class _Proven(Struct, frozen=True):
     """The last proof that held."""
 
     contents: dict[str, bytes]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.diagnostics import Finding, UsageError
 from meshctl.pipeline.revisions import Revisions, State, commits
@@ -29,8 +31,7 @@ class Kind(StrEnum):
     """After it the spec has no meaning, so that the next valid one is compared with the one before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One commit that matters to the service."""
 
     commit: Commit
@@ -49,8 +50,7 @@ class Entry:
     """Commits just before it at which the spec was not valid, so that their changes are told here."""
 
 
-@dataclass(slots=True)
-class History:
+class History(Struct):
     """The entries as they are found, newest first, and when all are: why there are no more."""
 
     entries: Iterator[Entry]

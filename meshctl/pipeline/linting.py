@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
 
 from meshctl.diagnostics import Finding, FindingsError, UsageError, in_order
 from meshctl.pipeline.baseline import BaselineFile, Compared, Scope, compare, open_baseline
@@ -21,16 +21,14 @@ if TYPE_CHECKING:
     from meshctl.lint import FailedCase, PolicySet
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """How many findings that nobody has accepted speak against one group of a profile's rules."""
 
     title: str
     findings: int
 
 
-@dataclass(frozen=True, slots=True)
-class Linted(Validated):
+class Linted(Validated, frozen=True):
     """A spec with what the policies say of it."""
 
     verdicts: tuple[Verdict, ...] = ()
@@ -64,7 +62,7 @@ def lint(  # noqa: PLR0913 - one for each option of the command
         known = ", ".join(sorted(each.name for each in rules.profiles))
         raise UsageError(f"there is no profile `{profile}`; there are {known}")
     asked = _ask(validated, rules, today, profile, file, against)
-    linted = {each.name: getattr(validated, each.name) for each in dataclasses.fields(validated)}
+    linted = structs.asdict(validated)
     linted |= {
         "findings": in_order((*validated.findings, *asked.findings)),
         "texts": {**texts, **(file.texts if file is not None else {}), **validated.texts},
@@ -73,8 +71,7 @@ def lint(  # noqa: PLR0913 - one for each option of the command
     return Linted(**linted, verdicts=asked.verdicts, baseline=asked.baseline)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     """What the rules say."""
 
     findings: tuple[Finding, ...]
@@ -118,7 +115,7 @@ def _ask(
     compared = None
     if file is not None:
         whole = not rules.findings and not any(each.slug == "policy-error" for each in found)
-        file = dataclasses.replace(file, update=file.update and whole)
+        file = structs.replace(file, update=file.update and whole)
         off = (every - active) | passing
         held = active - mandatory - passing
         scope = Scope(mesh.name, validated.environment, service_of(validated), held, off)
@@ -131,8 +128,7 @@ def _verdicts(chosen: PolicySet, found: tuple[Finding, ...]) -> Iterator[Verdict
         yield Verdict(group.title, sum(each.slug in group.rules and not each.is_accepted for each in found))
 
 
-@dataclass(frozen=True, slots=True)
-class TestedPolicies:
+class TestedPolicies(Struct, frozen=True):
     """What came of the cases of policies, and the faults of their files."""
 
     policies: int
@@ -156,7 +152,7 @@ def run_policy_tests(own: Path | None = None) -> TestedPolicies:
         if not every.findings and texts.keys() <= known_texts.keys():
             raise UsageError(f"there is no policy in {own}")
         mine = tuple(each for each in every.policies if each.slug not in known)
-        rules = dataclasses.replace(every, policies=mine)
+        rules = structs.replace(every, policies=mine)
     return TestedPolicies(
         policies=len(rules.policies),
         cases=sum(len(each.tests) for each in rules.policies),
@@ -211,4 +207,4 @@ def _read(
     }
     rules = lint.read_policies(documents, beside=beside, proven=proven)
     texts = {name: each.text for name, each in documents.items()}
-    return dataclasses.replace(rules, findings=(*listed.findings, *rules.findings)), texts
+    return structs.replace(rules, findings=(*listed.findings, *rules.findings)), texts

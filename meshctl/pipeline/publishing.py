@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from meshctl import __version__
 from meshctl.artifacts import Written, render_manifest
@@ -17,16 +18,14 @@ if TYPE_CHECKING:
     from meshctl.publish import Branch, Committed, Publication, Record, Source
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Struct, frozen=True):
     """Bundles that their proxy took, and proxies that are not installed here, so that theirs were not checked."""
 
     verified: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(Struct, frozen=True):
     """What one environment has become."""
 
     folder: str
@@ -36,8 +35,7 @@ class Outputs:
     written: Written
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedOutputs:
+class PublishedOutputs(Struct, frozen=True):
     """A branch that holds what it should. ``commit`` and ``former`` are the same where it did before."""
 
     commit: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct, structs
 
 from meshctl.diagnostics import UsageError
 from meshctl.pipeline.checking import check, load
@@ -22,8 +22,7 @@ MOST_WAYS = 1000
 """So many are told where all are asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(Struct, frozen=True):
     """The answer about one service, gateway or external."""
 
     target: str
@@ -84,9 +83,9 @@ def _section(source: Source, target: str) -> str:
 def _placed(each: Placed, source: Source) -> Placed:
     if each.at is not None or not each.path:
         return each
-    return dataclasses.replace(each, at=place(source, each.path))
+    return structs.replace(each, at=place(source, each.path))
 
 
 def _opened(entrance: Entrance, source: Source) -> Entrance:
     permissions = tuple(_placed(each, source) for each in entrance.permissions)
-    return dataclasses.replace(_placed(entrance, source), permissions=permissions)
+    return structs.replace(_placed(entrance, source), permissions=permissions)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from meshctl import ir
 from meshctl.diagnostics import ToolError
@@ -25,8 +26,7 @@ EXTERNAL = "external"
 """The instance of an echo application that stands for an external."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rehearsal:
+class Rehearsal(Struct, frozen=True):
     """A running mesh. ``applications`` is empty when the user brings their own."""
 
     mesh: ir.Mesh

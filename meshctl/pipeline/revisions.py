@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from meshctl.diagnostics import Finding, FindingsError
 from meshctl.pipeline.checking import Loaded, Validated, check, understand
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 _KEPT = 3
 
 
-@dataclass(slots=True)
-class State:
+class State(Struct):
     """A spec as it was at one moment."""
 
     loaded: Loaded
@@ -67,8 +67,7 @@ class State:
         return self._validated
 
 
-@dataclass(slots=True)
-class Revisions:
+class Revisions(Struct):
     """The states of a spec, the last few of them kept."""
 
     environment: str | None = None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from meshctl import manifest
 from meshctl.diagnostics import MeshctlError, UsageError
@@ -25,8 +26,7 @@ _ONLY_A_START = "nothing was changed: only a start can bring it, which cuts conn
 _STOPPED = "nothing was changed: no sidecar runs from {folder}. Start it there first, or name what does with --restart COMMAND"
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
+class _Ready(Struct, frozen=True):
     """A bundle that was admitted. ``staged`` is None where its files are in place already."""
 
     entry: BundleEntry

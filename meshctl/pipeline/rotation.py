@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from meshctl.artifacts import TRUST_BUNDLE
 from meshctl.diagnostics import Finding, FindingsError, UsageError
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from meshctl.pki.rotation import Rotation, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How old a CA is, and how far a rotation of it. Ends are UTC."""
 
     root: str
@@ -30,8 +30,7 @@ class Standing:
     rotation: Rotation | None
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What proves that a step is everywhere: trees of deployed bundles, and the mesh whose sidecars are asked."""
 
     deployed: tuple[Path, ...] = ()
@@ -41,8 +40,7 @@ class Evidence:
         return bool(self.deployed) or self.live is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Rotated:
+class Rotated(Struct, frozen=True):
     """What a step did. ``rotation`` is what is under way afterwards, if anything is."""
 
     rotation: Rotation | None

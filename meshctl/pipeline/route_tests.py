@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
 
 from meshctl.diagnostics import Finding, FindingsError, UsageError, in_order
 from meshctl.pipeline.checking import check, load
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from meshctl.spec import Source, Spec
 
 
-@dataclass(frozen=True, slots=True)
-class Tested:
+class Tested(Struct, frozen=True):
     """What came of the tests, in the order of their files, and the texts of all files."""
 
     verdicts: tuple[Verdict, ...]
@@ -70,10 +69,10 @@ def run_route_tests_live(
     ) as rehearsal:
         live = LiveMesh(rehearsal, lines)
         verdicts = tuple(
-            dataclasses.replace(each, differences=(*each.differences, *live.differences(each)))
+            structs.replace(each, differences=(*each.differences, *live.differences(each)))
             for each in offline.verdicts
         )
-    return dataclasses.replace(offline, verdicts=verdicts)
+    return structs.replace(offline, verdicts=verdicts)
 
 
 def _placed(verdict: Verdict, source: Source) -> Verdict:
@@ -81,10 +80,10 @@ def _placed(verdict: Verdict, source: Source) -> Verdict:
     if not any(each.path for each in verdict.differences):
         return verdict
     differences = (
-        dataclasses.replace(each, decided=place(source, each.path)) if each.path else each
+        structs.replace(each, decided=place(source, each.path)) if each.path else each
         for each in verdict.differences
     )
-    return dataclasses.replace(verdict, differences=tuple(differences))
+    return structs.replace(verdict, differences=tuple(differences))
 
 
 def _read(location: str, mesh: ir.Mesh, spec: Spec | None) -> tuple[tuple[RouteTest, ...], Mapping[str, str]]:

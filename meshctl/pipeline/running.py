@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.pipeline.building import build
@@ -39,7 +40,7 @@ def up(
     new = create_authority(mesh.trust_domain, now)
     save_authority(authority, new)
     mesh = _with_host_files(mesh, out / "host", new.authority, now)
-    moved = dataclasses.replace(validated, mesh=mesh)
+    moved = structs.replace(validated, mesh=mesh)
     build(moved, out / "build", now=now, authority=authority, verify="none")
     return rehearse(mesh, out / "build", sink, with_applications=with_applications)
 
@@ -57,4 +58,4 @@ def _with_host_files(mesh: ir.Mesh, folder: Path, authority: Authority, now: dat
         else each
         for each in mesh.sidecars
     )
-    return with_builds(dataclasses.replace(mesh, sidecars=sidecars))
+    return with_builds(structs.replace(mesh, sidecars=sidecars))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 
 import orjson
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.diagnostics import Position
@@ -13,9 +13,7 @@ from meshctl.diagnostics import Position
 
 def same_files(before: ir.Mesh, after: ir.Mesh) -> bool:
     """Whether the bundles of both are equal byte by byte. Both are without build ids, which say what was written."""
-    if _plain((dataclasses.replace(before, sidecars=()),)) != _plain(
-        (dataclasses.replace(after, sidecars=()),)
-    ):
+    if _plain((structs.replace(before, sidecars=()),)) != _plain((structs.replace(after, sidecars=()),)):
         return False
     if len(before.sidecars) != len(after.sidecars):
         return False

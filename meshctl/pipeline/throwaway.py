@@ -5,8 +5,9 @@ A proxy refuses to check, let alone to start, without the files that its configu
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
+
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.pki.issue import Issued
@@ -23,15 +24,15 @@ def with_files_below(sidecar: ir.Sidecar, root: Path, issued: Issued) -> ir.Side
     """An equivalent sidecar whose files are below ``root``, where they are written."""
     tls = sidecar.outbound.tls
     if tls is not None:
-        tls = dataclasses.replace(
+        tls = structs.replace(
             tls,
             certificate=_written(root, tls.certificate, issued.chain_pem),
             # HAProxy finds a key by the name of its certificate only; its `run` sees to that elsewhere.
             key=_written(root, f"{tls.certificate}.key", issued.key_pem),
         )
-    return dataclasses.replace(
+    return structs.replace(
         sidecar,
-        outbound=dataclasses.replace(sidecar.outbound, tls=tls),
+        outbound=structs.replace(sidecar.outbound, tls=tls),
         clusters=tuple(_cluster(each, root, issued) for each in sidecar.clusters),
     )
 
@@ -40,8 +41,8 @@ def _cluster(cluster: ir.Cluster, root: Path, issued: Issued) -> ir.Cluster:
     if cluster.origin is None or cluster.origin.tls is None:
         return cluster
     authorities = _written(root, cluster.origin.tls.authorities, issued.trust_pem)
-    tls = dataclasses.replace(cluster.origin.tls, authorities=authorities)
-    return dataclasses.replace(cluster, origin=dataclasses.replace(cluster.origin, tls=tls))
+    tls = structs.replace(cluster.origin.tls, authorities=authorities)
+    return structs.replace(cluster, origin=structs.replace(cluster.origin, tls=tls))
 
 
 def _written(root: Path, path: str, content: bytes) -> str:

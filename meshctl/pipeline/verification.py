@@ -9,9 +9,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from meshctl import ir
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE, Artifact, Plan
@@ -28,8 +29,7 @@ HOST_FILES = "host.files"
 """Below the scratch folder, what stands in for files of the host; no service can have this name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Struct, frozen=True):
     """Bundles that their proxy took, and proxies that are not installed here."""
 
     verified: tuple[str, ...] = ()

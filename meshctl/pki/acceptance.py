@@ -7,7 +7,6 @@ takes its sidecar down, or says that it is somebody else. So every word is check
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
@@ -15,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+from msgspec import Struct
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import FindingsError, UsageError
@@ -63,8 +63,7 @@ class AnswerError(FindingsError):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A certificate that fits its bundle."""
 
     leaf: x509.Certificate

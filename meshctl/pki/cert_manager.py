@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from meshctl.diagnostics import UsageError
 from meshctl.pki.identities import Holder, Identities
@@ -14,8 +15,7 @@ SHORTEST_WINDOW = timedelta(minutes=5)
 """Both from cert-manager's validation of ``duration`` and ``renewBefore``."""
 
 
-@dataclass(frozen=True, slots=True)
-class IssuerReference:
+class IssuerReference(Struct, frozen=True):
     """Who signs, in cert-manager's words."""
 
     name: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from cryptography import x509
+from msgspec import Struct
 
 from meshctl.artifacts import CERTIFICATE, REVOCATION_LISTS, TRUST_BUNDLE
 from meshctl.pki import crl, files, parsing
@@ -20,8 +20,7 @@ _CERTIFICATE, _ROOTS, _LISTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What every sidecar must have before a step: the roots, their lists where it looks at them, and a leaf of one CA."""
 
     trusted: tuple[Authority, ...]

@@ -6,13 +6,13 @@ whoever issues by other means, work from.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+
+from msgspec import Struct, structs
 
 from meshctl.diagnostics import UsageError
 from meshctl.ir import CertificatePolicy, Mesh, WorkloadIdentity
@@ -26,8 +26,7 @@ _TRUST_DOMAIN = re.compile("[a-z0-9.-]{1,64}")
 _DOMAIN = re.compile("[a-z0-9.-]{1,253}")
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """One bundle and the identity that it proves. Instances of a service share the identity, not the key."""
 
     service: str
@@ -50,8 +49,7 @@ class Holder:
         return "/".join(self._names)
 
 
-@dataclass(frozen=True, slots=True)
-class Identities:
+class Identities(Struct, frozen=True):
     """Every bundle of a mesh that needs a certificate, and how long these live."""
 
     mesh: str
@@ -83,7 +81,7 @@ def render_identities(identities: Identities) -> bytes:
 
 def render_identity(identities: Identities, holder: Holder) -> bytes:
     """The manifest of one bundle, in the same words: all that its host needs to know to get a certificate for it."""
-    return render_identities(dataclasses.replace(identities, holders=(holder,)))
+    return render_identities(structs.replace(identities, holders=(holder,)))
 
 
 def parse_identity(text: bytes) -> Identities:
@@ -91,7 +89,7 @@ def parse_identity(text: bytes) -> Identities:
     found = parse_identities(text)
     if len(found.holders) != 1:
         raise UsageError("the identity manifest of a bundle names one identity; build again")
-    return dataclasses.replace(found, holders=(dataclasses.replace(found.holders[0], alone=True),))
+    return structs.replace(found, holders=(structs.replace(found.holders[0], alone=True),))
 
 
 def parse_identities(text: bytes) -> Identities:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec import Struct
 
 from meshctl.artifacts import CERTIFICATE, TRUST_BUNDLE
 from meshctl.diagnostics import UsageError
@@ -24,8 +24,7 @@ ANSWER = "request.pem"
 """Where an answer to a request is looked for, beside it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Renewal:
+class Renewal(Struct, frozen=True):
     """What became of a bundle's certificate."""
 
     before: CertificateStatus

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import FindingsError, UsageError
@@ -22,8 +23,7 @@ class RegisterError(FindingsError):
     exit_code = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A certificate that was issued: to whom, into which bundle, until when (UTC)."""
 
     serial: int

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec import Struct
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY
 from meshctl.catalogue import finding
@@ -44,8 +44,7 @@ class RequestError(FindingsError):
         super().__init__([finding("request-refused", None, message, fix=fix)])
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What counts of a signing request, and what does not."""
 
     key: ec.EllipticCurvePublicKey

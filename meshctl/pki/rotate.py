@@ -7,7 +7,6 @@ the one before is everywhere, is not asked here but in ``deployed``.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography.x509.oid import NameOID
+from msgspec import structs
 
 from meshctl.diagnostics import UsageError
 from meshctl.pki import authority as authorities
@@ -67,7 +67,7 @@ def begin(folder: Path, now: datetime) -> Rotation:
 def switch(folder: Path, step: Step) -> Rotation:
     """Let the new CA issue (``Step.ISSUE``), or the old one again (``Step.BEGIN``); both stay trusted."""
     with _locked(folder) as (inside, under_way):
-        after = dataclasses.replace(require(under_way, step), step=step, issued=True)
+        after = structs.replace(require(under_way, step), step=step, issued=True)
         rotation.write(inside, after)
         return after
 
@@ -78,7 +78,7 @@ def drop(folder: Path, step: Step) -> Authority:
     Returns what bundles should hold. The rotation is over with :func:`close`, when they do.
     """
     with _locked(folder) as (inside, under_way):
-        rotation.write(inside, dataclasses.replace(require(under_way, step), step=step))
+        rotation.write(inside, structs.replace(require(under_way, step), step=step))
         old = files.read(inside, ROOT_CERTIFICATE)
         with files.folder(folder, NEXT) as beside:
             new = files.read(beside, ROOT_CERTIFICATE)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from meshctl.pki import files
 
@@ -48,8 +49,7 @@ MAY_FOLLOW = {
 """What may be the last step when one is taken; itself, for a step that broke off is taken again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rotation:
+class Rotation(Struct, frozen=True):
     """A rotation that is under way. ``began`` is UTC; ``old`` and ``new`` are the roots' subjects, for people."""
 
     step: Step

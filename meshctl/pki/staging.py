@@ -10,13 +10,13 @@ import secrets
 import shutil
 import stat
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.pki import files
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """What one file of a new folder holds, and its mode."""
 
     data: bytes

@@ -13,12 +13,12 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from cryptography import x509
+from msgspec import Struct
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_BUNDLE
 from meshctl.ir import WorkloadIdentity
@@ -78,8 +78,7 @@ _MILDER = (CertificateState.DUE, CertificateState.TRUST_OUTDATED)
 """What a revocation is worse than."""
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateStatus:
+class CertificateStatus(Struct, frozen=True):
     """One bundle's certificate, and its revocation lists where it has them, at one moment.
 
     ``not_after`` and ``next_update`` (of the list that ends first) are UTC, None where nothing could be read.
@@ -215,8 +214,7 @@ def _judge_unchecked(
     return CertificateState.REVOKED, "it has been revoked, and nobody checks: this build has no `crl: true`"
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
+class _Listed(Struct, frozen=True):
     state: CertificateState
     message: str
     next_update: datetime | None = None
@@ -261,8 +259,7 @@ def _judge_lists(
     return _Listed(CertificateState.VALID, "", end)
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(Struct, frozen=True):
     chain: bytes
     key: bytes
     trust: bytes

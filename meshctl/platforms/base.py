@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from meshctl.artifacts import Artifact
 from meshctl.diagnostics import Finding, UsageError
@@ -28,16 +29,14 @@ OPEN_FILES = 65536
 """HAProxy's 8,192 connections on each listener need two descriptors each; the other two are bounded likewise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """What a container's image begins with, and the Debian packages that it needs besides."""
 
     base: str
     packages: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(Struct, frozen=True):
     """A sidecar as a platform starts it.
 
     ``files`` are those of ``<bundle>/<proxy>``, paths relative to that. ``stop`` is the signal that lets what is under way end
@@ -62,8 +61,7 @@ class Workload:
         return "gateway" if self.sidecar.is_gateway else "sidecar"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """What no spec of a mesh knows.
 
     In patterns ``{service}`` stands for the service's name; in ``image`` ``{proxy}`` and ``{version}`` for the proxy's.
@@ -80,8 +78,7 @@ class Options:
     workloads: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A file of YAML before it is written down, with the comments above it, one a line."""
 
     path: str

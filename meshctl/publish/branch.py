@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.diagnostics import UsageError
 from meshctl.publish.commit import Committed
@@ -17,8 +18,7 @@ _PAUSE = 0.05
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,9}")
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(Struct, frozen=True):
     """A branch to publish on; with ``push`` the one of that name at the remote is what counts."""
 
     name: str
@@ -31,8 +31,7 @@ class Branch:
         return f"refs/heads/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """What became of the branch."""
 
     committed: Committed
@@ -41,8 +40,7 @@ class Published:
     pushed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """Commits, empty where there is none."""
 
     here: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.artifacts import Artifact, Written
 from meshctl.diagnostics import UsageError
@@ -23,8 +24,7 @@ _IDENTITY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(Struct, frozen=True):
     """The outputs for one folder of the branch."""
 
     folder: str
@@ -39,8 +39,7 @@ class Publication:
         return f"{self.mesh} ({self.environment})" if self.environment else self.mesh
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(Struct, frozen=True):
     """The commit, which is the one before where nothing is new."""
 
     commit: str

@@ -6,8 +6,9 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from meshctl.diagnostics import UsageError
 from meshctl.publish.git import attempt, complaint, line, without_credentials
@@ -16,8 +17,7 @@ _SHOWN = 5
 _YAML = (".yaml", ".yml")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A spec in a commit."""
 
     commit: str
@@ -33,8 +33,7 @@ class Source:
     """Whether history ends somewhere in this clone, though there is more of it elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Clone:
+class _Clone(Struct, frozen=True):
     """What git says of where it is run."""
 
     algorithm: str

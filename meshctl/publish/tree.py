@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from meshctl.artifacts import Artifact, Written
 from meshctl.publish.git import git
@@ -14,16 +15,14 @@ from meshctl.publish.git import git
 _FILE, _EXECUTABLE = "100644", "100755"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A file in a tree."""
 
     mode: str
     blob: str
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """What a folder of the branch shall hold, and nothing else. ``name`` is empty for the top."""
 
     name: str

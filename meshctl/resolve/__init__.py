@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl import ir
 from meshctl.diagnostics import Finding
@@ -38,8 +39,7 @@ from meshctl.resolve.waivers import Owners, expired, idle, waive
 from meshctl.spec import Spec
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """A resolved mesh, or the reasons why there is none. Warnings may come with a mesh."""
 
     mesh: ir.Mesh | None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Part, Position, Related
@@ -17,8 +18,7 @@ from meshctl.spec.service import ListenerSpec, ServiceSpec
 _APPLICATION = "application"
 
 
-@dataclass(frozen=True, slots=True)
-class _Owner:
+class _Owner(Struct, frozen=True):
     """A service or gateway, and which of its listeners are where their endpoint is, whatever is written."""
 
     written: ServiceSpec | GatewaySpec

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import zip_longest
+
+from msgspec import Struct
 
 from meshctl.diagnostics import Position, UsageError
 from meshctl.ir import duration_text
@@ -26,8 +27,7 @@ _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _SIMILAR = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One setting. Two rows say the same if all but their places is equal."""
 
     name: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from meshctl import ir
 from meshctl.resolve import applications, discovery, externals, failover, mtls, placements, routing

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from datetime import timedelta
 from fractions import Fraction
 
 import orjson
+from msgspec import Struct, structs
 
 from meshctl import ir
 from meshctl.diagnostics import Position
@@ -17,10 +17,10 @@ def with_builds(mesh: ir.Mesh) -> ir.Mesh:
     """The mesh with the build id of every sidecar filled in, where they are not; who only asks questions needs none."""
     if all(each.build for each in mesh.sidecars):
         return mesh
-    return dataclasses.replace(
+    return structs.replace(
         mesh,
         sidecars=tuple(
-            each if each.build else dataclasses.replace(each, build=digest(each)) for each in mesh.sidecars
+            each if each.build else structs.replace(each, build=digest(each)) for each in mesh.sidecars
         ),
     )
 
@@ -32,6 +32,8 @@ def digest(sidecar: ir.Sidecar) -> str:
 
 def plain(value: object) -> object:
     """The JSON form of what orjson does not know: durations in milliseconds, shares as fractions, places as ``true``."""
+    if isinstance(value, Struct):
+        return structs.asdict(value)
     if isinstance(value, timedelta):
         return value // timedelta(milliseconds=1)
     if isinstance(value, Fraction):

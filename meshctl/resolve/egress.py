@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.catalogue import finding
@@ -29,7 +30,7 @@ def route(spec: Spec) -> ir.Route | None:
     layers = default_layers(spec)
     table = routing.RouteTable(NAME, ("*",), None, spec.source["mesh"]["egress"])
     (host,) = table.virtual_hosts("", lambda _: layers)
-    return dataclasses.replace(host.routes[0], name=NAME)
+    return structs.replace(host.routes[0], name=NAME)
 
 
 def cluster(spec: Spec) -> ir.Cluster:

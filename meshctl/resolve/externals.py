@@ -5,9 +5,10 @@ Clusters: `name` where there is one; else `name.host` for each exact host, and `
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from datetime import timedelta
+
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.catalogue import finding
@@ -70,7 +71,7 @@ def virtual_hosts(spec: Spec, name: str, layers: Layers) -> tuple[ir.VirtualHost
     if protocol(external) is ir.Protocol.TCP:
         return ()
     return tuple(
-        dataclasses.replace(host, asks=tuple(_asks(external, source, host.hostnames)))
+        structs.replace(host, asks=tuple(_asks(external, source, host.hostnames)))
         for part, hosts in _parts(external).items()
         for host in routing.RouteTable(
             name, hosts, None, source, target=cluster_name(name, part)

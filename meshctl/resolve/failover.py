@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl import ir
 from meshctl.diagnostics import Position
 from meshctl.resolve.layers import Layers, merged
 
 
-@dataclass(frozen=True, slots=True)
-class Locality:
+class Locality(Struct, frozen=True):
     """What the layers say together. ``at``: the most particular one that says anything."""
 
     prefer_same_zone: bool

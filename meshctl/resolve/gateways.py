@@ -6,8 +6,9 @@ for callers inside the mesh; a gateway has routes of its own.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.catalogue import finding
@@ -69,7 +70,7 @@ def virtual_hosts(spec: Spec, name: str) -> tuple[ir.VirtualHost, ...]:
         return known[callee]
 
     return tuple(
-        dataclasses.replace(host, asks=(*host.asks, *_asked_wildcards(gateway, source, host.hostnames)))
+        structs.replace(host, asks=(*host.asks, *_asked_wildcards(gateway, source, host.hostnames)))
         for host in table.virtual_hosts(name, layers_of)
     )
 

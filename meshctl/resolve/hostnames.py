@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related
@@ -12,8 +13,7 @@ from meshctl.spec import Spec
 from meshctl.spec.gateways import GatewaySpec
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
+class _Claim(Struct, frozen=True):
     """A name, whose it is, and where that was written."""
 
     name: str

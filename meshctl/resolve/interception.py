@@ -6,7 +6,7 @@ through; of all other streams the destination alone says whom they are for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from meshctl import ir
 from meshctl.ir.segmentation import Interception, networks
@@ -16,8 +16,7 @@ from meshctl.spec import Spec
 HTTP_PORT = 80
 
 
-@dataclass(slots=True)
-class _Caught:
+class _Caught(Struct):
     """What has been found so far; ``ports`` are those that lead to one listener wherever they go."""
 
     found: list[Interception] = field(default_factory=list)

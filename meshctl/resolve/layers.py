@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from meshctl.diagnostics import Position
 from meshctl.spec import Source, Spec
@@ -14,8 +15,7 @@ from meshctl.spec.types import Model
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """One place that can say something of a traffic policy, and where that place is."""
 
     written: Model

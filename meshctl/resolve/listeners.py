@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from meshctl import ir
 from meshctl.catalogue import finding
@@ -29,8 +30,7 @@ _APART = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Socket:
+class _Socket(Struct, frozen=True):
     """Something that listens. ``owner`` is the service or gateway, ``at`` where it was written."""
 
     owner: str
@@ -45,8 +45,7 @@ class _Socket:
         return f"the {self.what} of `{self.owner}`"
 
 
-@dataclass(slots=True)
-class _Taken:
+class _Taken(Struct):
     """What listens already, by host and port."""
 
     sockets: dict[tuple[str, int], list[_Socket]] = field(default_factory=dict)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.resolve import applications, externals, timeouts
@@ -49,7 +50,7 @@ def _routes(spec: Spec, callee: str, seen: ir.VirtualHost) -> Iterator[ir.Route]
         if external is None:
             yield each
         else:
-            yield dataclasses.replace(each, rewrite=ir.Rewrite(hostname=externals.only_host(external)))
+            yield structs.replace(each, rewrite=ir.Rewrite(hostname=externals.only_host(external)))
 
 
 def tcp(spec: Spec, caller: str, placement: Placement) -> Iterator[ir.TcpListener]:

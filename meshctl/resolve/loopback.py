@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from meshctl.spec import Spec
 from meshctl.spec.discovery import EndpointSpec

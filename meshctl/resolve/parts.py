@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.diagnostics import Position
 from meshctl.spec import Source
@@ -41,8 +42,7 @@ _AS_CALLEE = frozenset(
 """Keys of a service that say what its callers get, and nothing of whom it calls itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A part of a spec that changed, by its path, and its place after (before, where it is gone)."""
 
     path: str

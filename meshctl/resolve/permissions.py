@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator
+
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.catalogue import finding
@@ -66,7 +67,7 @@ def _check_token(spec: Spec, rule: AuthorizationRuleSpec, source: Source) -> Ite
     issuers = written.issuers if written is not None else {}
     if rule.jwt is not None and rule.jwt not in issuers:
         message = f"there is no issuer named `{rule.jwt}` under `mesh.jwt`"
-        yield dataclasses.replace(undefined("issuer", rule.jwt, source.at("jwt"), issuers), message=message)
+        yield structs.replace(undefined("issuer", rule.jwt, source.at("jwt"), issuers), message=message)
     if rule.claims is not None and rule.jwt is None:
         message = "`claims` are those of a token, and this rule asks for none"
         yield finding("missing-key", source.at("claims"), message, fix="Write `jwt`, the name of an issuer.")

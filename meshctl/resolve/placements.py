@@ -9,7 +9,8 @@ only where an endpoint has such an address: on a host without IPv6 a proxy would
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl import ir
 from meshctl.resolve import applications
@@ -28,8 +29,7 @@ LOOPBACK, LOOPBACK_6 = "127.0.0.1", "::1"
 EVERYWHERE, EVERYWHERE_6 = "0.0.0.0", "::"  # noqa: S104 - other hosts must reach some listeners
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """One bundle's addresses, and the hosts that it runs on (by the addresses of its endpoints).
 
     A gateway has no inbound listener, and its outbound one faces the world. ``zone`` is that of all its hosts;
@@ -46,16 +46,14 @@ class Placement:
     health: tuple[ir.SocketAddress, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True):
     """A listener as written: no address means the usual ones."""
 
     address: str | None
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(Struct, frozen=True):
     """What the bundles of one service or gateway have in common."""
 
     inbound: _Wanted | None
@@ -69,8 +67,7 @@ class _Plan:
     """Whether the outbound listener faces the world."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Host:
+class _Host(Struct, frozen=True):
     """Where one endpoint is."""
 
     address: str

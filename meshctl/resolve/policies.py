@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from meshctl import ir
 from meshctl.catalogue import finding
@@ -47,8 +48,7 @@ _OF_RETRIES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """A value, how particular the layer is that said it (-1: our default), and where it stands there."""
 
     value: Any

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related
@@ -60,8 +61,7 @@ _Conditions = tuple[
 ]
 
 
-@dataclass(slots=True)
-class _Taken:
+class _Taken(Struct):
     """Earlier matches with the same path, headers and query: which methods and callers they take."""
 
     methods: frozenset[str]

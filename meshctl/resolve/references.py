@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position
@@ -23,8 +24,7 @@ from meshctl.suggestions import did_you_mean
 _FEW = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
+class _Names(Struct, frozen=True):
     """All that is defined."""
 
     services: Mapping[str, ServiceSpec]

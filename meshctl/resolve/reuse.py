@@ -6,7 +6,8 @@ A test makes random changes and compares with resolving all of it, and one watch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl import ir
 from meshctl.resolve.calls import declared_calls
@@ -16,8 +17,7 @@ from meshctl.spec.service import ServiceSpec
 from meshctl.spec.source import Node
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """A spec, and the mesh that came of it without an error."""
 
     spec: Spec

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, Related
@@ -34,8 +35,7 @@ class _Places(Mapping[str, Position | None]):
         return len(self._source.node)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """Names that expectations can have. ``backends``: of subsets alone, too."""
 
     routes: frozenset[str]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct, structs
 
 from meshctl import ir
 from meshctl.catalogue import finding
@@ -34,8 +34,7 @@ def hostnames(service: str, domain: str) -> tuple[str, ...]:
     return (service, f"{service}.{domain}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Policies:
+class _Policies(Struct, frozen=True):
     """What bounds the requests of a route."""
 
     timeout: ir.Timeout
@@ -51,8 +50,7 @@ _ANSWERED = _Policies(
 """Of a route that answers by itself: nothing is asked of anyone."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(Struct, frozen=True):
     """One match of one route, before anyone's policies."""
 
     index: int
@@ -143,7 +141,7 @@ class RouteTable:
                 _Row(
                     index,
                     frozenset(match.callers or ()),
-                    dataclasses.replace(seen, match=resolved, asks=asks),
+                    structs.replace(seen, match=resolved, asks=asks),
                 ),
             )
 
@@ -196,7 +194,7 @@ def table(name: str, service: ServiceSpec, domain: str, source: Source) -> Route
 
 
 def _seen(route: ir.Route, policies: _Policies) -> ir.Route:
-    return dataclasses.replace(
+    return structs.replace(
         route,
         timeout=policies.timeout,
         retries=policies.retries,

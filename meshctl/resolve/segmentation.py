@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from ipaddress import ip_address
+
+from msgspec import Struct, field
 
 from meshctl import ir
 from meshctl.diagnostics import UsageError
@@ -25,8 +26,7 @@ DEFAULT_NAMESPACE = "default"
 """Of a service that is looked up in Kubernetes without one, as its DNS name says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What the spec does not say about the places that sidecars run in.
 
     ``besides`` is what applications may reach without their sidecar. ``within`` bounds, by the name of a callee that is

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.diagnostics import Position, UsageError
 from meshctl.resolve import gateways
@@ -26,8 +27,7 @@ from meshctl.spec.source import Node
 from meshctl.suggestions import meant
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One setting by its path in the spec. No place: it is meshctl's default."""
 
     name: str
@@ -59,8 +59,7 @@ def settings(spec: Spec, path: str) -> tuple[Setting, ...]:
     return chosen
 
 
-@dataclass(frozen=True, slots=True)
-class _Scope:
+class _Scope(Struct, frozen=True):
     """The settings of one kind of part, and the sources that can say them, the most general first."""
 
     table: Table

@@ -6,10 +6,11 @@ Whether the spec can be built never depends on a date: an old commit must always
 
 from __future__ import annotations
 
-import dataclasses
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date, timedelta
+
+from msgspec import structs
 
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Part, Position, Severity
@@ -79,7 +80,7 @@ def _waived(found: Finding, by_place: dict[_Key, WaiverSpec], owners: Owners) ->
         waiver = by_place.get(key)
         if waiver is not None:
             reason = f"{waiver.reason} ({waiver.owner}, until {waiver.until})"
-            return dataclasses.replace(found, waived=reason)
+            return structs.replace(found, waived=reason)
     return found
 
 

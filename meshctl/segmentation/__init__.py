@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from meshctl.artifacts import Artifact
 from meshctl.ir.segmentation import Perimeter
@@ -21,8 +22,7 @@ class Segmenter(StrEnum):
     KUBERNETES = "kubernetes"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """How what the perimeters speak of is called where the rules are kept, and whether connections are intercepted."""
 
     naming: Naming

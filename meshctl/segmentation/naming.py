@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.diagnostics import UsageError
 
@@ -19,8 +20,7 @@ _LABEL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Naming:
+class Naming(Struct, frozen=True):
     """Patterns, in which ``{service}`` stands for the service's name.
 
     ``application`` and ``sidecar`` are users (nftables) or units (systemd), ``label`` is the key of the label that holds

@@ -7,8 +7,9 @@ answer is its user's packet too: an application answers nobody but this host, on
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from ipaddress import ip_address, ip_network
+
+from msgspec.structs import replace
 
 from meshctl.artifacts import Artifact
 from meshctl.diagnostics import UsageError

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from meshctl.ir import AuthorizationMode, AuthorizationRule, InboundListener, WorkloadIdentity
 from meshctl.simulate import jwt
@@ -26,8 +27,7 @@ class Verdict(StrEnum):
     NO_TOKEN = "no token"  # noqa: S105 - a word, no secret
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """A verdict and the rule behind it."""
 
     verdict: Verdict

@@ -7,8 +7,10 @@ explains a path says what each application asks. What follows for the whole path
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from meshctl.diagnostics import Position, UsageError
 from meshctl.ir import InboundListener, Mesh, duration_text
@@ -27,8 +29,7 @@ _NOBODY_TRIES = Step(Topic.TRIES, "", from_spec=False)
 """Of a caller without a sidecar."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """One request of a path, as it is asked for."""
 
     method: str
@@ -41,8 +42,7 @@ class Asked:
         return f"{self.method} {self.url}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """The most that one request at the beginning of a path can become at one of its calls.
 
     It comes to that when every application answers a failure below it with a failure of its own.
@@ -56,8 +56,7 @@ class Reach:
     """Requests that the callee's application sees: a try that failed before it is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inversion:
+class Inversion(Struct, frozen=True):
     """A caller that waits for its callee longer than somebody above waits for it."""
 
     outer: int
@@ -69,8 +68,7 @@ class Inversion:
     """How long the inner caller may wait; None: nothing in the spec says."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallPath:
+class CallPath(Struct, frozen=True):
     """The calls as far as they are made, and what they come to together."""
 
     calls: tuple[Explanation, ...]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.ir import AuthorizationRule, InboundListener, MtlsMode
 from meshctl.ir.authorization import UNAUTHENTICATED
@@ -11,8 +12,7 @@ from meshctl.simulate.examples import Found, Lead, search
 _Indices = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LetIn:
+class LetIn(Struct, frozen=True):
     """A rule and a way through that it lets in; ``exempt``: for health checks."""
 
     rule: AuthorizationRule

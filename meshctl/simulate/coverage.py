@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.diagnostics import Position
 from meshctl.ir import Mesh, Protocol, Route
 from meshctl.simulate.decisions import Decision
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One match of a route, or one rule of authorization, that the user wrote."""
 
     kind: str
@@ -23,8 +23,7 @@ class Part:
     at: Position
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Struct, frozen=True):
     """All parts in order of their places, and those that no request came by."""
 
     parts: tuple[Part, ...]

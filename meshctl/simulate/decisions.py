@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.ir import AuthorizationRule, InboundListener, Mesh, MtlsMode, Route, Sidecar, WorkloadIdentity
 from meshctl.simulate import authorization, filters, routing
@@ -11,8 +13,7 @@ from meshctl.simulate.message import Request
 from meshctl.simulate.outcome import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """The route that took a request, and for each callee that saw it who decided there.
 
     A rule of None: nothing lets the caller in.
@@ -22,8 +23,7 @@ class Decision:
     rules: tuple[tuple[InboundListener, AuthorizationRule | None], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """The sidecars of a mesh by service, one for each, for all of them route and authorize alike."""
 
     mesh: Mesh

@@ -12,7 +12,9 @@ import itertools
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.ir import (
     Authorization,
@@ -44,8 +46,7 @@ _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "X-EXAMP
 _YEAR_2100 = 4_102_444_800
 
 
-@dataclass(frozen=True, slots=True)
-class Lead:
+class Lead(Struct, frozen=True):
     """A route, by its place behind a virtual host, that sends requests or, as a mirror, copies to the callee."""
 
     host: VirtualHost
@@ -58,8 +59,7 @@ class Lead:
         return self.host.routes[self.index]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A way through. No ``request``: neither was one found nor shown that there is none."""
 
     lead: Lead

@@ -7,7 +7,8 @@ decisions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl import suggestions
 from meshctl.ir import (
@@ -46,8 +47,7 @@ from meshctl.simulate.steps import Step, Topic
 from meshctl.simulate.timeouts import WorstCase
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(Struct, frozen=True):
     """One way that a request, or with ``copy`` a copy of it, may take from the caller's sidecar."""
 
     backend: Backend
@@ -65,8 +65,7 @@ class Hop:
         return self.backend.callee.service if self.backend.callee else self.backend.cluster.partition(".")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """``steps`` are those at the caller's sidecar before the draw, ``hops`` all that may be drawn."""
 
     sidecar: Sidecar
@@ -107,8 +106,7 @@ def explain(
     return _Way(mesh, sidecar, listener, request, url, outcome).told()
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
+class _Way(Struct, frozen=True):
     """The parts of one explanation while it is put together."""
 
     mesh: Mesh

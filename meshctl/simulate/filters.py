@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.ir import DirectResponse, HeaderChanges, Redirect, Rewrite, Route
 from meshctl.simulate.message import Request
@@ -43,8 +45,7 @@ def changed(route: Route, request: Request) -> Request:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Entrance:
+class Entrance(Struct, frozen=True):
     """How the client came in. ``port``: the one to assume where its Host names none; 0 where there is none."""
 
     scheme: str

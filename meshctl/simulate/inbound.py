@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.ir import InboundListener, MtlsMode, Protocol, RateLimit, WorkloadIdentity, canonical
 from meshctl.ir.mesh import IDENTITY_HEADER
@@ -26,8 +27,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """``received`` is what the application sees; without it ``status`` is the sidecar's answer."""
 
     status: int | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
+
+from msgspec import Struct, field
 
 from meshctl.ir import (
     Authorization,
@@ -27,8 +28,7 @@ OUTSIDE = InboundListener(
 """Stands for what listens outside of the mesh, whose rules are not ours."""
 
 
-@dataclass(slots=True)
-class Leads:
+class Leads(Struct):
     """The sidecars of a mesh, one for each service and gateway (all of one route alike), and where they lead."""
 
     by_service: Mapping[str, Sidecar]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.ir.mesh import UNTRUSTED_HEADERS
 
 _HOP_BY_HOP = frozenset(("connection", "keep-alive", "proxy-connection", "te", "upgrade"))
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What somebody sends. Header lines in order, ``Host`` among them."""
 
     method: str

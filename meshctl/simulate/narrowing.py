@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from meshctl.ir import AuthorizationRule, InboundListener, Mesh
 from meshctl.ir.change import Narrowed

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
+
+from msgspec import Struct, field
 
 from meshctl.ir import Abort, HeaderChanges, RateLimit, RetryCondition, WorkloadIdentity
 from meshctl.simulate.message import Request
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """How long a ``share`` of the requests waits."""
 
     duration: timedelta
     share: Fraction
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
+class Backend(Struct, frozen=True):
     """One cluster that may be drawn. ``status`` is a proxy's answer then; None: its application answers."""
 
     cluster: str
@@ -36,8 +35,7 @@ class Backend:
     """Its sidecar answers 429 instead, when this is used up. None: never."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How far a request comes, and under which policy; fields behind the last step are empty.
 
     ``status`` is set when a proxy gives the same answer whatever is drawn, and ``reason`` says why.

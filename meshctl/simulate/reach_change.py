@@ -8,7 +8,8 @@ one did, or that an old rule denied. What both meshes have alike is not looked a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from meshctl.ir import AuthorizationMode, AuthorizationRule, InboundListener, Mesh, MtlsMode, Route, Sidecar
 from meshctl.ir.authorization import UNAUTHENTICATED

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from meshctl.ir import AuthorizationMode, AuthorizationRule, Feature, Mesh, MtlsMode, Protocol
 from meshctl.ir.authorization import UNAUTHENTICATED
@@ -38,8 +40,7 @@ def reachability(
     return search.calls() if known is not None or both is not None else search.found()
 
 
-@dataclass(slots=True)
-class _Search:
+class _Search(Struct):
     leads: Leads
     mesh: Mesh
     among: frozenset[str] | None = None

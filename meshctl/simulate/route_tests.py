@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.diagnostics import Position
 from meshctl.ir import Mesh, Route, duration_text
@@ -25,8 +27,7 @@ _HALF_A_DIGIT = Fraction(1, 20_000)
 """Shares are written with two decimals of a percent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One expectation that is not met; ``at`` is its place in the test."""
 
     key: str
@@ -41,8 +42,7 @@ class Difference:
     """The part of the spec that decided, by keys and names, where the model does not know its place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """A test, what became of its request, and what differs: nothing where it passes."""
 
     test: RouteTest

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.ir import (
     AuthorizationRule,
@@ -21,8 +23,7 @@ from meshctl.simulate.examples import Found, Lead, example, search
 from meshctl.simulate.matching import takes_path
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """One callee before and after; ``lead``: straight to its sidecar."""
 
     callee: str
@@ -152,8 +153,7 @@ class Comparison:
         return replace(made, example=example(found, scheme)) if found is not None else made
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
+class _Side(Struct, frozen=True):
     """The rules of a callee about one caller; nobody is let in who is not even heard."""
 
     rules: tuple[AuthorizationRule, ...] = ()

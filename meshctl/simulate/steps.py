@@ -6,9 +6,10 @@ Every feature tells its own steps in its own file; ``explain`` puts them in orde
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+
+from msgspec import Struct
 
 from meshctl.diagnostics import Position
 from meshctl.ir import Feature, FeatureUse
@@ -41,8 +42,7 @@ class Topic(StrEnum):
     HEADERS = "headers"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One thing that happens, or one that does not and why."""
 
     topic: Topic

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from meshctl.diagnostics import Position
 from meshctl.ir import BodyTimeout, Feature, PerTryTimeout, Route, Timeout, duration_text
@@ -17,8 +18,7 @@ def limit(timeout: Timeout | PerTryTimeout | BodyTimeout) -> timedelta | None:
     return timeout.duration or None
 
 
-@dataclass(frozen=True, slots=True)
-class WorstCase:
+class WorstCase(Struct, frozen=True):
     """The longest that a request may take, from its last byte to the last of the answer.
 
     ``limit`` is None where nothing but the idle timeout, or a pause of the proxy's own, bounds it.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from meshctl.spec.mesh import MeshSpec
 from meshctl.spec.source import Positions, Source
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Struct, frozen=True):
     """A spec that has the right shape, and the cursor to its places.
 
     ``files`` are the contents of those that it names, by their paths as written.

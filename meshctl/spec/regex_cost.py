@@ -11,8 +11,9 @@ simply a path all of whose atoms share a character with both loops.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import cache
+
+from msgspec import Struct, field
 
 MOST_WAYS = 500
 """In how many ways choices and optional parts may take one text, at most."""
@@ -24,8 +25,7 @@ _REPEAT = re.compile(r"([*+?])|\{([0-9]+)(?:(,)([0-9]*))?\}")
 _ANY = "."
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(Struct):
     """A part of the pattern: whether it may be empty, and the states that it begins and ends with."""
 
     empty: bool

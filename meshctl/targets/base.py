@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
+
+from msgspec import Struct
 
 from meshctl.artifacts import Artifact
 from meshctl.ir import Feature, Proxy, Sidecar
 
 
-@dataclass(frozen=True, slots=True)
-class Native:
+class Native(Struct, frozen=True):
     """The proxy does it by itself, exactly as the spec says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Emulated:
+class Emulated(Struct, frozen=True):
     """It behaves as the spec says but for ``how``: the exact difference, as one sentence to the user.
 
     Where the difference can only show in some sidecars, ``applies`` tells which ones to warn about.
@@ -27,16 +26,14 @@ class Emulated:
     applies: Callable[[Sidecar], bool] = lambda _: True
 
 
-@dataclass(frozen=True, slots=True)
-class Unsupported:
+class Unsupported(Struct, frozen=True):
     """It cannot. ``why``, and what to write ``instead``."""
 
     why: str
     instead: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """The language has it, but no target lowers it yet. ``meanwhile``: what happens as long."""
 
     meanwhile: str
@@ -53,8 +50,7 @@ NOT_YET: Mapping[Feature, Capability] = {
 """What no target lowers yet. What touches security is refused, for without it a spec would mean less than it says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True):
     """Things that the proxy can do alone but not together.
 
     ``offenders`` are the parts of a sidecar that ask for it; the finding points at where they, or one
@@ -74,8 +70,7 @@ class Conflict:
 DEBIAN = "docker.io/library/debian:12-slim"
 
 
-@dataclass(frozen=True, slots=True)
-class Commands:
+class Commands(Struct, frozen=True):
     """How a bundle is used. Every command runs in the folder ``<bundle>/<proxy>``.
 
     ``binary`` is the program's name on PATH, ``packages`` the Debian or PyPI packages that bring what

@@ -7,7 +7,8 @@ import itertools
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 SOURCES = "127.49"
 """Where clients come from when their address is the key."""

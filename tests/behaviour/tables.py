@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct, field, structs
+from msgspec.structs import replace
 from ruamel.yaml import YAML
 
 FOLDER = Path(__file__).parent / "tables"
@@ -21,8 +22,7 @@ TOKENS: dict[str, str] = {
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Expect:
+class Expect(Struct, frozen=True):
     """What must hold. Ranges are [lowest, highest]; what is not named is not looked at."""
 
     status: int | list[int] | None = None
@@ -100,8 +100,7 @@ class Expect:
     before, all others where they were; `back_to`: all keys are where they were in that step (by number, from 0)."""
 
 
-@dataclass(frozen=True)
-class Differs:
+class Differs(Struct, frozen=True):
     """Another expectation where the ``role`` (caller, callee) is ``proxy``, for a declared emulation."""
 
     proxy: str
@@ -110,8 +109,7 @@ class Differs:
     expect: Expect
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """One request, or `times` of them, and what becomes of it."""
 
     name: str
@@ -173,8 +171,7 @@ class Row:
     """False: nothing that the simulator could answer."""
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Struct, frozen=True):
     """One mesh and its requests."""
 
     name: str
@@ -209,8 +206,8 @@ class Table:
     /files/other-ca.pem, which has the same name."""
 
 
-def _only_known(kind: type, written: Document) -> Document:
-    unknown = set(written) - {each.name for each in fields(kind)}
+def _only_known(kind: type[Struct], written: Document) -> Document:
+    unknown = set(written) - set(kind.__struct_fields__)
     if unknown:
         raise ValueError(f"{kind.__name__} has no {sorted(unknown)}")
     return written
@@ -259,8 +256,8 @@ def located(value: Any, places: dict[str, str]) -> Any:
         return {located(key, places): located(each, places) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(located(each, places) for each in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = {each.name: located(getattr(value, each.name), places) for each in fields(value)}
+    if isinstance(value, Struct):
+        parts = {name: located(each, places) for name, each in structs.asdict(value).items()}
         return replace(value, **parts)
     return value
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.pki import renewal, revocation, store
@@ -53,7 +54,7 @@ SETTLED = 0.3
 def certificates(authority, service, now):
     """What nobody should accept from ``service``, by name; the last is the one that everybody should."""
     own = ir.WorkloadIdentity(service, TRUST_DOMAIN, DOMAIN)
-    other = dataclasses.replace(own, service="other")
+    other = structs.replace(own, service="other")
 
     def made(who=own, signer=authority, lifetime=30 * DAY, at=now):
         # Whoever is wrong still believes the right ones.
@@ -61,12 +62,12 @@ def certificates(authority, service, now):
 
     foreign = create_authority(TRUST_DOMAIN, now).authority
     # Of another environment: under the same CA, with the same hosts.
-    elsewhere = dataclasses.replace(own, trust_domain="other.example")
+    elsewhere = structs.replace(own, trust_domain="other.example")
     return {
         "another name": made(other),
         "another trust domain": made(elsewhere),
         # As close as a domain can come.
-        "a trust domain's hosts": made(dataclasses.replace(elsewhere, domain=TRUST_DOMAIN)),
+        "a trust domain's hosts": made(structs.replace(elsewhere, domain=TRUST_DOMAIN)),
         "a foreign CA": made(signer=foreign),
         "expired": made(lifetime=timedelta(hours=1), at=now - timedelta(hours=2)),
         "not yet valid": made(at=now + DAY),

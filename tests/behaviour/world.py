@@ -12,11 +12,13 @@ import socket
 import ssl
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from meshctl import artifacts, ir, pipeline
 from meshctl.live.echo import Application
@@ -104,8 +106,7 @@ def instances(spec: dict) -> dict[str, str]:
     return named
 
 
-@dataclass(frozen=True)
-class World:
+class World(Struct, frozen=True):
     """A running mesh. ``lines`` grows: (program, line of its output)."""
 
     mesh: ir.Mesh

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from meshctl.cli.app import run
 from meshctl.targets import bundle as bundles
@@ -34,7 +34,7 @@ def careless(monkeypatch):
         for each in sound(sidecar):
             wrong = each.path == "catalog/10.0.0.3/haproxy/haproxy.cfg"
             content = each.content.replace(b"verify required alpn h2", b"alpn h2") if wrong else each.content
-            yield dataclasses.replace(each, content=content)
+            yield structs.replace(each, content=content)
 
     monkeypatch.setattr(bundles, "bundle", bundle)
 

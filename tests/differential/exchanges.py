@@ -6,8 +6,10 @@ import contextlib
 import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from meshctl.ir import Proxy
 from tests.behaviour.client import Answer, fetch

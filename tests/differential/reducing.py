@@ -6,9 +6,10 @@ import copy
 import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from tests.behaviour.tables import Row
 from tests.differential.comparing import Disagreement, compare

@@ -7,8 +7,9 @@ import itertools
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from tests.behaviour.tables import Row
 from tests.behaviour.world import World

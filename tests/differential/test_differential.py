@@ -6,10 +6,10 @@ import copy
 import json
 import random
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from meshctl.ir import Feature, Proxy
 from meshctl.targets import target

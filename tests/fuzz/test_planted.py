@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 import subprocess
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from meshctl import inspection
 from meshctl.diagnostics import Position
@@ -160,8 +160,8 @@ def test_an_order_that_counts_is_found(tmp_path, monkeypatch):
         if found.mesh is None or found.spec is None:
             return found
         first = next(iter(found.spec.written.services or ()), "")
-        sidecars = tuple(dataclasses.replace(each, build=each.build + first) for each in found.mesh.sidecars)
-        return dataclasses.replace(found, mesh=dataclasses.replace(found.mesh, sidecars=sidecars))
+        sidecars = tuple(structs.replace(each, build=each.build + first) for each in found.mesh.sidecars)
+        return structs.replace(found, mesh=structs.replace(found.mesh, sidecars=sidecars))
 
     monkeypatch.setattr(checking, "check", first_counts)
     assert isinstance(found("meaning", tmp_path), AssertionError)

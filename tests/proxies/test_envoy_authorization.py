@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import dataclasses
 import json
 import os
 import socket
@@ -13,6 +12,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 from ruamel.yaml import YAML
 
 from meshctl import ir
@@ -100,9 +100,7 @@ TABLE = [
 
 def guarded(name, address, its, **inbound):
     made = fixtures.callee(name, address)
-    return dataclasses.replace(
-        made, inbound=dataclasses.replace(made.inbound, authorization=its, asks=(), **inbound)
-    )
+    return structs.replace(made, inbound=structs.replace(made.inbound, authorization=its, asks=(), **inbound))
 
 
 def only(*allowed, deny=(), exempt=(), audit=False):
@@ -120,7 +118,7 @@ def stream(name, address, its):
 
 
 def tcp_cluster(name, *addresses):
-    return dataclasses.replace(
+    return structs.replace(
         cluster(name, *((address, 15006, 1) for address in addresses), idle_timeout=timedelta(seconds=2)),
         protocol=ir.Protocol.TCP,
     )
@@ -145,7 +143,7 @@ def web():
     )
     port = 21000 + os.getpid() % 200 * 4
     names = ("ledger", "public", "gone", "none")
-    return dataclasses.replace(made, tcp=tuple(listening(port + n, name) for n, name in enumerate(names)))
+    return structs.replace(made, tcp=tuple(listening(port + n, name) for n, name in enumerate(names)))
 
 
 CALLER = web()
@@ -155,7 +153,7 @@ PORTS = {each.service: each.binds[0].port for each in CALLER.tcp}
 def watched():
     made = guarded("watched", WATCHED, only("a"))
     health = ir.HealthListener((ir.SocketAddress(WATCHED, 15021),), "/healthz", made.inbound.application)
-    return dataclasses.replace(made, health=health)
+    return structs.replace(made, health=health)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +165,7 @@ def authority():
 def mesh(authority, tmp_path_factory):
     parts = (
         guarded("vault", VAULT, RULES),
-        guarded("audited", AUDITED, dataclasses.replace(RULES, audit=True)),
+        guarded("audited", AUDITED, structs.replace(RULES, audit=True)),
         guarded("open", OPEN, only("*", deny=("b",))),
         CALLER,
         stream("ledger", LEDGER, only("a", "b", deny=("b",))),
@@ -469,9 +467,9 @@ def test_health_listener(mesh, apps):
 
 def test_health_of_a_dead_application(tmp_path):
     made = watched()
-    moved = dataclasses.replace(
+    moved = structs.replace(
         fixtures.callee("watched", SIX),
-        health=dataclasses.replace(
+        health=structs.replace(
             made.health,
             binds=(ir.SocketAddress(SIX, 15021),),
             application=ir.SocketAddress(SIX, 8080),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import socket
 import ssl
@@ -17,6 +16,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec import structs
 
 from meshctl import ir
 from tests.proxies import envoy_fixtures as fixtures
@@ -35,7 +35,7 @@ REFRESH = timedelta(milliseconds=300)
 
 def external(name, *, dns=None, address=None, port=CLEAR, tls=None):
     endpoints = ((address, port, 1),) if address else ()
-    return dataclasses.replace(
+    return structs.replace(
         cluster("external", *endpoints),
         name=name,
         identity=None,
@@ -46,7 +46,7 @@ def external(name, *, dns=None, address=None, port=CLEAR, tls=None):
 
 def hosted(name, *hostnames, answer=None, **others):
     its = route(name, *([(name, 1)] if answer is None else []), answer=answer, **others)
-    return dataclasses.replace(virtual_host(name, its), hostnames=hostnames)
+    return structs.replace(virtual_host(name, its), hostnames=hostnames)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def clusters(ca):
             "distrusted",
             address=OUTSIDE,
             port=SECURE,
-            tls=dataclasses.replace(tls("api.example.com"), authorities="/etc/ssl/certs/ca-certificates.crt"),
+            tls=structs.replace(tls("api.example.com"), authorities="/etc/ssl/certs/ca-certificates.crt"),
         ),
         external("fixed", address=OUTSIDE, port=SECURE, tls=tls("api.example.com")),
         external("numbered", address=OTHER, port=SECURE, tls=tls(OTHER)),
@@ -120,9 +120,9 @@ def web(ca):
         (hosted("clear", "*", rewrite=ir.Rewrite(hostname="clear.example.com")),),
         timedelta(seconds=60),
     )
-    return dataclasses.replace(
+    return structs.replace(
         its,
-        outbound=dataclasses.replace(
+        outbound=structs.replace(
             its.outbound,
             binds=(its.outbound.bind, ir.SocketAddress("::1", PORT6 + 1)),
             virtual_hosts=hosts,
@@ -144,18 +144,16 @@ def gateway(tls=None):
     )
     hosts = (
         hosted("moved", "moved.example", answer=ir.Redirect(302, path="/x")),
-        dataclasses.replace(
-            virtual_host("catalog", route("all", ("catalog", 1))), hostnames=("shop.example",)
-        ),
+        structs.replace(virtual_host("catalog", route("all", ("catalog", 1))), hostnames=("shop.example",)),
     )
-    outbound = dataclasses.replace(
+    outbound = structs.replace(
         made.outbound,
         domain="",
         virtual_hosts=hosts,
         tls=tls,
         binds=(ir.SocketAddress(address, 8443), ir.SocketAddress("::1", PORT6 + (2 if tls else 3))),
     )
-    return dataclasses.replace(made, outbound=outbound, instance="secure" if tls else "plain")
+    return structs.replace(made, outbound=outbound, instance="secure" if tls else "plain")
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import os
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.targets.envoy.matching import lua_string
@@ -109,13 +109,13 @@ CATALOG = virtual_host(
     route("all", ("catalog", 1)),
 )
 WILD = (
-    dataclasses.replace(virtual_host("wild", told("short", when())), hostnames=("*.example.com",)),
-    dataclasses.replace(
+    structs.replace(virtual_host("wild", told("short", when())), hostnames=("*.example.com",)),
+    structs.replace(
         virtual_host("wild", told("long", when())), hostnames=("*.deep.example.com", "*.x.shop.mesh")
     ),
-    dataclasses.replace(virtual_host("wild", told("exact", when())), hostnames=("a.example.com",)),
+    structs.replace(virtual_host("wild", told("exact", when())), hostnames=("a.example.com",)),
 )
-ANY = dataclasses.replace(virtual_host("any", told("any", when())), hostnames=("*",))
+ANY = structs.replace(virtual_host("any", told("any", when())), hostnames=("*",))
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
 import os
 import socket
 from datetime import timedelta
 from fractions import Fraction
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from tests import sidecars
@@ -40,7 +40,7 @@ def to(backend, path, **others):
 
 
 def named(name, *endpoints, **others):
-    return dataclasses.replace(cluster("catalog", *endpoints), name=name, **others)
+    return structs.replace(cluster("catalog", *endpoints), name=name, **others)
 
 
 def balanced(name, policy, *weights, hash_on=None):
@@ -84,10 +84,10 @@ def mesh(tmp_path_factory):
     callees = []
     for number, address in enumerate((ONE, TWO, THREE), start=1):
         made = fixtures.callee("catalog", address, "web")
-        callees.append(dataclasses.replace(made, instance=str(number)))
+        callees.append(structs.replace(made, instance=str(number)))
     remote = fixtures.callee("remote", REMOTE, "web")
-    speaking = dataclasses.replace(remote.inbound, protocol=ir.Protocol.GRPC)
-    remote = dataclasses.replace(remote, inbound=speaking)
+    speaking = structs.replace(remote.inbound, protocol=ir.Protocol.GRPC)
+    remote = structs.replace(remote, inbound=speaking)
     root = tmp_path_factory.mktemp("policies")
     with fixtures.running(root, authority, web, *callees, remote) as started:
         yield started

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import dataclasses
 import os
 import socket
 import threading
@@ -13,6 +12,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from tests import sidecars
@@ -99,7 +99,7 @@ ROUTES = (
 @pytest.fixture(scope="module")
 def mesh(tmp_path_factory):
     def reached(name, *addresses, port=15006):
-        return dataclasses.replace(
+        return structs.replace(
             cluster(
                 "catalog", *((address, port, 1) for address in addresses), idle_timeout=milliseconds(2000)
             ),
@@ -107,8 +107,8 @@ def mesh(tmp_path_factory):
         )
 
     # What breaks off without a word is no sidecar: the hop itself fails.
-    broken = dataclasses.replace(reached("broken", BREAKING), identity=None, origin=ir.Origin(None))
-    limited = dataclasses.replace(
+    broken = structs.replace(reached("broken", BREAKING), identity=None, origin=ir.Origin(None))
+    limited = structs.replace(
         reached("limited", ONE), circuit_breaker=ir.CircuitBreaker(max_connections=500, max_requests=500)
     )
     clusters = (
@@ -121,9 +121,9 @@ def mesh(tmp_path_factory):
     )
     parts = (
         fixtures.caller(WEB, virtual_host("catalog", *ROUTES), clusters=clusters),
-        dataclasses.replace(fixtures.callee("catalog", ONE, "web"), instance="one"),
-        dataclasses.replace(fixtures.callee("catalog", TWO, "web"), instance="two"),
-        dataclasses.replace(fixtures.callee("catalog", DEAD, "web"), instance="dead"),
+        structs.replace(fixtures.callee("catalog", ONE, "web"), instance="one"),
+        structs.replace(fixtures.callee("catalog", TWO, "web"), instance="two"),
+        structs.replace(fixtures.callee("catalog", DEAD, "web"), instance="dead"),
     )
     with fixtures.running(tmp_path_factory.mktemp("mesh"), Authority(), *parts) as started:
         yield started

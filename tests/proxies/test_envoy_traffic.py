@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import dataclasses
 import itertools
 import json
 import os
@@ -14,6 +13,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 from ruamel.yaml import YAML
 
 from meshctl import ir
@@ -55,7 +55,7 @@ def written(**duration):
 
 def limited(name, connections, requests):
     breaker = ir.CircuitBreaker(max_connections=connections, max_requests=requests)
-    return dataclasses.replace(cluster(name, (ONE, 15006, 1)), circuit_breaker=breaker)
+    return structs.replace(cluster(name, (ONE, 15006, 1)), circuit_breaker=breaker)
 
 
 CLUSTERS = (
@@ -111,13 +111,11 @@ IMPOSTOR = virtual_host("impostor", route("impostor", ("impostor", 1)))
 
 
 def instance(name, address):
-    return dataclasses.replace(fixtures.callee("catalog", address, "web", "other"), instance=name)
+    return structs.replace(fixtures.callee("catalog", address, "web", "other"), instance=name)
 
 
 def impatient(callee):
-    return dataclasses.replace(
-        callee, inbound=dataclasses.replace(callee.inbound, idle_timeout=timedelta(seconds=1))
-    )
+    return structs.replace(callee, inbound=structs.replace(callee.inbound, idle_timeout=timedelta(seconds=1)))
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import h2.config
 import h2.connection
 import h2.events
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from tests import sidecars
@@ -52,12 +53,12 @@ RULES = authorization(
 def callee(service, address, rules, protocol=ir.Protocol.HTTP):
     made = sidecars.sidecar(service, ir.Proxy.HAPROXY, address=address)
     assert made.inbound is not None
-    inbound = dataclasses.replace(made.inbound, authorization=rules, protocol=protocol)
-    return dataclasses.replace(made, inbound=inbound)
+    inbound = structs.replace(made.inbound, authorization=rules, protocol=protocol)
+    return structs.replace(made, inbound=inbound)
 
 
 def stream_cluster(name, address):
-    return dataclasses.replace(cluster(name, (address, 15006, 1)), protocol=ir.Protocol.TCP)
+    return structs.replace(cluster(name, (address, 15006, 1)), protocol=ir.Protocol.TCP)
 
 
 class Echo:
@@ -122,12 +123,12 @@ def world(tmp_path_factory):
         running(callee("catalog", RULED, RULES), authority, folder / "ruled"),
         running(callee("empty", EMPTY, authorization()), authority, folder / "empty"),
         running(
-            callee("catalog", AUDITED, dataclasses.replace(RULES, audit=True)), authority, folder / "audited"
+            callee("catalog", AUDITED, structs.replace(RULES, audit=True)), authority, folder / "audited"
         ) as audited,
         running(
             callee("ledger", STREAM, ledger_rules, ir.Protocol.TCP), authority, folder / "stream"
         ) as stream,
-        running(dataclasses.replace(web, tcp=streams), authority, folder / "web"),
+        running(structs.replace(web, tcp=streams), authority, folder / "web"),
     ):
         app, audited_app = App(RULED), App(AUDITED)
         Echo(STREAM)

@@ -14,6 +14,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from tests import sidecars
@@ -97,7 +98,7 @@ class Secure:
 
 def external(name, *endpoints, tls=None, dns=None):
     made = cluster(name, *endpoints)
-    return dataclasses.replace(made, identity=None, origin=ir.Origin(tls), dns=dns)
+    return structs.replace(made, identity=None, origin=ir.Origin(tls), dns=dns)
 
 
 def host(name, *hostnames, to=None):
@@ -144,9 +145,9 @@ def outbound(folder):
     web = sidecars.sidecar(
         "web", ir.Proxy.HAPROXY, address=WEB, virtual_hosts=hosts, clusters=clusters, inbound=False
     )
-    listener = dataclasses.replace(web.outbound, egress=route("egress", ("any", 1), retries=NO_RETRIES))
+    listener = structs.replace(web.outbound, egress=route("egress", ("any", 1), retries=NO_RETRIES))
     resolvers = (ir.SocketAddress(DNS, 53000),)
-    return dataclasses.replace(web, outbound=listener, resolvers=resolvers)
+    return structs.replace(web, outbound=listener, resolvers=resolvers)
 
 
 @pytest.fixture(scope="module")
@@ -265,13 +266,13 @@ def edge(tmp_path_factory):
     shown = Authority("public").issue(ir.WorkloadIdentity("www", "shop.example", "example.com"), folder)
     (shown / "cert.pem.key").rename(shown / "its own.key")
     web = sidecars.sidecar("web", ir.Proxy.HAPROXY, address=CALLEE, callers=("edge",))
-    web = dataclasses.replace(
+    web = structs.replace(
         web,
         health=ir.HealthListener(
             (ir.SocketAddress(CALLEE, 15021),), "/healthz", ir.SocketAddress(CALLEE, 8080)
         ),
     )
-    moved = dataclasses.replace(
+    moved = structs.replace(
         route("moved", match=ir.RouteMatch(ir.PathMatch(ir.PathMatchKind.EXACT, "/moved"), (), ())),
         answer=ir.Redirect(302, path="/new"),
     )
@@ -285,10 +286,8 @@ def edge(tmp_path_factory):
         clusters=(cluster("web", (CALLEE, 15006, 1)),),
     )
     tls = ir.ServerTls(str(shown / "cert.pem"), str(shown / "its own.key"), ir.TlsVersion.V1_2)
-    listener = dataclasses.replace(
-        gateway.outbound, domain="", tls=tls, binds=(ir.SocketAddress(EDGE, 8443),)
-    )
-    gateway = dataclasses.replace(gateway, outbound=listener)
+    listener = structs.replace(gateway.outbound, domain="", tls=tls, binds=(ir.SocketAddress(EDGE, 8443),))
+    gateway = structs.replace(gateway, outbound=listener)
     with running(gateway, authority, folder / "edge"), running(web, authority, folder / "web"):
         app = App(CALLEE)
         context = ssl.create_default_context(cafile=shown / "ca.pem")
@@ -375,14 +374,14 @@ def test_everything_over_ipv6(tmp_path):
 
     web = sidecars.sidecar("web", ir.Proxy.HAPROXY, address=SIX, callers=("web",))
     assert web.inbound is not None
-    web = dataclasses.replace(
+    web = structs.replace(
         web,
-        inbound=dataclasses.replace(
+        inbound=structs.replace(
             web.inbound,
             binds=(ir.SocketAddress(SIX, V6_PORTS["inbound"]), six(V6_PORTS["inbound"])),
             application=six(APP_6),
         ),
-        outbound=dataclasses.replace(
+        outbound=structs.replace(
             web.outbound,
             binds=(ir.SocketAddress(SIX, V6_PORTS["outbound"]), six(V6_PORTS["outbound"])),
             virtual_hosts=(sidecars.virtual_host("web", route("all", ("web", 1))),),

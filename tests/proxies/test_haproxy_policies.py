@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import socket
 import threading
@@ -13,6 +12,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from tests import sidecars
@@ -43,8 +43,8 @@ def callee(name, *priorities, **policies):
     """A cluster of the first endpoints, one for each priority."""
     made = cluster(name, *((ADDRESSES[each], 15006, 1) for each in CALLEES[: len(priorities)]))
     endpoints = zip(made.endpoints, priorities, strict=True)
-    levels = tuple(dataclasses.replace(each, priority=priority) for each, priority in endpoints)
-    return dataclasses.replace(made, identity=sidecars.identity("catalog"), endpoints=levels, **policies)
+    levels = tuple(structs.replace(each, priority=priority) for each, priority in endpoints)
+    return structs.replace(made, identity=sidecars.identity("catalog"), endpoints=levels, **policies)
 
 
 def check(seconds):
@@ -66,12 +66,12 @@ CLUSTERS = (
     callee("levels", 0, 1, 2, 3, outlier_detection=EJECTION),
     callee("checked", 0, 1, health_check=check(0.25), load_balancing=BY_USER),
     callee("ring", 0, 0, 0, load_balancing=BY_USER),
-    dataclasses.replace(
+    structs.replace(
         cluster("gone", (ADDRESSES["one"], 15006, 1), NOBODY),
         identity=sidecars.identity("catalog"),
         load_balancing=BY_USER,
     ),
-    dataclasses.replace(
+    structs.replace(
         cluster("first", NOBODY),
         identity=sidecars.identity("catalog"),
         endpoints=(
@@ -81,7 +81,7 @@ CLUSTERS = (
     ),
     callee("queue", 0, circuit_breaker=ir.CircuitBreaker(1, 100, max_pending=2)),
     callee("copied", 0),
-    dataclasses.replace(cluster("copy", (ADDRESSES["copy"], 15006, 1))),
+    structs.replace(cluster("copy", (ADDRESSES["copy"], 15006, 1))),
 )
 COPIES = (ir.Mirror("copy", Fraction(1), WRITTEN),)
 

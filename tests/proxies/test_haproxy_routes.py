@@ -11,6 +11,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.simulate import routing as simulate
@@ -37,7 +38,7 @@ def takes(name, path, headers=(), queries=(), kind="prefix", **more):
     """A route that is known by its name in the access log."""
     to = () if "answer" in more else (("catalog", 1),)
     made = route(name, *to, match=matching(kind, path, headers, queries), retries=NO_RETRIES)
-    return dataclasses.replace(made, **more)
+    return structs.replace(made, **more)
 
 
 def rewrite(**how):
@@ -87,7 +88,7 @@ ROUTES = (
     takes("changed", "/changed", request_headers=CHANGES, response_headers=STATUS),
     takes("identity", "/identity", request_headers=ir.HeaderChanges(set=(("x-mesh-identity", "me"),))),
     takes("marked", "/marked", response_headers=STATUS, **within(0.4)),
-    dataclasses.replace(
+    structs.replace(
         takes("dead", "/dead", response_headers=STATUS), backends=(ir.WeightedCluster("nobody", 1),)
     ),
     takes("last", "/last"),
@@ -131,10 +132,10 @@ def mesh(tmp_path_factory):
         virtual_hosts=(ir.VirtualHost("catalog", ("catalog",), ROUTES), MANY, *WILD),
         clusters=CLUSTERS,
     )
-    local = dataclasses.replace(
+    local = structs.replace(
         web.outbound, binds=(ir.SocketAddress(WEB, 15002),), domain="", virtual_hosts=(ALL,)
     )
-    web = dataclasses.replace(web, locals=(local,))
+    web = structs.replace(web, locals=(local,))
     catalog = sidecars.sidecar("catalog", ir.Proxy.HAPROXY, address=CATALOG, callers=("web",))
     with running(web, authority, folder / "web") as runs, running(catalog, authority, folder / "catalog"):
         app = App(CATALOG)

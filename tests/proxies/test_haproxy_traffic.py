@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.x509.oid import NameOID
+from msgspec import structs
 from ruamel.yaml import YAML
 
 from meshctl import ir
@@ -56,8 +57,8 @@ def within(seconds):
 
 
 def of_catalog(name, *endpoints, **limits):
-    made = dataclasses.replace(cluster(name, *endpoints), identity=sidecars.identity("catalog"))
-    return dataclasses.replace(made, circuit_breaker=ir.CircuitBreaker(**limits)) if limits else made
+    made = structs.replace(cluster(name, *endpoints), identity=sidecars.identity("catalog"))
+    return structs.replace(made, circuit_breaker=ir.CircuitBreaker(**limits)) if limits else made
 
 
 CLUSTERS = (
@@ -689,7 +690,7 @@ def test_the_socket_is_for_its_owner_only(world):
 
 def test_a_second_sidecar_on_the_same_ports_does_not_start(world, tmp_path):
     # Of another build, so that it is the ports and not the sockets between sections that it is refused for.
-    second = dataclasses.replace(world.web.sidecar, build="sha256:" + "1" * 64)
+    second = structs.replace(world.web.sidecar, build="sha256:" + "1" * 64)
     world.authority.issue(second.identity, tmp_path)
     write_bundle(second, tmp_path)
     process = start(second, tmp_path)

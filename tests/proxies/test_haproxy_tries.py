@@ -15,6 +15,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from tests import sidecars
@@ -52,7 +53,7 @@ def within(seconds):
 def to(name, policy, cluster_name="catalog", timeout=sidecars.DEFAULT_TIMEOUT, **more):
     path = ir.PathMatch(ir.PathMatchKind.EXACT, f"/{name}")
     made = route(name, (cluster_name, 1), match=ir.RouteMatch(path, (), ()), timeout=timeout, retries=policy)
-    return dataclasses.replace(made, **more)
+    return structs.replace(made, **more)
 
 
 def silence(seconds):

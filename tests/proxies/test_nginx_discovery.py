@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 import time
 from collections import Counter
@@ -10,6 +9,7 @@ from contextlib import ExitStack, suppress
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from tests.behaviour.dns import NameServer, name_server
@@ -30,7 +30,7 @@ def found_by(
     name: str, dns: str, *, srv: bool = False, protocol: ir.Protocol = ir.Protocol.HTTP
 ) -> ir.Cluster:
     looked_up = ir.DnsName(dns, 0 if srv else 15006, timedelta(seconds=REFRESH), srv=srv)
-    return dataclasses.replace(cluster(name), dns=looked_up, protocol=protocol)
+    return structs.replace(cluster(name), dns=looked_up, protocol=protocol)
 
 
 def catalog(address: str) -> ir.Sidecar:
@@ -40,12 +40,12 @@ def catalog(address: str) -> ir.Sidecar:
 def ledger(address: str) -> ir.Sidecar:
     made = sidecar("ledger", ir.Proxy.NGINX, address=address, callers=("web",))
     assert made.inbound is not None
-    inbound = dataclasses.replace(
+    inbound = structs.replace(
         made.inbound, protocol=ir.Protocol.TCP, binds=(ir.SocketAddress(address, 15016),)
     )
     admin = ir.AdminListener(ir.SocketAddress(address, 15010))
-    outbound = dataclasses.replace(made.outbound, binds=(ir.SocketAddress(address, 15011),))
-    return dataclasses.replace(made, inbound=inbound, admin=admin, outbound=outbound)
+    outbound = structs.replace(made.outbound, binds=(ir.SocketAddress(address, 15011),))
+    return structs.replace(made, inbound=inbound, admin=admin, outbound=outbound)
 
 
 def web() -> ir.Sidecar:
@@ -62,14 +62,14 @@ def web() -> ir.Sidecar:
             found_by("catalog.srv", "_http._tcp.catalog.internal", srv=True),
             found_by("catalog.gone", "gone.internal"),
             found_by("catalog.half", "half.internal"),
-            dataclasses.replace(
+            structs.replace(
                 found_by("ledger", "ledger.internal", protocol=ir.Protocol.TCP),
                 dns=ir.DnsName("ledger.internal", 15016, timedelta(seconds=REFRESH)),
             ),
         ),
     )
     tcp = ir.TcpListener((ir.SocketAddress(WEB, STREAMS[0]),), "ledger", "ledger")
-    return dataclasses.replace(made, resolvers=RESOLVERS, tcp=(tcp,))
+    return structs.replace(made, resolvers=RESOLVERS, tcp=(tcp,))
 
 
 def told(address: str) -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import socket
@@ -16,6 +15,7 @@ from typing import Any
 
 import grpc
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.ir import HealthCheckKind
@@ -40,30 +40,30 @@ def check(kind: HealthCheckKind, path: str = "", host: str = "catalog", **change
         healthy_threshold=3,
         at=WRITTEN,
     )
-    return dataclasses.replace(made, **changes)
+    return structs.replace(made, **changes)
 
 
 HTTP = check(HealthCheckKind.HTTP, "/healthz?deep=1")
-CATALOG = dataclasses.replace(cluster("catalog", (ONE, 15006, 1), (TWO, 15006, 1)), health_check=HTTP)
-LEVELS = dataclasses.replace(
+CATALOG = structs.replace(cluster("catalog", (ONE, 15006, 1), (TWO, 15006, 1)), health_check=HTTP)
+LEVELS = structs.replace(
     CATALOG,
     name="catalog.levels",
-    endpoints=(*CATALOG.endpoints, dataclasses.replace(
+    endpoints=(*CATALOG.endpoints, structs.replace(
         CATALOG.endpoints[0], socket=ir.SocketAddress(SPARE, 15006), priority=1)),
 )  # fmt: skip
-PLAIN = dataclasses.replace(
+PLAIN = structs.replace(
     cluster("plain", (OUTSIDE, 8080, 1)),
     identity=None,
     origin=ir.Origin(None),
     health_check=check(HealthCheckKind.HTTP, "/", "api.example"),
 )
-STREAMS = dataclasses.replace(
+STREAMS = structs.replace(
     cluster("streams", (BARE, 8080, 1), (OUTSIDE, 8080, 1)),
     identity=None,
     origin=ir.Origin(None),
     health_check=check(HealthCheckKind.TCP),
 )
-RPC = dataclasses.replace(
+RPC = structs.replace(
     cluster("rpc", (ONE, 15007, 1), (TWO, 15007, 1)),
     identity=identity("catalog"),
     protocol=ir.Protocol.GRPC,
@@ -100,12 +100,12 @@ def rpc_sidecar(address: str) -> ir.Sidecar:
     """A second sidecar on the same address, of a service that speaks gRPC."""
     made = sidecar("catalog", ir.Proxy.NGINX, address=address, app_port=8090, callers=("web",))
     assert made.inbound
-    return dataclasses.replace(
+    return structs.replace(
         made,
-        inbound=dataclasses.replace(
+        inbound=structs.replace(
             made.inbound, binds=(ir.SocketAddress(address, 15007),), protocol=ir.Protocol.GRPC
         ),
-        outbound=dataclasses.replace(made.outbound, binds=(ir.SocketAddress(address, 15002),)),
+        outbound=structs.replace(made.outbound, binds=(ir.SocketAddress(address, 15002),)),
         admin=ir.AdminListener(ir.SocketAddress(address, 15010)),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import http.client
 import socket
 import threading
@@ -17,6 +16,7 @@ import grpc
 import h2.connection
 import h2.events
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from tests.proxies.nginx_fixtures import App, new_authority, raw, request, running
@@ -74,7 +74,7 @@ HOSTS = (
 
 
 def calls_at(name: str, *endpoints: tuple[str, int, int], service: str = "calls") -> ir.Cluster:
-    return dataclasses.replace(
+    return structs.replace(
         cluster(name, *endpoints), identity=cluster(service).identity, protocol=ir.Protocol.GRPC
     )
 
@@ -95,13 +95,13 @@ def web() -> ir.Sidecar:
             cluster("http", (PLAIN, 15006, 1)),
         ),
     )
-    return dataclasses.replace(made, outbound=dataclasses.replace(made.outbound, http2=True))
+    return structs.replace(made, outbound=structs.replace(made.outbound, http2=True))
 
 
 def speaking(service: str, address: str, *callers: str) -> ir.Sidecar:
     made = sidecar(service, ir.Proxy.NGINX, address=address, callers=callers)
     assert made.inbound is not None
-    return dataclasses.replace(made, inbound=dataclasses.replace(made.inbound, protocol=ir.Protocol.GRPC))
+    return structs.replace(made, inbound=structs.replace(made.inbound, protocol=ir.Protocol.GRPC))
 
 
 class Echo(grpc.GenericRpcHandler):  # type: ignore[misc]
@@ -381,7 +381,7 @@ def test_an_upload_that_stands_still_reaches_nobody(world):
 
 
 def test_a_plain_gateway_of_both_protocols_knows_its_port(tmp_path):
-    redirect = dataclasses.replace(route("r"), answer=ir.Redirect(302, "", "", 0, "", "/new"))
+    redirect = structs.replace(route("r"), answer=ir.Redirect(302, "", "", 0, "", "/new"))
     made = sidecar(
         "edge",
         ir.Proxy.NGINX,
@@ -389,7 +389,7 @@ def test_a_plain_gateway_of_both_protocols_knows_its_port(tmp_path):
         inbound=False,
         virtual_hosts=(ir.VirtualHost("edge", ("*",), (redirect,)),),
     )
-    outbound = dataclasses.replace(made.outbound, domain="", http2=True)
-    with running(dataclasses.replace(made, outbound=outbound), tmp_path / "edge", new_authority()):
+    outbound = structs.replace(made.outbound, domain="", http2=True)
+    with running(structs.replace(made, outbound=outbound), tmp_path / "edge", new_authority()):
         answer = request(EDGE, "/old", host="shop.example")
         assert answer.header("location") == ["http://shop.example:15001/new"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import http.client
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from tests.proxies import nginx_fixtures
@@ -57,9 +57,9 @@ def limited(service: str, address: str, limit: ir.RateLimit) -> ir.Sidecar:
     made = sidecar(service, ir.Proxy.NGINX, address=address, callers=("web", "shop"))
     assert made.inbound is not None
     exempt = ir.AuthorizationRule((identity("web"),), paths=(HEALTH,))
-    authorization = dataclasses.replace(made.inbound.authorization, exempt=(exempt,))
-    return dataclasses.replace(
-        made, inbound=dataclasses.replace(made.inbound, authorization=authorization, rate_limit=limit)
+    authorization = structs.replace(made.inbound.authorization, exempt=(exempt,))
+    return structs.replace(
+        made, inbound=structs.replace(made.inbound, authorization=authorization, rate_limit=limit)
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import http.client
 import os
@@ -14,6 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.ir import RetryCondition
@@ -61,13 +61,13 @@ HOSTS = (
 
 def outside(name: str, *addresses: str) -> ir.Cluster:
     made = cluster(name, *((each, 8080, 1) for each in addresses))
-    return dataclasses.replace(made, identity=None, origin=ir.Origin(None))
+    return structs.replace(made, identity=None, origin=ir.Origin(None))
 
 
 class World:
     def __init__(self, folder, stack: ExitStack) -> None:
         signer = new_authority()
-        few = dataclasses.replace(outside("few", PLAIN), circuit_breaker=ir.CircuitBreaker(2, 2))
+        few = structs.replace(outside("few", PLAIN), circuit_breaker=ir.CircuitBreaker(2, 2))
         made = sidecar(
             "web",
             ir.Proxy.NGINX,
@@ -82,10 +82,10 @@ class World:
                 few,
             ),
         )
-        made = dataclasses.replace(
+        made = structs.replace(
             made,
             clusters=tuple(
-                dataclasses.replace(each, identity=dataclasses.replace(each.identity, service="main"))
+                structs.replace(each, identity=structs.replace(each.identity, service="main"))
                 if each.name == "half" and each.identity
                 else each
                 for each in made.clusters

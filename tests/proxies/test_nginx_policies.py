@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import threading
 import time
@@ -14,6 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.ir import HashKey, LoadBalancingPolicy, RetryCondition
@@ -35,15 +35,15 @@ def ms(count: int) -> timedelta:
 def outside(name: str, *addresses: str, weights: tuple[int, ...] = (), **changes) -> ir.Cluster:
     shares = weights or (1,) * len(addresses)
     made = cluster(name, *((each, 8080, share) for each, share in zip(addresses, shares, strict=True)))
-    return dataclasses.replace(made, identity=None, origin=ir.Origin(None), **changes)
+    return structs.replace(made, identity=None, origin=ir.Origin(None), **changes)
 
 
 def levels(name: str, *levels_of: tuple[str, ...], **changes) -> ir.Cluster:
     made = outside(name, *(each for level in levels_of for each in level), **changes)
     numbers = [number for number, level in enumerate(levels_of) for _ in level]
     endpoints = zip(made.endpoints, numbers, strict=True)
-    return dataclasses.replace(
-        made, endpoints=tuple(dataclasses.replace(each, priority=number) for each, number in endpoints)
+    return structs.replace(
+        made, endpoints=tuple(structs.replace(each, priority=number) for each, number in endpoints)
     )
 
 
@@ -90,7 +90,7 @@ CLUSTERS = (
     outside("ejecting-hop", ONE, TWO, outlier_detection=ejection(2, 60_000)),
     outside("ejecting-slow", ONE, TWO, outlier_detection=ejection(1, 60_000)),
     *(
-        dataclasses.replace(
+        structs.replace(
             cluster("catalog", (HOP, 15006, 1), (NOBODY, 15006, 1)), name=name, outlier_detection=ejection(1, 60_000)
         )
         for name in ("catalog", "catalog.again", "catalog.hop")

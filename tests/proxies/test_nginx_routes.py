@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import time
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.ir import PathMatchKind, ValueMatchKind
@@ -54,11 +54,11 @@ def answers(name: str, matched: ir.RouteMatch) -> ir.Route:
 
 
 def host(name: str, *routes: ir.Route, hostnames: tuple[str, ...] = ()) -> ir.VirtualHost:
-    return dataclasses.replace(virtual_host(name, *routes), hostnames=hostnames or (name,))
+    return structs.replace(virtual_host(name, *routes), hostnames=hostnames or (name,))
 
 
 def outside(name: str, *endpoints: tuple[str, int, int]) -> ir.Cluster:
-    return dataclasses.replace(cluster(name, *endpoints), identity=None, origin=ir.Origin(None))
+    return structs.replace(cluster(name, *endpoints), identity=None, origin=ir.Origin(None))
 
 
 def to_site(name: str, matched: ir.RouteMatch, **changes) -> ir.Route:

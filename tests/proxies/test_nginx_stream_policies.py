@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import socket
 import threading
@@ -14,6 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.ir import LoadBalancingPolicy
@@ -32,10 +32,10 @@ EJECTION = ir.OutlierDetection(1, timedelta(seconds=1), timedelta(seconds=2), Fr
 def stream(name: str, *endpoints: tuple[str, int], **changes) -> ir.Cluster:
     made = cluster(name, *((address, 9100, 1) for address, _ in endpoints))
     levels = tuple(
-        dataclasses.replace(each, priority=priority)
+        structs.replace(each, priority=priority)
         for each, (_, priority) in zip(made.endpoints, endpoints, strict=True)
     )
-    return dataclasses.replace(
+    return structs.replace(
         made, endpoints=levels, identity=None, origin=ir.Origin(None), protocol=ir.Protocol.TCP, **changes
     )
 
@@ -72,7 +72,7 @@ class Teller:
 
 @pytest.fixture(scope="module", autouse=True)
 def _world(tmp_path_factory):
-    made = dataclasses.replace(
+    made = structs.replace(
         sidecar("web", ir.Proxy.NGINX, address=WEB, clusters=CLUSTERS),
         tcp=tuple(
             ir.TcpListener((ir.SocketAddress(WEB, PORTS[each.name]),), each.name, each.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import http.client
 import json
@@ -23,6 +22,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from ruamel.yaml import YAML
 
 from meshctl import ir
@@ -127,9 +127,7 @@ HOSTS = (
 
 
 def web_sidecar() -> ir.Sidecar:
-    narrow = dataclasses.replace(
-        cluster("catalog.narrow", ONE, TWO), circuit_breaker=ir.CircuitBreaker(2, 1024)
-    )
+    narrow = structs.replace(cluster("catalog.narrow", ONE, TWO), circuit_breaker=ir.CircuitBreaker(2, 1024))
     return sidecar(
         "web",
         ir.Proxy.NGINX,
@@ -987,7 +985,7 @@ def _await_end(pid: int) -> None:
 def test_reload(tmp_path):
     signer, alone = new_authority(), _alone("127.43.0.11")
     with running(alone, tmp_path / "alone", signer) as before:
-        write_bundle(dataclasses.replace(alone, build="sha256:new"), tmp_path / "alone")
+        write_bundle(structs.replace(alone, build="sha256:new"), tmp_path / "alone")
         subprocess.run(["sh", "-c", COMMANDS.reload], cwd=tmp_path / "alone" / "nginx", check=True)
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline:

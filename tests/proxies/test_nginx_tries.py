@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import http.client
 import socket
 import threading
@@ -13,6 +12,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.ir import RetryCondition
@@ -85,7 +85,7 @@ HOSTS = (
 
 
 def outside(name: str, *endpoints: tuple[str, int, int]) -> ir.Cluster:
-    return dataclasses.replace(cluster(name, *endpoints), identity=None, origin=ir.Origin(None))
+    return structs.replace(cluster(name, *endpoints), identity=None, origin=ir.Origin(None))
 
 
 class World:

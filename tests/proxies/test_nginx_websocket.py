@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 import threading
 import time
@@ -10,6 +9,7 @@ from contextlib import ExitStack, suppress
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from tests.proxies.nginx_fixtures import App, new_authority, raw, request, running
@@ -44,7 +44,7 @@ HOSTS = (
 
 def callee(name: str, *endpoints: tuple[str, int, int]) -> ir.Cluster:
     made = cluster(name, *endpoints, idle_timeout=IDLE)
-    return dataclasses.replace(made, identity=cluster("one").identity)
+    return structs.replace(made, identity=cluster("one").identity)
 
 
 class World:

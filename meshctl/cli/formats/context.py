@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from meshctl.diagnostics import Finding, Identity, Position, Severity, identity
 
@@ -25,8 +26,7 @@ def no_service(at: Position | None) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """Where the findings come from. What a caller does not know has a default that is right, if poorer."""
 
     texts: Mapping[str, str] = field(default_factory=dict)

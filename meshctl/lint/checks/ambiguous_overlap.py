@@ -8,7 +8,8 @@ no request at all is `dead-route`'s.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from meshctl.diagnostics import Related, Severity
 from meshctl.lint.checks import dead_route
@@ -30,8 +31,7 @@ def check(world: World, params: Mapping[str, Value]) -> Iterator[Violation]:
         yield _remark(comparison.undecided)
 
 
-@dataclass(slots=True)
-class _Comparison:
+class _Comparison(Struct):
     """What is told and known so far."""
 
     world: World

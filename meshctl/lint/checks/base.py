@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.diagnostics import Position, Related, Severity
 from meshctl.lint.facts import Value, World
@@ -12,8 +13,7 @@ from meshctl.lint.literals import digest
 _SHOWN = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Struct, frozen=True):
     """One thing that a check finds; ``values`` fill the policy's message."""
 
     at: Position | None
@@ -25,8 +25,7 @@ class Violation:
     """Whom it is about, where a waiver may be for one caller alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """``run`` with its parameters (name to an example of the type), and the names of its values."""
 
     run: Callable[[World, Mapping[str, Value]], Iterator[Violation]]

@@ -8,7 +8,8 @@ and often the same to an application. What costs more than the effort for one me
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from meshctl.diagnostics import Severity
 from meshctl.lint.automata import alternatives

@@ -9,8 +9,10 @@ that the effort does not suffice for are counted in a remark.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice, product
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.diagnostics import Related, Severity
 from meshctl.ir.canonical import refusal
@@ -29,8 +31,7 @@ _GOES_ON_WITH_GET = ("301", "302", "303")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Host:
+class _Host(Struct, frozen=True):
     """One virtual host as one group of callers sees it."""
 
     table: Table
@@ -56,8 +57,7 @@ class _Host:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Loop:
+class _Loop(Struct, frozen=True):
     """The targets that a client is sent to, each by its redirect; from ``begins`` on it goes round."""
 
     first: str

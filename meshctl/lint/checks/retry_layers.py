@@ -9,7 +9,8 @@ told for all calls among them. No more than :data:`MOST` are told, and the last 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from meshctl.diagnostics import Related
 from meshctl.lint.checks.base import Check, Violation, path_text

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import groupby
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from meshctl.ir.authorization import UNAUTHENTICATED
 from meshctl.lint.facts import MatchFacts, RuleFacts, World
@@ -15,8 +17,7 @@ MOST = 1_000_000
 """The effort for one mesh."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A rule and its conditions, once for each of its paths: any one of them will do."""
 
     facts: RuleFacts

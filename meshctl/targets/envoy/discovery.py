@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 from functools import lru_cache
 from math import gcd
 
 import orjson
+from msgspec import Struct
 
 from meshctl.ir import Cluster, Endpoint, InboundListener, MtlsMode, Protocol, SocketAddress, TlsContext
 from meshctl.targets.envoy import (
@@ -40,8 +40,7 @@ _CODEC = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What a cluster needs to know of its sidecar. Hashable: many sidecars have the same clusters."""
 
     tls: TlsContext

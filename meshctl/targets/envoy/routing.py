@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from meshctl.ir import Cluster, InboundListener, OutboundListener, Protocol, Route, VirtualHost
 from meshctl.ir.mesh import STATUS_HEADER
@@ -28,8 +29,7 @@ _ONE_LABEL = "(?:[^.,[][^.,]*)?\\.?(?::[0-9]*)?"
 """Of a Host; what begins with a bracket is an address."""
 
 
-@dataclass(slots=True)
-class RouteTable:
+class RouteTable(Struct):
     """What the routes of one listener are made from, and the numbers that they are given on the way."""
 
     outbound: OutboundListener

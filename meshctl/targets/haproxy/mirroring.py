@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import timedelta
+
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.targets.haproxy.quoting import Token
@@ -14,7 +15,7 @@ SCRIPT = "mirrors.lua"
 
 def of_copies(route: ir.Route) -> ir.Route:
     """What holds for a copy: the route's time and nothing else, for it is made once."""
-    return dataclasses.replace(
+    return structs.replace(
         route,
         retries=ir.RetryPolicy(0, (), route.retries.idempotent_methods),
         body_timeout=ir.BodyTimeout(),

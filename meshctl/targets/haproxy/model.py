@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl.targets.haproxy.quoting import Token
 from meshctl.targets.haproxy.sections import Backend, Check, Checks, Limit, Queue
 
 
-@dataclass(frozen=True, slots=True)
-class Criterion:
+class Criterion(Struct, frozen=True):
     """A named condition: one line for each list of patterns, and any of them is enough."""
 
     name: Token
@@ -18,16 +18,14 @@ class Criterion:
     patterns: tuple[Token, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HostRule:
+class HostRule(Struct, frozen=True):
     """Names that lead to the routes of ``key``; every name without a condition. The first rule wins."""
 
     key: Token
     condition: Token | None
 
 
-@dataclass(frozen=True, slots=True)
-class RouteRule:
+class RouteRule(Struct, frozen=True):
     """One match. ``target`` is the number that says where the request goes, see :class:`RouteTarget`."""
 
     target: int
@@ -39,8 +37,7 @@ class RouteRule:
     """Where the host has tables too: a number below this that they found goes before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """A backend for the draws below ``below`` (any draw when None) and, if given, these methods only."""
 
     backend: Token
@@ -48,8 +45,7 @@ class Share:
     methods: Token | None
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """Something to do for the requests of one route. With a condition, only where that holds too."""
 
     when: Token
@@ -57,8 +53,7 @@ class Action:
     condition: Token | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RouteTarget:
+class RouteTarget(Struct, frozen=True):
     """What becomes of the requests of one route. No share: 503, unless an action answers."""
 
     number: int
@@ -74,8 +69,7 @@ class RouteTarget:
         return len(self.shares) == 1 and not self.actions
 
 
-@dataclass(frozen=True, slots=True)
-class PathTable:
+class PathTable(Struct, frozen=True):
     """For one host, files from paths to the number of the first route that asks for nothing else."""
 
     host: Token
@@ -83,8 +77,7 @@ class PathTable:
     prefix: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(Struct, frozen=True):
     """Files from numbers of routes to targets, and from plain targets to their names and backends."""
 
     hosts: tuple[PathTable, ...]
@@ -93,8 +86,7 @@ class Lookup:
     backends: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(Struct, frozen=True):
     """What both directions of a hop have in common."""
 
     minimum: Token
@@ -103,8 +95,7 @@ class Tls:
     crl: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Resolvers:
+class Resolvers(Struct, frozen=True):
     """Where names are looked up; ``hold``: how long an answer stays while there is no good one."""
 
     name: Token
@@ -113,16 +104,14 @@ class Resolvers:
     hold: Token
 
 
-@dataclass(frozen=True, slots=True)
-class AccessLog:
+class AccessLog(Struct, frozen=True):
     """The line of a request, and that of what never became one."""
 
     request: Token
     failure: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(Struct, frozen=True):
     """A listener of those for whom the sidecar speaks. ``egress``: the rules for what is no host of ours."""
 
     name: Token
@@ -141,16 +130,14 @@ class Outbound:
     """Those that no table tells about."""
 
 
-@dataclass(frozen=True, slots=True)
-class SniRule:
+class SniRule(Struct, frozen=True):
     """Connections whose TLS asks for a name that fits go to ``backend``. The first rule wins."""
 
     condition: Token
     backend: Token
 
 
-@dataclass(frozen=True, slots=True)
-class TcpListener:
+class TcpListener(Struct, frozen=True):
     """A local port and the backends behind it. Without ``rules`` there is one, of the same name."""
 
     name: Token
@@ -162,8 +149,7 @@ class TcpListener:
     backends: tuple[TcpBackend, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TcpBackend:
+class TcpBackend(Struct, frozen=True):
     """A callee whose connections carry bytes."""
 
     name: Token
@@ -178,8 +164,7 @@ class TcpBackend:
     servers: tuple[Token, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AccessRule:
+class AccessRule(Struct, frozen=True):
     """``verdict`` for requests for which all of ``names`` hold."""
 
     verdict: Token
@@ -187,8 +172,7 @@ class AccessRule:
     names: tuple[Token, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """Lists of callers when that is all, else rules. Whom nothing allows is refused, or with ``audit`` marked."""
 
     by_rules: bool
@@ -197,8 +181,7 @@ class Access:
     audit: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Issuer:
+class Issuer(Struct, frozen=True):
     """Whose tokens are good: all of ``names`` must hold."""
 
     number: int
@@ -206,16 +189,14 @@ class Issuer:
     names: tuple[Token, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimit(Struct, frozen=True):
     """A condition that takes a token where there is one, and in how many seconds there is the next."""
 
     admitted: Token
     retry_after: int
 
 
-@dataclass(frozen=True, slots=True)
-class Doorway:
+class Doorway(Struct, frozen=True):
     """The port where TLS and plaintext come in, told apart by the first bytes, which are waited for for so long."""
 
     binds: tuple[Token, ...]
@@ -225,8 +206,7 @@ class Doorway:
     """Where the two go on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inbound:
+class Inbound(Struct, frozen=True):
     """The listener of other sidecars."""
 
     binds: tuple[Token, ...]
@@ -248,16 +228,14 @@ class Inbound:
     stream_log: Token | None
 
 
-@dataclass(frozen=True, slots=True)
-class Admin:
+class Admin(Struct, frozen=True):
     """The listener for probes."""
 
     bind: Token
     build: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Metrics:
+class Metrics(Struct, frozen=True):
     """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds."""
 
     labels: Token
@@ -265,8 +243,7 @@ class Metrics:
     buckets: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Struct, frozen=True):
     """The listener for load balancers. ``path`` and ``application`` together, or neither."""
 
     binds: tuple[Token, ...]
@@ -275,8 +252,7 @@ class Health:
     multiplexed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(Struct, frozen=True):
     """The whole file."""
 
     node: Token

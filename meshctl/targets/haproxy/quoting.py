@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from meshctl.ir import SocketAddress
 
@@ -30,8 +31,7 @@ WORDS_PER_LINE = 40
 """A line of more than 64 words is refused; this leaves room for what stands before the data."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """An expression of HAProxy's that stands inside a format, made of constants only."""
 
     expression: str
@@ -151,8 +151,7 @@ def unless_regex(sample: Token, expression: str) -> Token:
     return Token(sample + "," + word(f"regsub({surely_not},)"))
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """The first parameter of a name in a query: an expression that finds it, and its value as a sample."""
 
     present: Token

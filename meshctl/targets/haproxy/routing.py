@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from meshctl import ir
 from meshctl.targets.haproxy import filters, matching, quoting, tables
@@ -14,8 +15,7 @@ EGRESS = "*"
 """The key of what is no host of the mesh; no service is called so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Struct, frozen=True):
     """A virtual host under a key of its own, for several may belong to one service."""
 
     key: str

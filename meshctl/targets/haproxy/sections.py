@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from meshctl.targets.haproxy.quoting import Token
 
 
-@dataclass(frozen=True, slots=True)
-class Delay:
+class Delay(Struct, frozen=True):
     """A pause for the requests that ``draw`` picks (all when None), and the status of those to fail after it."""
 
     milliseconds: int
@@ -16,16 +15,14 @@ class Delay:
     abort: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """At most ``requests`` at once in these backends together."""
 
     backends: tuple[Token, ...]
     requests: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """How a section is reached that another one leads to; ``client_timeout`` bounds an upload's silence.
 
     Without ``bind`` it stands behind the queue of its cluster.
@@ -35,8 +32,7 @@ class Entry:
     client_timeout: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """A copy of a request goes to ``backend``, if ``draw`` says so; its answer may be silent for so long."""
 
     backend: Token
@@ -45,8 +41,7 @@ class Copy:
     draw: Token | None
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(Struct, frozen=True):
     """A section that keeps a time and leads to the next one. With ``deadline`` it waits for the body first.
 
     ``beyond``: the section after the queue that this one leads to.
@@ -63,32 +58,28 @@ class Hop:
     """What Lua is told of the endpoint whose try is cut off here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """A condition under which a try may be made again, and the status if it is not."""
 
     condition: Token
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """Before the try of this number, at most so many milliseconds."""
 
     number: int
     milliseconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Struct, frozen=True):
     """Retries under way, at most this share of all requests."""
 
     numerator: int
     denominator: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True):
     """How many retries of ``key`` may be under way, one or both."""
 
     key: Token
@@ -100,8 +91,7 @@ class Bound:
     """Of one request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Struct, frozen=True):
     """The sections before the endpoints where tries are counted: what is in common and each one's own."""
 
     attempts: tuple[Attempt, ...]
@@ -118,8 +108,7 @@ class Counted:
     """What Lua is told of an answer's endpoint where failures eject it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One endpoint."""
 
     number: int
@@ -128,8 +117,7 @@ class Attempt:
     servers: tuple[Token, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """A section with the endpoints that come after those of another one."""
 
     name: Token
@@ -137,8 +125,7 @@ class Level:
     servers: tuple[Token, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Tries:
+class Tries(Struct, frozen=True):
     """The section that balances and tries again. ``causes`` empty: nothing but ``attempts`` 0."""
 
     heading: Token
@@ -157,8 +144,7 @@ class Tries:
     counted: Counted | None
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """How endpoints are asked how they are: lines of a section, and words of its servers."""
 
     lines: tuple[Token, ...]
@@ -166,8 +152,7 @@ class Check:
     timeout: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Checks:
+class Checks(Struct, frozen=True):
     """The section whose servers are asked, for all sections that lead to the same endpoints."""
 
     name: Token
@@ -177,8 +162,7 @@ class Checks:
     servers: tuple[Token, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(Struct, frozen=True):
     """Where requests to one cluster wait, in two sections: ``slots`` of them are let through at once."""
 
     name: Token
@@ -190,8 +174,7 @@ class Queue:
     pool_timeout: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
+class Backend(Struct, frozen=True):
     """One cluster under one policy: sections that lead from one to the next, the first named ``name``."""
 
     name: Token

@@ -7,9 +7,11 @@ route has for it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import accumulate
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from meshctl import ir
 from meshctl.targets.haproxy import circuit_breaking, fault_injection, filters, mirroring, quoting, retries
@@ -19,8 +21,7 @@ from meshctl.targets.haproxy.quoting import Token
 from meshctl.targets.haproxy.sections import Copy
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """What HAProxy keeps with a backend and not with a route.
 
     ``written`` stands beside the timeout because its place takes no part in its equality.
@@ -44,8 +45,7 @@ class Policy:
     marks_answers: bool
 
 
-@dataclass(slots=True)
-class Backends:
+class Backends(Struct):
     """The backends that routes asked for so far, by cluster and policy, in the order of asking.
 
     ``mirrors`` is where copies of requests are sent.

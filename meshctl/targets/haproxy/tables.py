@@ -7,7 +7,8 @@ of the first such route. The other routes stay rules, and yield to a number belo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from meshctl import ir
 from meshctl.targets.haproxy import quoting
@@ -18,8 +19,7 @@ FEWEST = 64
 """With fewer routes of a path alone, rules are as quick."""
 
 
-@dataclass(slots=True)
-class Paths:
+class Paths(Struct):
     """The numbers of a host's routes of a path alone, by what they take."""
 
     exact: dict[str, int] = field(default_factory=dict)
@@ -54,8 +54,7 @@ def paths_of(numbered: Iterator[tuple[int, ir.Route]]) -> Paths | None:
     return found if len(found.exact) + len(found.prefix) >= FEWEST else None
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(Struct, frozen=True):
     """What a listener looks up, and the files that it looks in."""
 
     lookup: Lookup

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from meshctl import ir
 from meshctl.targets.haproxy import outlier_detection, quoting
@@ -11,8 +12,7 @@ from meshctl.targets.haproxy.quoting import Token
 from meshctl.targets.haproxy.splitting import Policy
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """A section before the tries. ``timeout`` for what comes back, ``silence`` for what it sends on."""
 
     name: str

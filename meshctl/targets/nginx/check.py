@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 from itertools import count
+
+from msgspec.structs import replace
 
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, TRUST_BUNDLE
 from meshctl.targets.nginx.model import Configuration, Inbound, Stream

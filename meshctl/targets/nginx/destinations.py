@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from meshctl import ir
 from meshctl.ir import RetryCondition
@@ -29,8 +30,7 @@ _YES, _NO = Token("true"), Token("false")
 _Key = tuple[object, ...]
 
 
-@dataclass(slots=True)
-class Destinations:
+class Destinations(Struct):
     """The destinations of one sidecar. Routes with the same backend and policy share one."""
 
     clusters: Mapping[str, ir.Cluster]

@@ -6,7 +6,8 @@ off, and would copy again for every retry.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from meshctl import ir
 from meshctl.targets.nginx.destinations import Destinations
@@ -14,8 +15,7 @@ from meshctl.targets.nginx.model_destinations import Destination
 from meshctl.targets.nginx.model_policies import Copy, MirroredRoute, Mirroring
 
 
-@dataclass(slots=True)
-class Mirrors:
+class Mirrors(Struct):
     """The mirrors of one sidecar's routes."""
 
     destinations: Destinations

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from meshctl.targets.nginx.model_destinations import OriginTls
 from meshctl.targets.nginx.model_outbound import Conditions, Outbound, Preread
 from meshctl.targets.nginx.quoting import Token
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(Struct, frozen=True):
     """What both directions of a hop have in common."""
 
     protocols: Token
@@ -18,24 +17,21 @@ class Tls:
     crl: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """A service that may call."""
 
     name: Token
     identity: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """One rule: 1 lets in, 0 refuses."""
 
     pattern: Token
     verdict: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Decisions:
+class Decisions(Struct, frozen=True):
     """Rules in order, where more counts than the caller's name. With ``audit`` a refusal is only written down."""
 
     identity: Token
@@ -46,8 +42,7 @@ class Decisions:
     audit: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimit(Struct, frozen=True):
     """A token bucket; ``per`` is an expression of Lua, in seconds."""
 
     requests: int
@@ -57,8 +52,7 @@ class RateLimit:
     retry_after: int
 
 
-@dataclass(frozen=True, slots=True)
-class Doorway:
+class Doorway(Struct, frozen=True):
     """A port whose connections go on to one of ``sockets``, as the program ``look`` says that has seen the first bytes."""
 
     listens: tuple[Token, ...]
@@ -67,8 +61,7 @@ class Doorway:
     sockets: tuple[Token, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Plaintext:
+class Plaintext(Struct, frozen=True):
     """Callers without a certificate, who are ``nobody`` in rules.
 
     ``told`` is what the application is told of others. With ``buckets`` what a rate limit goes by is not the same;
@@ -80,8 +73,7 @@ class Plaintext:
     buckets: Token | None
 
 
-@dataclass(frozen=True, slots=True)
-class Inbound:
+class Inbound(Struct, frozen=True):
     """The listener of other sidecars. Neither callers nor decisions: everybody is refused."""
 
     listens: tuple[Token, ...]
@@ -106,8 +98,7 @@ class Inbound:
     keepalive_timeout: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Struct, frozen=True):
     """The listener for load balancers. ``path`` is what the application is asked for, if anything."""
 
     listens: tuple[Token, ...]
@@ -120,8 +111,7 @@ class Health:
     idle_timeout: Token
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEndpoint:
+class StreamEndpoint(Struct, frozen=True):
     """One server of a cluster."""
 
     address: Token
@@ -131,8 +121,7 @@ class StreamEndpoint:
     backup: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StreamCluster:
+class StreamCluster(Struct, frozen=True):
     """The endpoints of one TCP callee."""
 
     name: Token
@@ -140,8 +129,7 @@ class StreamCluster:
     endpoints: tuple[StreamEndpoint, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StreamName:
+class StreamName(Struct, frozen=True):
     """A name that NGINX looks up for each connection, and how long an answer is good."""
 
     host: Token
@@ -150,8 +138,7 @@ class StreamName:
     refresh: Token
 
 
-@dataclass(frozen=True, slots=True)
-class StreamListener:
+class StreamListener(Struct, frozen=True):
     """A local port. Not ``reachable``: every connection is closed."""
 
     listens: tuple[Token, ...]
@@ -167,16 +154,14 @@ class StreamListener:
     idle_timeout: Token
 
 
-@dataclass(frozen=True, slots=True)
-class PassedName:
+class PassedName(Struct, frozen=True):
     """A server name, and the socket of the inner server that it leads to."""
 
     name: Token
     leads_to: Token
 
 
-@dataclass(frozen=True, slots=True)
-class SniListener:
+class SniListener(Struct, frozen=True):
     """A local port for TLS that is passed through. ``unknown`` holds something where no name fits."""
 
     listens: tuple[Token, ...]
@@ -186,16 +171,14 @@ class SniListener:
     idle_timeout: Token
 
 
-@dataclass(frozen=True, slots=True)
-class StreamDecision:
+class StreamDecision(Struct, frozen=True):
     """A subject, and whether its streams are let in."""
 
     subject: Token
     allowed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StreamInbound:
+class StreamInbound(Struct, frozen=True):
     """The listener of other sidecars where the application speaks no HTTP.
 
     With ``audit`` a refusal is only written down, and everybody of the mesh, whose subject is like ``subject``,
@@ -223,8 +206,7 @@ class StreamInbound:
         return self.audit or self.grants_plaintext
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(Struct, frozen=True):
     """All that is no HTTP."""
 
     prereads: tuple[Preread, ...]
@@ -245,16 +227,14 @@ class Stream:
         return self.inbound is not None and self.inbound.names_one is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Admin:
+class Admin(Struct, frozen=True):
     """The listener for probes."""
 
     listen: Token
     build: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Metrics:
+class Metrics(Struct, frozen=True):
     """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds."""
 
     labels: Token
@@ -262,8 +242,7 @@ class Metrics:
     buckets: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LogFormats:
+class LogFormats(Struct, frozen=True):
     """One line each."""
 
     inbound: Token
@@ -272,8 +251,7 @@ class LogFormats:
     outbound_stream: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(Struct, frozen=True):
     """The whole file."""
 
     service: Token

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from meshctl.targets.nginx.quoting import Token
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One peer, as the balancer in Lua knows it."""
 
     address: Token
@@ -18,8 +17,7 @@ class Endpoint:
     priority: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """A part of a split."""
 
     part: Token
@@ -27,8 +25,7 @@ class Share:
     leads_to: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(Struct, frozen=True):
     """A draw by hash of a random key: of a number first, for ``split_clients`` knows no variables as values."""
 
     variable: Token
@@ -37,8 +34,7 @@ class Split:
     shares: tuple[Share, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ByMethod:
+class ByMethod(Struct, frozen=True):
     """Where the idempotent methods of a route lead, and where all others do."""
 
     variable: Token
@@ -47,8 +43,7 @@ class ByMethod:
     others_lead_to: Token
 
 
-@dataclass(frozen=True, slots=True)
-class DnsName:
+class DnsName(Struct, frozen=True):
     """A name to look up; empty: the request's own host. ``refresh`` in seconds as a number of Lua."""
 
     name: Token
@@ -57,16 +52,14 @@ class DnsName:
     srv: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """What the look-up of names needs: resolvers, and where a host of a request must not lead (ourselves)."""
 
     resolvers: tuple[Endpoint, ...]
     own: tuple[Token, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
+class Upstream(Struct, frozen=True):
     """One cluster: its own pool of connections, so that callees never share one."""
 
     name: Token
@@ -82,16 +75,14 @@ class Upstream:
     """Whether it counts what becomes of each try."""
 
 
-@dataclass(frozen=True, slots=True)
-class OriginTls:
+class OriginTls(Struct, frozen=True):
     """TLS to an external: no certificate of ours is shown."""
 
     protocols: Token
     authorities: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Retries:
+class Retries(Struct, frozen=True):
     """What is tried again, where each try makes a hop of its own. Times are expressions of Lua, in seconds."""
 
     try_location: Token
@@ -110,8 +101,7 @@ class Retries:
     any_method: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """A cluster under one policy: one named location."""
 
     number: int
@@ -144,8 +134,7 @@ class Destination:
     retries: Retries | None
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(Struct, frozen=True):
     """One location of the inner server: a single try at one endpoint of a cluster."""
 
     location: Token

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from meshctl.targets.nginx.model_destinations import ByMethod, Destination, Names, Split, Try, Upstream
 from meshctl.targets.nginx.model_policies import Policies
 from meshctl.targets.nginx.quoting import Token
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """What becomes of the requests of a route."""
 
     number: int
@@ -18,16 +17,14 @@ class Route:
     leads_to: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One match of a virtual host's ordered table."""
 
     pattern: Token
     route: int
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rules in order, and the route of what none of them takes (0: there is none)."""
 
     variable: Token
@@ -35,16 +32,14 @@ class Table:
     otherwise: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(Struct, frozen=True):
     """The table for one first segment of the path."""
 
     segment: Token
     table: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Buckets:
+class Buckets(Struct, frozen=True):
     """Which table serves which segment of the path; ``rest`` serves all others."""
 
     variable: Token
@@ -55,8 +50,7 @@ class Buckets:
     each: tuple[Bucket, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(Struct, frozen=True):
     """The tables of one virtual host. ``variable`` holds the number of the route."""
 
     key: Token
@@ -65,24 +59,21 @@ class Routing:
     buckets: tuple[Buckets, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ExactValue:
+class ExactValue(Struct, frozen=True):
     """A condition that asks for one value."""
 
     value: Token
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class RegexValue:
+class RegexValue(Struct, frozen=True):
     """A condition that asks for a regular expression, anchored at both ends."""
 
     pattern: Token
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class NamedConditions:
+class NamedConditions(Struct, frozen=True):
     """What is asked of one header or query parameter; ``present`` is the condition's number, or 0."""
 
     name: Token
@@ -91,8 +82,7 @@ class NamedConditions:
     present: int
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
+class Conditions(Struct, frozen=True):
     """What Lua looks at; ``variable`` holds the numbers of the conditions that hold."""
 
     variable: Token
@@ -101,8 +91,7 @@ class Conditions:
     queries: tuple[NamedConditions, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderLine:
+class HeaderLine(Struct, frozen=True):
     """One line of a header; ``joined`` to the one that is there, where NGINX keeps no two."""
 
     name: Token
@@ -110,8 +99,7 @@ class HeaderLine:
     joined: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderChanges:
+class HeaderChanges(Struct, frozen=True):
     """Removed, replaced and appended, in this order."""
 
     removed: tuple[Token, ...]
@@ -119,8 +107,7 @@ class HeaderChanges:
     appended: tuple[HeaderLine, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PathChange:
+class PathChange(Struct, frozen=True):
     """Either a whole new path, or a new beginning in place of the first ``matched`` characters."""
 
     matched: int
@@ -128,8 +115,7 @@ class PathChange:
     path: Token | None
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(Struct, frozen=True):
     """Empty tokens and port 0: as the client had it."""
 
     status: int
@@ -139,16 +125,14 @@ class Redirect:
     path: PathChange
 
 
-@dataclass(frozen=True, slots=True)
-class DirectResponse:
+class DirectResponse(Struct, frozen=True):
     """An answer of the sidecar's own."""
 
     status: int
     body: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """What a route changes, or answers by itself; Lua knows it by the route's number."""
 
     number: int
@@ -160,8 +144,7 @@ class Filter:
     response: DirectResponse | None
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Failures on purpose of a route, by its number. Shares and times are expressions of Lua; status 0: none."""
 
     number: int
@@ -171,8 +154,7 @@ class Fault:
     abort_share: Token
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualHost:
+class VirtualHost(Struct, frozen=True):
     """The server of one callee. ``fallback``: it takes every host that no other server does."""
 
     callee: Token
@@ -188,8 +170,7 @@ class VirtualHost:
     destinations: tuple[Destination, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ServerTls:
+class ServerTls(Struct, frozen=True):
     """What a gateway shows to the world."""
 
     certificate: Token
@@ -197,8 +178,7 @@ class ServerTls:
     protocols: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Preread:
+class Preread(Struct, frozen=True):
     """Where a stream takes connections, and the sockets of the inner listeners that it leads them to."""
 
     number: int
@@ -208,8 +188,7 @@ class Preread:
     idle_timeout: Token
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """Where requests come in. Without ``fallback`` some virtual host takes every host."""
 
     listens: tuple[Token, ...]
@@ -222,8 +201,7 @@ class Listener:
     virtual_hosts: tuple[VirtualHost, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(Struct, frozen=True):
     """The listeners of those for whom the sidecar speaks, and all that they share."""
 
     listeners: tuple[Listener, ...]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from meshctl.targets.nginx.model_destinations import Destination, OriginTls
 from meshctl.targets.nginx.quoting import Token
 
 
-@dataclass(frozen=True, slots=True)
-class Ejection:
+class Ejection(Struct, frozen=True):
     """When an endpoint is left alone, and of how many at a time. The time is an expression of Lua."""
 
     errors: int
@@ -18,8 +17,7 @@ class Ejection:
     of: int
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(Struct, frozen=True):
     """What ``peers.lua`` does for a cluster where more than turns count. ``balance`` is an expression of Lua."""
 
     cluster: Token
@@ -29,8 +27,7 @@ class Watch:
     ejection: Ejection | None
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
+class HealthCheck(Struct, frozen=True):
     """How the endpoints of one cluster are asked, and the location of the inner server that does it."""
 
     number: int
@@ -52,8 +49,7 @@ class HealthCheck:
     origin_tls: OriginTls | None
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(Struct, frozen=True):
     """How many requests of a cluster may hold a connection, and how many more wait for one."""
 
     cluster: Token
@@ -61,8 +57,7 @@ class Queue:
     pending: int
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """``share`` of ``of`` requests are copied to a destination."""
 
     destination: int
@@ -70,24 +65,21 @@ class Copy:
     of: int
 
 
-@dataclass(frozen=True, slots=True)
-class MirroredRoute:
+class MirroredRoute(Struct, frozen=True):
     """The mirrors of a route, by its number."""
 
     number: int
     copies: tuple[Copy, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Mirroring:
+class Mirroring(Struct, frozen=True):
     """Routes with mirrors, and the destinations that copies go to by way of the inner server."""
 
     routes: tuple[MirroredRoute, ...]
     destinations: tuple[Destination, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Policies:
+class Policies(Struct, frozen=True):
     """All of them. ``observes``: there are clusters of which each try is counted."""
 
     watches: tuple[Watch, ...]

@@ -1,11 +1,11 @@
 """The built-in policies do what their own tests say, and faults of policy files are found at their places."""
 
 import re
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from meshctl import lint, pipeline
 from meshctl.lint import engine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -240,7 +240,7 @@ def test_in_a_rotation_the_lists_of_both_cas_count(authority, other):
 
 
 def test_the_meshs_own_ca_says_all_that_its_lists_are_checked_with(authority, other):
-    in_rotation = replace(authority, beside=other)
+    in_rotation = dataclasses.replace(authority, beside=other)
     request = requests.render(KEY, WEB.identity)
     answer = Embedded(in_rotation, NOW, crl=True).issue(WEB, request, 30 * DAY)
     for trust, lists in (

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from meshctl.diagnostics import UsageError
 from meshctl.pki.identities import parse_identities, render_identities

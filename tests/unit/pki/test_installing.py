@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from msgspec.structs import replace
 
 from meshctl.diagnostics import FindingsError, UsageError
 from meshctl.pki import crl, installing, requests
@@ -235,7 +237,7 @@ def test_lists_come_along_and_never_go_back(tmp_path, new_authority):
     done = installing.renew(
         tmp_path,
         CHECKED,
-        Embedded(replace(authority, crl_pem=newer), NOW, crl=True),
+        Embedded(dataclasses.replace(authority, crl_pem=newer), NOW, crl=True),
         None,
         lambda: NOW,
         always=True,
@@ -254,7 +256,7 @@ def test_lists_and_certificate_come_together_or_not_at_all(tmp_path, new_authori
     (tmp_path / "tls" / name).unlink()
     (tmp_path / "tls" / name).mkdir()
     before = contents(tmp_path)
-    issuer = Embedded(replace(authority, crl_pem=newer), NOW, crl=True)
+    issuer = Embedded(dataclasses.replace(authority, crl_pem=newer), NOW, crl=True)
     with pytest.raises(IsADirectoryError, match=name):
         installing.renew(tmp_path, CHECKED, issuer, None, lambda: NOW, always=True)
     assert contents(tmp_path) == before

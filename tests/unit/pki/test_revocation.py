@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from cryptography import x509
+from msgspec.structs import replace
 
 from meshctl.diagnostics import FindingsError, UsageError
 from meshctl.pki import crl, facts, register, renewal, revocation, store

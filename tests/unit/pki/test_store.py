@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from msgspec.structs import replace
 
 from meshctl import ir
 from meshctl.pki import profile, store
@@ -131,7 +132,7 @@ def test_a_leaf_of_another_ca_before_this_cas_chain(root, authority):
     other = create_authority("shop.example", NOW).authority
     issued = issue(other, WEB.identity, MONTH, NOW)
     chain = issued.chain_pem.replace(other.issuing_pem, authority.issuing_pem)
-    store.write(root, {WEB: replace(issued, chain_pem=chain, trust_pem=authority.root_pem)})
+    store.write(root, {WEB: dataclasses.replace(issued, chain_pem=chain, trust_pem=authority.root_pem)})
     assert state(root, authority) is CertificateState.FOREIGN_CA
 
 

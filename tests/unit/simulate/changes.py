@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import yaml
+from msgspec.structs import replace
 
 from meshctl.ir import Mesh, MtlsMode
 from meshctl.ir.change import Narrowed, Opened

@@ -5,11 +5,11 @@ The tables of tests/behaviour go through the simulator too; here is what they ca
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from meshctl import ir, simulate
 from meshctl.diagnostics import UsageError

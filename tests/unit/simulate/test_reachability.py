@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from meshctl import simulate
 from meshctl.simulate.decisions import Places

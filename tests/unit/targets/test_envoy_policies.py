@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from datetime import timedelta
 from fractions import Fraction
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.targets import envoy
@@ -31,33 +31,33 @@ USER = ir.HashOn(ir.HashKey.HEADER, "x-user", WRITTEN)
 def balanced(policy, *weights, hash_on=None, name="catalog", **others):
     endpoints = [(f"10.0.0.{number}", 1, weight) for number, weight in enumerate(weights or (1,), start=1)]
     balancing = ir.LoadBalancing(policy, hash_on, WRITTEN)
-    return dataclasses.replace(cluster(name, *endpoints), load_balancing=balancing, **others)
+    return structs.replace(cluster(name, *endpoints), load_balancing=balancing, **others)
 
 
 def ejecting(endpoints, share, **others):
     detection = ir.OutlierDetection(3, SECOND, 2 * SECOND, share, WRITTEN)
     made = cluster("catalog", *((f"10.0.0.{number}", 1, 1) for number in range(1, endpoints + 1)))
-    return dataclasses.replace(made, outlier_detection=detection, **others)
+    return structs.replace(made, outlier_detection=detection, **others)
 
 
 def checked(kind, path="", **others):
     check = ir.HealthCheck(kind, path, "catalog.shop.mesh", SECOND, SECOND, 3, 2, WRITTEN)
-    return dataclasses.replace(cluster("catalog", ("10.0.0.1", 1, 1)), health_check=check, **others)
+    return structs.replace(cluster("catalog", ("10.0.0.1", 1, 1)), health_check=check, **others)
 
 
 def everything_at_once():
     """Each feature somewhere, so that Envoy itself may say what it thinks of the fields."""
     clusters = (
-        dataclasses.replace(
+        structs.replace(
             ejecting(3, Fraction(1, 2), protocol=ir.Protocol.GRPC),
             health_check=checked(ir.HealthCheckKind.GRPC).health_check,
         ),
         balanced(ir.LoadBalancingPolicy.RING_HASH, 1, 2, hash_on=USER, name="ring"),
         balanced(ir.LoadBalancingPolicy.RANDOM, 1, 2, name="random"),
         balanced(ir.LoadBalancingPolicy.LEAST_REQUEST, 1, 2, name="least"),
-        dataclasses.replace(checked(ir.HealthCheckKind.HTTP, "/healthz"), name="copies"),
-        dataclasses.replace(checked(ir.HealthCheckKind.TCP), name="named", dns=ir.DnsName("a.b", 1, SECOND)),
-        dataclasses.replace(cluster("tls", ("10.0.0.1", 1, 1)), protocol=ir.Protocol.TCP),
+        structs.replace(checked(ir.HealthCheckKind.HTTP, "/healthz"), name="copies"),
+        structs.replace(checked(ir.HealthCheckKind.TCP), name="named", dns=ir.DnsName("a.b", 1, SECOND)),
+        structs.replace(cluster("tls", ("10.0.0.1", 1, 1)), protocol=ir.Protocol.TCP),
     )
     fault = ir.Fault(
         ir.Delay(SECOND, Fraction(1, 3), WRITTEN), ir.Abort(ir.mesh.HOP_STATUS, Fraction(1, 7), WRITTEN)
@@ -71,16 +71,16 @@ def everything_at_once():
     sni = ir.SniRoute(("a.example", "*.b.example"), "tls", "tls", WRITTEN)
     stream = ir.TcpListener((ir.SocketAddress("127.0.0.1", 8443),), "", "", (sni,), WRITTEN)
     exempt = ir.AuthorizationRule(anyone=True, methods=("GET",))
-    inbound = dataclasses.replace(
+    inbound = structs.replace(
         made.inbound,
         protocol=ir.Protocol.GRPC,
         rate_limit=ir.RateLimit(5, SECOND, 3, by_caller=True, at=WRITTEN),
-        authorization=dataclasses.replace(made.inbound.authorization, exempt=(exempt,)),
+        authorization=structs.replace(made.inbound.authorization, exempt=(exempt,)),
     )
-    return dataclasses.replace(
+    return structs.replace(
         made,
         inbound=inbound,
-        outbound=dataclasses.replace(made.outbound, http2=True),
+        outbound=structs.replace(made.outbound, http2=True),
         tcp=(stream,),
         resolvers=(ir.SocketAddress("127.0.0.1", 53),),
     )
@@ -114,7 +114,7 @@ def test_random_counts_weights_within_a_level():
         ir.Endpoint(ir.SocketAddress(f"10.0.0.{number}", 1), weight, priority)
         for number, (weight, priority) in enumerate(((1, 0), (1, 0), (3, 1)), start=1)
     )
-    made = dataclasses.replace(balanced(ir.LoadBalancingPolicy.RANDOM), endpoints=levels)
+    made = structs.replace(balanced(ir.LoadBalancingPolicy.RANDOM), endpoints=levels)
     assert load_balancing.load_balancing(made)["lb_policy"] == "RANDOM"
 
 
@@ -173,13 +173,13 @@ def test_a_budget_takes_the_place_of_max_retries_and_says_so():
     budget = ir.RetryPolicy(
         1, (), IDEMPOTENT, statuses=(503,), budget=ir.RetryBudget(Fraction(1, 5), WRITTEN)
     )
-    bounded = dataclasses.replace(cluster("catalog", ("10.0.0.1", 1, 1)), circuit_breaker=breaker)
+    bounded = structs.replace(cluster("catalog", ("10.0.0.1", 1, 1)), circuit_breaker=breaker)
     capability = envoy.CAPABILITIES[ir.Feature.MAX_RETRIES]
     assert isinstance(capability, Emulated)
     told = [
         capability.applies(web(route("all", ONE, retries=policy), clusters=(its,)))
-        for policy in (budget, dataclasses.replace(budget, budget=None))
-        for its in (bounded, dataclasses.replace(bounded, circuit_breaker=ir.CircuitBreaker(5, 9)))
+        for policy in (budget, structs.replace(budget, budget=None))
+        for its in (bounded, structs.replace(bounded, circuit_breaker=ir.CircuitBreaker(5, 9)))
     ]
     assert told == [True, False, False, False]
 
@@ -222,14 +222,14 @@ def test_a_delay_longer_than_an_upload_may_pause_is_told(upload, delay, told):
 def test_that_checks_by_grpc_count_to_one_is_told(kind, threshold, told):
     its = checked(kind)
     assert its.health_check is not None
-    check = dataclasses.replace(its.health_check, unhealthy_threshold=threshold)
+    check = structs.replace(its.health_check, unhealthy_threshold=threshold)
     capability = envoy.CAPABILITIES[ir.Feature.HEALTH_CHECK_GRPC]
     assert isinstance(capability, Emulated)
-    assert capability.applies(web(clusters=(dataclasses.replace(its, health_check=check),))) is told
+    assert capability.applies(web(clusters=(structs.replace(its, health_check=check),))) is told
 
 
 def test_the_hop_status_is_an_error_of_the_mesh_alone():
-    outside = dataclasses.replace(ejecting(2, Fraction(1)), identity=None, origin=ir.Origin(None))
+    outside = structs.replace(ejecting(2, Fraction(1)), identity=None, origin=ir.Origin(None))
     assert "425" in json.dumps(outlier_detection.errors(ejecting(2, Fraction(1))))
     assert outlier_detection.errors(outside) == {}
 
@@ -259,7 +259,7 @@ def test_streams_are_refused_on_http2_alone():
 
 
 def test_upgrades_are_taken_for_callees_of_http_alone():
-    grpc = dataclasses.replace(cluster("grpc", ("10.0.0.1", 1, 1)), protocol=ir.Protocol.GRPC)
+    grpc = structs.replace(cluster("grpc", ("10.0.0.1", 1, 1)), protocol=ir.Protocol.GRPC)
     http = cluster("catalog", ("10.0.0.1", 1, 1))
     mixed = web(route("all", ONE), route("grpc", ("grpc", 1)), clusters=(http, grpc))
     assert manager(mixed, "outbound")["upgrade_configs"] == [{"upgrade_type": "websocket"}]

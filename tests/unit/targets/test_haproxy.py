@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import shutil
@@ -13,6 +12,7 @@ from typing import cast
 
 import jinja2
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
@@ -179,8 +179,8 @@ def test_the_same_sidecar_gives_the_same_bytes():
         rich(),
         sidecars.sidecar("alone", ir.Proxy.HAPROXY),
         sidecars.sidecar("gateway", ir.Proxy.HAPROXY, inbound=False),
-        dataclasses.replace(calling(), access_log=ir.AccessLog(enabled=False)),
-        dataclasses.replace(calling(), tls=ir.TlsContext(ir.TlsVersion.V1_2)),
+        structs.replace(calling(), access_log=ir.AccessLog(enabled=False)),
+        structs.replace(calling(), tls=ir.TlsContext(ir.TlsVersion.V1_2)),
         calling(
             *(route(f"r{number}", ("catalog", 1), match=matching(f"/{number}")) for number in range(120))
         ),
@@ -342,10 +342,10 @@ def hops(sidecar):
 def test_hops_differ_between_bundles_and_not_between_builds():
     """A worker that was told to stop has requests left, whose hops the next one listens for."""
     one = rich()
-    moved = dataclasses.replace(
-        one, outbound=dataclasses.replace(one.outbound, binds=(ir.SocketAddress("127.0.0.1", 1),))
+    moved = structs.replace(
+        one, outbound=structs.replace(one.outbound, binds=(ir.SocketAddress("127.0.0.1", 1),))
     )
-    rebuilt = dataclasses.replace(one, build="sha256:" + "1" * 64)
+    rebuilt = structs.replace(one, build="sha256:" + "1" * 64)
     assert len(hops(one)) == 3  # two backends with a deadline, and the section that answers for the silent
     assert not hops(one) & hops(moved)
     assert hops(one) == hops(rebuilt)
@@ -398,7 +398,7 @@ def test_the_log_has_every_key_in_order():
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("direction", access_logs.Direction)
 def test_the_line_of_a_stream_is_json_with_the_same_keys(direction, text):
-    token = access_logs.stream_log(dataclasses.replace(calling(), mesh=text, build=text), direction)
+    token = access_logs.stream_log(structs.replace(calling(), mesh=text, build=text), direction)
     (line,) = words(token)
     # What HAProxy fills in, as it does for a connection that came to nothing.
     filled = re.sub(r'%\[str\(\\"\),concat\([^)]*\)\]', '""', line)
@@ -410,7 +410,7 @@ def test_the_line_of_a_stream_is_json_with_the_same_keys(direction, text):
 
 
 def test_constant_text_of_the_log_is_no_format():
-    odd = dataclasses.replace(calling(), mesh='%[env(HOME)]"')
+    odd = structs.replace(calling(), mesh='%[env(HOME)]"')
     text = next(line[1] for line in lines(odd) if line[0] == "error-log-format")
     assert '"mesh":"%%[env(HOME)]\\""' in text
 
@@ -442,7 +442,7 @@ def test_a_weight_that_haproxy_does_not_know_is_a_conflict(weight):
 def test_streams_that_eject_are_a_conflict(protocol):
     second = timedelta(seconds=1)
     ejection = ir.OutlierDetection(3, second, second, max_ejected=Fraction(1), at=WRITTEN)
-    callee = dataclasses.replace(
+    callee = structs.replace(
         cluster("catalog", ("10.0.0.1", 15006, 1)), protocol=protocol, outlier_detection=ejection
     )
     expected = [(ir.Feature.OUTLIER_DETECTION, ir.Feature.TCP)] if protocol is ir.Protocol.TCP else []
@@ -495,7 +495,7 @@ BODY = ir.BodyTimeout(timedelta(seconds=2), WRITTEN)
     ],
 )
 def test_there_are_only_the_layers_that_a_written_field_needs(retries, more, layers):
-    made = dataclasses.replace(route("r", ("catalog", 1), retries=retries), **more)
+    made = structs.replace(route("r", ("catalog", 1), retries=retries), **more)
     clusters = (cluster("catalog", ("10.0.0.1", 15006, 1), ("10.0.0.2", 15006, 1)),)
     assert headings(calling(made, clusters=clusters)) == layers
 
@@ -503,7 +503,7 @@ def test_there_are_only_the_layers_that_a_written_field_needs(retries, more, lay
 def test_a_stream_is_never_held_back():
     made = route("r", ("catalog", 1), retries=policy(), timeout=ir.Timeout(timedelta(0)))
     held = [line for line in lines(calling(made)) if "wait-for-body" in line]
-    streamed = calling(dataclasses.replace(made, streaming=True))
+    streamed = calling(structs.replace(made, streaming=True))
     assert len([line for line in lines(streamed) if "wait-for-body" in line]) == len(held) - 2
 
 
@@ -517,7 +517,7 @@ def test_only_a_pause_brings_lua():
 
 def test_cipher_suites_stand_on_both_ends_of_a_hop():
     context = ir.TlsContext(ir.TlsVersion.V1_2, cipher_suites=("ECDHE-A", "ECDHE-B"))
-    made = lines(dataclasses.replace(calling(), tls=context))
+    made = lines(structs.replace(calling(), tls=context))
     ends = [line for line in made if "ssl" in line and line[0] in ("bind", "default-server")]
     assert len(ends) == 2
     assert all(line[line.index("ciphers") + 1] == "ECDHE-A:ECDHE-B" for line in ends)
@@ -526,7 +526,7 @@ def test_cipher_suites_stand_on_both_ends_of_a_hop():
 def gateway(certificate, key):
     made = sidecars.sidecar("edge", ir.Proxy.HAPROXY, inbound=False)
     tls = ir.ServerTls(certificate, key, ir.TlsVersion.V1_3)
-    return dataclasses.replace(made, outbound=dataclasses.replace(made.outbound, domain="", tls=tls))
+    return structs.replace(made, outbound=structs.replace(made.outbound, domain="", tls=tls))
 
 
 @pytest.mark.parametrize("key", ["/etc/it's/a.pem", "/etc/it's/a.pem.key"])

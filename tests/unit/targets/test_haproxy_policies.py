@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
 import pytest
 from hpack import Decoder
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.resources import folder
@@ -25,8 +25,8 @@ def endpoints(*addresses):
 def leveled(*priorities):
     made = cluster("catalog", *((f"10.0.0.{number}", 15006, 1) for number in range(len(priorities))))
     pairs = zip(made.endpoints, priorities, strict=True)
-    return dataclasses.replace(
-        made, endpoints=tuple(dataclasses.replace(each, priority=priority) for each, priority in pairs)
+    return structs.replace(
+        made, endpoints=tuple(structs.replace(each, priority=priority) for each, priority in pairs)
     )
 
 
@@ -104,7 +104,7 @@ def test_a_check_says_whom_it_expects():
         healthy_threshold=2,
         at=WRITTEN,
     )
-    made = health_checks.check(dataclasses.replace(cluster("catalog"), health_check=every))
+    made = health_checks.check(structs.replace(cluster("catalog"), health_check=every))
     assert made is not None
     assert (
         made.words

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import timedelta
 from fractions import Fraction
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from tests import sidecars
@@ -24,14 +24,14 @@ def caller(*clusters, fault=None, http2=False, tcp=()):
         virtual_hosts=(virtual_host("catalog", route("rest", ("catalog", 1), fault=fault)),),
         clusters=clusters or (CATALOG,),
     )
-    outbound = dataclasses.replace(made.outbound, http2=http2)
-    return dataclasses.replace(made, outbound=outbound, tcp=tcp)
+    outbound = structs.replace(made.outbound, http2=http2)
+    return structs.replace(made, outbound=outbound, tcp=tcp)
 
 
 def callee(**changes):
     made = sidecars.sidecar("catalog", ir.Proxy.HAPROXY, callers=("web",))
     assert made.inbound is not None
-    return dataclasses.replace(made, inbound=dataclasses.replace(made.inbound, **changes))
+    return structs.replace(made, inbound=structs.replace(made.inbound, **changes))
 
 
 def limited(requests, per, burst, *, by_caller):
@@ -92,7 +92,7 @@ def test_what_nobody_asks_for_is_not_there():
 
 @pytest.mark.parametrize("protocol", [ir.Protocol.HTTP2, ir.Protocol.GRPC])
 def test_http2_is_spoken_on_the_hop_and_with_the_application(protocol):
-    spoken = dataclasses.replace(CATALOG, protocol=protocol)
+    spoken = structs.replace(CATALOG, protocol=protocol)
     (offered,) = [line for line in lines(caller(spoken, http2=True)) if line[0] == "default-server"]
     assert offered[offered.index("alpn") :][:4] == ["alpn", "h2", "proto", "h2"]
     application = sections(callee(protocol=protocol))["backend application"]
@@ -103,7 +103,7 @@ def test_http2_is_spoken_on_the_hop_and_with_the_application(protocol):
 
 def test_server_names_are_told_apart_the_longest_wildcard_first():
     outside = [
-        dataclasses.replace(cluster(name, ("127.34.8.3", 443, 1)), identity=None, origin=ir.Origin(None))
+        structs.replace(cluster(name, ("127.34.8.3", 443, 1)), identity=None, origin=ir.Origin(None))
         for name in ("a", "b")
     ]
     listener = ir.TcpListener(
@@ -129,7 +129,7 @@ def test_server_names_are_told_apart_the_longest_wildcard_first():
 
 @pytest.mark.parametrize("protocol", [ir.Protocol.HTTP, ir.Protocol.HTTP2])
 def test_a_callee_that_is_looked_up_keeps_no_connection(protocol):
-    found = dataclasses.replace(
+    found = structs.replace(
         CATALOG, endpoints=(), protocol=protocol, dns=ir.DnsName("catalog.internal", 15006, REFRESH)
     )
     made = sections(caller(found))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, TRUST_BUNDLE
@@ -67,13 +67,13 @@ def web(*hosts: ir.VirtualHost, clusters: tuple[ir.Cluster, ...] = (), **changes
         virtual_hosts=hosts,
         clusters=clusters or (cluster("catalog", ("10.0.0.1", 15006, 1), ("10.0.0.2", 15006, 2)),),
     )
-    return dataclasses.replace(made, **changes)
+    return structs.replace(made, **changes)
 
 
 def with_inbound(**changes) -> ir.Sidecar:
     each = web()
     assert each.inbound is not None
-    return dataclasses.replace(each, inbound=dataclasses.replace(each.inbound, **changes))
+    return structs.replace(each, inbound=structs.replace(each.inbound, **changes))
 
 
 def rich() -> ir.Sidecar:
@@ -105,7 +105,7 @@ def outside(name: str, *endpoints: tuple[str, int, int], tls: str | None = None,
     origin = ir.Origin(
         None if tls is None else ir.OriginTls(tls, "/etc/ssl/certs/nowhere.crt", ir.TlsVersion.V1_2)
     )
-    return dataclasses.replace(cluster(name, *endpoints), identity=None, origin=origin, dns=dns)
+    return structs.replace(cluster(name, *endpoints), identity=None, origin=origin, dns=dns)
 
 
 def socket(text: str) -> ir.SocketAddress:
@@ -141,7 +141,7 @@ def language() -> ir.Sidecar:
             route("r", ("catalog", 1), ("away", 1), retries=tried, match=ir.RouteMatch(regex, (), ())),
             route("s", ("catalog", 1), retries=tried, streaming=True),
         ),
-        dataclasses.replace(
+        structs.replace(
             virtual_host(
                 "filters",
                 route(
@@ -165,9 +165,9 @@ def language() -> ir.Sidecar:
             outside("away", tls="api.example", dns=ir.DnsName("api.example", 443, timedelta(seconds=30))),
             outside("any", tls="", dns=ir.DnsName("", 443, timedelta(seconds=30))),
             outside("egress", dns=ir.DnsName("", 0, timedelta(seconds=30))),
-            dataclasses.replace(cluster("ledger", ("fd00::2", 15006, 3)), protocol=ir.Protocol.TCP),
-            dataclasses.replace(cluster("empty"), protocol=ir.Protocol.TCP),
-            dataclasses.replace(
+            structs.replace(cluster("ledger", ("fd00::2", 15006, 3)), protocol=ir.Protocol.TCP),
+            structs.replace(cluster("empty"), protocol=ir.Protocol.TCP),
+            structs.replace(
                 outside(
                     "mail", tls="mail.example", dns=ir.DnsName("mail.example", 465, timedelta(seconds=30))
                 ),
@@ -181,16 +181,16 @@ def language() -> ir.Sidecar:
     local = ir.OutboundListener(
         (socket("[::1]:4000"), socket("127.0.0.1:4000")),
         "shop.mesh",
-        (dataclasses.replace(virtual_host("catalog", route("r", ("catalog", 1))), hostnames=("*",)),),
+        (structs.replace(virtual_host("catalog", route("r", ("catalog", 1))), hostnames=("*",)),),
         timedelta(minutes=5),
     )
-    return dataclasses.replace(
+    return structs.replace(
         made,
         tls=ir.TlsContext(ir.TlsVersion.V1_2, cipher_suites=("ECDHE-ECDSA-AES256-GCM-SHA384",)),
-        inbound=dataclasses.replace(
+        inbound=structs.replace(
             made.inbound, binds=everywhere, application=socket("[::1]:8080"), authorization=authorization
         ),
-        outbound=dataclasses.replace(
+        outbound=structs.replace(
             made.outbound,
             binds=(*made.outbound.binds, socket("[::1]:15001")),
             egress=route("egress", ("egress", 1)),
@@ -208,15 +208,15 @@ def language() -> ir.Sidecar:
 
 def gateway() -> ir.Sidecar:
     made = web(
-        dataclasses.replace(
+        structs.replace(
             virtual_host("g", route("r", ("catalog", 1))), hostnames=("shop.example", "*.shop.example")
         ),
         inbound=None,
     )
     tls = ir.ServerTls("/etc/nowhere.pem", "/etc/nowhere.key", ir.TlsVersion.V1_2, at=WRITTEN)
-    listener = dataclasses.replace(made.outbound, binds=(socket("192.0.2.1:8443"),), domain="", tls=tls)
+    listener = structs.replace(made.outbound, binds=(socket("192.0.2.1:8443"),), domain="", tls=tls)
     health = ir.HealthListener((socket("192.0.2.1:15021"),), "", None, at=WRITTEN)
-    return dataclasses.replace(made, outbound=listener, health=health)
+    return structs.replace(made, outbound=listener, health=health)
 
 
 def tcp_service() -> ir.Sidecar:
@@ -231,8 +231,8 @@ def tcp_service() -> ir.Sidecar:
 
 def audited(each: ir.Sidecar, **changes) -> ir.Sidecar:
     assert each.inbound is not None
-    its = dataclasses.replace(each.inbound.authorization, audit=True)
-    return dataclasses.replace(each, inbound=dataclasses.replace(each.inbound, authorization=its), **changes)
+    its = structs.replace(each.inbound.authorization, audit=True)
+    return structs.replace(each, inbound=structs.replace(each.inbound, authorization=its), **changes)
 
 
 def configuration(each: ir.Sidecar) -> str:
@@ -264,7 +264,7 @@ def test_the_same_sidecar_gives_the_same_bytes():
 
 def test_places_and_equal_objects_change_nothing():
     one = route("r", ("catalog", 1))
-    moved = dataclasses.replace(one, at=WRITTEN)
+    moved = structs.replace(one, at=WRITTEN)
     assert configuration(web(virtual_host("catalog", one))) == configuration(
         web(virtual_host("catalog", moved))
     )
@@ -287,7 +287,7 @@ def test_conflict_of_many_attempts(attempts, applies):
 )
 def test_conflict_of_services_found_for_streams(protocol, srv, applies):
     dns = ir.DnsName("catalog.internal", 0 if srv else 15006, timedelta(seconds=5), srv=srv)
-    callee = dataclasses.replace(cluster("catalog"), dns=dns, protocol=protocol)
+    callee = structs.replace(cluster("catalog"), dns=dns, protocol=protocol)
     each = sidecar("web", ir.Proxy.NGINX, clusters=(callee,))
     assert any(conflict.applies(each) for conflict in nginx.CONFLICTS) == applies
 

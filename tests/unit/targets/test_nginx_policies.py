@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from meshctl import ir
 from meshctl.ir import Feature, HashKey, HealthCheckKind, LoadBalancingPolicy
@@ -35,7 +35,7 @@ def checked(kind: HealthCheckKind, **changes: Any) -> dict[str, Any]:
 
 def levels() -> dict[str, Any]:
     first, second = cluster("c", ("10.0.0.1", 1, 1), ("10.0.0.2", 1, 1)).endpoints
-    return {"endpoints": (first, dataclasses.replace(second, priority=1))}
+    return {"endpoints": (first, structs.replace(second, priority=1))}
 
 
 def breaking(**bounds: Any) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def breaking(**bounds: Any) -> dict[str, Any]:
 
 def mirrored(share: Fraction = Fraction(1), **changes: Any) -> ir.Route:
     mirror = ir.Mirror("mirror", share, at=WRITTEN)
-    return dataclasses.replace(plain(), mirrors=(mirror,), **changes)
+    return structs.replace(plain(), mirrors=(mirror,), **changes)
 
 
 def plain() -> ir.Route:
@@ -52,13 +52,11 @@ def plain() -> ir.Route:
 
 
 def after_gateway_errors() -> ir.Route:
-    return dataclasses.replace(
-        plain(), retries=ir.RetryPolicy(1, (ir.RetryCondition.GATEWAY_ERROR,), ("GET",))
-    )
+    return structs.replace(plain(), retries=ir.RetryPolicy(1, (ir.RetryCondition.GATEWAY_ERROR,), ("GET",)))
 
 
 def web(its: ir.Route | None = None, **changes: Any) -> ir.Sidecar:
-    callee = dataclasses.replace(cluster("c", ("10.0.0.1", 1, 1), ("10.0.0.2", 1, 1)), **changes)
+    callee = structs.replace(cluster("c", ("10.0.0.1", 1, 1), ("10.0.0.2", 1, 1)), **changes)
     return sidecar(
         "web",
         ir.Proxy.NGINX,
@@ -71,8 +69,8 @@ def streaming(**changes: Any) -> ir.Sidecar:
     """The callee speaks bytes."""
     made = web(protocol=ir.Protocol.TCP, **changes)
     listener = ir.TcpListener((ir.SocketAddress("127.0.0.1", 9),), "c", "c", at=WRITTEN)
-    outbound = dataclasses.replace(made.outbound, virtual_hosts=())
-    return dataclasses.replace(made, outbound=outbound, tcp=(listener,))
+    outbound = structs.replace(made.outbound, virtual_hosts=())
+    return structs.replace(made, outbound=outbound, tcp=(listener,))
 
 
 HASH = ir.HashOn(HashKey.HEADER, "x-user", at=WRITTEN)
@@ -93,7 +91,7 @@ CASES = {
     "mirror": (web(mirrored()), {"mirroring"}),
     "max retries": (web(**breaking(max_retries=3)), {"tries"}),
     "max retries without retries": (
-        web(dataclasses.replace(plain(), retries=NO_RETRIES), **breaking(max_retries=3)),
+        web(structs.replace(plain(), retries=NO_RETRIES), **breaking(max_retries=3)),
         set(),
     ),
     "answers that are tried again": (web(after_gateway_errors()), set()),
@@ -146,7 +144,7 @@ BY_NAME = {"endpoints": (), "dns": ir.DnsName("c.internal", 5432, SECOND)}
     ("made", "features"),
     [
         (web(mirrored(streaming=True)), {Feature.MIRRORING, Feature.STREAMING}),
-        (web(dataclasses.replace(plain(), streaming=True)), set()),
+        (web(structs.replace(plain(), streaming=True)), set()),
         (web(mirrored()), set()),
         (streaming(**ejecting()), set()),
         (streaming(**ejecting(**BY_NAME)), {Feature.OUTLIER_DETECTION, Feature.TCP}),
@@ -176,6 +174,6 @@ def test_a_difference_is_told_where_it_can_show(feature, made, applies):
 
 def test_retries_of_a_bounded_cluster_make_jumps():
     bound = ir.RetryPolicy(9, (ir.RetryCondition.GATEWAY_ERROR,), ("GET",), at=WRITTEN)
-    its = dataclasses.replace(plain(), retries=bound)
+    its = structs.replace(plain(), retries=bound)
     assert conflicts(web(its, **breaking(max_retries=3))) == {Feature.RETRY_CONNECT_FAILURE}
     assert not conflicts(web(its))
