@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "certs": "the mesh's CA and the certificates of its sidecars",
     "explain": "what a finding means, which value a setting has, or what a request would do",
     "who-can-reach": "who reaches a service, by which ways, and which rules let them",
+    "graph": "a picture of the mesh: who calls whom, how, and what is wrong there",
     "capabilities": "what each proxy can do, and what this mesh uses",
 }
 """Name and what `--help` says of it. Each is a module of this package (`_` for `-`) with a ``register`` function."""

@@ -49,6 +49,7 @@ from meshctl.pipeline.enrolling import (
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
 from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
+from meshctl.pipeline.graphing import Picture, draw, graph
 from meshctl.pipeline.history import history
 from meshctl.pipeline.linting import Linted, lint, policy_faults, run_policy_tests
 from meshctl.pipeline.publishing import PublishedOutputs, publish, published_branch, published_source
@@ -84,6 +85,7 @@ __all__ = [
     "Linted",
     "Loaded",
     "Outcome",
+    "Picture",
     "PublishedOutputs",
     "Question",
     "Reached",
@@ -112,11 +114,13 @@ __all__ = [
     "deploy",
     "deployed_files",
     "deployed_spec",
+    "draw",
     "drift",
     "emit",
     "encrypt_bundles",
     "explain_request",
     "fix",
+    "graph",
     "history",
     "install_certificate",
     "issue_certificates",
