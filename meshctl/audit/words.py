@@ -171,7 +171,9 @@ session reject, tcp-request session set-var, tcp-request session unset-var, time
 timeout client-fin, timeout connect, timeout http-keep-alive, timeout http-request, timeout queue, timeout
 resolve, timeout retry, timeout server, timeout server-fin, timeout tarpit, timeout tunnel, tune.bufsize,
 tune.h2.initial-window-size, tune.h2.max-concurrent-streams, tune.h2.max-frame-size, tune.http.maxhdr,
-tune.maxrewrite, tune.ssl.cachesize, tune.ssl.default-dh-param, use-server, use_backend""".replace("\n", " ").split(", ")
+tune.maxrewrite, tune.ssl.cachesize, tune.ssl.default-dh-param, use-server, use_backend""".replace(
+        "\n", " "
+    ).split(", ")
 )
 
 NGINX_DIRECTIVES = frozenset(
