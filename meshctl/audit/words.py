@@ -48,7 +48,8 @@ type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
 type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions,
 type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput,
 type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput,
-type.googleapis.com/envoy.type.matcher.v3.HttpResponseStatusCodeMatchInput""".replace("\n", " ").split(", ")
+type.googleapis.com/envoy.type.matcher.v3.HttpResponseStatusCodeMatchInput\
+""".replace("\n", " ").split(", ")
 )
 
 ENVOY_FIELDS = frozenset(
@@ -141,7 +142,8 @@ upstream_operation, url_path, use, use_remote_address, use_request_id_for_trace_
 use_resolvers_as_fallback, use_tcp_for_dns_lookups, validate_clusters, validation_context,
 validation_context_sds_secret_config, value, value_fixed, value_format, value_match, value_matchers,
 verbose, version_info, virtual_hosts, watched_directory, weight, weighted_clusters, wrapped_sampler, x,
-xds_matcher, y""".replace("\n", " ").split(", ")
+xds_matcher, y\
+""".replace("\n", " ").split(", ")
 )
 
 HAPROXY_PHRASES = frozenset(
@@ -171,9 +173,8 @@ session reject, tcp-request session set-var, tcp-request session unset-var, time
 timeout client-fin, timeout connect, timeout http-keep-alive, timeout http-request, timeout queue, timeout
 resolve, timeout retry, timeout server, timeout server-fin, timeout tarpit, timeout tunnel, tune.bufsize,
 tune.h2.initial-window-size, tune.h2.max-concurrent-streams, tune.h2.max-frame-size, tune.http.maxhdr,
-tune.maxrewrite, tune.ssl.cachesize, tune.ssl.default-dh-param, use-server, use_backend""".replace(
-        "\n", " "
-    ).split(", ")
+tune.maxrewrite, tune.ssl.cachesize, tune.ssl.default-dh-param, use-server, use_backend\
+""".replace("\n", " ").split(", ")
 )
 
 NGINX_DIRECTIVES = frozenset(
@@ -216,5 +217,6 @@ ssl_ecdh_curve, ssl_handshake_timeout, ssl_prefer_server_ciphers, ssl_preread, s
 ssl_session_cache, ssl_session_tickets, ssl_stapling, ssl_verify_client, ssl_verify_depth, stream,
 tcp_nodelay, types_hash_max_size, underscores_in_headers, uninitialized_variable_warn, upstream, use,
 uwsgi_temp_path, variables_hash_bucket_size, variables_hash_max_size, websocket, worker_connections,
-worker_processes, worker_rlimit_nofile, worker_shutdown_timeout, zone""".replace("\n", " ").split(", ")
+worker_processes, worker_rlimit_nofile, worker_shutdown_timeout, zone\
+""".replace("\n", " ").split(", ")
 )
