@@ -52,6 +52,7 @@ from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
 from meshctl.pipeline.graphing import Picture, draw, graph
 from meshctl.pipeline.history import history
 from meshctl.pipeline.linting import Linted, lint, policy_faults, run_policy_tests
+from meshctl.pipeline.observing import OBSERVABILITY, observe, write_observability
 from meshctl.pipeline.publishing import PublishedOutputs, publish, published_branch, published_source
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
@@ -72,6 +73,7 @@ from meshctl.pipeline.settings import settings
 
 __all__ = [
     "IDENTITIES",
+    "OBSERVABILITY",
     "PLATFORMS",
     "SEGMENTATION",
     "UNREADABLE",
@@ -129,6 +131,7 @@ __all__ = [
     "lint",
     "load",
     "merge_base",
+    "observe",
     "offers",
     "policy_faults",
     "publish",
@@ -158,5 +161,6 @@ __all__ = [
     "who_can_reach",
     "write_deployment",
     "write_fixes",
+    "write_observability",
     "write_segmentation",
 ]
