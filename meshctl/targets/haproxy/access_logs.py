@@ -11,8 +11,6 @@ from meshctl.targets.haproxy import quoting
 from meshctl.targets.haproxy.model import AccessLog, Kept, KeptHeader
 from meshctl.targets.haproxy.quoting import Token
 
-SCRIPT = "lines.lua"
-
 _NOW = r'%[date,utime(%Y-%m-%dT%H:%M:%S)].%[date(0,ms),regsub("^.*(...)$","\1")]Z'
 
 _TEXTS = ("method", "host", "path", "route")
