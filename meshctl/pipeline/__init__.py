@@ -62,7 +62,9 @@ if TYPE_CHECKING:
     from meshctl.pipeline.explaining import explain_request
     from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
     from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
+    from meshctl.pipeline.graphing import Picture, draw, graph
     from meshctl.pipeline.linting import Linted, lint, policy_faults, run_policy_tests
+    from meshctl.pipeline.observing import OBSERVABILITY, observe, write_observability
     from meshctl.pipeline.publishing import PublishedOutputs, publish, published_branch, published_source
     from meshctl.pipeline.reaching import Reached, who_can_reach
     from meshctl.pipeline.rotation import (
@@ -92,7 +94,9 @@ _CONTENTS: Mapping[str, str] = {
     "explaining": "explain_request",
     "exporting": "cert_manager decrypt_bundle encrypt_bundles",
     "fixing": "Fixed Question fix offers write_fixes",
+    "graphing": "Picture draw graph",
     "linting": "Linted lint policy_faults run_policy_tests",
+    "observing": "OBSERVABILITY observe write_observability",
     "publishing": "PublishedOutputs publish published_branch published_source",
     "reaching": "Reached who_can_reach",
     "rotation": "Evidence Rotated Standing ca_due ca_standing check_rotation renew_issuing rotate_ca",
@@ -115,6 +119,7 @@ if not TYPE_CHECKING:  # or mypy would take any name for one of these
 
 __all__ = [
     "IDENTITIES",
+    "OBSERVABILITY",
     "PLATFORMS",
     "SEGMENTATION",
     "UNREADABLE",
@@ -128,6 +133,7 @@ __all__ = [
     "Linted",
     "Loaded",
     "Outcome",
+    "Picture",
     "PublishedOutputs",
     "Question",
     "Reached",
@@ -156,11 +162,13 @@ __all__ = [
     "deploy",
     "deployed_files",
     "deployed_spec",
+    "draw",
     "drift",
     "emit",
     "encrypt_bundles",
     "explain_request",
     "fix",
+    "graph",
     "history",
     "install_certificate",
     "issue_certificates",
@@ -169,6 +177,7 @@ __all__ = [
     "lint",
     "load",
     "merge_base",
+    "observe",
     "offers",
     "policy_faults",
     "publish",
@@ -198,5 +207,6 @@ __all__ = [
     "who_can_reach",
     "write_deployment",
     "write_fixes",
+    "write_observability",
     "write_segmentation",
 ]
