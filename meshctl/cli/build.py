@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from meshctl.cache import answers, premises
 from meshctl.cli import findings, options
 from meshctl.cli.findings import Format
 
@@ -57,6 +58,7 @@ def build(
     ] = Emit.FILES,
     *,
     form: options.FormatOption = Format.TEXT,
+    no_cache: options.NoCache = False,
 ) -> int:
     """Validate, compile, verify, and write what changed; print it, or the findings for a machine."""
     from meshctl import pipeline
@@ -65,7 +67,7 @@ def build(
     validated = pipeline.validate(where, environment=env, proxy=proxy)
     # A document has standard output for itself.
     is_document = form is not Format.TEXT and emit is Emit.FILES
-    findings.report(validated, form, "build", where, to=sys.stdout if is_document else sys.stderr)
+    found = findings.report(validated, form, "build", where, to=sys.stdout if is_document else sys.stderr)
     if validated.mesh is None:
         sys.stderr.write(f"{findings.outcome(validated)}; nothing was built\n")
         return 2 if validated.unreadable else 1
@@ -74,6 +76,7 @@ def build(
         return 0
     options.require_known(service or (), validated.mesh)
     authority = ca or _default_authority(where)
+    question = answers.asked()
     built = pipeline.build(
         validated,
         out,
@@ -81,20 +84,34 @@ def build(
         services=tuple(service or ()),
         authority=authority,
         verify=verify.value,
+        question=question,
     )
     _tell(built, out, to=sys.stderr if is_document else sys.stdout)
-    if authority is None:
-        _tell_of_certificates(f"{out}/{pipeline.IDENTITIES}")
+    if authority is not None:
+        return 0
+    advice = _about_certificates(f"{out}/{pipeline.IDENTITIES}")
+    sys.stderr.write(advice)
+    # What proxies say of outputs that did not change is asked again.
+    if question and built.standing and verify is not Verify.ALL:
+        premises.absent(str(_beside(where)))
+        streams = (1, 2) if is_document else (2, 1)
+        said = (found, options.counted(built.written.again()) + "\n", advice)
+        answer = answers.Answer(0, tuple(zip((*streams, 2), said, strict=True)))
+        question.keep(answer, out=str(out), standing=built.standing)
     return 0
 
 
+def _beside(spec: str) -> Path:
+    return options.beside(spec) / options.CA_FOLDER
+
+
 def _default_authority(spec: str) -> Path | None:
-    folder = options.beside(spec) / options.CA_FOLDER
+    folder = _beside(spec)
     return folder if folder.is_dir() else None
 
 
-def _tell_of_certificates(identities: str) -> None:
-    sys.stderr.write(
+def _about_certificates(identities: str) -> str:
+    return (
         "No CA is at hand, so no certificates were issued: run `meshctl certs init` once and build again, "
         f"or sign the identities in {identities} by your own means.\n"
     )
