@@ -33,6 +33,16 @@ class Emit(StrEnum):
     IR = "ir"
 
 
+Ca = Annotated[
+    Path | None,
+    typer.Option("--ca", help="Issue certificates with the CA in this folder.", show_default=False),
+]
+VerifyOption = Annotated[
+    Verify, typer.Option("--verify", help="Ask the proxies about changed outputs, all outputs, or none.")
+]
+EmitOption = Annotated[Emit, typer.Option("--emit", help="Write files, or print the resolved model as JSON.")]
+
+
 def register(app: typer.Typer, text: str) -> None:
     """Add the command."""
     app.command("build", help=f"Build: {text}")(build)
@@ -42,20 +52,11 @@ def build(
     spec: options.Spec = None,
     env: options.Environment = None,
     out: options.Out = Path("build"),
-    service: Annotated[
-        list[str] | None, typer.Option("--service", help="Only this service's bundles.", show_default=False)
-    ] = None,
+    service: options.Services = None,
     proxy: options.ProxyOption = None,
-    ca: Annotated[
-        Path | None,
-        typer.Option("--ca", help="Issue certificates with the CA in this folder.", show_default=False),
-    ] = None,
-    verify: Annotated[
-        Verify, typer.Option(help="Ask the proxies about changed outputs, all outputs, or none.")
-    ] = Verify.AUTO,
-    emit: Annotated[
-        Emit, typer.Option(help="Write files, or print the resolved model as JSON.")
-    ] = Emit.FILES,
+    ca: Ca = None,
+    verify: VerifyOption = Verify.AUTO,
+    emit: EmitOption = Emit.FILES,
     *,
     form: options.FormatOption = Format.TEXT,
     no_cache: options.NoCache = False,
@@ -75,16 +76,10 @@ def build(
         sys.stdout.write(pipeline.resolved_json(validated.mesh))
         return 0
     options.require_known(service or (), validated.mesh)
-    authority = ca or _default_authority(where)
-    question = answers.asked()
+    authority, question, chosen = ca or _default_authority(where), answers.asked(), tuple(service or ())
+    now = datetime.now(UTC)
     built = pipeline.build(
-        validated,
-        out,
-        now=datetime.now(UTC),
-        services=tuple(service or ()),
-        authority=authority,
-        verify=verify.value,
-        question=question,
+        validated, out, now=now, services=chosen, authority=authority, verify=verify.value, question=question
     )
     _tell(built, out, to=sys.stderr if is_document else sys.stdout)
     if authority is not None:
@@ -94,10 +89,9 @@ def build(
     # What proxies say of outputs that did not change is asked again.
     if question and built.standing and verify is not Verify.ALL:
         premises.absent(str(_beside(where)))
-        streams = (1, 2) if is_document else (2, 1)
-        said = (found, options.counted(built.written.again()) + "\n", advice)
-        answer = answers.Answer(0, tuple(zip((*streams, 2), said, strict=True)))
-        question.keep(answer, out=str(out), standing=built.standing)
+        counted = f"{options.counted(built.written.again())}\n"
+        said = ((1 if is_document else 2, found), (2 if is_document else 1, counted), (2, advice))
+        question.keep(answers.Answer(0, said), out=str(out), standing=built.standing)
     return 0
 
 
