@@ -187,10 +187,25 @@ def test_elsewhere_and_later_the_answer_is_looked_for_again(here, monkeypatch, s
 
 
 def test_a_ca_beside_the_spec_is_not_overlooked(here):
-    assert ask(BUILD) == (False, 0)
-    assert ask(["certs", "init", "mesh", "--ca", "mesh/.meshctl/ca"]) == (False, 0)
-    assert ask(BUILD) == (False, 0)
-    assert (here / "build/web/tls/cert.pem").exists()
+    asked = ["build", "mesh/stock.yaml", "--verify", "none"]
+    edit("mesh/stock.yaml", "services:", f"{MESH.partition('services:')[0]}services:")
+    assert [ask(asked), ask(asked)] == [(False, 0), (True, 0)]
+    assert ask(["certs", "init", "mesh/stock.yaml", "--ca", "mesh/.meshctl/ca"]) == (False, 0)
+    assert ask(asked) == (False, 0)
+    assert (here / "build/stock/tls/cert.pem").exists()
+
+
+def test_a_link_that_leads_elsewhere_now_is_followed(here):
+    shutil.copytree("mesh", "other")
+    edit("other/mesh.yaml", "web:", "shelf:")
+    Path("current").symlink_to("mesh")
+    make_old(here / "other")
+    asked = ["build", "current", "--verify", "none"]
+    assert [ask(asked), ask(asked)] == [(False, 0), (True, 0)]
+    Path("current").unlink()
+    Path("current").symlink_to("other")
+    assert ask(asked) == (False, 0)
+    assert (here / "build/shelf").exists()
 
 
 def test_an_environment_is_part_of_the_question(here):
