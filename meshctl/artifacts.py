@@ -48,6 +48,14 @@ class Artifact(Struct, frozen=True):
         return File(self.sha256, self.executable)
 
 
+class Document(Struct, frozen=True):
+    """A file of YAML before it is written down, with the comments above it, one a line."""
+
+    path: str
+    comments: tuple[str, ...]
+    content: Mapping[str, object]
+
+
 class Written(Struct, frozen=True):
     """What a write changed, paths relative to the output folder and sorted."""
 

@@ -49,8 +49,10 @@ from meshctl.pipeline.enrolling import (
 from meshctl.pipeline.explaining import explain_request
 from meshctl.pipeline.exporting import cert_manager, decrypt_bundle, encrypt_bundles
 from meshctl.pipeline.fixing import Fixed, Question, fix, offers, write_fixes
+from meshctl.pipeline.graphing import Picture, draw, graph
 from meshctl.pipeline.history import history
 from meshctl.pipeline.linting import Linted, lint, policy_faults, run_policy_tests
+from meshctl.pipeline.observing import OBSERVABILITY, observe, write_observability
 from meshctl.pipeline.publishing import PublishedOutputs, publish, published_branch, published_source
 from meshctl.pipeline.reaching import Reached, who_can_reach
 from meshctl.pipeline.rotation import (
@@ -71,6 +73,7 @@ from meshctl.pipeline.settings import settings
 
 __all__ = [
     "IDENTITIES",
+    "OBSERVABILITY",
     "PLATFORMS",
     "SEGMENTATION",
     "UNREADABLE",
@@ -84,6 +87,7 @@ __all__ = [
     "Linted",
     "Loaded",
     "Outcome",
+    "Picture",
     "PublishedOutputs",
     "Question",
     "Reached",
@@ -112,11 +116,13 @@ __all__ = [
     "deploy",
     "deployed_files",
     "deployed_spec",
+    "draw",
     "drift",
     "emit",
     "encrypt_bundles",
     "explain_request",
     "fix",
+    "graph",
     "history",
     "install_certificate",
     "issue_certificates",
@@ -125,6 +131,7 @@ __all__ = [
     "lint",
     "load",
     "merge_base",
+    "observe",
     "offers",
     "policy_faults",
     "publish",
@@ -154,5 +161,6 @@ __all__ = [
     "who_can_reach",
     "write_deployment",
     "write_fixes",
+    "write_observability",
     "write_segmentation",
 ]

@@ -236,11 +236,16 @@ class Admin(Struct, frozen=True):
 
 
 class Metrics(Struct, frozen=True):
-    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds."""
+    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds.
+
+    ``ejecting`` are the callees (and subsets) whose endpoints can be ejected; None where nobody's can.
+    """
 
     labels: Token
     service: Token
     buckets: Token
+    build: Token
+    ejecting: Token | None
 
 
 class Sampling(Struct, frozen=True):

@@ -17,8 +17,10 @@ def render(configuration: Configuration) -> bytes:
 
 
 def script(name: str) -> bytes:
-    """A file of Lua, as it is."""
-    return (folder("templates") / "haproxy" / name).read_bytes()
+    """A file of Lua, as it is: HAProxy's own, or one that not only HAProxy has."""
+    templates = folder("templates")
+    own = templates / "haproxy" / name
+    return (own if own.exists() else templates / name).read_bytes()
 
 
 @cache

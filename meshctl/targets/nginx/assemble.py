@@ -105,6 +105,7 @@ def _programs(sidecar: ir.Sidecar, outward: Outbound, inward: Inbound | None) ->
         "health_checks": outward.policies.checks,
         "mirroring": outward.policies.mirroring,
         "grpc": (inward is not None and inward.grpc) or any(each.http2 for each in outward.listeners),
+        "certificate": sidecar.metrics is not None,
         "metrics": sidecar.metrics is not None,
         "tracing": sidecar.tracing is not None,
         "mtls": inward is not None and inward.names_one,

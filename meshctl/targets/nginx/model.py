@@ -235,11 +235,16 @@ class Admin(Struct, frozen=True):
 
 
 class Metrics(Struct, frozen=True):
-    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds."""
+    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds.
+
+    ``ejecting`` are the callees (and subsets) whose endpoints can be ejected.
+    """
 
     labels: Token
     service: Token
     buckets: tuple[int, ...]
+    build: Token
+    ejecting: tuple[Token, ...]
 
 
 class LogFormats(Struct, frozen=True):

@@ -22,7 +22,8 @@ def render(configuration: Configuration) -> bytes:
 @cache
 def program(name: str) -> bytes:
     """A program for a module of NGINX, the same in every bundle that has it."""
-    return (_folder() / name).read_bytes()
+    own = _folder() / name
+    return (own if own.exists() else folder("templates") / name).read_bytes()
 
 
 @cache

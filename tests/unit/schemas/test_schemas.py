@@ -62,6 +62,7 @@ def as_json(text):
     [
         (["segment", "docs/segmentation.yaml", "--format", "systemd"], "segmentation"),
         (["bundle", "docs/segmentation.yaml", "--platform", "systemd"], "platforms"),
+        (["observe", "docs/observability.yaml"], "observability"),
     ],
 )
 def test_the_manifests_beside_a_build_are_as_their_schemas_say(arguments, name, monkeypatch, tmp_path):
