@@ -184,7 +184,7 @@
         lit.add(edge.from).add(edge.to);
         if (!from || !to || from === to) continue;
         const { d, x, y } = lineOf.get(nth) || { d: between(from, to) };
-        draw("path", { class: `edge ${blast ? "refused" : kindOf(edge)}`, d, "marker-end": `url(#to-${blast ? "refused" : edge.kind})` }, over);
+        draw("path", { class: `edge ${blast ? "dies" : kindOf(edge)}`, d, "marker-end": `url(#to-${blast ? "refused" : edge.kind})` }, over);
         if (edge.label && x !== undefined) drawLabel(edge.label, x, y, said);
       }
       for (const each of lit) elements.get(each)?.classList.add("lit");
@@ -330,7 +330,7 @@
   const fill = (nth) => {
     const node = nodes[nth], ends = dying(nth);
     const facts = [node.kind, node.under, node.owner].filter(Boolean).join(" · ");
-    const zones = Object.entries(node.zones).map(([zone, many]) => tag(`${zone || "no zone"} ×${many}`));
+    const zones = Object.entries(node.zones).map(([zone, many]) => tag(zone ? `${zone} ×${many}` : count(many, "endpoint")));
     const labels = Object.entries(node.labels).map(([key, value]) => tag(`${key}: ${value}`));
     const affected = [...ends.whole, ...ends.part];
     const list = (ids, words) => (ids.length ? [html("p", { class: "for" }, words), html("p", {}, ...ids.slice(0, 60).flatMap((each, n) => [n ? ", " : "", link(each)]), ids.length > 60 ? ` and ${ids.length - 60} more` : "")] : []);
@@ -467,7 +467,11 @@
     const known = pointers.delete(event.pointerId);
     map.classList.remove("held");
     if (!known || moved > 6 || event.type === "pointercancel") return;
-    if (pressed?.dataset.node !== undefined) choose(Number(pressed.dataset.node));
+    const nth = Number(pressed?.dataset.node);
+    // From afar nobody sees which service of a group it is.
+    const around = distance === "farther" && view.groups.find((group) => group.members.includes(nth));
+    if (around) groupView(around);
+    else if (pressed?.dataset.node !== undefined) choose(nth);
     else if (pressed?.dataset.group !== undefined) groupView(view.groups[Number(pressed.dataset.group)]);
     else if (!panel.hidden) close();
   };

@@ -92,11 +92,10 @@ def test_an_environment_is_drawn_as_it_is(capsys):
     assert run(["graph", "--env", "prod"]) == 0
 
 
-@pytest.mark.parametrize("form", ["html", "svg"])
-def test_bytes_depend_on_nothing_else(form):
+def test_bytes_depend_on_nothing_else():
     def drawn(seed, zone):
         return subprocess.run(
-            [sys.executable, "-m", "meshctl", "graph", "--format", form],
+            [sys.executable, "-m", "meshctl", "graph", "--format", "html"],
             env=os.environ | {"PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": "C"},
             check=True,
             capture_output=True,

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 from websockets.sync.client import ClientConnection, connect
 
 CHROMIUM = "chromium-headless-shell"
-START, ANSWER = 30, 30
+START, ANSWER = 60, 30
 _OPTIONS = (
     "--no-sandbox",  # tests run as root in containers, where it cannot be
     "--disable-gpu",

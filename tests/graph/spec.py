@@ -2,7 +2,7 @@
 
 import json
 
-HOSTILE = """</script><img src=x onerror="document.title='taken'"> "] end --> `${1}` \\\\N & <b>"""
+HOSTILE = """</script><img src=x onerror="document.title='taken'"> "] end --> `${1}` \\\\N &amp; &lt; <b>"""
 
 SPEC = f"""\
 apiVersion: meshctl.dev/v1

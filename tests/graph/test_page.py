@@ -13,7 +13,9 @@ from meshctl.pipeline import Picture
 from tests.graph.browser import browser
 from tests.graph.large import mesh
 from tests.graph.spec import HOSTILE, SPEC
-from tests.turns import turn
+
+# One browser for all of them.
+pytestmark = pytest.mark.xdist_group("chromium")
 
 ROOT = Path(__file__).resolve().parents[2]
 TODAY = date(2026, 11, 22)
@@ -29,7 +31,7 @@ def drawn(location, to, **options):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    with turn("chromium"), browser(tmp_path_factory.mktemp("browser")) as started:
+    with browser(tmp_path_factory.mktemp("browser")) as started:
         yield started
 
 
@@ -204,6 +206,19 @@ def test_groups_open_and_close(page, pages):
     assert texts(page, "#boxes .name")
     page.press("Escape")
     assert texts(page, "#boxes .title") == titles
+
+
+def test_from_afar_a_click_opens_the_group(page, pages):
+    page.open(pages["90"])
+    page.press(*"----")
+    assert page.value("document.getElementById('map').classList.contains('farther')")
+    page.click(f"#node-{pages.number('90', 'catalog-worker')}")
+    assert page.value("document.getElementById('panel').hidden")
+    assert {each for each in texts(page, "#boxes .name") if each.startswith("catalog-")} == {
+        each.name for each in pages.graphs["90"].nodes if each.about.owner == "catalog"
+    }
+    page.press("Escape")
+    assert "catalog" in texts(page, "#boxes .title")
 
 
 def test_light_and_dark(page, pages):
