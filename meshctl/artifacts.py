@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import signal
 import stat
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import orjson
@@ -149,7 +150,14 @@ class Plan:
         return tuple(sorted(path for path, how in self._state.items() if how != "equal"))
 
     def apply(self, said: Mapping[str, object]) -> Written:
-        """Do it: each file is replaced whole by a rename, equal ones are not touched, the manifest, which says ``said``, last."""
+        """Do it: each file is replaced whole by a rename, equal ones are not touched, the manifest, which says ``said``, last.
+
+        Ctrl-C, and what else asks to end, waits until all of it is done.
+        """
+        with _uninterrupted():
+            return self._apply(said)
+
+    def _apply(self, said: Mapping[str, object]) -> Written:
         folders: set[str] = set()
         for path, how in self._state.items():
             if how != "equal":
@@ -170,6 +178,15 @@ class Plan:
         how, self.seen[self._name] = _compare(self._root, own, {self._name})
         if how != "equal":
             self.seen[self._name] = _replace(self._root, own, folders)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _entry(file: File) -> dict[str, object]:
