@@ -111,7 +111,7 @@ pack_trace_reason, param, parent_id, path, path_config_source, path_separated_pr
 path_with_escaped_slashes_action, pattern, payload_in_metadata, per_connection_buffer_limit_bytes,
 per_try_idle_timeout, per_try_timeout, percentage, permissions, pipe, policies, policy, port, port_value,
 predicate, prefix, prefix_rewrite, present_match, preserve_external_request_id, principal_name, principals,
-priority, private_key, protocol, provider, provider_name, providers, proxy, proxy_100_continue,
+priority, private_key, protocol, provider, provider_name, providers, proxy, proxy_100_continue, query,
 query_parameters, query_timeout_seconds, query_tries, random_sampling, range_match,
 rate_limited_as_resource_exhausted, rate_limits, rds, rds.json, re2.max_program_size.error_level,
 re2.max_program_size.warn_level, redirect, regex, regex_rewrite, regex_value_rewrite, remove,

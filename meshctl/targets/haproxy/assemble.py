@@ -58,6 +58,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         health=health(sidecar),
         metrics=metrics(sidecar),
         tracing=tracing.sampling(sidecar.tracing),
+        kept=access_logs.kept(sidecar.access_log),
         unanswered=backends.socket(sidecar, "unanswered"),
         listeners=listeners,
         backends=made,

@@ -41,6 +41,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         build=quoting.lua_string(f"build-{sidecar.build.removeprefix('sha256:')[:16]}"),
         canonical_request=path_gate.canonical_request(),
         log_formats=access_logs.log_formats(sidecar),
+        kept=access_logs.kept(sidecar.access_log),
         tls=mtls.tls(sidecar.tls),
         admin=admin.admin(sidecar),
         programs=tuple(_programs(sidecar, outward, inward)),

@@ -247,6 +247,21 @@ class Metrics(Struct, frozen=True):
     ejecting: tuple[Token, ...]
 
 
+class KeptHeader(Struct, frozen=True):
+    """A request header for the access log, and NGINX's variable for its first line."""
+
+    number: int
+    variable: Token
+    redacted: bool
+
+
+class Kept(Struct, frozen=True):
+    """What the access log tells of requests besides what every line has; ``query`` is an expression of Lua."""
+
+    query: Token | None
+    headers: tuple[KeptHeader, ...]
+
+
 class LogFormats(Struct, frozen=True):
     """One line each."""
 
@@ -264,6 +279,7 @@ class Configuration(Struct, frozen=True):
     """By which inner servers know their own from workers of before a reload."""
     canonical_request: Token
     log_formats: LogFormats | None
+    kept: Kept | None
     tls: Tls
     admin: Admin
     programs: tuple[Token, ...]

@@ -38,8 +38,6 @@ IDLE = {
     "AccessLogSpec.format": ONLY,
     "MetricsSpec.format": ONLY,
     "CertificatesSpec.key_type": ONLY,
-    "RedactSpec.headers": "no line holds any header so far",
-    "AccessLogSpec.redact": "no line holds any header so far",
     "HashOnSpec.source_address": ONLY,
     "HeaderMatchSpec.present": ONLY,
     "QueryMatchSpec.present": ONLY,
