@@ -7,9 +7,18 @@ from datetime import timedelta
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, WithJsonSchema
 
-from meshctl.spec.types import DURATION_PATTERN, Duration, Given, Model, PositiveDuration, refuse, text
+from meshctl.spec.types import (
+    DURATION_PATTERN,
+    Before,
+    Duration,
+    Given,
+    Model,
+    PositiveDuration,
+    refuse,
+    text,
+)
 
 _SHARE_PATTERN = r"^[5-9][0-9](\.[0-9]{1,4})?%$"
 _PERCENTILE_PATTERN = r"^p[5-9][0-9](\.[0-9]{1,2})?$"
@@ -35,13 +44,11 @@ def _percentile(value: Any) -> str:  # noqa: ANN401
     return written
 
 
-Share = Annotated[
-    Fraction, BeforeValidator(_share), WithJsonSchema({"type": "string", "pattern": _SHARE_PATTERN})
-]
+Share = Annotated[Fraction, Before(_share), WithJsonSchema({"type": "string", "pattern": _SHARE_PATTERN})]
 """Of requests, from 0.5 to less than 1: an objective of all requests leaves no budget that could burn."""
 
 Percentile = Annotated[
-    str, BeforeValidator(_percentile), WithJsonSchema({"type": "string", "pattern": _PERCENTILE_PATTERN})
+    str, Before(_percentile), WithJsonSchema({"type": "string", "pattern": _PERCENTILE_PATTERN})
 ]
 
 
