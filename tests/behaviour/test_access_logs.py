@@ -1,14 +1,20 @@
-"""What lines tell of headers and queries, where the spec asks for it: the same on every proxy, and nothing secret."""
+"""What lines tell of headers and queries, and which lines there are: the same on every proxy, and nothing secret."""
 
 from __future__ import annotations
 
 import itertools
 import json
+import re
+import time
+from collections import Counter
+
+from msgspec.structs import replace
 
 from meshctl.ir import Proxy
+from tests.behaviour.binomial import bounds
 from tests.behaviour.log_lines import access_log, line_faults
 from tests.behaviour.tables import Expect, Row, Table
-from tests.behaviour.traces import lines_of
+from tests.behaviour.traces import LIMIT, lines_of
 from tests.behaviour.world import running
 
 CALLERS, CALLEES = [f"{each}-a" for each in Proxy], [f"{each}-b" for each in Proxy]
@@ -34,7 +40,11 @@ QUERIES = {
 }
 
 
-def table(query):
+SAMPLED, REQUESTS = 0.2, 400
+"""The share of the lines that are written in one of the meshes, and how many it gets to see."""
+
+
+def table(query, **more):
     return Table(
         name="access-logs",
         features=[],
@@ -44,7 +54,9 @@ def table(query):
                     "headers": TOLD,
                     "query": query,
                     "redact": {"headers": ["x-secret", "authorization"]},
-                }
+                    **more,
+                },
+                "metrics": {"format": "prometheus"},
             },
             "services": {
                 name: {
@@ -63,8 +75,8 @@ def table(query):
 
 def test_headers_and_queries_stand_in_lines_as_they_came(tmp_path):
     numbers = itertools.count()
-    for query in ("keep", "names"):
-        with running(table(query), Proxy.ENVOY, Proxy.ENVOY, tmp_path / query) as world:
+    for query, sampling, status in (("keep", {}, 200), ("names", {"sampling": f"{SAMPLED:.0%}"}, 503)):
+        with running(table(query, **sampling), Proxy.ENVOY, Proxy.ENVOY, tmp_path / query) as world:
             rows: list[tuple[Row, dict[str, str | None], str]] = []
             for caller, callee in zip(CALLERS, CALLEES, strict=True):
                 for headers, told in HEADERS.items():
@@ -77,6 +89,7 @@ def test_headers_and_queries_stand_in_lines_as_they_came(tmp_path):
                                 host=callee,
                                 target=f"/{next(numbers)}-",
                                 headers=list(headers),
+                                orders={"status": status},
                             ),
                             told,
                             "",
@@ -84,10 +97,11 @@ def test_headers_and_queries_stand_in_lines_as_they_came(tmp_path):
                     )
                 for sent, kept in QUERIES.items():
                     row = Row("", Expect(), caller=caller, host=callee, target=f"/{next(numbers)}-{sent}")
+                    row = replace(row, orders={"status": status})
                     rows.append((row, {}, kept[query == "names"]))
             for row, _, _ in rows:
                 with world.connection(row) as connection:
-                    assert connection.ask(row).status == 200, row
+                    assert connection.ask(row).status == status, row
             for row, told, query_told in rows:
                 path = row.target.partition("?")[0]
                 ((out,), (into,)) = (lines_of(world, each, path, 1) for each in (row.caller, str(row.host)))
@@ -104,3 +118,33 @@ def test_headers_and_queries_stand_in_lines_as_they_came(tmp_path):
                 for each in lines
             )
             assert query == "keep" or "s3cret" not in json.dumps(lines)
+            if sampling:
+                assert_a_share_has_lines(world)
+
+
+def assert_a_share_has_lines(world):
+    """Of what went well, in each sidecar, while metrics count all."""
+    for caller, callee in zip(CALLERS, CALLEES, strict=True):
+        row = Row("", Expect(), caller=caller, host=callee, target="/well")
+        with world.connection(row) as connection:
+            assert {connection.ask(row).status for _ in range(REQUESTS)} == {200}
+    deadline = time.monotonic() + LIMIT
+    while [counted(world, each) for each in (*CALLERS, *CALLEES)] != [REQUESTS] * 6:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1)
+    written = Counter(
+        each["service"]
+        for each in (json.loads(line) for _, line in access_log(world.lines))
+        if each["path"] == "/well"
+    )
+    low, high = bounds(REQUESTS, SAMPLED)
+    assert all(low <= written[each] <= high for each in (*CALLERS, *CALLEES)), written
+
+
+def counted(world, service):
+    """The requests answered 200 that a sidecar's metrics tell of."""
+    row = Row("", Expect(), via="admin", to=f"{service}/1", host="x", target="/metrics")
+    with world.connection(row) as connection:
+        page = connection.ask(row).body.decode()
+    return sum(map(int, re.findall(r'^mesh_requests_total{.*status="200".*} (\d+)', page, re.MULTILINE)))
