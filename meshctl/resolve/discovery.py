@@ -136,8 +136,8 @@ def cluster(
 def asked_ipv6(addresses: Sequence[str], source: Source) -> Iterator[ir.FeatureUse]:
     """Endpoints of a callee with addresses of IPv6; ``source`` is the callee's place."""
     for index, address in enumerate(addresses):
-        at = source["endpoints"][index].at("address")
-        if ":" in address and at is not None:
+        at = source["endpoints"][index].at("address") if ":" in address else None
+        if at is not None:
             yield ir.FeatureUse(ir.Feature.IPV6, at)
             return
 

@@ -10,7 +10,7 @@ from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Related
 from meshctl.resolve import fault_injection, filters, matching, mirroring, retries, splitting, timeouts
-from meshctl.resolve.layers import Layer, Layers, says
+from meshctl.resolve.layers import Layers, layer
 from meshctl.resolve.precedence import specificity, unreachable
 from meshctl.spec import Source
 from meshctl.spec.routing import RouteMatchSpec, RouteSpec
@@ -27,6 +27,8 @@ LayersOf = Callable[[RouteSpec], Layers]
 
 POLICY = ("timeout", "retries", "body_timeout", "streaming", "idempotent")
 """The fields of a layer that bound the requests of a route; all others are of clusters."""
+
+_POLICY = frozenset(POLICY)
 
 
 def hostnames(service: str, domain: str) -> tuple[str, ...]:
@@ -120,9 +122,8 @@ class RouteTable:
     ) -> _Policies:
         if route.redirect is not None or route.respond is not None:
             return _ANSWERED
-        own = (Layer(route, self._source["routes"][index]),)
-        if says(own, *POLICY):
-            return _policies((*layers, *own))
+        if not _POLICY.isdisjoint(route.model_fields_set):
+            return _policies((*layers, layer(route, self._source["routes"][index])))
         if id(layers) not in known:
             known[id(layers)] = (layers, _policies(layers))
         return known[id(layers)][1]
