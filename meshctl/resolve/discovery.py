@@ -39,6 +39,8 @@ def check(
 
     ``port`` is that of endpoints which say none, ``source`` the place of their owner.
     """
+    if len({(each.address, each.port or port) for each in endpoints or ()}) == len(endpoints or ()):
+        return
     first_of: dict[tuple[str, int], int] = {}
     for index, endpoint in enumerate(endpoints or ()):
         its = endpoint.port or port

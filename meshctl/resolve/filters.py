@@ -14,7 +14,7 @@ from meshctl.resolve.matching import (
     header_place,
     is_of_the_mesh,
 )
-from meshctl.resolve.precedence import specificity, takes
+from meshctl.resolve.precedence import EVERY, specificity, takes
 from meshctl.spec import Source
 from meshctl.spec.filters import HeaderChangesSpec, PathChangeSpec, RedirectSpec
 from meshctl.spec.routing import RouteMatchSpec, RouteSpec
@@ -166,12 +166,14 @@ def _untouchable(name: str) -> str:
 
 def check_loops(routes: list[RouteSpec], source: Source, *, listed: bool) -> Iterator[Finding]:
     """Redirects that surely lead to themselves; ``source`` is the place of ``routes``."""
-    every = [match for route in routes for match in route.matches or (RouteMatchSpec(),)]
+    if all(each.redirect is None for each in routes):
+        return
+    every = [match for route in routes for match in route.matches or (EVERY,)]
     for index, route in enumerate(routes):
         redirect = route.redirect
         if redirect is None or redirect.scheme or redirect.hostname or redirect.port:
             continue
-        for match in route.matches or (RouteMatchSpec(),):
+        for match in route.matches or (EVERY,):
             target = _target(redirect, match)
             if target is None or not _takes_again(target, redirect, match):
                 continue

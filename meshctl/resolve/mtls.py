@@ -71,7 +71,7 @@ def asks(spec: Spec, service: str) -> tuple[ir.FeatureUse, ...]:
 
 def certificate_policy(spec: Spec) -> ir.CertificatePolicy:
     """How long leaves live."""
-    written = spec.written.mesh.certificates or CertificatesSpec()
+    written = spec.written.mesh.certificates or CertificatesSpec.model_construct()
     return ir.CertificatePolicy(
         written.lifetime or DEFAULT_LIFETIME, written.renew_before or DEFAULT_RENEW_BEFORE
     )

@@ -11,7 +11,7 @@ from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Related
 from meshctl.resolve import fault_injection, filters, matching, mirroring, retries, splitting, timeouts
 from meshctl.resolve.layers import Layers, layer
-from meshctl.resolve.precedence import specificity, unreachable
+from meshctl.resolve.precedence import EVERY, specificity, unreachable
 from meshctl.spec import Source
 from meshctl.spec.routing import RouteMatchSpec, RouteSpec
 from meshctl.spec.service import ServiceSpec
@@ -80,7 +80,9 @@ class RouteTable:
     ) -> None:
         self._name = name
         self._target = target or name
-        self._routes = tuple(routes) if routes is not None else (RouteSpec(name=DEFAULT_ROUTE),)
+        self._routes = (
+            tuple(routes) if routes is not None else (RouteSpec.model_construct(name=DEFAULT_ROUTE),)
+        )
         self._source = source
         rows = [
             (specificity(match), row)
@@ -131,7 +133,7 @@ class RouteTable:
     def _matches(self, index: int, route: RouteSpec) -> Iterator[tuple[RouteMatchSpec, _Row]]:
         source = self._source["routes"][index]
         seen = self._unmatched(route, source)
-        for number, match in enumerate(route.matches or (RouteMatchSpec(),)):
+        for number, match in enumerate(route.matches or (EVERY,)):
             resolved = _match(match, source["matches"][number])
             asks = seen.asks
             at = source["matches"][number].at("from") if match.callers else None
@@ -183,8 +185,10 @@ class RouteTable:
     def _asked_wildcards(self) -> Iterator[tuple[str, tuple[ir.FeatureUse, ...]]]:
         for index, route in enumerate(self._routes):
             for number, name in enumerate(route.hostnames or ()):
+                if not name.startswith(WILDCARD):
+                    continue
                 at = self._source["routes"][index]["hostnames"].at(number)
-                if name.startswith(WILDCARD) and at is not None:
+                if at is not None:
                     yield name, (ir.FeatureUse(ir.Feature.WILDCARD_HOSTS, at),)
 
 
@@ -248,12 +252,15 @@ def check(routes: Sequence[RouteSpec] | None, source: Source, *, listed: bool) -
 def _check_route(route: RouteSpec, source: Source) -> Iterator[Finding]:
     for number, match in enumerate(route.matches or ()):
         yield from _check_match(match, source["matches"][number])
-    yield from matching.check_repeats("one is enough", route.hostnames, source["hostnames"])
+    if route.hostnames:
+        yield from matching.check_repeats("one is enough", route.hostnames, source["hostnames"])
     if route.backends is not None:
         yield from splitting.check(route.backends, source["backends"])
     yield from filters.check(route, source)
-    yield from mirroring.check(route.mirror, source["mirror"])
-    yield from fault_injection.check(route.fault, source["fault"])
+    if route.mirror:
+        yield from mirroring.check(route.mirror, source["mirror"])
+    if route.fault is not None:
+        yield from fault_injection.check(route.fault, source["fault"])
 
 
 def _check_match(match: RouteMatchSpec, source: Source) -> Iterator[Finding]:
@@ -261,8 +268,14 @@ def _check_match(match: RouteMatchSpec, source: Source) -> Iterator[Finding]:
         yield finding("ambiguous-match", source.here, "this match has no condition")
     if match.path is not None:
         yield from matching.check_path(match.path, source["path"])
-    yield from matching.check_repeats("any one of the methods is enough", match.methods, source["methods"])
-    yield from matching.check_repeats("any one of the callers is enough", match.callers, source["from"])
-    yield from matching.check_cases("condition on the header", source["headers"])
-    yield from matching.check_values(match.headers, "header", source["headers"])
-    yield from matching.check_values(match.query, "query parameter", source["query"])
+    if match.methods:
+        yield from matching.check_repeats(
+            "any one of the methods is enough", match.methods, source["methods"]
+        )
+    if match.callers:
+        yield from matching.check_repeats("any one of the callers is enough", match.callers, source["from"])
+    if match.headers:
+        yield from matching.check_cases("condition on the header", source["headers"])
+        yield from matching.check_values(match.headers, "header", source["headers"])
+    if match.query:
+        yield from matching.check_values(match.query, "query parameter", source["query"])
