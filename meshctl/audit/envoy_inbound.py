@@ -59,9 +59,13 @@ def audit(sidecar: Sidecar, found: list[Message]) -> Iterator[Violation]:
             yield from _untrusted(http_filters(chain), "health")
 
 
+_TELLS = "type.googleapis.com/envoy.extensions.filters.http.header_to_metadata.v3.Config"
+
+
 def http_filters(chain: Message) -> list[Message]:
-    """The HTTP filters of a chain, each its name beside its configuration."""
-    return list(chain["filters"][-1]["typed_config"].get("http_filters", []))
+    """The HTTP filters of a chain, each its name beside its configuration, but for those that only keep what they see."""
+    found = chain["filters"][-1]["typed_config"].get("http_filters", [])
+    return [each for each in found if each["typed_config"].get("@type") != _TELLS]
 
 
 def _chain(sidecar: Sidecar, inbound: InboundListener, chain: Message) -> Iterator[Violation]:

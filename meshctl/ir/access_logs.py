@@ -26,6 +26,9 @@ ACCESS_LOG_FIELDS = (
     "tries",
     "flags",
     "audit",
+    "trace_id",
+    "span_id",
+    "parent_id",
     "build",
 )
 """The keys of a line, in order. What they mean and their types: docs/access-log.md."""

@@ -24,9 +24,11 @@ Port = Annotated[
 def _ip_address(value: Any) -> str:  # noqa: ANN401 - a validator sees raw nodes
     expected = "an IPv4 or IPv6 address (for a host name use `discovery: {dns: {name: …}}`)"
     written = text(value, expected)
-    if not _IPV4.fullmatch(written) and not _is_ipv6(written):
+    if _IPV4.fullmatch(written):
+        return written
+    if not _is_ipv6(written):
         raise refuse(expected)
-    return str(ipaddress.ip_address(written))
+    return str(ipaddress.IPv6Address(written))
 
 
 def _is_ipv6(written: str) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
+
+from msgspec import Struct, field
 
 from meshctl.diagnostics import Part, Position
 
@@ -22,8 +23,7 @@ _FEW = 32
 """Keys of a mapping that are found sooner by looking than by an index."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
+class _Made(Struct, frozen=True):
     """Where a container that was made from others has its parts from; holding them keeps them alive."""
 
     container: Node
@@ -32,8 +32,7 @@ class _Made:
     others: Mapping[Any, Origin]
 
 
-@dataclass(slots=True)
-class Positions:
+class Positions(Struct, eq=False):
     """The place of each container, key, item and value, remembered beside the plain nodes.
 
     Kept by identity of the container, so the containers must live as long as this does, and a mapping
@@ -42,14 +41,14 @@ class Positions:
     parts are from.
     """
 
-    _files: list[str] = field(default_factory=list, init=False)
-    _texts: list[str] = field(default_factory=list, init=False)
-    _lines: dict[int, array[int]] = field(default_factory=dict, init=False)
-    _starts: list[int] = field(default_factory=list, init=False)
-    _places: array[int] = field(default_factory=lambda: array("I"), init=False)
-    _first: dict[int, int] = field(default_factory=dict, init=False)
-    _ordinals: dict[int, dict[str, int]] = field(default_factory=dict, init=False)
-    _made: dict[int, _Made] = field(default_factory=dict, init=False)
+    _files: list[str] = field(default_factory=list)
+    _texts: list[str] = field(default_factory=list)
+    _lines: dict[int, list[int]] = field(default_factory=dict)
+    _starts: list[int] = field(default_factory=list)
+    _places: array[int] = field(default_factory=lambda: array("I"))
+    _first: dict[int, int] = field(default_factory=dict)
+    _ordinals: dict[int, dict[str, int]] = field(default_factory=dict)
+    _made: dict[int, _Made] = field(default_factory=dict)
 
     def begin(self, file: str, text: str) -> None:
         """What is remembered from now on was written in ``file``, whose text is ``text``."""
@@ -125,47 +124,42 @@ class Positions:
         return self._texts[nth].startswith(value, self._lines[nth][at.line - 1] + at.column - 1)
 
     def _find(self, container: Node, key: str | int, nth: int) -> Position | None:
-        made = self._made.get(id(container))
-        if made is not None:
-            origin = made.origins.get(key)
-            return None if origin is None else self._find(*origin, nth)
         first = self._first.get(id(container))
         if first is None:
-            return None
+            made = self._made.get(id(container))
+            origin = made.origins.get(key) if made is not None else None
+            return None if origin is None else self._find(*origin, nth)
         if isinstance(container, list):
             known = isinstance(key, int) and 0 <= key < len(container)
             return self._position(first + 1 + int(key)) if known else None
-        ordinal = self._ordinal(container, key)
-        return None if ordinal is None else self._position(first + 1 + 2 * ordinal + nth)
-
-    def _ordinal(self, mapping: Mapping[str, Node], key: str | int) -> int | None:
-        if key not in mapping:
+        if not isinstance(key, str) or key not in container:
             return None
-        if len(mapping) <= _FEW:
-            return next(ordinal for ordinal, each in enumerate(mapping) if each == key)
+        few = len(container) <= _FEW
+        ordinal = list(container).index(key) if few else self._ordinal(container, key)
+        return self._position(first + 1 + 2 * ordinal + nth)
+
+    def _ordinal(self, mapping: Mapping[str, Node], key: str) -> int:
         ordinals = self._ordinals.get(id(mapping))
         if ordinals is None:
             ordinals = {each: ordinal for ordinal, each in enumerate(mapping)}
             self._ordinals[id(mapping)] = ordinals
-        return ordinals[str(key)]
+        return ordinals[key]
 
     def _position(self, index: int) -> Position:
         nth = bisect_right(self._starts, index) - 1
         lines = self._lines.get(nth)
         if lines is None:
             ends = accumulate(len(line) + 1 for line in self._texts[nth].split("\n"))
-            lines = self._lines[nth] = array("I", (0, *ends))
+            lines = self._lines[nth] = [0, *ends]
         before = self._places[index]
         line = bisect_right(lines, before)
         return Position(self._files[nth], line, before - lines[line - 1] + 1)
 
 
-@dataclass(slots=True, eq=False)
-class Source:
+class Source(Struct, frozen=True, eq=False):
     """A cursor into the raw spec: ``source["services"]["web"].at("timeout")``.
 
-    Moving it is cheap; a place is looked up only when it is asked for. Nobody changes one, but a frozen class takes
-    three times as long to make, and resolving makes hundreds of each service.
+    Moving it is cheap; a place is looked up only when it is asked for.
     """
 
     positions: Positions
@@ -196,10 +190,12 @@ class Source:
 
     def at(self, *path: str | int) -> Position | None:
         """Where the last part of ``path`` that exists was written (its key, or its item)."""
+        if not path:
+            return self.here
         cursor = self
-        for key in path:
+        for key in path[:-1]:
             cursor = cursor[key]
-        return cursor.here
+        return self.positions.key(cursor.node, path[-1]) or cursor.here
 
     def part(self, *path: str | int) -> Part | None:
         """What is at the end of ``path``, to be edited; None where nobody wrote it."""

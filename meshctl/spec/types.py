@@ -45,7 +45,7 @@ def refuse(message: str) -> PydanticCustomError:
 
 def given(value: Any) -> Any:  # noqa: ANN401 - a validator sees raw nodes
     """Refuse a key without a value, and with ``{}`` or ``[]``."""
-    if value is None or value in ({}, []):
+    if not value and not isinstance(value, str):
         raise PydanticCustomError("empty", "empty")
     return value
 
@@ -118,7 +118,7 @@ def name(value: Any) -> str:  # noqa: ANN401
     """A validator for names: DNS labels."""
     expected = "a DNS label (a-z, 0-9 and -, at most 63 characters)"
     written = text(value, expected)
-    if not _LABEL.match(written) or written.endswith("\n"):
+    if not _LABEL.fullmatch(written):
         raise refuse(expected)
     return written
 

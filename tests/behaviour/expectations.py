@@ -8,7 +8,6 @@ import math
 import time
 from collections import Counter
 
-from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
 from tests.behaviour.binomial import bounds
 from tests.behaviour.client import Answer
 from tests.behaviour.crowds import EARLY, belongs, instance_of
@@ -230,20 +229,6 @@ def _stream_lines(world, direction, service, fields):
             ):
                 found.append(document)
     return found
-
-
-def check_log_lines(lines):
-    """Every line of an access log, whatever clients sent, is a JSON object with the keys of the schema."""
-    for program, line in lines:
-        if program != "echo" and line.startswith("{"):
-            try:
-                keys = tuple(json.loads(line))
-            except ValueError:
-                yield f"{program} wrote a line that is no JSON: {line}"
-                continue
-            if sorted(keys) != sorted(ACCESS_LOG_FIELDS):
-                odd = sorted(set(keys) ^ set(ACCESS_LOG_FIELDS))
-                yield f"{program} wrote a line of another schema ({odd}): {line}"
 
 
 def _fits(wanted, found):

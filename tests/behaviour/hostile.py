@@ -6,7 +6,7 @@ Paths that nearly are what a rule names; headers that are nearly the identity's;
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from meshctl.ir.mesh import UNTRUSTED_HEADERS
@@ -314,8 +314,27 @@ def generated(seed: int, count: int) -> tuple[Sent, ...]:
     draw = random.Random(seed)
     found: dict[Sent, None] = {}
     while len(found) < count:
-        found[draw.choice(KINDS)(draw)] = None
+        sent = draw.choice(KINDS)(draw)
+        traces = [("traceparent", draw.choice(_TRACES))] * draw.randrange(3)
+        found[replace(sent, lines=(*sent.lines, *traces))] = None
     return tuple(found)
+
+
+_TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+_TRACES = (
+    _TRACE,
+    _TRACE.upper(),
+    _TRACE + "-",
+    _TRACE[:-1] + '"',
+    '"}\\',
+    "\\u0000",
+    "\xff\xfe\xe4",
+    "%[src]",
+    "$pid",
+    "00-" + "0" * 52,
+    "",
+)
+"""For the access log, and for nobody else."""
 
 
 def with_host(sent: Sent) -> tuple[Line, ...]:

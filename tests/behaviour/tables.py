@@ -180,6 +180,8 @@ class Table(Struct, frozen=True):
     requests: list[Row]
     callers: list[str] = field(default_factory=lambda: ["client"])
     """Services that get the caller's proxy; all others get the callee's."""
+    proxies: dict[str, str] = field(default_factory=dict)
+    """Services that have a proxy of their own, whatever the pair is."""
     dead: list[str] = field(default_factory=list)
     """Instances whose application does not run."""
     absent: list[str] = field(default_factory=list)

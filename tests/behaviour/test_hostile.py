@@ -1,7 +1,8 @@
 """Thousands of generated requests decide the same on all three proxies, and as the contract says (see hostile.py).
 
 What no two readers read alike (framings, bytes that have no place) may be refused or not, see the contract's table of edges; but
-whatever an application sees has come in by the rules, with the caller's own name and no other.
+whatever an application sees has come in by the rules, with the caller's own name and no other. Whatever was sent, each line of an
+access log is one by the schema.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tests.behaviour import hostile
 from tests.behaviour.client import fetch
 from tests.behaviour.hostile import Sent, generated, with_host
 from tests.behaviour.hostile_asking import Came, off_the_wire, over_http1, over_http2
+from tests.behaviour.log_lines import line_faults
 from tests.behaviour.tables import Table
 from tests.behaviour.world import World, client_context, running
 from tests.seconds import soak_seconds
@@ -33,11 +35,12 @@ MESH = Table(
     requests=[],
     callers=["client", "other"],
     spec={
+        "mesh": {"tracing": {"otlp": "127.50.0.249:4317", "sampling": "1%"}},
         "services": {
             "client": {"port": 8080, "endpoints": [{"address": "127.50.0.1"}], "calls": {"server": {}}},
             "other": {"port": 8080, "endpoints": [{"address": "127.50.0.2"}], "calls": {"server": {}}},
             "server": {"port": 8080, "endpoints": [{"address": "127.50.0.11"}], **hostile.RULES},
-        }
+        },
     },
 )
 WAYS = ("outbound", "inbound", "inbound over HTTP/2")
@@ -115,10 +118,11 @@ def _declared(proxy: Proxy, way: str, sent: Sent, came: Came, seen: list[dict]) 
 
 def faults(proxy: Proxy, sent: tuple[Sent, ...], ways: tuple[str, ...], folder: Path) -> list[str]:
     """Every fault of all of them by these ways."""
-    found = []
+    found: list[str] = []
     with running(MESH, proxy, proxy, folder) as world:
         came = {way: asked(world, way, sent) for way in ways}
         journal = fetch(world.control, "/__echo/seen")
+        found += line_faults(world.lines)
         ours = {each.identity for answers in came.values() for each in answers}
         found += [f"an application saw {each!r}, which nobody asked" for each in journal if each not in ours]
         for way, answers in came.items():

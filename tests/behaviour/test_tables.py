@@ -16,7 +16,7 @@ from meshctl.resolve import resolve
 from meshctl.targets import target
 from meshctl.targets.base import Pending, Unsupported
 from tests.behaviour import simulated
-from tests.behaviour.expectations import check_log_lines
+from tests.behaviour.log_lines import line_faults
 from tests.behaviour.steps import play
 from tests.behaviour.tables import TABLES, located
 from tests.behaviour.world import discovering, instances, running, specification, write_spec
@@ -80,7 +80,7 @@ def test_behaviour(table, caller, callee, tmp_path):
         return
     with running(table, caller, callee, tmp_path) as world, ThreadPoolExecutor(CLIENTS) as pool:
         found = [fault for listed in pool.map(run, table.requests) for fault in listed]
-    found += check_log_lines(world.lines)
+    found += line_faults(world.lines)
     assert not found, "\n".join([f"{len(found)} of {len(table.requests)} rows differ:", *found])
 
 

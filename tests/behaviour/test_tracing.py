@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from meshctl.ir import Proxy
+from tests.behaviour import traces
 from tests.behaviour.binomial import bounds
 from tests.behaviour.tables import Expect, Row, Table
 from tests.behaviour.world import WRITTEN_NETWORK, running
@@ -144,8 +145,10 @@ def test_the_share_of_requests_that_begin_a_trace(tmp_path):
 
 
 @pytest.mark.parametrize("caller", [Proxy.HAPROXY, Proxy.NGINX])
-def test_a_trace_goes_on_behind_a_sidecar_without_spans(tmp_path, caller):
+def test_the_parent_behind_a_sidecar_without_spans_is_in_its_log(tmp_path, caller):
     with traced(tmp_path, "0%", caller=caller) as (world, collector):
         ask(world, ROW, headers=parent(1))
         (span,) = collector.of(TRACE.format(1), 1)
-        assert (span.service, span.name, span.parent) == ("server", "inbound", PARENT)
+        (line,) = traces.lines_of(world, "client", "/nice/1", 1)
+        assert (span.service, span.name, span.parent) == ("server", "inbound", line["span_id"])
+        assert line["parent_id"] == PARENT

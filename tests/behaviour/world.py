@@ -81,7 +81,7 @@ def specification(table, caller: str, callee: str, places: dict[str, str] | None
     """The whole spec of a table for one pair of proxies, with what the table writes at its real ``places``."""
     spec: dict[str, Any] = located(table.spec, places or {})
     for name, service in spec["services"].items():
-        service["proxy"] = caller if name in table.callers else callee
+        service["proxy"] = table.proxies.get(name, caller if name in table.callers else callee)
     for gateway in spec.get("gateways", {}).values():
         gateway["proxy"] = caller
     mesh: dict[str, Any] = {"name": "test", "domain": DOMAIN, "trustDomain": TRUST_DOMAIN, "bind": "endpoint"}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
 
 from meshctl.ir import Authorization, OutboundListener, Sidecar
 from meshctl.targets.envoy import authorization as rules
+from meshctl.targets.envoy import tracing
 from meshctl.targets.envoy.protobuf import Message, format_literal, typed
+from meshctl.targets.envoy.tracing import Direction
 
 FLUSH_MILLISECONDS = 500
 """How long a line may wait in Envoy's buffer; its default is ten seconds."""
@@ -26,6 +27,9 @@ _STREAM: Message = {
     "status": 0,
     # What the line of a request says is empty where the connection failed.
     "upstream": "%UPSTREAM_HOST%%REQ(:NONE)%",
+    "trace_id": "",
+    "span_id": "",
+    "parent_id": "",
 }
 """What is different in the line of a connection that carries no requests."""
 
@@ -47,7 +51,7 @@ PATH = "%PATH(NQ:PATH)%"
 
 def inbound_logs(sidecar: Sidecar, authorization: Authorization, *, plaintext: bool = False) -> list[Message]:
     """``envoy.config.accesslog.v3.AccessLog`` of the inbound listener."""
-    fields = _fields(sidecar, "inbound", caller="" if plaintext else _or_empty(caller(authorization)))
+    fields = _fields(sidecar, Direction.INBOUND, caller="" if plaintext else _or_empty(caller(authorization)))
     keys = rules.audited_keys(authorization)
     if not keys:
         return _logs(sidecar, [(fields, {})])
@@ -63,7 +67,7 @@ def inbound_logs(sidecar: Sidecar, authorization: Authorization, *, plaintext: b
 
 def outbound_logs(sidecar: Sidecar, listener: OutboundListener) -> list[Message]:
     """The same of a listener for the own application, or of a gateway's."""
-    fields = _fields(sidecar, "outbound", caller=format_literal(sidecar.service))
+    fields = _fields(sidecar, Direction.OUTBOUND, caller=format_literal(sidecar.service))
     if _rewrites(listener):
         fields["host"] = _or_empty(_coalesce(_received("host"), _HOST))
         fields["path"] = _or_empty(_coalesce(_received("path"), _PATH))
@@ -72,19 +76,19 @@ def outbound_logs(sidecar: Sidecar, listener: OutboundListener) -> list[Message]
 
 def local_port_logs(sidecar: Sidecar) -> list[Message]:
     """``envoy.config.accesslog.v3.AccessLog`` of a local port for streams: a line for each connection."""
-    fields = _fields(sidecar, "outbound", caller=format_literal(sidecar.service))
+    fields = _fields(sidecar, Direction.OUTBOUND, caller=format_literal(sidecar.service))
     return _logs(sidecar, [(fields | _STREAM, {})])
 
 
 def refused_stream_logs(sidecar: Sidecar) -> list[Message]:
     """The same of connections that no filter chain of a listener takes."""
-    fields = _fields(sidecar, "outbound", caller=format_literal(sidecar.service))
+    fields = _fields(sidecar, Direction.OUTBOUND, caller=format_literal(sidecar.service))
     return _logs(sidecar, [(fields | _STREAM, _NO_CHAIN)])
 
 
 def inbound_stream_logs(sidecar: Sidecar, authorization: Authorization) -> list[Message]:
     """The same of an inbound listener for streams."""
-    fields = _fields(sidecar, "inbound", caller=_or_empty(f"%CEL({_SERVICE_OF_PEER})%")) | _STREAM
+    fields = _fields(sidecar, Direction.INBOUND, caller=_or_empty(f"%CEL({_SERVICE_OF_PEER})%")) | _STREAM
     lines = [(fields | {"caller": ""}, _where(_REFUSED))]
     if not authorization.audit:
         return _logs(sidecar, [*lines, (fields, _where(_TAKEN))])
@@ -96,13 +100,13 @@ def inbound_stream_logs(sidecar: Sidecar, authorization: Authorization) -> list[
 
 def plaintext_stream_logs(sidecar: Sidecar, *, audited: bool) -> list[Message]:
     """The same of streams without TLS, all of which are let in, be it for the audit."""
-    fields = _fields(sidecar, "inbound", caller="") | _STREAM
+    fields = _fields(sidecar, Direction.INBOUND, caller="") | _STREAM
     return _logs(sidecar, [(fields | ({"audit": "denied"} if audited else {}), {})])
 
 
 def refused_plaintext_logs(sidecar: Sidecar) -> list[Message]:
     """The same where none of them is."""
-    return _logs(sidecar, [(_fields(sidecar, "inbound", caller="") | _STREAM, _NO_CHAIN)])
+    return _logs(sidecar, [(_fields(sidecar, Direction.INBOUND, caller="") | _STREAM, _NO_CHAIN)])
 
 
 def _where(expression: str) -> Message:
@@ -176,13 +180,13 @@ def _logs(sidecar: Sidecar, lines: list[tuple[Message, Message]]) -> list[Messag
     ]
 
 
-def _fields(sidecar: Sidecar, direction: Literal["inbound", "outbound"], caller: str) -> Message:
+def _fields(sidecar: Sidecar, direction: Direction, caller: str) -> Message:
     """Envoy sorts the keys itself."""
     return {
         "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
         "mesh": format_literal(sidecar.mesh),
         "service": format_literal(sidecar.service),
-        "direction": direction,
+        "direction": direction.value,
         "caller": caller,
         "method": _or_empty("%REQ(:METHOD)%"),
         "host": _or_empty(_command(_HOST)),
@@ -196,6 +200,7 @@ def _fields(sidecar: Sidecar, direction: Literal["inbound", "outbound"], caller:
         "tries": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
         "flags": "%RESPONSE_FLAGS%",
         "audit": "",
+        **{key: each and _or_empty(each) for key, each in tracing.logged(sidecar, direction).items()},
         "build": format_literal(sidecar.build),
     }
 

@@ -153,6 +153,7 @@ def _outbound(sidecar: Sidecar, outbound: OutboundListener, name: str) -> Messag
             outbound, clusters, headers, counted=sidecar.metrics is not None
         ).configuration(name),
         http_filters=[
+            *tracing.received(sidecar),
             path_gate.http_filter(),
             *headers.http_filters(),
             *timeouts.upload_filters(outbound),

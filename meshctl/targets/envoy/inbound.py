@@ -72,6 +72,7 @@ def _manager(
         "inbound",
         routes=routing.to_application(inbound),
         http_filters=[
+            *tracing.received(sidecar),
             path_gate.http_filter(),
             *headers.http_filters(),
             *jwt.http_filters(its),

@@ -84,7 +84,8 @@ def connection_manager(
     ``fields`` are those for what else is spoken, HTTP/2 (the client chooses, by ALPN or by prior
     knowledge) and WebSocket, and for spans.
     """
-    more = fields or {}
+    more = dict(fields or {})
+    early = more.pop("early_header_mutation_extensions", [])
     return typed(
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=name,
@@ -93,7 +94,7 @@ def connection_manager(
         http_filters=[*(line(each) for each in http_filters), line(_router())],
         access_log=access_logs,
         local_reply_config={"mappers": local_replies},
-        early_header_mutation_extensions=forwarded_proto.keep(),
+        early_header_mutation_extensions=[*forwarded_proto.keep(), *early],
         **_limits(idle, farewell),
         **more,
         **_FAITHFUL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from enum import StrEnum
 
@@ -21,6 +22,18 @@ RUNTIME: Message = {
     "tracing.opentelemetry.flush_interval_ms": 1000,
     "tracing.opentelemetry.min_flush_spans": 5,
 }
+
+
+_METADATA = "meshctl.tracing"
+_HEADER = "traceparent"
+_KEPT = "x-mesh-traceparent"
+
+# One more alternative for everything else, or a value that does not match would stay as it is; `.` takes no byte
+# that is not UTF-8.
+_VALID = r"^(?:00-0+-.*|00-[0-9a-f]{32}-0+-.*|00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}|\C*)$"
+
+_SENT = "upstream.request_attempt_count > 0u ? request.headers['traceparent'] : ''"
+"""What the last try was sent with. CEL compiles its expression for every line, so that is a short one."""
 
 
 class Direction(StrEnum):
@@ -57,6 +70,7 @@ def tracer(sidecar: Sidecar, direction: Direction, path: str) -> Message:
             "upstream_operation": "try %UPSTREAM_CLUSTER%",
             "no_context_propagation": False,
         },
+        "early_header_mutation_extensions": [_only_valid()],
         "request_id_extension": {
             "typed_config": typed(
                 "request_id.uuid.v3.UuidRequestIdConfig",
@@ -65,6 +79,69 @@ def tracer(sidecar: Sidecar, direction: Direction, path: str) -> Message:
             )
         },
     }
+
+
+def received(sidecar: Sidecar) -> list[Message]:
+    """What keeps the trace and the parent that a request came with, for its line in the access log."""
+    if not sidecar.access_log.enabled:
+        return []
+    rules = [
+        {
+            "header": _HEADER,
+            "on_header_present": {
+                "metadata_namespace": _METADATA,
+                "key": key,
+                "type": "STRING",
+                "regex_value_rewrite": {"pattern": {"regex": _VALID}, "substitution": group},
+            },
+        }
+        for key, group in (("trace_id", r"\1"), ("parent_id", r"\2"))
+    ]
+    config = typed("filters.http.header_to_metadata.v3.Config", request_rules=rules)
+    return [{"name": "trace-as-received", "typed_config": config}]
+
+
+def logged(sidecar: Sidecar, direction: Direction) -> Message:
+    """Fields of a line of the access log. Without a tracer there is no span of this sidecar's own."""
+    trace, parent = (f"%DYNAMIC_METADATA({_METADATA}:{key})%" for key in ("trace_id", "parent_id"))
+    if sidecar.tracing is None:
+        return {"trace_id": trace, "span_id": "", "parent_id": parent}
+    span = "%SPAN_ID%" if direction is Direction.INBOUND else f"%COALESCE({json.dumps(_SPANS_OUT)})%"
+    return {"trace_id": "%TRACE_ID%", "span_id": span, "parent_id": parent}
+
+
+_SPANS_OUT: Message = {
+    "operators": [
+        {"command": "CEL", "param": f"re.extract({_SENT}, '-([0-f]+)-0.$', '\\\\1')"},
+        {"command": "SPAN_ID"},
+    ]
+}
+"""The last try's span, whose child the callee's is; the request's own where no try was made."""
+
+
+def _only_valid() -> Message:
+    """An early mutation that takes a ``traceparent`` away which is none: Envoy's tracer would make no span at all then.
+
+    It would also take one of another version or in capitals, and the first of two.
+    """
+    header = f"request.headers['{_HEADER}']"
+    # In pieces, for CEL bounds the size of an expression; these are compiled once.
+    form = [f"{header}.matches('{each}')" for each in ("^00-[0-f]{32}-[0-f]{16}-[0-f]{2}$", "^[0-9a-f-]+$")]
+    valid = f"{' && '.join(form)} && !{header}.matches('^00-0+-|-0+-..$')"
+    mutations = [
+        {"remove": _KEPT},
+        _put(_KEPT, f"%CEL({valid} ? {header} : '')%"),
+        {"remove": _HEADER},
+        _put(_HEADER, f"%REQ({_KEPT})%"),
+        {"remove": _KEPT},
+    ]
+    config = typed("http.early_header_mutation.header_mutation.v3.HeaderMutation", mutations=mutations)
+    return {"name": "only-valid-traces", "typed_config": config}
+
+
+def _put(header: str, value: str) -> Message:
+    appended = {"header": {"key": header, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    return {"append": appended}
 
 
 def cluster(tracing: Tracing) -> Message:

@@ -16,6 +16,9 @@ SCRIPT = "lines.lua"
 
 _NOW = r'%[date,utime(%Y-%m-%dT%H:%M:%S)].%[date(0,ms),regsub("^.*(...)$","\1")]Z'
 
+_TEXTS = ("method", "host", "path", "route")
+_TRACE = ("trace_id", "span_id", "parent_id")
+
 _SERVER = r'"%{-M}[bc_dst,regsub("^(.*:.*)$","[\1]")]%{-M}[bc_dst_port,regsub(^,:)]"'
 """Nothing at all where no server was chosen: -M keeps HAProxy from writing a dash for it."""
 
@@ -37,7 +40,7 @@ def access_log(sidecar: ir.Sidecar, direction: Direction) -> AccessLog | None:
         "time": _variable("txn.time"),
         "caller": _caller(sidecar, direction),
         "audit": _audit(sidecar, direction, "txn.audit"),
-        **{field: _variable(f"txn.{field}") for field in ("method", "host", "path", "route", "upstream")},
+        **{field: _variable(f"txn.{field}") for field in (*_TEXTS, "upstream", *_TRACE)},
         "bytes_in": "%[var(txn.bytes_in,0)]",
         "tries": "%[var(txn.tries,0)]",
     }
@@ -46,7 +49,7 @@ def access_log(sidecar: ir.Sidecar, direction: Direction) -> AccessLog | None:
         "time": f'"{_NOW}"',
         "caller": text(sidecar.service if direction is Direction.OUTBOUND else ""),
         "audit": text(""),
-        **dict.fromkeys(("method", "host", "path", "route", "upstream"), text("")),
+        **dict.fromkeys((*_TEXTS, "upstream", *_TRACE), text("")),
         "bytes_in": "0",
         "tries": "0",
     }
@@ -63,7 +66,7 @@ def stream_log(sidecar: ir.Sidecar, direction: Direction) -> Token | None:
         "time": _variable("sess.time"),
         "caller": _caller(sidecar, direction),
         "audit": _audit(sidecar, direction, "sess.audit"),
-        **dict.fromkeys(("method", "host", "path", "route"), text("")),
+        **dict.fromkeys((*_TEXTS, *_TRACE), text("")),
         "upstream": _SERVER,
         "tries": "%[var(sess.tries,0)]",
     }

@@ -25,6 +25,7 @@ from meshctl.targets.haproxy import (
     tables,
     tcp,
     timeouts,
+    tracing,
 )
 from meshctl.targets.haproxy.admin import admin
 from meshctl.targets.haproxy.grpc import shapes_answers
@@ -56,6 +57,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         admin=admin(sidecar),
         health=health(sidecar),
         metrics=metrics(sidecar),
+        tracing=tracing.sampling(sidecar.tracing),
         unanswered=backends.socket(sidecar, "unanswered"),
         listeners=listeners,
         backends=made,

@@ -250,8 +250,8 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         "a reload begins all counts anew, and requests that are copied count as under way for as long as their copies are"
     ),
     Feature.TRACING: Emulated(
-        "it sends no spans and begins no trace; `traceparent` and `tracestate` pass as they came, so that a trace of "
-        "its application, or of its callers, goes on behind it"
+        "it sends no spans; a trace goes on with one of its own for all tries of a request, which its access log alone "
+        "tells (`span_id`)"
     ),
 }
 

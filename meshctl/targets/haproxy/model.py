@@ -243,6 +243,13 @@ class Metrics(Struct, frozen=True):
     buckets: Token
 
 
+class Sampling(Struct, frozen=True):
+    """Of ``range`` traces that begin here, ``below`` are sampled."""
+
+    range: int
+    below: int
+
+
 class Health(Struct, frozen=True):
     """The listener for load balancers. ``path`` and ``application`` together, or neither."""
 
@@ -265,6 +272,7 @@ class Configuration(Struct, frozen=True):
     admin: Admin
     health: Health | None
     metrics: Metrics | None
+    tracing: Sampling | None
     unanswered: Token
     listeners: tuple[Outbound, ...]
     backends: tuple[Backend, ...]

@@ -10,6 +10,8 @@ from meshctl.targets.nginx import quoting
 from meshctl.targets.nginx.model import LogFormats
 from meshctl.targets.nginx.quoting import Token
 
+_TRACE = ("trace_id", "span_id", "parent_id")
+
 
 def log_formats(sidecar: ir.Sidecar) -> LogFormats | None:
     """The lines of both directions, for requests and for streams; None when the log is off."""
@@ -35,6 +37,7 @@ def _line(sidecar: ir.Sidecar, direction: str, caller: str) -> Token:
         "bytes_in": quoting.log_number("log_bytes_in"),
         "bytes_out": quoting.log_number("body_bytes_sent"),
         "upstream": quoting.log_variable("upstream"),
+        **{field: quoting.log_variable(field) for field in _TRACE},
     }
     return _format(_common(sidecar, direction, caller) | request)
 
@@ -42,7 +45,7 @@ def _line(sidecar: ir.Sidecar, direction: str, caller: str) -> Token:
 def _stream(sidecar: ir.Sidecar, direction: str, caller: str) -> Token:
     """The line of a connection that carries no requests, written at its end."""
     connection = {
-        **dict.fromkeys(("method", "host", "path", "route"), quoting.log_text("")),
+        **dict.fromkeys(("method", "host", "path", "route", *_TRACE), quoting.log_text("")),
         "status": "0",
         "bytes_in": quoting.log_number("bytes_received"),
         "bytes_out": quoting.log_number("bytes_sent"),

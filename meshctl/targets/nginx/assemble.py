@@ -21,6 +21,7 @@ from meshctl.targets.nginx import (
     tcp,
     timeouts,
     tls_passthrough,
+    tracing,
 )
 from meshctl.targets.nginx.model import Configuration, Doorway, Inbound
 from meshctl.targets.nginx.model_outbound import Outbound
@@ -42,7 +43,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         log_formats=access_logs.log_formats(sidecar),
         tls=mtls.tls(sidecar.tls),
         admin=admin.admin(sidecar),
-        programs=tuple(_programs(outward, inward, counts=sidecar.metrics is not None)),
+        programs=tuple(_programs(sidecar, outward, inward)),
         sockets=tuple(_sockets(outward, sidecar.tcp, mtls.doorway(listener) if listener else None)),
         speaks_http2=outward.speaks_http2
         or bool(inward and inward.multiplexed)
@@ -52,6 +53,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         inbound=inward,
         health=probed,
         metrics=metrics.metrics(sidecar),
+        tracing=tracing.share(sidecar.tracing),
         stream=tcp.stream(sidecar, tuple(each.preread for each in outward.listeners if each.preread)),
     )
 
@@ -88,7 +90,7 @@ def _inbound(listener: ir.InboundListener, identity: ir.WorkloadIdentity) -> Inb
     )
 
 
-def _programs(outward: Outbound, inward: Inbound | None, *, counts: bool) -> list[Token]:
+def _programs(sidecar: ir.Sidecar, outward: Outbound, inward: Inbound | None) -> list[Token]:
     decided = inward.decisions if inward is not None else None
     needed = {
         "reload": True,
@@ -103,7 +105,8 @@ def _programs(outward: Outbound, inward: Inbound | None, *, counts: bool) -> lis
         "health_checks": outward.policies.checks,
         "mirroring": outward.policies.mirroring,
         "grpc": (inward is not None and inward.grpc) or any(each.http2 for each in outward.listeners),
-        "metrics": counts,
+        "metrics": sidecar.metrics is not None,
+        "tracing": sidecar.tracing is not None,
         "mtls": inward is not None and inward.names_one,
         "rate_limiting": inward is not None and inward.rate_limit,
     }

@@ -271,6 +271,8 @@ class Configuration(Struct, frozen=True):
     inbound: Inbound | None
     health: Health | None
     metrics: Metrics | None
+    tracing: Token | None
+    """The share of traces that begin here and are sampled, as an expression of Lua."""
     stream: Stream | None
 
     @property

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from meshctl import pipeline
 from meshctl.__main__ import main
 from meshctl.cli.app import run as cli
+from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
 from meshctl.pki.store import CertificateState
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -240,3 +241,8 @@ def test_the_manifest_is_as_its_schema_says(monkeypatch, tmp_path):
 @pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)
 def test_an_empty_document_is_none_of_these(path):
     assert list(Draft202012Validator(json.loads(path.read_text("utf-8"))).iter_errors({}))
+
+
+def test_the_line_of_an_access_log_has_the_keys_of_the_model_in_order():
+    schema = json.loads((ROOT / "schemas" / "access-log.schema.json").read_text("utf-8"))
+    assert tuple(schema["required"]) == tuple(schema["properties"]) == ACCESS_LOG_FIELDS

@@ -212,7 +212,9 @@ def test_listeners_are_three_and_none_shares_its_port():
 
 @pytest.mark.parametrize("name", ["inbound", "outbound"])
 def test_gate_stands_before_everything(name):
-    filters = [each["name"] for each in manager(rich(), name)["http_filters"]]
+    first, *filters = [each["name"] for each in manager(rich(), name)["http_filters"]]
+    # Which changes nothing, and answers nobody.
+    assert first == "trace-as-received"
     assert filters[0] == "path-gate"
     assert filters[-1] == "envoy.filters.http.router"
     if name == "inbound":
@@ -337,7 +339,7 @@ def test_every_hop_verifies_both_ends():
 @pytest.mark.parametrize("callers", [(), ("a",), ("a", "b")])
 def test_authorization_names_whole_identities(callers):
     its = sidecar("web", ir.Proxy.ENVOY, callers=callers)
-    rules = manager(its, "inbound")["http_filters"][1]["typed_config"]["rules"]
+    rules = manager(its, "inbound")["http_filters"][2]["typed_config"]["rules"]
     principals = [each for policy in rules["policies"].values() for each in policy["principals"]]
     expected = [
         {"authenticated": {"principal_name": {"exact": f"spiffe://shop.example/{name}"}}} for name in callers
