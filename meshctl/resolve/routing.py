@@ -19,6 +19,8 @@ from meshctl.spec.service import ServiceSpec
 DEFAULT_ROUTE = "default"
 """The name of the only route of a service that has none of its own."""
 
+_EVERYTHING = RouteSpec.model_construct(name=DEFAULT_ROUTE)
+
 WILDCARD = "*."
 """What a host name begins with that stands for all names below it."""
 
@@ -81,7 +83,7 @@ class RouteTable:
         self._name = name
         self._target = target or name
         self._routes = (
-            tuple(routes) if routes is not None else (RouteSpec.model_construct(name=DEFAULT_ROUTE),)
+            tuple(routes) if routes is not None else (_EVERYTHING,)
         )
         self._source = source
         rows = [
