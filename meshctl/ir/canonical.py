@@ -44,6 +44,8 @@ def refusal(target: str) -> Refusal | None:
 
 
 def _escape(path: str) -> Refusal | None:
+    if "%" not in path:
+        return None
     found = set()
     for rest in path.split("%")[1:]:
         digits = rest[:2]

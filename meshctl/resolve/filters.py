@@ -21,6 +21,8 @@ from meshctl.spec.routing import RouteMatchSpec, RouteSpec
 
 DEFAULT_REDIRECT_STATUS = 302
 
+_UNCHANGED = ir.HeaderChanges()
+
 _KEEPS_METHOD = (307, 308)
 """All others let a client go on with GET (RFC 9110, section 15.4)."""
 
@@ -77,12 +79,12 @@ def _path(written: PathChangeSpec | None) -> tuple[str, str]:
 
 
 def header_changes(
-    written: HeaderChangesSpec | None, feature: ir.Feature, source: Source
+    written: HeaderChangesSpec | None, feature: ir.Feature, source: Source, key: str
 ) -> ir.HeaderChanges:
-    """The changes to the headers of one direction; ``source`` is the place of ``written``."""
+    """The changes to the headers of one direction; ``source`` is the place of the route, ``key`` that of ``written``."""
     if written is None:
-        return ir.HeaderChanges()
-    at = source.here
+        return _UNCHANGED
+    at = source.at(key)
     return ir.HeaderChanges(
         set=tuple(sorted((written.set or {}).items())),
         add=tuple(sorted((written.add or {}).items())),

@@ -134,9 +134,10 @@ def _check_routes(
             where = source["mirror"][number]
             yield from _check_pool(own, mirror, where, names, idle=mirror.percent == 0)
         for number, match in enumerate(route.matches or ()):
-            where = source["matches"][number]["from"]
-            yield from _check_callers(match.callers, where, names)
-            yield from _check_never_calling(own, match.callers, where, names)
+            if match.callers:
+                where = source["matches"][number]["from"]
+                yield from _check_callers(match.callers, where, names)
+                yield from _check_never_calling(own, match.callers, where, names)
 
 
 def _check_never_calling(

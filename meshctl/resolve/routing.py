@@ -82,9 +82,7 @@ class RouteTable:
     ) -> None:
         self._name = name
         self._target = target or name
-        self._routes = (
-            tuple(routes) if routes is not None else (_EVERYTHING,)
-        )
+        self._routes = tuple(routes) if routes is not None else (_EVERYTHING,)
         self._source = source
         rows = [
             (specificity(match), row)
@@ -136,9 +134,10 @@ class RouteTable:
         source = self._source["routes"][index]
         seen = self._unmatched(route, source)
         for number, match in enumerate(route.matches or (EVERY,)):
-            resolved = _match(match, source["matches"][number])
+            here = source["matches"][number]
+            resolved = _match(match, here)
             asks = seen.asks
-            at = source["matches"][number].at("from") if match.callers else None
+            at = here.at("from") if match.callers else None
             if at is not None:
                 asks = (*asks, ir.FeatureUse(ir.Feature.CALLER_MATCH, at))
             yield (
@@ -161,13 +160,15 @@ class RouteTable:
             answer=answer,
             rewrite=filters.rewrite(route, source),
             request_headers=filters.header_changes(
-                route.request_headers, ir.Feature.REQUEST_HEADERS, source["requestHeaders"]
+                route.request_headers, ir.Feature.REQUEST_HEADERS, source, "requestHeaders"
             ),
             response_headers=filters.header_changes(
-                route.response_headers, ir.Feature.RESPONSE_HEADERS, source["responseHeaders"]
+                route.response_headers, ir.Feature.RESPONSE_HEADERS, source, "responseHeaders"
             ),
-            mirrors=() if answer else mirroring.mirrors(self._target, route.mirror, source["mirror"]),
-            fault=None if answer else fault_injection.fault(route.fault, source["fault"]),
+            mirrors=mirroring.mirrors(self._target, route.mirror, source["mirror"])
+            if route.mirror and not answer
+            else (),
+            fault=fault_injection.fault(route.fault, source["fault"]) if route.fault and not answer else None,
             at=source.here if source.node is not None else None,
         )
 
@@ -223,10 +224,10 @@ def _policies(layers: Layers) -> _Policies:
 
 def _match(match: RouteMatchSpec, source: Source) -> ir.RouteMatch:
     return ir.RouteMatch(
-        path=matching.path(match.path, source["path"]),
-        methods=tuple(sorted(set(match.methods or ()))),
-        headers=matching.headers(match.headers, source["headers"]),
-        queries=matching.queries(match.query, source["query"]),
+        path=matching.path(match.path, source["path"]) if match.path else matching.EVERYTHING,
+        methods=tuple(sorted(set(match.methods))) if match.methods else (),
+        headers=matching.headers(match.headers, source["headers"]) if match.headers else (),
+        queries=matching.queries(match.query, source["query"]) if match.query else (),
         at=source.here if source.node is not None else None,
     )
 
