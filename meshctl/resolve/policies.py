@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -69,9 +69,12 @@ class _Said(Struct, frozen=True):
 _NOBODY = _Said(None)
 
 
-def check(spec: Spec) -> Iterator[Finding]:
-    """Every policy that holds somewhere: at each callee, each call that narrows it, and each route."""
-    found = tuple(_check(spec))
+def check(spec: Spec, known: Collection[str] = ()) -> Iterator[Finding]:
+    """Every policy that holds somewhere: at each callee, each call that narrows it, and each route.
+
+    Nothing is told of services that are ``known`` to have no faults, and of calls from one of them to another.
+    """
+    found = tuple(_check(spec, known))
     idle = any(each.slug == _INEFFECTIVE for each in found)
     used = frozenset(_used(spec)) if idle else frozenset()
     # What does nothing here may still be inherited by somebody for whom it does something.
@@ -110,12 +113,14 @@ def _used_by(layers: Layers) -> Iterator[Position | None]:
         yield from (_last(layers, field, "retries", key).at for field, key in _OF_RETRIES)
 
 
-def _check(spec: Spec) -> Iterator[Finding]:
+def _check(spec: Spec, known: Collection[str]) -> Iterator[Finding]:
     services = spec.written.services or {}
     tcp = streams.callees(spec)
     told: _Told = set()
     alike: set[tuple[bool, bool]] = set()
     for name in (*services, *(spec.written.externals or {})):
+        if name in known:
+            continue
         stream = name in tcp
         if not particular(callee_layers(spec, name)) and not (name in services and services[name].routes):
             # Of all that say nothing themselves the same would be told.
@@ -127,6 +132,8 @@ def _check(spec: Spec) -> Iterator[Finding]:
     for section, callers in (("services", services), ("gateways", spec.written.gateways or {})):
         for caller, written in callers.items():
             for callee in written.calls or {}:
+                if caller in known and callee in known:
+                    continue
                 narrowed = call_layer(spec, caller, callee)
                 if narrowed and (callee in services or callee in (spec.written.externals or {})):
                     from_gateway, stream = section == "gateways", callee in tcp

@@ -16,7 +16,7 @@ from meshctl.cli.app import run
 from meshctl.diagnostics import MeshctlError
 from meshctl.load import Document, read_yaml
 from meshctl.resolve import Resolved
-from meshctl.resolve.reuse import reusable
+from meshctl.resolve.reuse import shared
 from meshctl.spec import Positions
 from tests.fuzz import mutation
 from tests.fuzz.chance import Chance
@@ -127,7 +127,7 @@ def test_who_is_the_same(old, new, kept, tmp_path):
     before, after = (pipeline.validate(str(tmp_path / each)) for each in ("before", "after"))
     assert before.spec is not None
     assert after.spec is not None
-    found = reusable(before.spec, Resolved(after.spec, after.require()))
+    found = shared(before.spec, Resolved(after.spec, after.require())).sidecars
     assert "".join(sorted(found)) == kept
 
 
