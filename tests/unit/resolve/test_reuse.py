@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from meshctl import pipeline
+from meshctl import pipeline, resolve
 from meshctl.cli.app import run
 from meshctl.diagnostics import MeshctlError
 from meshctl.load import Document, read_yaml
@@ -38,7 +38,8 @@ def alike(before: str, after: str) -> int:
         if side.mesh is None or alone.mesh is None:
             assert side.findings == alone.findings
         else:
-            assert pipeline.resolved_json(side.mesh) == pipeline.resolved_json(alone.mesh)
+            made = resolve.with_builds(side.mesh)
+            assert pipeline.resolved_json(made) == pipeline.resolved_json(alone.mesh)
     one, other = (each.mesh.sidecars if each and each.mesh else () for each in sides)
     return len(set(map(id, one)) & set(map(id, other)))
 
