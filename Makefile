@@ -49,8 +49,8 @@ generate: env ## rewrite the generated files (schemas, reference pages)
 golden: env ## rewrite the golden files after an intended change; read the diff before you commit it
 	$(PY) -m pytest tests/golden tests/platforms/test_golden.py tests/cli/test_twelve_changes.py --update-golden -q
 
-bench: env ## measure against the targets; prints a table
-	$(PY) -m benchmarks
+bench: env ## measure against the targets; prints tables (ARGS="--only traffic")
+	$(PY) -m benchmarks $(ARGS)
 
 docs: env proxies ## run the examples of the documentation
 	$(PY) -m pytest tests/docs --no-skips

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import generate, traffic
+from benchmarks import generate, load, request_path, sidecars, traffic
 from benchmarks.children import ROOT, cost
 from benchmarks.table import Row, render, seconds
 from benchmarks.yardstick import Yardstick, measure, start
@@ -27,8 +27,8 @@ LARGE = 10_000
 ROUTE_TESTS = 10_000
 PROFILES = ("default", "strict", "fallacies", "minimal")
 
-QUICK, THOROUGH = (100, 4), (400, 9)
-"""Requests a round, and rounds, behind each figure about traffic."""
+QUICK, THOROUGH = 2, 7
+"""Rounds behind each figure about traffic."""
 
 
 def meshctl(*arguments: str | Path) -> list[str]:
@@ -236,25 +236,42 @@ def main() -> int:
     )
     parser.add_argument("--large", action="store_true", help="10,000 services too (minutes)")
     parser.add_argument("--quick", action="store_true", help="10 and 100 services only, and few requests")
-    parser.add_argument("--only", choices=("compiler", "traffic"), help="one of the two tables")
+    parser.add_argument("--only", choices=("compiler", "traffic", "features"), help="one of the tables")
     parser.add_argument("--runs", type=int, default=3, help="runs behind each median (default: 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     arguments = parser.parse_args()
     told: list[dict[str, object]] = []
-    if arguments.only != "traffic":
+    rounds = QUICK if arguments.quick else THOROUGH
+    if arguments.only in {None, "compiler"}:
         told += _compiler(arguments)
-    if arguments.only != "compiler":
-        told += _traffic(*(QUICK if arguments.quick else THOROUGH))
+    if arguments.only != "compiler" and not shutil.which(load.PROGRAM):
+        parser.error(f"there is no {load.PROGRAM} on this machine: apt-get install nghttp2-client")
+    if arguments.only in {None, "traffic"}:
+        told += _request_path(rounds)
+    if arguments.only in {None, "features"}:
+        told += _features(rounds)
     if arguments.json:
         arguments.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
-def _traffic(requests: int, rounds: int) -> list[dict[str, object]]:
+def _request_path(rounds: int) -> list[dict[str, object]]:
+    """What a sidecar adds to a request, beside one written by hand."""
+    figures = []
+    with tempfile.TemporaryDirectory(prefix="meshctl-bench-") as folder:
+        for each in request_path.measure(Path(folder), sidecars.installed(), rounds):
+            told = f"measured {each.configuration}, {each.routes} routes, {each.connections} connections"
+            print(f"{told}, on {each.proxy}", file=sys.stderr)
+            figures.append(each)
+    print(request_path.render(figures))
+    return [asdict(each) for each in figures]
+
+
+def _features(rounds: int) -> list[dict[str, object]]:
     """What features cost a request."""
     figures = []
     with tempfile.TemporaryDirectory(prefix="meshctl-bench-") as folder:
-        for each in traffic.measure(Path(folder), traffic.installed(), requests, rounds):
+        for each in traffic.measure(Path(folder), sidecars.installed(), rounds):
             print(f"measured {each.feature} on {each.proxy}", file=sys.stderr)
             figures.append(each)
     print(traffic.render(figures))

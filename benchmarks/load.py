@@ -1,55 +1,47 @@
-"""One client that asks one request after the other: python -m benchmarks.load ADDRESS PORT HOST REQUESTS
-
-A program of its own, so that it shares no interpreter with whoever reads the output of the proxies. It prints the
-seconds that each request took, as a JSON list.
-"""
+"""Ask many requests with h2load, a load generator in C (Debian's nghttp2-client), which costs far less than what is measured."""
 
 from __future__ import annotations
 
-import json
-import socket
-import sys
-import time
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-_LENGTH = b"\r\ncontent-length: "
+PROGRAM = "h2load"
+
 _BODY = b"x" * 100
 
 
-def main() -> None:
-    """Ask, and tell how long it took; ends with an error when an answer is not 200."""
-    address, port, host, requests = sys.argv[1:]
-    request = f"POST /items?page=1 HTTP/1.1\r\nHost: {host}\r\nx-user: {host}\r\nContent-Length: {len(_BODY)}\r\n\r\n"
-    raw = request.encode() + _BODY
-    taken = []
-    with socket.create_connection((address, int(port)), timeout=10) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for _ in range(int(requests)):
-            began = time.perf_counter()
-            connection.sendall(raw)
-            _receive(connection)
-            taken.append(time.perf_counter() - began)
-    print(json.dumps(taken))
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of some requests: the seconds that each took, and all of them together."""
+
+    taken: list[float]
+    elapsed: float
 
 
-def _receive(connection: socket.socket) -> None:
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        piece = connection.recv(65536)
-        if not piece:
-            raise ConnectionError(answer)
-        answer += piece
-    head, _, body = answer.partition(b"\r\n\r\n")
-    if b" 200" not in head[:13]:
-        raise ConnectionError(head)
-    fields = head.lower()
-    if _LENGTH not in fields:
-        while not body.endswith(b"0\r\n\r\n"):
-            body += connection.recv(65536)
-        return
-    missing = int(fields.partition(_LENGTH)[2].partition(b"\r\n")[0]) - len(body)
-    while missing > 0:
-        missing -= len(connection.recv(65536))
+class RequestsFailedError(Exception):
+    """A request had no answer, or one other than 2xx."""
 
 
-if __name__ == "__main__":
-    main()
+def ask(
+    folder: Path, address: str, url: str, requests: int, connections: int, headers: Mapping[str, str]
+) -> Asked:
+    """POST 100 bytes so often, over connections that are kept open, to ``address`` (host:port) whatever ``url`` says.
+
+    Writes files of its own into ``folder``. Raises RequestsFailedError.
+    """
+    body, log = folder / "body", folder / "requests.log"
+    body.write_bytes(_BODY)
+    log.unlink(missing_ok=True)
+    command = [PROGRAM, "--h1", f"--requests={requests}", f"--clients={connections}", f"--data={body}"]
+    command += [f"--log-file={log}", f"--connect-to={address}"]
+    command += [f"--header={name}: {value}" for name, value in headers.items()]
+    told = subprocess.run([*command, url], check=True, stdout=subprocess.PIPE, text=True).stdout
+    lines = [line.split("\t") for line in log.read_text(encoding="ascii").splitlines()]
+    good = [int(microseconds) / 1e6 for _, status, microseconds in lines if status.startswith("2")]
+    finished = re.search(r"finished in ([0-9.]+)(us|ms|s),", told)
+    if len(good) != requests or not finished:
+        raise RequestsFailedError(told)
+    return Asked(good, float(finished[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[finished[2]])

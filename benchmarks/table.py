@@ -48,8 +48,13 @@ def render(rows: Sequence[Row]) -> str:
         )
         for row in rows
     ]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    return columns(cells)
+
+
+def columns(lines: Sequence[tuple[str, ...]]) -> str:
+    """Texts below each other."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
+        for line in lines
     )

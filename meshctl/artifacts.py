@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import signal
 import stat
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import orjson
@@ -45,6 +46,14 @@ class Artifact(Struct, frozen=True):
     def file(self) -> File:
         """What the manifest says of it."""
         return File(self.sha256, self.executable)
+
+
+class Document(Struct, frozen=True):
+    """A file of YAML before it is written down, with the comments above it, one a line."""
+
+    path: str
+    comments: tuple[str, ...]
+    content: Mapping[str, object]
 
 
 class Written(Struct, frozen=True):
@@ -129,7 +138,14 @@ class Plan:
         return tuple(sorted(path for path, how in self._state.items() if how != "equal"))
 
     def apply(self, said: Mapping[str, object]) -> Written:
-        """Do it: each file is replaced whole by a rename, equal ones are not touched, the manifest, which says ``said``, last."""
+        """Do it: each file is replaced whole by a rename, equal ones are not touched, the manifest, which says ``said``, last.
+
+        Ctrl-C, and what else asks to end, waits until all of it is done.
+        """
+        with _uninterrupted():
+            return self._apply(said)
+
+    def _apply(self, said: Mapping[str, object]) -> Written:
         folders: set[str] = set()
         for path, how in self._state.items():
             if how != "equal":
@@ -149,6 +165,15 @@ class Plan:
         own = Artifact(self._name, render_manifest(said, files))
         if _compare(self._root, own, {self._name}) != "equal":
             _replace(self._root, own, folders)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _entry(file: File) -> dict[str, object]:

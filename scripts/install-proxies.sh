@@ -1,11 +1,11 @@
 #!/bin/sh
-# Install the Debian packages of the proxies that the tests run, of a name server, and of what keeps rules around sidecars.
+# Install the Debian packages of the proxies that the tests run, of a name server, of what keeps rules around sidecars, of what looks at pictures, and of who watches.
 # Envoy is no package: its binary is in the development environment. `--list` prints the packages.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/root.sh
 
-packages="haproxy lua-luaossl nginx libnginx-mod-stream libnginx-mod-http-lua libnginx-mod-stream-js dnsmasq-base nftables iproute2 systemd"
+packages="haproxy lua-luaossl nginx libnginx-mod-stream libnginx-mod-http-lua libnginx-mod-stream-js dnsmasq-base nftables iproute2 systemd prometheus chromium-headless-shell graphviz"
 
 if [ "${1:-}" = --list ]; then
     echo "$packages"

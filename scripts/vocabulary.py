@@ -41,7 +41,7 @@ def _literal(name: str, words: Iterable[str]) -> str:
     text = "\n".join(
         textwrap.wrap(", ".join(sorted(words)), 108, break_long_words=False, break_on_hyphens=False)
     )
-    return f'{name} = frozenset(\n    """\\\n{text}""".replace("\\n", " ").split(", ")\n)\n'
+    return f'{name} = frozenset(\n    """\\\n{text}\\\n""".replace("\\n", " ").split(", ")\n)\n'
 
 
 def _collect(node: object, types: set[str], fields: set[str], parent: str = "") -> None:

@@ -16,7 +16,7 @@ from meshctl.ir import Sidecar
 NGINX_TABLES = frozenset(("map", "geo", "split_clients"))
 """Blocks of rows, whose first words are values."""
 
-ENVOY_FREE = frozenset(("policies", "providers", "requirement_map"))
+ENVOY_FREE = frozenset(("policies", "providers", "requirement_map", "request_headers"))
 """Fields whose keys are names of the mesh's."""
 
 _LONGER = {

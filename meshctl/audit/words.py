@@ -48,7 +48,8 @@ type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
 type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions,
 type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput,
 type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput,
-type.googleapis.com/envoy.type.matcher.v3.HttpResponseStatusCodeMatchInput""".replace("\n", " ").split(", ")
+type.googleapis.com/envoy.type.matcher.v3.HttpResponseStatusCodeMatchInput\
+""".replace("\n", " ").split(", ")
 )
 
 ENVOY_FIELDS = frozenset(
@@ -110,7 +111,7 @@ pack_trace_reason, param, parent_id, path, path_config_source, path_separated_pr
 path_with_escaped_slashes_action, pattern, payload_in_metadata, per_connection_buffer_limit_bytes,
 per_try_idle_timeout, per_try_timeout, percentage, permissions, pipe, policies, policy, port, port_value,
 predicate, prefix, prefix_rewrite, present_match, preserve_external_request_id, principal_name, principals,
-priority, private_key, protocol, provider, provider_name, providers, proxy, proxy_100_continue,
+priority, private_key, protocol, provider, provider_name, providers, proxy, proxy_100_continue, query,
 query_parameters, query_timeout_seconds, query_tries, random_sampling, range_match,
 rate_limited_as_resource_exhausted, rate_limits, rds, rds.json, re2.max_program_size.error_level,
 re2.max_program_size.warn_level, redirect, regex, regex_rewrite, regex_value_rewrite, remove,
@@ -141,7 +142,8 @@ upstream_operation, url_path, use, use_remote_address, use_request_id_for_trace_
 use_resolvers_as_fallback, use_tcp_for_dns_lookups, validate_clusters, validation_context,
 validation_context_sds_secret_config, value, value_fixed, value_format, value_match, value_matchers,
 verbose, version_info, virtual_hosts, watched_directory, weight, weighted_clusters, wrapped_sampler, x,
-xds_matcher, y""".replace("\n", " ").split(", ")
+xds_matcher, y\
+""".replace("\n", " ").split(", ")
 )
 
 HAPROXY_PHRASES = frozenset(
@@ -157,22 +159,22 @@ sc-set-gpt0, http-request set-dst, http-request set-dst-port, http-request set-h
 set-pathq, http-request set-uri, http-request set-var, http-request set-var-fmt, http-request track-sc0,
 http-request track-sc1, http-request unset-var, http-request use-service, http-request wait-for-body,
 http-response del-header, http-response set-header, http-response set-status, http-response set-var,
-http-response wait-for-body, http-reuse, listen, log, log-format, log-format-sd, log-forward, lua-load,
-maxconn, maxlen, mode, nameserver, nbthread, no log, no option abortonclose, no option
-accept-invalid-http-request, no option accept-invalid-http-response, no option dontlognull, no option
-http-ignore-probes, no option http-no-delay, no option idle-close-on-response, node, noreuseport, option
-abortonclose, option allbackups, option clitcpka, option dontlognull, option http-keep-alive, option
-http-no-delay, option http-server-close, option httpchk, option idle-close-on-response, option redispatch,
-option srvtcpka, option tcp-check, resolve_retries, resolvers, retries, retry-on, ring, server,
-server-template, setenv, size, ssl-load-extra-files, ssl-server-verify, stats socket, stats timeout,
-stick-table, tcp-check expect, tcp-check send-binary, tcp-request connection set-var-fmt, tcp-request
-content accept, tcp-request content reject, tcp-request content set-var, tcp-request content use-service,
-tcp-request inspect-delay, tcp-request session reject, tcp-request session set-var, tcp-request session
-unset-var, timeout check, timeout client, timeout client-fin, timeout connect, timeout http-keep-alive,
-timeout http-request, timeout queue, timeout resolve, timeout retry, timeout server, timeout server-fin,
-timeout tarpit, timeout tunnel, tune.bufsize, tune.h2.initial-window-size, tune.h2.max-concurrent-streams,
-tune.h2.max-frame-size, tune.http.maxhdr, tune.maxrewrite, tune.ssl.cachesize, tune.ssl.default-dh-param,
-use-server, use_backend""".replace("\n", " ").split(", ")
+http-response wait-for-body, http-reuse, listen, log, log-format, log-format-sd, lua-load, maxconn, maxlen,
+mode, nameserver, nbthread, no log, no option abortonclose, no option accept-invalid-http-request, no option
+accept-invalid-http-response, no option dontlognull, no option http-ignore-probes, no option http-no-delay,
+no option idle-close-on-response, node, noreuseport, option abortonclose, option allbackups, option
+clitcpka, option dontlognull, option http-keep-alive, option http-no-delay, option http-server-close, option
+httpchk, option idle-close-on-response, option redispatch, option srvtcpka, option tcp-check,
+resolve_retries, resolvers, retries, retry-on, ring, server, server-template, setenv, size,
+ssl-load-extra-files, ssl-server-verify, stats socket, stats timeout, stick-table, tcp-check expect,
+tcp-check send-binary, tcp-request connection set-var-fmt, tcp-request content accept, tcp-request content
+reject, tcp-request content set-var, tcp-request content use-service, tcp-request inspect-delay, tcp-request
+session reject, tcp-request session set-var, tcp-request session unset-var, timeout check, timeout client,
+timeout client-fin, timeout connect, timeout http-keep-alive, timeout http-request, timeout queue, timeout
+resolve, timeout retry, timeout server, timeout server-fin, timeout tarpit, timeout tunnel, tune.bufsize,
+tune.h2.initial-window-size, tune.h2.max-concurrent-streams, tune.h2.max-frame-size, tune.http.maxhdr,
+tune.maxrewrite, tune.ssl.cachesize, tune.ssl.default-dh-param, use-server, use_backend\
+""".replace("\n", " ").split(", ")
 )
 
 NGINX_DIRECTIVES = frozenset(
@@ -215,5 +217,6 @@ ssl_ecdh_curve, ssl_handshake_timeout, ssl_prefer_server_ciphers, ssl_preread, s
 ssl_session_cache, ssl_session_tickets, ssl_stapling, ssl_verify_client, ssl_verify_depth, stream,
 tcp_nodelay, types_hash_max_size, underscores_in_headers, uninitialized_variable_warn, upstream, use,
 uwsgi_temp_path, variables_hash_bucket_size, variables_hash_max_size, websocket, worker_connections,
-worker_processes, worker_rlimit_nofile, worker_shutdown_timeout, zone""".replace("\n", " ").split(", ")
+worker_processes, worker_rlimit_nofile, worker_shutdown_timeout, zone\
+""".replace("\n", " ").split(", ")
 )

@@ -51,4 +51,10 @@ CODES = (
         "Each sidecar counts for itself and forgets when it starts anew: that bounds a rate, and is no quota for hours or days.",
         "Write a shorter `per`, or more `requests`, so that a request is let in at least every hour; keep quotas in the application.",
     ),
+    Code(
+        "MSH4008",
+        "slo-not-measurable",
+        "An objective that no series can tell is never missed, whatever happens.",
+        "Write what the series of the sidecars can tell.",
+    ),
 )

@@ -32,9 +32,11 @@ COMMANDS: Mapping[str, str] = {
     "up": "run the whole mesh on this machine with real proxies",
     "bundle": "what systemd, compose or Kubernetes needs to run the sidecars",
     "segment": "firewall rules so that nothing goes past the sidecars",
+    "observe": "scrape config, rules, alerts and dashboards for Prometheus and Grafana",
     "certs": "the mesh's CA and the certificates of its sidecars",
     "explain": "what a finding means, which value a setting has, or what a request would do",
     "who-can-reach": "who reaches a service, by which ways, and which rules let them",
+    "graph": "a picture of the mesh: who calls whom, how, and what is wrong there",
     "capabilities": "what each proxy can do, and what this mesh uses",
 }
 """Name and what `--help` says of it. Each is a module of this package (`_` for `-`) with a ``register`` function."""

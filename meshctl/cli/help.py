@@ -26,8 +26,10 @@ Commands:
   up             Up: run the whole mesh on this machine with real proxies
   bundle         Bundle: what systemd, compose or Kubernetes needs to run the sidecars
   segment        Segment: firewall rules so that nothing goes past the sidecars
+  observe        Observe: scrape config, rules, alerts and dashboards for Prometheus and Grafana
   explain        Explain: what a finding means, which value a setting has, or what a request...
   who-can-reach  Who can reach: who reaches a service, by which ways, and which rules let them
+  graph          Graph: a picture of the mesh: who calls whom, how, and what is wrong there
   capabilities   Capabilities: what each proxy can do, and what this mesh uses
   policy         Policies: do the rules find what their own cases say?
   certs          Certificates: the mesh's CA and the certificates of its sidecars

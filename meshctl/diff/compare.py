@@ -14,7 +14,7 @@ from meshctl.diff.certificates import certificates
 from meshctl.diff.change import Change, MeshDiff, Sign, changed, keyed, whole
 from meshctl.diff.ordering import beside_mtls
 from meshctl.diff.patience import patience
-from meshctl.diff.policy_words import rate_limit, tracing
+from meshctl.diff.policy_words import access_log, rate_limit, tracing
 from meshctl.diff.renaming import Names, renamed, under
 from meshctl.diff.rollout import rollout
 from meshctl.diff.words import issuer, rule
@@ -75,7 +75,7 @@ def _mesh(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
         yield from changed("oldest TLS version", old_one.tls.minimum_version, new_one.tls.minimum_version)
         yield from changed("cipher suites", _suites(old_one.tls), _suites(new_one.tls))
         yield from changed("revocation lists", _on(_looks_up(before)), _on(_looks_up(after)))
-        yield from changed("access log", _on(old_one.access_log.enabled), _on(new_one.access_log.enabled))
+        yield from changed("access log", access_log(old_one.access_log), access_log(new_one.access_log))
         yield from changed("metrics", _on(old_one.metrics), _on(new_one.metrics))
         yield from changed("tracing", tracing(old_one.tracing), tracing(new_one.tracing))
 

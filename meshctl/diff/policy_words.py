@@ -83,3 +83,15 @@ def mirrors(service: str, value: tuple[ir.Mirror, ...]) -> dict[str, str]:
 def bound(value: int | None, otherwise: str) -> str:
     """A number that may be left out."""
     return otherwise if value is None else str(value)
+
+
+def access_log(its: ir.AccessLog) -> str:
+    """What a line tells besides what every line does."""
+    if not its.enabled:
+        return "off"
+    told = [f"{each.name}{' (redacted)' if each.redacted else ''}" for each in its.headers]
+    headers = f", with headers {', '.join(told)}" if told else ""
+    return (
+        f"on{headers}"
+        + {"drop": "", "names": ", with the names in queries", "keep": ", with queries"}[its.query]
+    )

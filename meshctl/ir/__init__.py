@@ -5,7 +5,7 @@ Frozen structs. No field means "the proxy's default": resolve fills everything i
 never takes part in equality or in a digest, only whether there is one.
 """
 
-from meshctl.ir.access_logs import AccessLog
+from meshctl.ir.access_logs import AccessLog, LoggedHeader, LoggedQuery
 from meshctl.ir.authorization import Authorization, AuthorizationMode, AuthorizationRule
 from meshctl.ir.circuit_breaking import CircuitBreaker
 from meshctl.ir.discovery import Endpoint, SocketAddress
@@ -91,6 +91,8 @@ __all__ = [
     "JwtKey",
     "LoadBalancing",
     "LoadBalancingPolicy",
+    "LoggedHeader",
+    "LoggedQuery",
     "Mesh",
     "Metrics",
     "Mirror",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from meshctl.diagnostics import Position
@@ -34,8 +35,35 @@ ACCESS_LOG_FIELDS = (
 """The keys of a line, in order. What they mean and their types: docs/access-log.md."""
 
 
+class LoggedQuery(StrEnum):
+    """What of a query stands in a line: nothing, the names of its parameters with their ``&``, or all of it."""
+
+    DROP = "drop"
+    NAMES = "names"
+    KEEP = "keep"
+
+
+REDACTED = "[redacted]"
+"""Stands for the value of a header that must not be told."""
+
+
+class LoggedHeader(Written, frozen=True):
+    """A request header in ``request_headers``, as it came: the value of its first line.
+
+    Empty where there is none or its value has bytes beyond printable ASCII.
+    """
+
+    name: str
+    redacted: bool
+
+
 class AccessLog(Written, frozen=True):
-    """One JSON object a line on standard output for every request or TCP connection, in both directions."""
+    """One JSON object a line on standard output for every request or TCP connection, in both directions.
+
+    Behind the keys of every line come ``query`` and ``request_headers``, where they are asked for.
+    """
 
     enabled: Annotated[bool, needs(Feature.ACCESS_LOG)]
+    headers: tuple[LoggedHeader, ...] = ()
+    query: LoggedQuery = LoggedQuery.DROP
     at: Position | None = None

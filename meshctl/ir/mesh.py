@@ -231,6 +231,15 @@ class Sidecar(Written, frozen=True):
     """``sha256:…`` of all the rest, so that a change elsewhere in the mesh leaves it alone."""
 
     @property
+    def ejecting(self) -> tuple[str, ...]:
+        """Names of the clusters from which outlier detection takes endpoints, but for those of streams."""
+        return tuple(
+            each.name
+            for each in self.clusters
+            if each.outlier_detection and each.protocol is not Protocol.TCP
+        )
+
+    @property
     def is_gateway(self) -> bool:
         """Whether it speaks for clients outside the mesh, who know nothing of the mesh's domain."""
         return not self.outbound.domain

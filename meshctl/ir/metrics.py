@@ -18,7 +18,9 @@ class Metrics(Written, frozen=True):
 
     ``mesh_requests_total`` and the histogram ``mesh_request_duration_milliseconds`` count each request whose line stands in
     the access log, when it ends; ``mesh_requests_active`` those under way. ``buckets`` are the upper bounds of
-    the histogram, rising, without the last one, which is endless.
+    the histogram, rising, without the last one, which is endless. Of the sidecar itself ``mesh_build_info`` tells the build,
+    ``mesh_certificate_expiry_timestamp_seconds`` when the certificate that it has loaded ends, and ``mesh_endpoints_ejected`` how many endpoints
+    outlier detection leaves out now, by ``callee`` and ``subset``.
     """
 
     buckets: Annotated[tuple[timedelta, ...], needs(Feature.METRICS)]

@@ -13,7 +13,8 @@ from meshctl.diagnostics import Finding, Mend, Position, Rename
 from meshctl.load import language, suggestions
 from meshctl.load.requirement import unmet
 from meshctl.load.text import brief
-from meshctl.spec import MeshSpec, Source
+from meshctl.spec import MeshSpec, Source, Spec
+from meshctl.spec.source import Node
 
 _KIND_WORDS = {
     "dict_type": "a mapping (key: value)",
@@ -26,15 +27,31 @@ _FOREIGN = "This file is another program's: keep it out of the spec, whose files
 _MOST_SUGGESTIONS = 100
 
 
-def shape(source: Source) -> tuple[MeshSpec | None, tuple[Finding, ...]]:
-    """The spec that ``source`` holds, or None and every fault of shape in it."""
+def shape(source: Source, other: Spec | None = None) -> tuple[MeshSpec | None, tuple[Finding, ...]]:
+    """The spec that ``source`` holds, or None and every fault of shape in it.
+
+    Services whose nodes are those of ``other``, too, are taken from there.
+    """
     version = unmet(source)
     try:
-        written = MeshSpec.model_validate(source.node)
+        written = MeshSpec.model_validate(source.node if other is None else _with_known(source.node, other))
     except ValidationError as error:
         told = faults(source, error)
         return None, (version, *told) if version else told
     return (None, (version,)) if version else (written, ())
+
+
+def _with_known(node: Node, other: Spec) -> Node:
+    """``node`` with the services of ``other`` that have the same nodes; pydantic takes a model for itself."""
+    services = node.get("services") if isinstance(node, dict) else None
+    if not isinstance(services, dict):
+        return node
+    nodes, known = other.source.node.get("services"), other.written.services or {}
+    taken = {
+        name: known[name] if name in known and part is nodes[name] else part
+        for name, part in services.items()
+    }
+    return {**node, "services": taken}
 
 
 def faults(

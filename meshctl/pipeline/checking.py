@@ -77,15 +77,15 @@ def load(
     return understand(read_spec(location, environment, contents), environment)
 
 
-def understand(read: SpecSource, environment: str | None = None) -> Loaded:
-    """The rest of :func:`load`, for files that are read already."""
+def understand(read: SpecSource, environment: str | None = None, other: Spec | None = None) -> Loaded:
+    """The rest of :func:`load`, for files that are read already; with what ``other`` has of them, too, taken from there."""
     from meshctl.load import read_named
     from meshctl.load.files import digest_of, shown
     from meshctl.load.shape import shape
     from meshctl.spec import Source, Spec
 
     source = Source(read.positions, read.data)
-    written, faults = shape(source) if read.data or not read.findings else (None, ())
+    written, faults = shape(source, other) if read.data or not read.findings else (None, ())
     spec, blobs, lost = None, tuple(read.blobs.values()), read.findings
     if written is not None and not read.findings:
         named = read_named(read, written)

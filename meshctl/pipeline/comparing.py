@@ -41,10 +41,9 @@ def validate_sides(
     """
     from meshctl.load import read_first_specs
 
-    old, new = (
-        understand(each, environment) if each is not None else None
-        for each in read_first_specs((before, after), environment)
-    )
+    was, now = read_first_specs((before, after), environment)
+    old = understand(was, environment) if was is not None else None
+    new = understand(now, environment, old.spec if old is not None else None) if now is not None else None
     made = check(new, builds=False) if new is not None else None
     if old is None:
         return None, made

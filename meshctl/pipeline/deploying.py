@@ -13,10 +13,11 @@ from meshctl.artifacts import Artifact, Plan, Written
 from meshctl.diagnostics import Finding, FindingsError, in_order
 from meshctl.ir.egress import SYSTEM_AUTHORITIES
 from meshctl.pipeline.checking import Validated
+from meshctl.pipeline.documents import written
 
 if TYPE_CHECKING:
     from meshctl.ir.deployment import Deployment
-    from meshctl.platforms import Document, Image, Options, Platform, Workload
+    from meshctl.platforms import Image, Options, Platform, Workload
     from meshctl.targets.base import Commands
 
 PLATFORMS = "platforms.json"
@@ -37,7 +38,7 @@ def deploy(
     findings = in_order(CHECKS[platform](workloads))
     if any(each.is_error for each in findings):
         raise FindingsError(findings, validated.texts)
-    artifacts = tuple(_written(each) for each in EMITTERS[platform](workloads, options))
+    artifacts = tuple(written(each) for each in EMITTERS[platform](workloads, options))
     return artifacts, findings
 
 
@@ -79,13 +80,3 @@ def _image(sidecar: ir.Sidecar, commands: Commands) -> Image:
         *(("ca-certificates",) if system else ()),
     )
     return Image(commands.image, packages)
-
-
-def _written(made: Artifact | Document) -> Artifact:
-    from meshctl.load.written import render_documents
-
-    if isinstance(made, Artifact):
-        return made
-    comments = "".join(f"# {line}\n" for line in made.comments)
-    text = render_documents([made.content]).removeprefix("---\n")
-    return Artifact(made.path, f"{comments}{text}".encode())

@@ -17,6 +17,7 @@ from meshctl.manifest import Manifest
 from meshctl.pipeline.building import emit
 from meshctl.pipeline.checking import Validated
 from meshctl.pipeline.deploying import PLATFORMS
+from meshctl.pipeline.observing import OBSERVABILITY
 from meshctl.pipeline.segmenting import SEGMENTATION
 from meshctl.suggestions import nearest
 
@@ -127,7 +128,7 @@ def _scope(bundles: Mapping[str, Deployed], only: Iterable[str]) -> frozenset[st
 def _claimed(root: Path) -> Collection[str]:
     """What other commands wrote into the same folder."""
     claimed: set[str] = set()
-    for name in (SEGMENTATION, PLATFORMS):
+    for name in (SEGMENTATION, PLATFORMS, OBSERVABILITY):
         files = own_files(root, name=name)
         claimed |= {*files, name} if files else set()
     return claimed

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
+from meshctl.artifacts import Document
 from meshctl.platforms import compose, kubernetes, systemd
-from meshctl.platforms.base import Check, Document, Emitter, Image, Options, Workload
+from meshctl.platforms.base import Check, Emitter, Image, Options, Workload
 
 
 class Platform(StrEnum):

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
-from meshctl.artifacts import Artifact
+from meshctl.artifacts import Artifact, Document
 from meshctl.diagnostics import Finding, UsageError
 from meshctl.ir import Sidecar, SocketAddress
 from meshctl.ir.deployment import Deployment
@@ -76,14 +76,6 @@ class Options(Struct, frozen=True):
     namespace: str = ""
     label: str = "app.kubernetes.io/name"
     workloads: Mapping[str, str] = field(default_factory=dict)
-
-
-class Document(Struct, frozen=True):
-    """A file of YAML before it is written down, with the comments above it, one a line."""
-
-    path: str
-    comments: tuple[str, ...]
-    content: Mapping[str, object]
 
 
 class Emitter(Protocol):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from meshctl.artifacts import Artifact
+from meshctl.artifacts import Artifact, Document
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, UsageError
 from meshctl.platforms import images, readiness
@@ -17,7 +17,6 @@ from meshctl.platforms.base import (
     MADE,
     OPEN_FILES,
     PLACEHOLDER,
-    Document,
     Options,
     Workload,
     authority_files,

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from meshctl.artifacts import Artifact
+from meshctl.artifacts import Artifact, Document
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding
 from meshctl.platforms import containers, images
 from meshctl.platforms.base import (
     MADE,
-    Document,
     Options,
     Workload,
     binds,

@@ -26,6 +26,7 @@ from meshctl.resolve import (
     references,
     resolvers,
     routing,
+    slo,
     streams,
     zones,
 )
@@ -79,6 +80,7 @@ PASSES: tuple[Callable[[Spec], Iterable[Finding]], ...] = (
     externals.check,
     gateways.check,
     streams.check,
+    slo.check,
     zones.check,
     permissions.check,
     jwt.check,

@@ -9,4 +9,14 @@ from meshctl.spec import Spec
 def access_log(spec: Spec) -> ir.AccessLog:
     """The access log of every sidecar."""
     written = spec.written.mesh.access_log
-    return ir.AccessLog(enabled=True, at=spec.source["mesh"].at("accessLog") if written is not None else None)
+    if written is None:
+        return ir.AccessLog(enabled=True)
+    redacted = (written.redact.headers if written.redact else None) or ()
+    return ir.AccessLog(
+        enabled=True,
+        headers=tuple(
+            ir.LoggedHeader(name, redacted=name in redacted) for name in dict.fromkeys(written.headers or ())
+        ),
+        query=ir.LoggedQuery(written.query or "drop"),
+        at=spec.source["mesh"].at("accessLog"),
+    )

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, WithJsonSchema
 
 from meshctl.spec.http_types import HeaderName
-from meshctl.spec.types import Given, Model
+from meshctl.spec.types import Given, Model, refuse, text
+
+_PLAIN = re.compile(r"[A-Za-z0-9-]{1,256}")
+
+
+def _logged_header(value: Any) -> str:  # noqa: ANN401 - a validator sees raw nodes
+    expected = "a header name of letters, digits and hyphens"
+    written = text(value, expected)
+    if not _PLAIN.fullmatch(written):
+        raise refuse(expected)
+    return written.lower()
+
+
+LoggedHeader = Annotated[str, BeforeValidator(_logged_header), WithJsonSchema({"type": "string"})]
 
 
 class RedactSpec(Model):
-    """Headers that never stand in a line. None does so far."""
+    """Headers of whose values nothing stands in a line, only that there was one."""
 
     headers: Given[list[HeaderName]] = None
 
@@ -18,4 +34,6 @@ class AccessLogSpec(Model):
     """`json` is the one schema of the mesh, the same on every proxy."""
 
     format: Given[Literal["json"]] = None
+    headers: Given[list[LoggedHeader]] = None
+    query: Given[Literal["drop", "names", "keep"]] = None
     redact: Given[RedactSpec] = None

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from meshctl.spec.http_types import HeaderName, Method
 from meshctl.spec.matching import HeaderMatch, PathMatchSpec
-from meshctl.spec.types import LABEL_PATTERN, FilePath, Flag, FreeText, Given, Model, Name, name, refuse
+from meshctl.spec.types import (
+    LABEL_PATTERN,
+    Before,
+    FilePath,
+    Flag,
+    FreeText,
+    Given,
+    Model,
+    Name,
+    name,
+    refuse,
+)
 
 ANYONE = "*"
 """Every identity of the mesh."""
@@ -27,7 +38,7 @@ def _caller(value: Any) -> str:  # noqa: ANN401 - a validator sees raw nodes
 
 Caller = Annotated[
     str,
-    BeforeValidator(_caller),
+    Before(_caller),
     WithJsonSchema({"anyOf": [{"const": ANYONE}, {"type": "string", "pattern": LABEL_PATTERN}]}),
 ]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 
 from meshctl.spec.regex import fault
-from meshctl.spec.types import DOMAIN, refuse, text, whole_field
+from meshctl.spec.types import DOMAIN, Before, refuse, text, whole_field
 
 LONGEST_PATH = 1024
 LONGEST_BODY = 2000
@@ -29,7 +29,7 @@ def _header_name(value: Any) -> str:  # noqa: ANN401 - a validator sees raw node
     return written.lower()
 
 
-HeaderName = Annotated[str, BeforeValidator(_header_name), WithJsonSchema({"type": "string"})]
+HeaderName = Annotated[str, Before(_header_name), WithJsonSchema({"type": "string"})]
 
 
 def _cookie_name(value: Any) -> str:  # noqa: ANN401 - a validator sees raw nodes
@@ -40,7 +40,7 @@ def _cookie_name(value: Any) -> str:  # noqa: ANN401 - a validator sees raw node
     return written
 
 
-CookieName = Annotated[str, BeforeValidator(_cookie_name), WithJsonSchema({"type": "string"})]
+CookieName = Annotated[str, Before(_cookie_name), WithJsonSchema({"type": "string"})]
 """With case, unlike the name of a header."""
 
 
@@ -52,9 +52,7 @@ def _header_value(value: Any) -> str:  # noqa: ANN401
     return written
 
 
-HeaderValue = Annotated[
-    str, BeforeValidator(_header_value), WithJsonSchema({"type": "string", "minLength": 1})
-]
+HeaderValue = Annotated[str, Before(_header_value), WithJsonSchema({"type": "string", "minLength": 1})]
 
 
 def _query_name(value: Any) -> str:  # noqa: ANN401
@@ -70,7 +68,7 @@ def _query_name(value: Any) -> str:  # noqa: ANN401
     return written
 
 
-QueryName = Annotated[str, BeforeValidator(_query_name), WithJsonSchema({"type": "string", "minLength": 1})]
+QueryName = Annotated[str, Before(_query_name), WithJsonSchema({"type": "string", "minLength": 1})]
 
 
 def query_value(value: Any) -> str:  # noqa: ANN401
@@ -82,7 +80,7 @@ def query_value(value: Any) -> str:  # noqa: ANN401
     return written
 
 
-QueryValue = Annotated[str, BeforeValidator(query_value), WithJsonSchema({"type": "string"})]
+QueryValue = Annotated[str, Before(query_value), WithJsonSchema({"type": "string"})]
 
 
 def _method(value: Any) -> str:  # noqa: ANN401
@@ -93,9 +91,7 @@ def _method(value: Any) -> str:  # noqa: ANN401
     return written
 
 
-Method = Annotated[
-    str, BeforeValidator(_method), WithJsonSchema({"type": "string", "pattern": "^[A-Z][A-Z-]{0,30}$"})
-]
+Method = Annotated[str, Before(_method), WithJsonSchema({"type": "string", "pattern": "^[A-Z][A-Z-]{0,30}$"})]
 
 
 def _path(value: Any) -> str:  # noqa: ANN401
@@ -106,7 +102,7 @@ def _path(value: Any) -> str:  # noqa: ANN401
     return written
 
 
-Path = Annotated[str, BeforeValidator(_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
+Path = Annotated[str, Before(_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
 
 
 def _regex(value: Any) -> str:  # noqa: ANN401
@@ -120,7 +116,7 @@ def _regex(value: Any) -> str:  # noqa: ANN401
     return written
 
 
-Regex = Annotated[str, BeforeValidator(_regex), WithJsonSchema({"type": "string", "minLength": 1})]
+Regex = Annotated[str, Before(_regex), WithJsonSchema({"type": "string", "minLength": 1})]
 
 
 def _hostname(value: Any) -> str:  # noqa: ANN401
@@ -135,7 +131,7 @@ def _is_address(name: str) -> bool:
     return name.rpartition(".")[2].isdigit()
 
 
-Hostname = Annotated[str, BeforeValidator(_hostname), WithJsonSchema({"type": "string"})]
+Hostname = Annotated[str, Before(_hostname), WithJsonSchema({"type": "string"})]
 
 
 def _exact_hostname(value: Any) -> str:  # noqa: ANN401
@@ -146,7 +142,7 @@ def _exact_hostname(value: Any) -> str:  # noqa: ANN401
     return written
 
 
-ExactHostname = Annotated[str, BeforeValidator(_exact_hostname), WithJsonSchema({"type": "string"})]
+ExactHostname = Annotated[str, Before(_exact_hostname), WithJsonSchema({"type": "string"})]
 
 
 def _srv_name(value: Any) -> str:  # noqa: ANN401
@@ -158,7 +154,7 @@ def _srv_name(value: Any) -> str:  # noqa: ANN401
     return written
 
 
-SrvName = Annotated[str, BeforeValidator(_srv_name), WithJsonSchema({"type": "string"})]
+SrvName = Annotated[str, Before(_srv_name), WithJsonSchema({"type": "string"})]
 
 
 def _body(value: Any) -> str:  # noqa: ANN401
@@ -169,7 +165,7 @@ def _body(value: Any) -> str:  # noqa: ANN401
     return written
 
 
-Body = Annotated[str, BeforeValidator(_body), WithJsonSchema({"type": "string"})]
+Body = Annotated[str, Before(_body), WithJsonSchema({"type": "string"})]
 ResponseStatus = Annotated[
     int,
     whole_field(200, 599, "a status code"),

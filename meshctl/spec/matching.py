@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 
 from meshctl.spec.http_types import HeaderValue, Path, QueryValue, Regex
-from meshctl.spec.types import Given, Model, refuse
+from meshctl.spec.types import Before, Given, Model, refuse
 
 
 class PathMatchSpec(Model):
@@ -24,7 +24,7 @@ def _present(value: Any) -> bool:  # noqa: ANN401 - a validator sees raw nodes
     return True
 
 
-Present = Annotated[bool, BeforeValidator(_present), WithJsonSchema({"const": True})]
+Present = Annotated[bool, Before(_present), WithJsonSchema({"const": True})]
 
 
 class HeaderMatchSpec(Model):
@@ -59,6 +59,6 @@ def _either(exact: dict[str, Any]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [exact, mapping]})
 
 
-HeaderMatch = Annotated[HeaderMatchSpec, BeforeValidator(_exact), _either({"type": "string", "minLength": 1})]
+HeaderMatch = Annotated[HeaderMatchSpec, Before(_exact), _either({"type": "string", "minLength": 1})]
 """``x-beta: "true"`` stands for ``x-beta: {exact: "true"}``."""
-QueryMatch = Annotated[QueryMatchSpec, BeforeValidator(_exact), _either({"type": "string"})]
+QueryMatch = Annotated[QueryMatchSpec, Before(_exact), _either({"type": "string"})]

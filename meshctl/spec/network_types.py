@@ -6,9 +6,9 @@ import ipaddress
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 
-from meshctl.spec.types import refuse, text, whole_field
+from meshctl.spec.types import Before, refuse, text, whole_field
 
 _OCTET = r"(?:0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
@@ -43,7 +43,7 @@ def _is_ipv6(written: str) -> bool:
 
 IpAddress = Annotated[
     str,
-    BeforeValidator(_ip_address),
+    Before(_ip_address),
     WithJsonSchema({"anyOf": [{"type": "string", "format": "ipv4"}, {"type": "string", "format": "ipv6"}]}),
 ]
 """In its shortest form, in lower case. No zone, and no IPv4 address in IPv6's clothes."""
@@ -61,7 +61,7 @@ def _socket(value: Any) -> str:  # noqa: ANN401
     return written
 
 
-SocketText = Annotated[str, BeforeValidator(_socket), WithJsonSchema({"type": "string"})]
+SocketText = Annotated[str, Before(_socket), WithJsonSchema({"type": "string"})]
 
 
 def _host_path(value: Any) -> str:  # noqa: ANN401
@@ -74,7 +74,7 @@ def _host_path(value: Any) -> str:  # noqa: ANN401
     return written
 
 
-HostPath = Annotated[str, BeforeValidator(_host_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
+HostPath = Annotated[str, Before(_host_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
 
 
 def _authorities(value: Any) -> str:  # noqa: ANN401
@@ -86,6 +86,4 @@ def _authorities(value: Any) -> str:  # noqa: ANN401
         raise refuse("`system`, or an absolute path on the host to a file of CAs") from None
 
 
-Authorities = Annotated[
-    str, BeforeValidator(_authorities), WithJsonSchema({"type": "string", "minLength": 1})
-]
+Authorities = Annotated[str, Before(_authorities), WithJsonSchema({"type": "string", "minLength": 1})]

@@ -5,9 +5,20 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 
-from meshctl.spec.types import Attempts, Duration, Flag, Given, Model, Percent, PositiveDuration, refuse, text
+from meshctl.spec.types import (
+    Attempts,
+    Before,
+    Duration,
+    Flag,
+    Given,
+    Model,
+    Percent,
+    PositiveDuration,
+    refuse,
+    text,
+)
 
 CONDITIONS = ("connect-failure", "refused-stream", "reset", "gateway-error", "5xx", "per-try-timeout")
 GRPC_STATUSES = (
@@ -40,7 +51,7 @@ def _retry_on(value: Any) -> str:  # noqa: ANN401 - a validator sees raw nodes
 
 RetryOn = Annotated[
     str,
-    BeforeValidator(_retry_on),
+    Before(_retry_on),
     WithJsonSchema(
         {
             "anyOf": [

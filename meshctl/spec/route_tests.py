@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from meshctl.spec.http_types import Body, HeaderName, HeaderValue, Method, ResponseStatus
 from meshctl.spec.types import (
+    Before,
     Duration,
     FreeText,
     Given,
@@ -35,7 +36,7 @@ def _url(value: Any) -> str:  # noqa: ANN401 - a validator sees raw nodes
     return written
 
 
-Url = Annotated[str, BeforeValidator(_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
+Url = Annotated[str, Before(_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
 
 
 def _lines(value: Any) -> Any:  # noqa: ANN401
@@ -46,7 +47,7 @@ def _lines(value: Any) -> Any:  # noqa: ANN401
 
 HeaderLines = Annotated[
     list[FreeText],
-    BeforeValidator(_lines),
+    Before(_lines),
     WithJsonSchema(
         {
             "anyOf": [
@@ -100,10 +101,10 @@ class RouteTestSpec(Model):
 
     name: FreeText
     request: TestedRequestSpec
-    expect: Annotated[ExpectationSpec, BeforeValidator(given), Field(json_schema_extra={"minProperties": 1})]
+    expect: Annotated[ExpectationSpec, Before(given), Field(json_schema_extra={"minProperties": 1})]
 
 
 class RouteTestsSpec(Model):
     """A file of tests."""
 
-    tests: Annotated[list[RouteTestSpec], BeforeValidator(given), Field(json_schema_extra={"minItems": 1})]
+    tests: Annotated[list[RouteTestSpec], Before(given), Field(json_schema_extra={"minItems": 1})]

@@ -11,6 +11,7 @@ from meshctl.spec.mtls import ModeSpec
 from meshctl.spec.network_types import IpAddress, Port
 from meshctl.spec.policy import CallSpec, ServicePolicySpec
 from meshctl.spec.routing import RouteOrder, RouteSpec
+from meshctl.spec.slo import SloSpec
 from meshctl.spec.types import FreeText, Given, Listed, Model, Name
 from meshctl.spec.waivers import WaiverSpec
 
@@ -51,4 +52,5 @@ class ServiceSpec(ServicePolicySpec):
     routes: Given[list[RouteSpec]] = None
     allow: Listed[list[AuthorizationRuleSpec]] = None
     deny: Given[list[AuthorizationRuleSpec]] = None
+    slo: Given[SloSpec] = None
     waive: Given[list[WaiverSpec]] = None

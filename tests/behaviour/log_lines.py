@@ -46,6 +46,8 @@ def line_faults(lines: Lines) -> Iterator[str]:
 
 
 def _shape(key: str, value: object) -> object:
+    if isinstance(value, dict):
+        return tuple((name, type(each)) for name, each in value.items())
     if not isinstance(value, str):
         return (type(value), str(value)[0], len(str(value)))
     if key in _FREE:

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from cryptography import x509
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -25,6 +26,7 @@ TABLE = Table(
             "server": {
                 "port": 8080,
                 "endpoints": [{"address": "127.50.0.11"}],
+                "outlierDetection": {"consecutiveErrors": 100},
                 "deny": [{"from": ["*"], "paths": [{"prefix": "/admin"}]}],
                 "timeout": "2s",
                 "retries": {"attempts": 1, "retryOn": ["gateway-error"]},
@@ -160,6 +162,9 @@ def test_what_is_counted(tmp_path, proxy):
                 "mesh_requests": "counter",
                 DURATION: "histogram",
                 "mesh_requests_active": "gauge",
+                "mesh_certificate_expiry_timestamp_seconds": "gauge",
+                "mesh_build_info": "gauge",
+                **({"mesh_endpoints_ejected": "gauge"} if instance != "server/1" else {}),
             }
             assert scrape(world, instance, via="health").requests() == expected
         for direction, instance, route in (("outbound", "client/1", "nice"), ("inbound", "server/1", "")):
@@ -198,3 +203,65 @@ def check_active(world):
     await_counted((1, 1))
     slow.join()
     await_counted((0, 0))
+
+
+FRAIL = Table(
+    name="ejections",
+    features=["Prometheus metrics"],
+    spec={
+        "mesh": {"metrics": {"format": "prometheus"}},
+        "services": {
+            "client": {"port": 8080, "endpoints": [{"address": "127.50.0.1"}], "calls": {"server": {}}},
+            "server": {
+                "port": 8080,
+                "endpoints": [
+                    {"address": "127.50.0.11", "subset": "v-1"},
+                    {"address": "127.50.0.12", "subset": "v-1"},
+                    {"address": "127.50.0.13", "subset": "v-2"},
+                ],
+                "outlierDetection": {"consecutiveErrors": 1, "baseEjectionTime": "2s", "interval": "1s"},
+                "routes": [
+                    {
+                        "name": "first",
+                        "matches": [{"path": {"prefix": "/first"}}],
+                        "backends": [{"subset": "v-1"}],
+                    },
+                    {"name": "rest", "backends": [{"subset": "v-2"}]},
+                ],
+            },
+        },
+    },
+    requests=[],
+)
+
+
+@pytest.mark.parametrize("proxy", Proxy)
+def test_what_a_sidecar_tells_of_itself(tmp_path, proxy):
+    """Its build, the end of the certificate in its folder by another reader, and who is ejected, until it is over."""
+    with running(FRAIL, proxy, proxy, tmp_path) as world:
+        sidecar = world.sidecar("client/1")
+        own = {"mesh": "test", "service": "client"}
+
+        def ejected():
+            page = scrape(world, "client/1")
+            return {
+                dict(labels)["subset"]: number
+                for (name, labels), number in page.samples.items()
+                if name == "mesh_endpoints_ejected" and own.items() <= dict(labels).items()
+            }
+
+        def await_ejected(expected):
+            until = time.monotonic() + LIMIT
+            while ejected() != expected and time.monotonic() < until:
+                time.sleep(0.1)
+            assert ejected() == expected
+
+        page = scrape(world, "client/1")
+        assert page.value("mesh_build_info", **own, build=sidecar.build) == 1
+        leaf = x509.load_pem_x509_certificate((world.folder(sidecar) / "tls" / "cert.pem").read_bytes())
+        expiry = page.value("mesh_certificate_expiry_timestamp_seconds", **own)
+        assert expiry == leaf.not_valid_after_utc.timestamp()
+        await_ejected({"v-1": 0, "v-2": 0})
+        send(world, replace(ROW, target="/first", orders={"status": "503"}))
+        await_ejected({"v-1": 1, "v-2": 0})
+        await_ejected({"v-1": 0, "v-2": 0})

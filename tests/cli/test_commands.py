@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from meshctl import __version__, pipeline
+from meshctl import pipeline
 from meshctl.cli.app import COMMANDS, run
 from meshctl.cli.formats import Format
 from meshctl.cli.help import HELP
@@ -284,29 +284,3 @@ def test_an_interrupt_ends_with_130():
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert b"Traceback" not in err
-
-
-def imported(*arguments):
-    """The modules that a run imports, as the interpreter tells them."""
-    command = [sys.executable, "-X", "importtime", "-m", "meshctl", *arguments]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    return run, {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if "|" in line}
-
-
-@pytest.mark.parametrize(
-    ("option", "words"), [("--version", f"meshctl {__version__}"), ("--help", HELP.rstrip())]
-)
-def test_the_quick_answers_import_next_to_nothing(option, words):
-    answer, modules = imported(option)
-    assert answer.returncode == 0
-    assert answer.stdout.rstrip() == words
-    ours = {name for name in modules if name.startswith("meshctl")}
-    assert ours <= {"meshctl", "meshctl.cli", "meshctl.cli.help"}
-    heavy = {"typer", "click", "rich", "pydantic", "jinja2", "orjson", "dataclasses", "pathlib", "argparse"}
-    assert not {name.partition(".")[0] for name in modules} & heavy
-
-
-def test_no_argument_at_all_shows_help_and_ends_with_2():
-    answer, _ = imported()
-    assert answer.returncode == 2
-    assert HELP.splitlines()[0] in answer.stderr

@@ -52,6 +52,7 @@ COMMANDS = [
     ["build", "--verify", "none", "HEAD:mesh.yaml"],
     ["diff", "HEAD"],
     ["capabilities", "mesh.yaml"],
+    ["graph"],
     ["certs", "init", "--ca", "ca"],
 ]
 

@@ -1,4 +1,4 @@
-"""HAProxy: a line for every request, whatever the threads and the length."""
+"""HAProxy: a line for every request, whatever the load and the length."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("haproxy-lines")
 
 ADDRESS = f"127.62.{os.getpid() % 250 + 1}.21"
 CLIENTS, REQUESTS = 8, 2000
-"""With lines written by the threads themselves, one or two in 16,000 were lost."""
+"""With two threads that write to one pipe, one or two in 16,000 were lost."""
 LONGEST = 58_000
 """A target that HAProxy takes, and whose line is near the longest that it writes."""
 
@@ -42,7 +42,7 @@ def paths_of(process, count):
     return [line["path"] for line in process.last_log(count)]
 
 
-def test_no_line_is_lost_while_both_threads_write(alone):
+def test_no_line_is_lost_while_many_clients_ask(alone):
     def client(number):
         ask(f"/{number}/{each}" for each in range(REQUESTS))
 

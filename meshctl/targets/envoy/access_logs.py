@@ -6,7 +6,7 @@ import json
 
 from meshctl.ir import Authorization, OutboundListener, Sidecar
 from meshctl.targets.envoy import authorization as rules
-from meshctl.targets.envoy import tracing
+from meshctl.targets.envoy import logged_requests, tracing
 from meshctl.targets.envoy.protobuf import Message, format_literal, typed
 from meshctl.targets.envoy.tracing import Direction
 
@@ -77,18 +77,20 @@ def outbound_logs(sidecar: Sidecar, listener: OutboundListener) -> list[Message]
 def local_port_logs(sidecar: Sidecar) -> list[Message]:
     """``envoy.config.accesslog.v3.AccessLog`` of a local port for streams: a line for each connection."""
     fields = _fields(sidecar, Direction.OUTBOUND, caller=format_literal(sidecar.service))
-    return _logs(sidecar, [(fields | _STREAM, {})])
+    return _logs(sidecar, [(fields | _stream(sidecar), {})])
 
 
 def refused_stream_logs(sidecar: Sidecar) -> list[Message]:
     """The same of connections that no filter chain of a listener takes."""
     fields = _fields(sidecar, Direction.OUTBOUND, caller=format_literal(sidecar.service))
-    return _logs(sidecar, [(fields | _STREAM, _NO_CHAIN)])
+    return _logs(sidecar, [(fields | _stream(sidecar), _NO_CHAIN)])
 
 
 def inbound_stream_logs(sidecar: Sidecar, authorization: Authorization) -> list[Message]:
     """The same of an inbound listener for streams."""
-    fields = _fields(sidecar, Direction.INBOUND, caller=_or_empty(f"%CEL({_SERVICE_OF_PEER})%")) | _STREAM
+    fields = _fields(sidecar, Direction.INBOUND, caller=_or_empty(f"%CEL({_SERVICE_OF_PEER})%")) | _stream(
+        sidecar
+    )
     lines = [(fields | {"caller": ""}, _where(_REFUSED))]
     if not authorization.audit:
         return _logs(sidecar, [*lines, (fields, _where(_TAKEN))])
@@ -100,13 +102,17 @@ def inbound_stream_logs(sidecar: Sidecar, authorization: Authorization) -> list[
 
 def plaintext_stream_logs(sidecar: Sidecar, *, audited: bool) -> list[Message]:
     """The same of streams without TLS, all of which are let in, be it for the audit."""
-    fields = _fields(sidecar, Direction.INBOUND, caller="") | _STREAM
+    fields = _fields(sidecar, Direction.INBOUND, caller="") | _stream(sidecar)
     return _logs(sidecar, [(fields | ({"audit": "denied"} if audited else {}), {})])
 
 
 def refused_plaintext_logs(sidecar: Sidecar) -> list[Message]:
     """The same where none of them is."""
-    return _logs(sidecar, [(_fields(sidecar, Direction.INBOUND, caller="") | _STREAM, _NO_CHAIN)])
+    return _logs(sidecar, [(_fields(sidecar, Direction.INBOUND, caller="") | _stream(sidecar), _NO_CHAIN)])
+
+
+def _stream(sidecar: Sidecar) -> Message:
+    return _STREAM | logged_requests.empty(sidecar.access_log)
 
 
 def _where(expression: str) -> Message:
@@ -202,6 +208,7 @@ def _fields(sidecar: Sidecar, direction: Direction, caller: str) -> Message:
         "audit": "",
         **{key: each and _or_empty(each) for key, each in tracing.logged(sidecar, direction).items()},
         "build": format_literal(sidecar.build),
+        **logged_requests.fields(sidecar.access_log),
     }
 
 

@@ -30,6 +30,7 @@ from meshctl.targets.envoy import (
     http2,
     inbound,
     load_balancing,
+    logged_requests,
     matching,
     metrics,
     mtls,
@@ -153,7 +154,7 @@ def _outbound(sidecar: Sidecar, outbound: OutboundListener, name: str) -> Messag
             outbound, clusters, headers, counted=sidecar.metrics is not None
         ).configuration(name),
         http_filters=[
-            *tracing.received(sidecar),
+            *logged_requests.filters(sidecar),
             path_gate.http_filter(),
             *headers.http_filters(),
             *timeouts.upload_filters(outbound),

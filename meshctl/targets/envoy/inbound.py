@@ -14,6 +14,7 @@ from meshctl.targets.envoy import (
     http2,
     jwt,
     listeners,
+    logged_requests,
     matching,
     metrics,
     mtls,
@@ -72,7 +73,7 @@ def _manager(
         "inbound",
         routes=routing.to_application(inbound),
         http_filters=[
-            *tracing.received(sidecar),
+            *logged_requests.filters(sidecar),
             path_gate.http_filter(),
             *headers.http_filters(),
             *jwt.http_filters(its),

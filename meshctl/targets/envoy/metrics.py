@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import quote
 
 from meshctl.ir import InboundListener, Metrics, OutboundListener, Sidecar
 from meshctl.ir.metrics import LABELS
-from meshctl.targets.envoy import access_logs, admin
+from meshctl.targets.envoy import access_logs, admin, mtls
 from meshctl.targets.envoy.protobuf import Message, format_literal, typed
 
 _NAMESPACE = "meshctl"
@@ -89,6 +90,7 @@ def routes(sidecar: Sidecar) -> list[Message]:
         return []
     names = {"mesh": sidecar.mesh, "service": sidecar.service}
     page = _TURNED_OVER.replace("LABELS", ",".join(f'{name}="{value}"' for name, value in names.items()))
+    page = page.replace("BUILD", sidecar.build)
     return [
         {
             "name": "metrics",
@@ -113,7 +115,13 @@ def room(sidecar: Sidecar) -> Message:
     return {"per_connection_buffer_limit_bytes": _PAGE_BYTES} if sidecar.metrics else {}
 
 
-_QUESTION = "/stats/prometheus?filter=%5Emesh%5C.%7C%5Ehttp%5C..*%5C.downstream_rq_active%24&"
+_SERIES = (
+    r"^mesh\.",
+    r"^http\..*\.downstream_rq_active$",
+    rf"\.certificate\.{mtls.IDENTITY}\.expiration_unix_time_seconds$",
+    r"^cluster\..*\.outlier_detection\.ejections_active$",
+)
+_QUESTION = f"/stats/prometheus?filter={quote('|'.join(_SERIES), safe='')}&"
 """Envoy's own page with these series alone; with all of them it has thousands of lines for a small mesh."""
 
 # Envoy begins every name with its own, and knows requests under way by the listener.
@@ -122,7 +130,8 @@ _TURNED_OVER = r"""function envoy_on_response(handle)
   if handle:headers():get(":status") ~= "200" or not body then
     return
   end
-  local lines, active = {}, {inbound = 0, outbound = 0}
+  local lines, active, ends = {}, {inbound = 0, outbound = 0}, nil
+  local ejected = {"# TYPE mesh_endpoints_ejected gauge"}
   for line in body:getBytes(0, body:length()):gmatch("[^\n]+") do
     local told, found = line:gsub("envoy_mesh_", "mesh_", 1)
     if found == 1 then
@@ -135,11 +144,32 @@ _TURNED_OVER = r"""function envoy_on_response(handle)
         active[direction] = active[direction] + number
       end
     end
+    -- The same certificate at every listener and cluster, but while a new one is being taken.
+    local moment = line:match("certificate_expiration_unix_time_seconds{.*} (%d+)$")
+    if moment and (not ends or tonumber(moment) < ends) then
+      ends = tonumber(moment)
+    end
+    -- A subset's dashes have become underscores, which no name has.
+    local subset, callee, out =
+      line:match('^envoy_cluster_(.-)_?outlier_detection_ejections_active{envoy_cluster_name="([^"]+)"} (%d+)$')
+    if subset then
+      subset = subset:gsub("_", "-")
+      ejected[#ejected + 1] =
+        'mesh_endpoints_ejected{LABELS,callee="' .. callee .. '",subset="' .. subset .. '"} ' .. out
+    end
   end
   lines[#lines + 1] = "# TYPE mesh_requests_active gauge"
   for _, direction in ipairs({"inbound", "outbound"}) do
     lines[#lines + 1] = 'mesh_requests_active{LABELS,direction="' .. direction .. '"} ' .. active[direction]
   end
+  for _, line in ipairs(#ejected > 1 and ejected or {}) do
+    lines[#lines + 1] = line
+  end
+  if ends then
+    lines[#lines + 1] = "# TYPE mesh_certificate_expiry_timestamp_seconds gauge"
+    lines[#lines + 1] = string.format('mesh_certificate_expiry_timestamp_seconds{LABELS} %d', ends)
+  end
+  lines[#lines + 1] = '# TYPE mesh_build_info gauge\nmesh_build_info{LABELS,build="BUILD"} 1'
   body:setBytes(table.concat(lines, "\n") .. "\n")
 end
 """

@@ -8,6 +8,9 @@ from meshctl.artifacts import CERTIFICATE, PRIVATE_KEY, REVOCATION_LISTS, TRUST_
 from meshctl.ir import SocketAddress, TlsContext, TlsVersion, WorkloadIdentity
 from meshctl.targets.envoy.protobuf import Message, regex_literal, typed
 
+IDENTITY = "identity"
+"""The secret with the sidecar's own certificate."""
+
 IDENTITY_FILE = "sds/identity.json"
 _TRUST_FILES = {False: "sds/trust.json", True: "sds/trust-crl.json"}
 """Whether lists are looked into is the file's name. Envoy reads a file again as soon as a build has exchanged it, and the
@@ -38,7 +41,7 @@ def secrets(tls: TlsContext) -> dict[str, Message]:
         "watched_directory": {"path": _TLS_FOLDER},
     }
     return {
-        IDENTITY_FILE: certificate_secret("identity", f"../{CERTIFICATE}", f"../{PRIVATE_KEY}", _TLS_FOLDER),
+        IDENTITY_FILE: certificate_secret(IDENTITY, f"../{CERTIFICATE}", f"../{PRIVATE_KEY}", _TLS_FOLDER),
         _TRUST_FILES[tls.crl]: _discovery_response("trust", validation_context=trust),
     }
 
@@ -156,7 +159,7 @@ def _common(names: list[Message], tls: TlsContext) -> Message:
     suites = tls.cipher_suites or _CIPHER_SUITES
     return {
         "tls_params": parameters(tls.minimum_version, tls.maximum_version, suites),
-        "tls_certificate_sds_secret_configs": [secret("identity", IDENTITY_FILE)],
+        "tls_certificate_sds_secret_configs": [secret(IDENTITY, IDENTITY_FILE)],
         "combined_validation_context": {
             "default_validation_context": {
                 "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": name} for name in names]

@@ -81,24 +81,21 @@ def tracer(sidecar: Sidecar, direction: Direction, path: str) -> Message:
     }
 
 
-def received(sidecar: Sidecar) -> list[Message]:
-    """What keeps the trace and the parent that a request came with, for its line in the access log."""
-    if not sidecar.access_log.enabled:
-        return []
-    rules = [
-        {
-            "header": _HEADER,
-            "on_header_present": {
-                "metadata_namespace": _METADATA,
-                "key": key,
-                "type": "STRING",
-                "regex_value_rewrite": {"pattern": {"regex": _VALID}, "substitution": group},
-            },
-        }
-        for key, group in (("trace_id", r"\1"), ("parent_id", r"\2"))
-    ]
-    config = typed("filters.http.header_to_metadata.v3.Config", request_rules=rules)
-    return [{"name": "trace-as-received", "typed_config": config}]
+def received() -> list[Message]:
+    """Rules of a ``header_to_metadata`` that keep the trace and the parent that a request came with."""
+    groups = (("trace_id", r"\1"), ("parent_id", r"\2"))
+    return [to_metadata(_HEADER, _METADATA, key, rewritten(_VALID, group)) for key, group in groups]
+
+
+def to_metadata(header: str, namespace: str, key: str, value: Message) -> Message:
+    """``header_to_metadata.v3.Config.Rule``: what is kept of a header, where there is one."""
+    kept = {"metadata_namespace": namespace, "key": key, "type": "STRING", **value}
+    return {"header": header, "on_header_present": kept}
+
+
+def rewritten(regex: str, substitution: str) -> Message:
+    """The value of a header with all that the expression matches replaced."""
+    return {"regex_value_rewrite": {"pattern": {"regex": regex}, "substitution": substitution}}
 
 
 def logged(sidecar: Sidecar, direction: Direction) -> Message:

@@ -50,5 +50,5 @@ def emit(sidecar: Sidecar) -> tuple[Artifact, ...]:
         Artifact("haproxy/run", run(sidecar), executable=True),
         *(Artifact(f"haproxy/{name}", content) for name, content in configuration.files.items()),
         *(Artifact(f"haproxy/{name}", script(name)) for name in configuration.scripts),
-        *([Artifact(f"haproxy/{metrics.SCRIPT}", script(metrics.SCRIPT))] if configuration.metrics else []),
+        *(Artifact(f"haproxy/{name}", script(name)) for name in metrics.scripts(sidecar)),
     )

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import assert_never
 
 from meshctl import ir
 from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
 from meshctl.targets.haproxy import quoting
-from meshctl.targets.haproxy.model import AccessLog
+from meshctl.targets.haproxy.model import AccessLog, Kept, KeptHeader
 from meshctl.targets.haproxy.quoting import Token
-
-SCRIPT = "lines.lua"
 
 _NOW = r'%[date,utime(%Y-%m-%dT%H:%M:%S)].%[date(0,ms),regsub("^.*(...)$","\1")]Z'
 
@@ -53,7 +50,10 @@ def access_log(sidecar: ir.Sidecar, direction: Direction) -> AccessLog | None:
         "bytes_in": "0",
         "tries": "0",
     }
-    return AccessLog(_format({**known, **request}), _format({**known, **failure}))
+    its = sidecar.access_log
+    return AccessLog(
+        _format({**known, **request, **_more(its)}), _format({**known, **failure, **_more(its, empty=True)})
+    )
 
 
 def stream_log(sidecar: ir.Sidecar, direction: Direction) -> Token | None:
@@ -70,7 +70,7 @@ def stream_log(sidecar: ir.Sidecar, direction: Direction) -> Token | None:
         "upstream": _SERVER,
         "tries": "%[var(sess.tries,0)]",
     }
-    return _format({**known, **stream})
+    return _format({**known, **stream, **_more(sidecar.access_log, empty=True)})
 
 
 def _known(sidecar: ir.Sidecar, direction: Direction) -> dict[str, str]:
@@ -100,8 +100,40 @@ def _audit(sidecar: ir.Sidecar, direction: Direction, variable: str) -> str:
     return _variable(variable) if inbound and inbound.authorization.audit else quoting.format_string("")
 
 
-def _format(values: Mapping[str, str]) -> Token:
-    return quoting.log_format({field: values[field] for field in ACCESS_LOG_FIELDS})
+def _format(values: dict[str, str]) -> Token:
+    ordered = {field: values[field] for field in ACCESS_LOG_FIELDS}
+    return quoting.log_format(ordered | values)
+
+
+def kept(its: ir.AccessLog) -> Kept | None:
+    """What is kept of a request as it came, besides what every line has."""
+    if not its.enabled or (not its.headers and its.query is ir.LoggedQuery.DROP):
+        return None
+    return Kept(
+        query=Token(_QUERIES[its.query]) if its.query in _QUERIES else None,
+        headers=tuple(
+            KeptHeader(number, quoting.word(each.name), each.redacted)
+            for number, each in enumerate(its.headers)
+        ),
+    )
+
+
+_QUERIES = {ir.LoggedQuery.KEEP: "query", ir.LoggedQuery.NAMES: 'query,regsub("=[^&]*",,g)'}
+
+
+def _more(its: ir.AccessLog, *, empty: bool = False) -> dict[str, str]:
+    """Behind the fields of every line."""
+    nothing = quoting.format_string("")
+    found: dict[str, str] = {}
+    if its.query is not ir.LoggedQuery.DROP:
+        found["query"] = nothing if empty else _variable("txn.query")
+    if its.headers:
+        values = [
+            nothing if empty else _variable(f"txn.header{number}") for number in range(len(its.headers))
+        ]
+        named = zip((quoting.format_string(each.name) for each in its.headers), values, strict=True)
+        found["request_headers"] = "{" + ",".join(f"{name}:{value}" for name, value in named) + "}"
+    return found
 
 
 def _variable(name: str) -> str:

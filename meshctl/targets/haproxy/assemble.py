@@ -58,6 +58,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         health=health(sidecar),
         metrics=metrics(sidecar),
         tracing=tracing.sampling(sidecar.tracing),
+        kept=access_logs.kept(sidecar.access_log),
         unanswered=backends.socket(sidecar, "unanswered"),
         listeners=listeners,
         backends=made,
@@ -83,7 +84,6 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
 
 def scripts(sidecar: ir.Sidecar) -> Iterator[Token]:
     """What takes some Lua."""
-    yield Token(access_logs.SCRIPT)
     hosts = [host for each in (sidecar.outbound, *sidecar.locals) for host in routing.hosts(each)]
     routes = [route for host in hosts for route in host.routes]
     if any(retries.pauses(route.retries) for route in routes):

@@ -22,4 +22,11 @@ def metrics(sidecar: ir.Sidecar) -> Metrics | None:
         labels=quoting.word(f'mesh="{sidecar.mesh}",service="{sidecar.service}"'),
         service=quoting.word(sidecar.service),
         buckets=quoting.word(" ".join(str(each // _MILLISECOND) for each in its.buckets)),
+        build=quoting.word(sidecar.build),
+        ejecting=quoting.word(" ".join(sidecar.ejecting)) if sidecar.ejecting else None,
     )
+
+
+def scripts(sidecar: ir.Sidecar) -> tuple[str, ...]:
+    """Files of Lua that counting takes; the second one is asked for by the first."""
+    return (SCRIPT, "certificate.lua") if sidecar.metrics is not None else ()

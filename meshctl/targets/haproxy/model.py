@@ -111,6 +111,21 @@ class AccessLog(Struct, frozen=True):
     failure: Token
 
 
+class KeptHeader(Struct, frozen=True):
+    """A request header for the access log; its number is in the name of the variable."""
+
+    number: int
+    name: Token
+    redacted: bool
+
+
+class Kept(Struct, frozen=True):
+    """What the access log tells of requests besides what every line has."""
+
+    query: Token | None
+    headers: tuple[KeptHeader, ...]
+
+
 class Outbound(Struct, frozen=True):
     """A listener of those for whom the sidecar speaks. ``egress``: the rules for what is no host of ours."""
 
@@ -236,11 +251,16 @@ class Admin(Struct, frozen=True):
 
 
 class Metrics(Struct, frozen=True):
-    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds."""
+    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds.
+
+    ``ejecting`` are the callees (and subsets) whose endpoints can be ejected; None where nobody's can.
+    """
 
     labels: Token
     service: Token
     buckets: Token
+    build: Token
+    ejecting: Token | None
 
 
 class Sampling(Struct, frozen=True):
@@ -273,6 +293,7 @@ class Configuration(Struct, frozen=True):
     health: Health | None
     metrics: Metrics | None
     tracing: Sampling | None
+    kept: Kept | None
     unanswered: Token
     listeners: tuple[Outbound, ...]
     backends: tuple[Backend, ...]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from meshctl.resources import folder
 from meshctl.targets.haproxy.model import Configuration
 from meshctl.targets.haproxy.quoting import Token
+from meshctl.targets.templates import environment
 
 
 def render(configuration: Configuration) -> bytes:
@@ -17,23 +18,15 @@ def render(configuration: Configuration) -> bytes:
 
 
 def script(name: str) -> bytes:
-    """A file of Lua, as it is."""
-    return (folder("templates") / "haproxy" / name).read_bytes()
+    """A file of Lua, as it is: HAProxy's own, or one that not only HAProxy has."""
+    templates = folder("templates")
+    own = templates / "haproxy" / name
+    return (own if own.exists() else templates / name).read_bytes()
 
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(folder("templates") / "haproxy"),
-        autoescape=False,  # noqa: S701 - no HTML; finalize lets nothing through that is not quoted
-        undefined=StrictUndefined,
-        finalize=_printable,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        auto_reload=False,
-    )
-    return environment.get_template("haproxy.cfg.j2")
+    return environment(folder("templates") / "haproxy", _printable).get_template("haproxy.cfg.j2")
 
 
 def _printable(value: object) -> object:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from meshctl import ir
 from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
 from meshctl.targets.nginx import quoting
-from meshctl.targets.nginx.model import LogFormats
+from meshctl.targets.nginx.model import Kept, KeptHeader, LogFormats
 from meshctl.targets.nginx.quoting import Token
 
 _TRACE = ("trace_id", "span_id", "parent_id")
@@ -39,7 +37,7 @@ def _line(sidecar: ir.Sidecar, direction: str, caller: str) -> Token:
         "upstream": quoting.log_variable("upstream"),
         **{field: quoting.log_variable(field) for field in _TRACE},
     }
-    return _format(_common(sidecar, direction, caller) | request)
+    return _format(_common(sidecar, direction, caller) | request | _more(sidecar.access_log))
 
 
 def _stream(sidecar: ir.Sidecar, direction: str, caller: str) -> Token:
@@ -51,7 +49,7 @@ def _stream(sidecar: ir.Sidecar, direction: str, caller: str) -> Token:
         "bytes_out": quoting.log_number("bytes_sent"),
         "upstream": quoting.log_variable("upstream_addr"),
     }
-    return _format(_common(sidecar, direction, caller) | connection)
+    return _format(_common(sidecar, direction, caller) | connection | _more(sidecar.access_log, empty=True))
 
 
 def _common(sidecar: ir.Sidecar, direction: str, caller: str) -> dict[str, str]:
@@ -70,5 +68,42 @@ def _common(sidecar: ir.Sidecar, direction: str, caller: str) -> dict[str, str]:
     }
 
 
-def _format(values: Mapping[str, str]) -> Token:
-    return quoting.log_format([(field, values[field]) for field in ACCESS_LOG_FIELDS])
+def _format(values: dict[str, str]) -> Token:
+    ordered = {field: values[field] for field in ACCESS_LOG_FIELDS}
+    return quoting.log_format((ordered | values).items())
+
+
+def kept(its: ir.AccessLog) -> Kept | None:
+    """What is kept of a request as it came, besides what every line has."""
+    if not its.enabled or (not its.headers and its.query is ir.LoggedQuery.DROP):
+        return None
+    return Kept(
+        query=Token(_QUERIES[its.query]) if its.query in _QUERIES else None,
+        headers=tuple(
+            KeptHeader(number, Token(f"$http_{each.name.replace('-', '_')}"), each.redacted)
+            for number, each in enumerate(its.headers)
+        ),
+    )
+
+
+_QUERIES = {
+    ir.LoggedQuery.KEEP: 'ngx.var.args or ""',
+    ir.LoggedQuery.NAMES: 'ngx.re.gsub(ngx.var.args or "", "=[^&]*", "", "jo")',
+}
+"""Expressions of Lua."""
+
+
+def _more(its: ir.AccessLog, *, empty: bool = False) -> dict[str, str]:
+    """Behind the fields of every line."""
+    nothing = quoting.log_text("")
+    found: dict[str, str] = {}
+    if its.query is not ir.LoggedQuery.DROP:
+        found["query"] = nothing if empty else quoting.log_variable("log_query")
+    if its.headers:
+        values = [
+            nothing if empty else quoting.log_variable(f"kept_header{number}")
+            for number in range(len(its.headers))
+        ]
+        named = zip((quoting.log_text(each.name) for each in its.headers), values, strict=True)
+        found["request_headers"] = "{" + ",".join(f"{name}:{value}" for name, value in named) + "}"
+    return found

@@ -20,4 +20,6 @@ def metrics(sidecar: ir.Sidecar) -> Metrics | None:
         labels=quoting.lua_string(f'mesh="{sidecar.mesh}",service="{sidecar.service}"'),
         service=quoting.lua_string(sidecar.service),
         buckets=tuple(each // _MILLISECOND for each in its.buckets),
+        build=quoting.lua_string(sidecar.build),
+        ejecting=tuple(quoting.lua_string(each) for each in sidecar.ejecting),
     )

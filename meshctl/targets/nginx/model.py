@@ -235,11 +235,31 @@ class Admin(Struct, frozen=True):
 
 
 class Metrics(Struct, frozen=True):
-    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds."""
+    """What stands in every series, and the upper bounds of the histogram's buckets in milliseconds.
+
+    ``ejecting`` are the callees (and subsets) whose endpoints can be ejected.
+    """
 
     labels: Token
     service: Token
     buckets: tuple[int, ...]
+    build: Token
+    ejecting: tuple[Token, ...]
+
+
+class KeptHeader(Struct, frozen=True):
+    """A request header for the access log, and NGINX's variable for its first line."""
+
+    number: int
+    variable: Token
+    redacted: bool
+
+
+class Kept(Struct, frozen=True):
+    """What the access log tells of requests besides what every line has; ``query`` is an expression of Lua."""
+
+    query: Token | None
+    headers: tuple[KeptHeader, ...]
 
 
 class LogFormats(Struct, frozen=True):
@@ -259,6 +279,7 @@ class Configuration(Struct, frozen=True):
     """By which inner servers know their own from workers of before a reload."""
     canonical_request: Token
     log_formats: LogFormats | None
+    kept: Kept | None
     tls: Tls
     admin: Admin
     programs: tuple[Token, ...]

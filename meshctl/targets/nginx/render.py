@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from meshctl.resources import folder
 from meshctl.targets.nginx.model import Configuration
 from meshctl.targets.nginx.quoting import Token
+from meshctl.targets.templates import environment
 
 _SOCKET = b"../run/tries.sock"
 
@@ -22,7 +23,8 @@ def render(configuration: Configuration) -> bytes:
 @cache
 def program(name: str) -> bytes:
     """A program for a module of NGINX, the same in every bundle that has it."""
-    return (_folder() / name).read_bytes()
+    own = _folder() / name
+    return (own if own.exists() else folder("templates") / name).read_bytes()
 
 
 @cache
@@ -37,17 +39,7 @@ def _folder() -> Path:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(_folder()),
-        autoescape=False,  # noqa: S701 - no HTML; finalize lets nothing through that is not quoted
-        undefined=StrictUndefined,
-        finalize=_printable,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        auto_reload=False,
-    )
-    return environment.get_template("nginx.conf.j2")
+    return environment(_folder(), _printable).get_template("nginx.conf.j2")
 
 
 def _printable(value: object) -> object:

@@ -96,7 +96,7 @@ HAPROXY = [
     (REFERENCE, "web", _CFG, "ssl-max-ver TLSv1.3 no-ssl-reuse", "ssl-max-ver TLSv1.2 no-ssl-reuse", _I.UPSTREAM),
     (REFERENCE, "payments", _CFG, "global\n", "global\n    insecure-fork-wanted\n", _I.WORDS),
     (REFERENCE, "payments", _CFG, "global\n", "global\n    ssl-default-bind-options no-tlsv13\n", _I.WORDS),
-    (REFERENCE, "payments", _CFG, "lua-load lines.lua", "lua-load /tmp/lines.lua", _I.WORDS),
+    ("rate_limiting", "all", _CFG, "lua-load rate_limits.lua", "lua-load /tmp/rate_limits.lua", _I.WORDS),
     (REFERENCE, "payments", _CFG, "level admin expose-fd listeners", "level admin expose-fd listeners user nobody", _I.WORDS),
     (REFERENCE, "payments", _CFG, "frontend health", "program more\n    command /bin/sh\n\nfrontend health", _I.WORDS),
     (REFERENCE, "payments", _CFG, _REFUSED, f"    http-request auth realm x if FALSE\n{_REFUSED}", _I.WORDS),

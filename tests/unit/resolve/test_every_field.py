@@ -30,6 +30,7 @@ FILES = {
 FULL = YAML(typ="base").load((Path(__file__).parent / "every_field.yaml").read_text("utf-8"))
 
 LINT = "lint asks about it"
+WATCHED = "rules and alerts, and no sidecar (resolve/slo.py)"
 WAIVERS = "resolve/waivers.py and lint"
 ONLY = "there is one value only"
 ASKED = "no target lowers it yet, and the whole of it is asked for at one place"
@@ -37,8 +38,6 @@ IDLE = {
     "AccessLogSpec.format": ONLY,
     "MetricsSpec.format": ONLY,
     "CertificatesSpec.key_type": ONLY,
-    "RedactSpec.headers": "no line holds any header so far",
-    "AccessLogSpec.redact": "no line holds any header so far",
     "HashOnSpec.source_address": ONLY,
     "HeaderMatchSpec.present": ONLY,
     "QueryMatchSpec.present": ONLY,
@@ -49,6 +48,8 @@ IDLE = {
     "MeshSection.requires": "load/requirement.py",
     "CallSpec.load": LINT,
     **{f"LoadSpec.{field}": LINT for field in ("requests", "per", "latency")},
+    "ServiceSpec.slo": WATCHED,
+    **{f"SloSpec.{field}": WATCHED for field in ("availability", "latency", "window")},
     "ServiceSpec.owner": LINT,
     "ServiceSpec.labels": LINT,
     "ExternalSpec.owner": LINT,

@@ -62,6 +62,7 @@ def as_json(text):
     [
         (["segment", "docs/segmentation.yaml", "--format", "systemd"], "segmentation"),
         (["bundle", "docs/segmentation.yaml", "--platform", "systemd"], "platforms"),
+        (["observe", "docs/observability.yaml"], "observability"),
     ],
 )
 def test_the_manifests_beside_a_build_are_as_their_schemas_say(arguments, name, monkeypatch, tmp_path):
@@ -245,4 +246,5 @@ def test_an_empty_document_is_none_of_these(path):
 
 def test_the_line_of_an_access_log_has_the_keys_of_the_model_in_order():
     schema = json.loads((ROOT / "schemas" / "access-log.schema.json").read_text("utf-8"))
-    assert tuple(schema["required"]) == tuple(schema["properties"]) == ACCESS_LOG_FIELDS
+    assert tuple(schema["required"]) == ACCESS_LOG_FIELDS
+    assert tuple(schema["properties"]) == (*ACCESS_LOG_FIELDS, "query", "request_headers")

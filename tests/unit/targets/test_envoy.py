@@ -214,7 +214,7 @@ def test_listeners_are_three_and_none_shares_its_port():
 def test_gate_stands_before_everything(name):
     first, *filters = [each["name"] for each in manager(rich(), name)["http_filters"]]
     # Which changes nothing, and answers nobody.
-    assert first == "trace-as-received"
+    assert first == "request-as-received"
     assert filters[0] == "path-gate"
     assert filters[-1] == "envoy.filters.http.router"
     if name == "inbound":

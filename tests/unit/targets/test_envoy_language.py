@@ -88,8 +88,8 @@ def test_who_asks_for_nothing_gets_nothing():
     }
     router = "envoy.filters.http.router"
     assert names == {
-        "inbound": ["trace-as-received", "path-gate", "authorization", "identity-header", router],
-        "outbound": ["trace-as-received", "path-gate", "drop-status-header", "bring-status-back", router],
+        "inbound": ["request-as-received", "path-gate", "authorization", "identity-header", router],
+        "outbound": ["request-as-received", "path-gate", "drop-status-header", "bring-status-back", router],
     }
     options = clusters_of(plain)["catalog"]["typed_extension_protocol_options"]
     assert "http_filters" not in next(iter(options.values()))

@@ -161,7 +161,7 @@ def test_every_feature_has_a_capability():
 
 def test_what_is_emitted():
     emitted = files(rich())
-    assert set(emitted) == {f"haproxy/{name}" for name in ("haproxy.cfg", "lines.lua", "reload", "run")}
+    assert set(emitted) == {f"haproxy/{name}" for name in ("haproxy.cfg", "reload", "run")}
     assert emitted["haproxy/run"].executable
     assert emitted["haproxy/reload"].executable
     assert not emitted["haproxy/haproxy.cfg"].executable
@@ -353,7 +353,7 @@ def test_hops_differ_between_bundles_and_not_between_builds():
 
 def test_nothing_else_listens_anywhere():
     binds = {line[1] for line in lines(rich()) if line[0] == "bind"} - hops(rich())
-    assert binds == {"127.0.0.1:15000", "127.0.0.1:15001", "127.0.0.1:15006", "unix@../run/lines.sock"}
+    assert binds == {"127.0.0.1:15000", "127.0.0.1:15001", "127.0.0.1:15006"}
 
 
 def test_no_line_has_more_words_than_haproxy_reads():

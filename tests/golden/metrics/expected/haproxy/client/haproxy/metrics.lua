@@ -1,6 +1,8 @@
 -- Counts the lines of the ring "metrics", which come as requests end, and tells the counts. HAProxy 2.6 hands Lua
 -- no arguments; these are the labels of all series, the service, and the upper bounds of the buckets in milliseconds.
 local own, service = os.getenv("MESHCTL_LABELS"), os.getenv("MESHCTL_SERVICE")
+local build, ejecting = os.getenv("MESHCTL_BUILD"), os.getenv("MESHCTL_EJECTING") or ""
+local ends = require("certificate").ends("../tls/cert.pem")
 local buckets = {}
 for bound in os.getenv("MESHCTL_BUCKETS"):gmatch("%d+") do
     buckets[#buckets + 1] = tonumber(bound)
@@ -66,6 +68,23 @@ local function active()
     return under_way
 end
 
+-- By cluster, which endpoints are out: their servers are drained, in one section or more that leads to them.
+local function ejected()
+    local out = {}
+    for cluster in ejecting:gmatch("%S+") do
+        out[cluster] = { count = 0 }
+    end
+    for name, backend in pairs(next(out) and core.backends or {}) do
+        local found = out[name:match("^([^:]+):")]
+        for server, its in pairs(found and backend.servers or {}) do
+            if not found[server] and server:match("^e%d+$") and its:get_stats()["status"]:find("^DRAIN") then
+                found[server], found.count = true, found.count + 1
+            end
+        end
+    end
+    return out
+end
+
 core.register_service("metrics", "http", function(applet)
     local lines = { "# TYPE mesh_requests_total counter" }
     local function add(format, ...)
@@ -88,6 +107,19 @@ core.register_service("metrics", "http", function(applet)
     for direction, number in pairs(active()) do
         add('mesh_requests_active{%s,direction="%s"} %d', direction, number)
     end
+    if ejecting ~= "" then
+        lines[#lines + 1] = "# TYPE mesh_endpoints_ejected gauge"
+    end
+    for cluster, out in pairs(ejected()) do
+        local callee, subset = cluster:match("^([^.]+)%.?(.*)$")
+        add('mesh_endpoints_ejected{%s,callee="%s",subset="%s"} %d', callee, subset, out.count)
+    end
+    if ends then
+        lines[#lines + 1] = "# TYPE mesh_certificate_expiry_timestamp_seconds gauge"
+        add("mesh_certificate_expiry_timestamp_seconds{%s} %d", ends)
+    end
+    lines[#lines + 1] = "# TYPE mesh_build_info gauge"
+    add('mesh_build_info{%s,build="%s"} 1', build)
     local page = table.concat(lines, "\n") .. "\n"
     applet:set_status(200)
     applet:add_header("content-type", "text/plain; version=0.0.4")

@@ -1,7 +1,7 @@
 -- Counts requests as they end, in memory that both workers share, and tells the counts. nginx.conf fills `own` (labels
--- of all series) and `buckets` (milliseconds). A series is a key: its kind, then its labels.
+-- of all series), `buckets` (milliseconds), and what is told of the sidecar itself. A series is a key: its kind, then its labels.
 
-local metrics = {own = "", buckets = {}}
+local metrics = {own = "", build = "", buckets = {}, ejecting = {}}
 
 local counts = ngx.shared.metrics
 local DIRECTIONS = {"inbound", "outbound"}
@@ -57,6 +57,37 @@ local function histogram(lines, labels, sum)
     lines[#lines + 1] = string.format("%s_count{%s,%s} %d", name, metrics.own, labels, total)
 end
 
+-- What peers.lua knows of a cluster whose endpoints it ejects; nothing before the first request to it.
+local function ejected(cluster)
+    local out = 0
+    for endpoint in (ngx.shared.peers:get("endpoints " .. cluster) or ""):gmatch("[^,]+") do
+        out = out + (ngx.shared.peers:get("ejected " .. endpoint) and 1 or 0)
+    end
+    return out
+end
+
+-- The sidecar itself, as it is now.
+local function own_state()
+    local lines = {}
+    local function add(format, ...)
+        lines[#lines + 1] = string.format(format, metrics.own, ...)
+    end
+    if metrics.ejecting[1] then
+        lines[1] = "# TYPE mesh_endpoints_ejected gauge"
+    end
+    for _, cluster in ipairs(metrics.ejecting) do
+        local callee, subset = cluster:match("^([^.]+)%.?(.*)$")
+        add('mesh_endpoints_ejected{%s,callee="%s",subset="%s"} %d', callee, subset, ejected(cluster))
+    end
+    if metrics.ends then
+        lines[#lines + 1] = "# TYPE mesh_certificate_expiry_timestamp_seconds gauge"
+        add("mesh_certificate_expiry_timestamp_seconds{%s} %d", metrics.ends)
+    end
+    lines[#lines + 1] = "# TYPE mesh_build_info gauge"
+    add('mesh_build_info{%s,build="%s"} 1', metrics.build)
+    return lines
+end
+
 function metrics.page()
     local requests = {"# TYPE mesh_requests_total counter"}
     local durations = {"# TYPE mesh_request_duration_milliseconds histogram"}
@@ -77,7 +108,7 @@ function metrics.page()
         local number = counts:get(ACTIVE .. direction) or 0
         active[#active + 1] = string.format('mesh_requests_active{%s,direction="%s"} %d', metrics.own, direction, number)
     end
-    for _, lines in ipairs({requests, durations, active}) do
+    for _, lines in ipairs({requests, durations, active, own_state()}) do
         ngx.say(table.concat(lines, "\n"))
     end
 end
