@@ -21,7 +21,7 @@ from tests.seconds import soak_seconds
 
 SAMPLES = (
     *("10.0.0.1", "10.0.0.1:53", "/a", "a", "/a.pem", "5s", "true", "1", "80", "200", "50%", "2027-01-01", ">=0.1"),
-    *("a.example", "GET", "x-a", "301", "a/b.json", "_a._tcp.example"),
+    *("a.example", "GET", "x-a", "301", "a/b.json", "_a._tcp.example", "p99", "30d"),
 )  # fmt: skip
 ODD = (
     *("", " ", "a\nb", "a\tb", "\x00", "\x1b[31m", "\x7f", "\u0085", "\u2028", "\u202egpj", "\ufeff", "é", "🦀", "\u0301"),
