@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from meshctl.cli import findings, options
+from meshctl.cli import findings, options, progress
 from meshctl.cli.findings import Format
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def build(
     from meshctl import pipeline
 
     where = options.location(spec)
-    validated = pipeline.validate(where, environment=env, proxy=proxy)
+    with progress.shown("validating"):
+        validated = pipeline.validate(where, environment=env, proxy=proxy)
     # A document has standard output for itself.
     is_document = form is not Format.TEXT and emit is Emit.FILES
     findings.report(validated, form, "build", where, to=sys.stdout if is_document else sys.stderr)
@@ -74,14 +75,15 @@ def build(
         return 0
     options.require_known(service or (), validated.mesh)
     authority = ca or _default_authority(where)
-    built = pipeline.build(
-        validated,
-        out,
-        now=datetime.now(UTC),
-        services=tuple(service or ()),
-        authority=authority,
-        verify=verify.value,
-    )
+    with progress.shown("building"):
+        built = pipeline.build(
+            validated,
+            out,
+            now=datetime.now(UTC),
+            services=tuple(service or ()),
+            authority=authority,
+            verify=verify.value,
+        )
     _tell(built, out, to=sys.stderr if is_document else sys.stdout)
     if authority is None:
         _tell_of_certificates(f"{out}/{pipeline.IDENTITIES}")

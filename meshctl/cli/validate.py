@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from meshctl.cli import findings, options
+from meshctl.cli import findings, options, progress
 from meshctl.cli.findings import FailOn, Format
 
 
@@ -27,7 +27,8 @@ def validate(
     from meshctl import pipeline
 
     where = options.location(spec)
-    validated = pipeline.validate(where, environment=env, proxy=proxy, today=datetime.now(UTC).date())
+    with progress.shown("validating"):
+        validated = pipeline.validate(where, environment=env, proxy=proxy, today=datetime.now(UTC).date())
     findings.report(validated, form, "validate", where, fail_on=fail_on)
     services = len(validated.mesh.sidecars) if validated.mesh else 0
     told = f"{services} sidecar{'s' if services != 1 else ''}, " if validated.mesh else ""
