@@ -75,7 +75,7 @@ class Alive:
             f"http://callee{asking.path}",
             asking.requests,
             asking.connections,
-            {"x-user": "callee"},
+            {"x-user": "callee", "accept": "callee"},
         )
         spent = sum(map(_processor, self.programs)) - before
         return Work(asked.taken, asked.elapsed, spent / asking.requests)

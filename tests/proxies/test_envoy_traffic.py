@@ -537,6 +537,7 @@ def test_access_log(mesh, apps):
         "tries": 1,
         "flags": "-",
         "audit": "",
+        **dict.fromkeys(("trace_id", "span_id", "parent_id"), ""),
         "build": "sha256:" + "0" * 64,
     }
     for line, own in (

@@ -795,6 +795,7 @@ def test_access_log(world):
         "tries": 1,
         "flags": "",
         "audit": "",
+        **dict.fromkeys(("trace_id", "span_id", "parent_id"), ""),
         "build": "sha256:" + "0" * 64,
     }
     assert shared | {
