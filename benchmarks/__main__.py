@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import linear_regression
 
-from benchmarks import generate, load, request_path, sidecars, traffic
+from benchmarks import comparing, generate, load, request_path, sidecars, traffic
 from benchmarks.children import ROOT, cost
 from benchmarks.table import Row, render, seconds
 from benchmarks.yardstick import Yardstick, measure, start
@@ -90,9 +92,10 @@ class Bench:
     def _again(self, services: int, spec: Path, out: Path, yard: Yardstick, cold: float) -> Iterator[Row]:
         """The same build again, then with one service changed."""
         build = meshctl("build", spec, "-o", out, "--verify", "none")
+        kept = {"XDG_CACHE_HOME": str(self._folder / "cache"), "MESHCTL_NO_CACHE": ""}
         before = _stamps(out)
         runs = self._runs if services <= MIDDLE else 1
-        unchanged = cost(build, runs=runs)
+        unchanged = cost(build, runs=runs, environment=kept)
         times = 25 if services > MIDDLE else 4
         name = f"{services:,} services"
         yield seconds(f"build, no change, {name}", unchanged, f"≤ {times} S", times * yard.start)
@@ -105,7 +108,7 @@ class Bench:
             _write(spec, texts[0])
 
         before = _stamps(out)
-        changed = cost(build, runs=runs | 1, before_each=change)
+        changed = cost(build, runs=runs | 1, before_each=change, environment=kept)
         yield seconds(f"build, one service changed, {name}", changed, "≤ 0.4 cold builds", 0.4 * cold)
         touched = {path.relative_to(out).parent.parts[:1] for path, _, _ in _stamps(out) - before} - {()}
         concerned = 1 + texts[0].count(f"      svc-{services // 2}: ")
@@ -229,8 +232,27 @@ def _growth(rows: list[Row], smaller: int, larger: int) -> Iterator[Row]:
     yield Row(f"build time, {larger:,} against {smaller:,}", ratio, "times", "≤ 12", 12)
 
 
+def _growth_power(rows: list[Row], sizes: Sequence[int]) -> Iterator[Row]:
+    """To which power of the services that come on top of the fewest their cost grows: 1 is linear."""
+    figures = {row.operation: row.figure for row in rows}
+    fewest, *others = sizes
+    for operation in ("validate", "build"):
+        least = figures[f"{operation}, {fewest:,} services"]
+        more = [max(figures[f"{operation}, {each:,} services"] - least, 1e-3) for each in others]
+        if len(more) > 1:
+            logarithms = [
+                [math.log(each) for each in these] for these in ([n - fewest for n in others], more)
+            ]
+            power = linear_regression(*logarithms).slope
+            yield Row(
+                f"{operation}, growth to {sizes[-1]:,} services", power, "power", "≤ 1.08 (12 for 10)", 1.08
+            )
+
+
 def main() -> int:
     """Print the tables; 0 whatever the verdicts, for a busy machine is no failure."""
+    if sys.argv[1:2] == ["compare"]:
+        return _compare(sys.argv[2:])
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure meshctl against its targets."
     )
@@ -278,6 +300,18 @@ def _features(rounds: int) -> list[dict[str, object]]:
     return [asdict(each) for each in figures]
 
 
+def _compare(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks compare", description="Two results side by side; 0 whatever got slower."
+    )
+    parser.add_argument("before", type=Path, help="what --json wrote")
+    parser.add_argument("after", type=Path)
+    arguments = parser.parse_args(words)
+    ratios = comparing.compare(comparing.read(arguments.before), comparing.read(arguments.after))
+    print(comparing.render(tuple(ratios)), end="")
+    return 0
+
+
 def _compiler(arguments: argparse.Namespace) -> list[dict[str, object]]:
     """What commands cost, against their targets."""
     sizes = (*SMALL, *(() if arguments.quick else (MIDDLE,)), *((LARGE,) if arguments.large else ()))
@@ -294,6 +328,7 @@ def _compiler(arguments: argparse.Namespace) -> list[dict[str, object]]:
         rows += bench.route_tests(SMALL[-1])
     if arguments.large:
         rows += _growth(rows, MIDDLE, LARGE)
+    rows += _growth_power(rows, sizes)
     print(render(rows))
     if _sources() != measured:
         print("meshctl was edited meanwhile: the rows compare different programs", file=sys.stderr)

@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """An installed package is compiled once, not by every run."""
+UNKNOWN: Mapping[str, str] = {"MESHCTL_NO_CACHE": "1"}
+"""As if nothing was ever asked before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ def cost(
     runs: int,
     before_each: Callable[[], None] | None = None,
     folder: Path = ROOT,
+    environment: Mapping[str, str] = UNKNOWN,
 ) -> Cost:
     """The medians over ``runs`` runs of ``python`` with ``arguments`` in ``folder``; one more run warms the caches.
 
@@ -41,7 +44,7 @@ def cost(
     for nth in range(runs + 1):
         if before_each:
             before_each()
-        measured = _once(arguments, folder)
+        measured = _once(arguments, folder, environment)
         if nth:
             costs.append(measured)
     return Cost(
@@ -51,12 +54,12 @@ def cost(
     )
 
 
-def _once(arguments: Sequence[str], folder: Path) -> Cost:
+def _once(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Cost:
     started = time.perf_counter()
     child = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=folder,
-        env=_ENVIRONMENT,
+        env={**_ENVIRONMENT, **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

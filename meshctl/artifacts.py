@@ -7,13 +7,14 @@ import hashlib
 import os
 import signal
 import stat
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import orjson
 from msgspec import Struct
 
 from meshctl import manifest
+from meshctl.cache.outputs import start
 from meshctl.diagnostics import UsageError
 from meshctl.manifest import MANIFEST, File
 
@@ -69,6 +70,10 @@ class Written(Struct, frozen=True):
         """Files that have new content."""
         return tuple(sorted((*self.created, *self.updated)))
 
+    def again(self) -> Written:
+        """What the same write would change now."""
+        return Written((), (), (), self.unchanged + len(self.created) + len(self.updated))
+
 
 def render_manifest(said: Mapping[str, object], files: Mapping[str, File]) -> bytes:
     """A manifest that says ``said``, and of ``files`` what each is; the same bytes for the same words."""
@@ -105,7 +110,8 @@ class Plan:
     Files that an earlier build of ours made and this one does not are removed; files of others never
     are, and one that stands in the way is a UsageError. So is a symbolic link below ``root``. Making a
     plan only reads. ``scope`` limits it to folders; ours outside of them stay as they are. A folder that
-    holds another mesh than ``mesh`` is a UsageError.
+    holds another mesh than ``mesh`` is a UsageError. ``standing`` are files of ours that are known to be as they are to be, and
+    not among ``artifacts``.
     """
 
     def __init__(
@@ -115,6 +121,7 @@ class Plan:
         scope: tuple[str, ...] = (),
         mesh: str = "",
         manifest: str = MANIFEST,
+        standing: Collection[str] = (),
     ) -> None:
         self._root = root
         self._name = manifest
@@ -123,14 +130,19 @@ class Plan:
         self._kept = {
             path: file
             for path, file in self._ours.items()
-            if path not in self._wanted and scope and not path.startswith(scope)
+            if path not in self._wanted and (path in standing or (scope and not path.startswith(scope)))
         }
+        self._standing = len(standing)
         self._stale = sorted(self._ours.keys() - self._wanted.keys() - self._kept.keys())
         for path in self._stale:
             _refuse_links(root, path)
             if (root / path).is_dir():
                 raise UsageError(f"{root / path} is not a regular file; remove it or choose another folder")
-        self._state = {path: _compare(root, each, self._ours) for path, each in self._wanted.items()}
+        self._state: dict[str, str] = {}
+        self.seen: dict[str, str] = {}
+        """By path, as which file (:func:`meshctl.cache.outputs.start`) each was found equal or was written."""
+        for path, each in self._wanted.items():
+            self._state[path], self.seen[path] = _compare(root, each, self._ours)
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -149,7 +161,7 @@ class Plan:
         folders: set[str] = set()
         for path, how in self._state.items():
             if how != "equal":
-                _replace(self._root, self._wanted[path], folders)
+                self.seen[path] = _replace(self._root, self._wanted[path], folders)
         for path in self._stale:
             _remove(self._root, path)
         self._write_manifest(said, folders)
@@ -157,14 +169,15 @@ class Plan:
             created=tuple(sorted(path for path, how in self._state.items() if how == "new")),
             updated=tuple(sorted(path for path, how in self._state.items() if how == "other")),
             removed=tuple(self._stale),
-            unchanged=sum(how == "equal" for how in self._state.values()),
+            unchanged=self._standing + sum(how == "equal" for how in self._state.values()),
         )
 
     def _write_manifest(self, said: Mapping[str, object], folders: set[str]) -> None:
         files = self._kept | {path: each.file for path, each in self._wanted.items()}
         own = Artifact(self._name, render_manifest(said, files))
-        if _compare(self._root, own, {self._name}) != "equal":
-            _replace(self._root, own, folders)
+        how, self.seen[self._name] = _compare(self._root, own, {self._name})
+        if how != "equal":
+            self.seen[self._name] = _replace(self._root, own, folders)
 
 
 @contextlib.contextmanager
@@ -180,14 +193,14 @@ def _entry(file: File) -> dict[str, object]:
     return {"sha256": file.sha256, **({"executable": True} if file.executable else {})}
 
 
-def _compare(root: Path, artifact: Artifact, ours: Container[str]) -> str:
-    """``new``, ``equal`` or ``other`` (ours, to be replaced)."""
+def _compare(root: Path, artifact: Artifact, ours: Container[str]) -> tuple[str, str]:
+    """``new``, ``equal`` or ``other`` (ours, to be replaced), and as which file it was found."""
     _refuse_links(root, artifact.path)
     where = os.path.join(root, artifact.path)  # noqa: PTH118 - pathlib costs as much as the read here
     try:
         descriptor = os.open(where, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
-        return "new"
+        return "new", ""
     except OSError as error:
         raise UsageError(f"{where}: {error.strerror}") from None
     try:
@@ -205,7 +218,7 @@ def _compare(root: Path, artifact: Artifact, ours: Container[str]) -> str:
         raise UsageError(
             f"{where} is in the way and was not made by meshctl; remove it or choose another folder"
         )
-    return "equal" if equal else "other"
+    return "equal" if equal else "other", start(status)
 
 
 def _refuse_links(root: Path, path: str) -> None:
@@ -223,7 +236,8 @@ def _refuse_links(root: Path, path: str) -> None:
             raise UsageError(f"{where} is not a folder; meshctl does not write through links")
 
 
-def _replace(root: Path, artifact: Artifact, folders: set[str]) -> None:
+def _replace(root: Path, artifact: Artifact, folders: set[str]) -> str:
+    """As which file it stands there now."""
     where = os.path.join(root, artifact.path)  # noqa: PTH118
     folder = where.rpartition("/")[0]
     if folder not in folders:
@@ -237,6 +251,7 @@ def _replace(root: Path, artifact: Artifact, folders: set[str]) -> None:
             view = memoryview(artifact.content)
             while view:
                 view = view[os.write(descriptor, view) :]
+            written = start(os.fstat(descriptor))
         finally:
             os.close(descriptor)
         os.replace(temporary, where)  # noqa: PTH105
@@ -244,6 +259,7 @@ def _replace(root: Path, artifact: Artifact, folders: set[str]) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)  # noqa: PTH108
         raise
+    return written
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -7,6 +7,9 @@ import pytest
 REAL_PROXIES = {"behaviour", "proxies"}
 """Folders of tests that measure the time and the chance of several processes, while other tests do the same."""
 
+# Tests know nothing of each other; tests/cli/test_cache.py switches it on.
+os.environ["MESHCTL_NO_CACHE"] = "1"
+
 SOAK = "MESHCTL_SOAK_SECONDS" in os.environ
 """A soak looks for what is rare: nothing is repeated there."""
 

@@ -83,13 +83,16 @@ def run(arguments: Sequence[str]) -> int:
         if not isinstance(end.__context__, BrokenPipeError):
             raise
         return _reader_gone()
-    except BrokenPipeError:
-        return _reader_gone()
     except OSError as error:
-        return _refused(error, debug=debug)
+        return ended_by(error, debug=debug)
     except Exception as error:  # noqa: BLE001 - the one place where every error ends in an exit code
         return _foreign(error, debug=debug)
     return result if isinstance(result, int) else 0
+
+
+def ended_by(error: OSError, *, debug: bool = False) -> int:
+    """The exit code of a run that the system refused something."""
+    return _reader_gone() if isinstance(error, BrokenPipeError) else _refused(error, debug=debug)
 
 
 def _reader_gone() -> int:

@@ -73,8 +73,8 @@ def report(
     fixes: Mapping[Finding, Sequence[Change]] | None = None,
     absent: Sequence[Absent] | None = None,
     to: TextIO | None = None,
-) -> None:
-    """Print what ``command`` found in the spec at ``spec``, with all that a format may want to know of it."""
+) -> str:
+    """Print what ``command`` found in the spec at ``spec``, with all that a format may want to know of it; and give it."""
     from meshctl import pipeline
 
     out = to or sys.stdout
@@ -91,7 +91,9 @@ def report(
         fixes=fixes or {},
         absent=absent,
     )
-    out.write(RENDERERS[form](validated.findings, context))
+    text = RENDERERS[form](validated.findings, context)
+    out.write(text)
+    return text
 
 
 def summary(findings: Sequence[Finding]) -> str:

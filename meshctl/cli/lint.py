@@ -102,17 +102,16 @@ def lint(
         return fixing.show_diff(pipeline.fix(question, unsafe=unsafe))
     if fix:
         fixing.fix(question, unsafe=unsafe, baseline=baseline, update=update_baseline)
-    with progress.shown("linting"):
-        linted = pipeline.lint(
-            where,
-            today=question.today,
-            environment=env,
-            policies=policies,
-            profile=profile,
-            baseline=baseline,
-            update_baseline=update_baseline,
-            against=before,
-        )
+    linted = progress.shown("linting")(pipeline.lint)(
+        where,
+        today=question.today,
+        environment=env,
+        policies=policies,
+        profile=profile,
+        baseline=baseline,
+        update_baseline=update_baseline,
+        against=before,
+    )
     fixes = pipeline.offers(question, linted, unsafe=unsafe) if form in _WITH_FIXES and not fix else {}
     _report(linted, question, form, fail_on, partial(fixing.fixable, unsafe=unsafe, done=fix), fixes)
     if linted.unreadable:

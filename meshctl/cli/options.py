@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from meshctl.cache import premises
 from meshctl.cli.findings import FailOn, Format
 from meshctl.diagnostics import UsageError
 from meshctl.ir import Mesh, Proxy
@@ -42,6 +43,11 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How findings are
 FailOnOption = Annotated[
     FailOn, typer.Option("--fail-on", help="The mildest finding that gives exit code 1.")
 ]
+NoCache = Annotated[
+    bool,
+    typer.Option("--no-cache", help="Use nothing that earlier runs found out, and keep nothing."),
+]
+"""Looked at before there are commands (:mod:`meshctl.cache.answers`)."""
 ProxyOption = Annotated[
     Proxy | None,
     typer.Option(
@@ -99,6 +105,7 @@ def location(spec: str | None) -> str:
     for default in DEFAULT_SPECS:
         if Path(default).exists():
             return default
+        premises.absent(default)
     raise UsageError("there is no mesh.yaml and no mesh/ here; name the spec: `meshctl … SPEC`")
 
 

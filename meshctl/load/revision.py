@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from msgspec import Struct, structs
 
+from meshctl.cache import premises
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, NotThereError, Position, ToolError, UsageError
 from meshctl.load import limits
@@ -169,6 +170,7 @@ def _below_path(listed: Iterable[_Entry], path: str) -> Iterator[_Entry]:
 
 def git(*arguments: str, stdin: bytes = b"", on_nothing: str = "") -> bytes:
     """What git prints. Raises UsageError with its first line (``on_nothing`` where it has none) when it refuses, ToolError when it is missing or does not answer."""
+    premises.unknown()
     try:
         run = subprocess.run(
             [*_GIT, *arguments], input=stdin, capture_output=True, check=False, timeout=_SECONDS

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from meshctl.cache import premises
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position, UsageError
 from meshctl.load import limits
@@ -31,6 +32,7 @@ def read(location: str) -> SpecFiles:
     Raises UsageError when it cannot be opened or is neither file nor folder.
     """
     try:
+        premises.link(location, os.path.realpath(location))
         if Path(location).is_dir():
             return _Folder(location).read()
         if is_test_file(Path(location).name) and Path(location).exists():
@@ -52,8 +54,10 @@ def read_environments(folder: str) -> SpecFiles:
     """The files in ``environments/`` below ``folder``; none when there is no such folder."""
     location = ENVIRONMENTS if folder in ("", ".") else f"{folder.rstrip('/')}/{ENVIRONMENTS}"
     if Path(location).is_symlink():
+        premises.unknown()
         return SpecFiles((), (_unreadable(location, _FOLDER_LINK),), location)
     if not Path(location).is_dir():
+        premises.absent(location)
         return SpecFiles((), (), location)
     return _Folder(location, each_once=False).read()
 
@@ -86,12 +90,14 @@ def read_regular(name: str, path: str, limit: int = limits.FILE_BYTES) -> Source
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             return _unreadable(name, "not a regular file")
-        if status.st_size > limit:
-            return too_large(shown(name), limit)
-        content = _read_all(descriptor, limit)
+        content = _read_all(descriptor, limit) if status.st_size <= limit else None
     finally:
         os.close(descriptor)
-    return too_large(shown(name), limit) if len(content) > limit else source_file(name, content)
+    if content is None or len(content) > limit:
+        premises.unknown()
+        return too_large(shown(name), limit)
+    premises.file(path, content)
+    return source_file(name, content)
 
 
 def _read_all(descriptor: int, limit: int) -> bytes:
@@ -104,6 +110,7 @@ def _read_all(descriptor: int, limit: int) -> bytes:
 
 
 def _unreadable(name: str, message: str) -> Finding:
+    premises.unknown()
     return finding("unreadable-file", Position(shown(name), 1, 1), message)
 
 
@@ -163,6 +170,7 @@ class _Folder:
         folders = [""]
         while folders and len(found) <= limits.FILES:
             folder = folders.pop()
+            premises.folder(f"{self._root}/{folder}")
             try:
                 with os.scandir(f"{self._root}/{folder}") as entries:
                     for entry in entries:
@@ -185,6 +193,7 @@ class _Folder:
     def _inside(self, path: str) -> str | None:
         """The real path of ``path``, or None where it leaves the folder."""
         real = os.path.realpath(f"{self._root}/{path}")
+        premises.link(f"{self._root}/{path}", real)
         if os.path.commonpath((real, self._root)) == self._root:
             return real
         self._findings.append(_unreadable(self._name(path), "a symbolic link leads out of the spec's folder"))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from meshctl import __version__, ir, manifest
 from meshctl.artifacts import Artifact, Plan, Written
+from meshctl.cache import outputs
 from meshctl.manifest import BundleEntry
 from meshctl.pipeline.certificates import IDENTITIES, IDENTITY, issue_certificates, require_authority
 from meshctl.pipeline.checking import Validated
 
 if TYPE_CHECKING:
+    from meshctl.cache.answers import Question
     from meshctl.pki.store import CertificateStatus
 
 
@@ -29,15 +31,18 @@ class Built(Struct, frozen=True):
     """Bundles that their proxy took."""
     unverified: tuple[str, ...] = ()
     """Proxies that are not installed here, so that their bundles were not checked."""
+    standing: str = ""
+    """The name under which the cache knows the files; empty where it does not."""
 
 
-def emit(mesh: ir.Mesh, services: Sequence[str] = ()) -> tuple[Artifact, ...]:
-    """Every file of the mesh's bundles, or of those of ``services`` only."""
+def emit(mesh: ir.Mesh, services: Sequence[str] = (), standing: Collection[str] = ()) -> tuple[Artifact, ...]:
+    """Every file of the mesh's bundles, or of those of ``services`` only; of bundles in ``standing`` the identities alone."""
     from meshctl.pki.identities import identities_of, render_identities, render_identity
-    from meshctl.targets.bundle import bundle
+    from meshctl.targets.bundle import bundle, folder
 
     chosen = [each for each in mesh.sidecars if not services or each.service in services]
-    artifacts = [artifact for sidecar in chosen for artifact in bundle(sidecar)]
+    made = [each for each in chosen if not standing or folder(each) not in standing]
+    artifacts = [artifact for sidecar in made for artifact in bundle(sidecar)]
     identities = identities_of(mesh)
     own = [
         Artifact(f"{holder}/{IDENTITY}", render_identity(identities, holder))
@@ -55,18 +60,23 @@ def build(
     services: Sequence[str] = (),
     authority: Path | None = None,
     verify: str = "auto",
+    question: Question | None = None,
 ) -> Built:
     """Compile into ``out``: verify what changed, write it, and issue certificates where there is a CA.
 
     Raises before anything is written: FindingsError when the spec has errors or the CA is unusable,
     ToolError when a proxy refuses an output, AuditError when meshctl itself is wrong. ``verify`` is auto (changed outputs of proxies that are installed), all or none.
+    What ``question`` knows of the files from an earlier build is not made again, where it is of all services.
     """
     mesh = validated.require()
-    artifacts = emit(mesh, services)
+    standing = standing_files(mesh, out, None if services or verify == "all" else question)
+    artifacts = emit(mesh, services, standing)
     scope = tuple(f"{each}/" for each in services)
-    plan = Plan(out, artifacts, scope, mesh.name)
+    known = {path: how for marks in standing.values() for path, how in marks.items()}
+    plan = Plan(out, artifacts, scope, mesh.name, standing=known)
     kept = _kept(out, scope)
-    require_sound(mesh, artifacts, plan.changed)
+    made = _without(mesh, standing)
+    require_sound(made, artifacts, plan.changed)
     if authority and plan.changed:
         require_authority(authority, out, mesh, now)
     verified: tuple[str, ...] = ()
@@ -75,11 +85,60 @@ def build(
         from meshctl.pipeline import verification
 
         changed = None if verify == "all" else plan.changed
-        checked = verification.verify(mesh, artifacts, changed, now, require=verify == "all")
+        checked = verification.verify(made, artifacts, changed, now, require=verify == "all")
         verified, missing = checked.verified, checked.missing
     written = plan.apply(manifest_of(mesh, validated, services, kept))
     issued = issue_certificates(out, authority, now, services) if authority else ()
-    return Built(written, issued, verified, missing)
+    stands = "" if services or question is None else _keep(question, out, plan.seen, known)
+    return Built(written, issued, verified, missing, stands)
+
+
+def standing_files(mesh: ir.Mesh, out: Path, question: Question | None) -> Mapping[str, Mapping[str, str]]:
+    """The bundles in ``out`` that an earlier build by this same meshctl made of the same model, and nobody touched since.
+
+    Each with the marks of its files, but for its identity, which depends on more. See decision 0151.
+    """
+    from meshctl.targets.bundle import folder
+
+    known = question.standing(str(out)) if question else None
+    if known is None or known.marks.keys().isdisjoint({manifest.MANIFEST}):
+        return {}
+    now = outputs.marks(str(out), known.marks)
+    if now.get(manifest.MANIFEST) != known.marks[manifest.MANIFEST]:
+        return {}
+    earlier = manifest.read(out)
+    wanted = {folder(each): (str(each.proxy), each.build) for each in mesh.sidecars}
+    same = {
+        each.folder
+        for each in earlier.bundles.values()
+        if wanted.get(each.folder) == (each.proxy, each.build)
+    }
+    found: dict[str, dict[str, str]] = {each: {} for each in same}
+    for path in earlier.files:
+        base, its = _bundle_of(path, same)
+        if base not in found:
+            continue
+        if path not in now or now[path] != known.marks.get(path):
+            del found[base]
+        elif its != IDENTITY:
+            found[base][path] = now[path]
+    return found
+
+
+def _without(mesh: ir.Mesh, standing: Collection[str]) -> ir.Mesh:
+    """The mesh with the sidecars alone that are made anew."""
+    from meshctl.targets.bundle import folder
+
+    if not standing:
+        return mesh
+    return structs.replace(
+        mesh, sidecars=tuple(each for each in mesh.sidecars if folder(each) not in standing)
+    )
+
+
+def _keep(question: Question, out: Path, seen: Mapping[str, str], known: Mapping[str, str]) -> str:
+    standing = outputs.look(str(out), seen, known)
+    return standing.name if standing and question.keep_standing(str(out), standing) else ""
 
 
 def require_sound(mesh: ir.Mesh, artifacts: Sequence[Artifact], changed: Sequence[str]) -> None:

@@ -219,7 +219,7 @@ FRAIL = Table(
                     {"address": "127.50.0.12", "subset": "v-1"},
                     {"address": "127.50.0.13", "subset": "v-2"},
                 ],
-                "outlierDetection": {"consecutiveErrors": 1, "baseEjectionTime": "2s", "interval": "1s"},
+                "outlierDetection": {"consecutiveErrors": 1, "baseEjectionTime": "1s", "interval": "500ms"},
                 "routes": [
                     {
                         "name": "first",

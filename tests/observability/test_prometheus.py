@@ -49,7 +49,7 @@ LIMIT = 20
 EVERY = 0.05
 """Seconds between two requests of a caller: 20 a second."""
 
-SECONDS = 6
+SECONDS = 5
 """How long that lasts; questions are about the last four."""
 
 
@@ -218,7 +218,7 @@ def check_signals(watched):
 
 def check_saturation(watched):
     """What is under way is counted while it is, on both sides."""
-    slow = [each for _ in range(3) for each in each_caller(lambda *to: request(*to, delay="2s"))]
+    slow = [each for _ in range(3) for each in each_caller(lambda *to: request(*to, delay="1500ms"))]
     for direction in ("outbound", "inbound"):
         question = f'sum by (service) (mesh_requests_active{{direction="{direction}"}})'
         await_true(
