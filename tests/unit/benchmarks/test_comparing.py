@@ -4,6 +4,7 @@ import json
 
 from benchmarks import __main__ as program
 from benchmarks import comparing
+from benchmarks.table import Row
 
 
 def row(operation, figure, unit="s", limit=None):
@@ -45,3 +46,18 @@ def test_each_figure_counts_in_the_measure_of_its_own_run(tmp_path, capsys, monk
     told = capsys.readouterr().out.splitlines()
     assert told[2].split() == ["slower", "1.000", "1.200", "1.20", "slower"]
     assert told[-1] == "3 of 5 cost over 15% more"
+
+
+def test_growth_is_a_power_of_the_services_whatever_the_start_costs():
+    sizes = (10, 100, 1_000)
+    rows = [
+        Row(f"{operation}, {each:,} services", 0.4 + (each - 10) ** power / 1000, "s", "")
+        for operation, power in (("validate", 1), ("build", 1.5))
+        for each in sizes
+    ]
+    found = {row.operation: (round(row.figure, 3), row.verdict) for row in program._growth_power(rows, sizes)}
+    assert found == {
+        "validate, growth to 1,000 services": (1.0, "met"),
+        "build, growth to 1,000 services": (1.5, "missed"),
+    }
+    assert list(program._growth_power(rows, sizes[:2])) == []
