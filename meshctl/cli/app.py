@@ -86,13 +86,20 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return ended_by(error, debug=debug)
     except Exception as error:  # noqa: BLE001 - the one place where every error ends in an exit code
-        return _foreign(error, debug=debug)
+        return 130 if _is_interruption(error) else _foreign(error, debug=debug)
     return result if isinstance(result, int) else 0
 
 
 def ended_by(error: OSError, *, debug: bool = False) -> int:
     """The exit code of a run that the system refused something."""
     return _reader_gone() if isinstance(error, BrokenPipeError) else _refused(error, debug=debug)
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Whether Ctrl-C lies behind it: orjson makes an error of its own of one that comes while it asks for a part."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _reader_gone() -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from meshctl.cache import answers, premises
-from meshctl.cli import findings, options
+from meshctl.cli import findings, options, progress
 from meshctl.cli.findings import Format
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def build(
     from meshctl import pipeline
 
     where = options.location(spec)
-    validated = pipeline.validate(where, environment=env, proxy=proxy)
+    validated = progress.shown("validating")(pipeline.validate)(where, environment=env, proxy=proxy)
     # A document has standard output for itself.
     is_document = form is not Format.TEXT and emit is Emit.FILES
     found = findings.report(validated, form, "build", where, to=sys.stdout if is_document else sys.stderr)
@@ -78,7 +78,7 @@ def build(
     options.require_known(service or (), validated.mesh)
     authority, question, chosen = ca or _default_authority(where), answers.asked(), tuple(service or ())
     now = datetime.now(UTC)
-    built = pipeline.build(
+    built = progress.shown("building")(pipeline.build)(
         validated, out, now=now, services=chosen, authority=authority, verify=verify.value, question=question
     )
     _tell(built, out, to=sys.stderr if is_document else sys.stdout)

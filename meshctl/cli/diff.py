@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
 
-from meshctl.cli import diff_deployed, diff_limits, diff_options, diff_sides, findings, options, sides
+from meshctl.cli import (
+    diff_deployed,
+    diff_limits,
+    diff_options,
+    diff_sides,
+    findings,
+    options,
+    progress,
+    sides,
+)
 from meshctl.cli.diff_limits import Exceeded, FailOn, Limits
 
 if TYPE_CHECKING:
@@ -55,11 +64,13 @@ def diff(
             deployed, diff_deployed.after(base, head, spec, env), limits, form, rendered=rendered
         )
     one, other = diff_sides.revisions(base, head)
-    found = diff_sides.read(one, other, spec, env)
+    with progress.shown("reading both sides"):
+        found = diff_sides.read(one, other, spec, env)
     if not sides.usable(*(each for each in (found.before, found.after) if each is not None)):
         return 2
-    compared = pipeline.compare(found.before, found.after)
-    files = pipeline.rendered_diff(found.before, found.after) if rendered else ()
+    with progress.shown("comparing"):
+        compared = pipeline.compare(found.before, found.after)
+        files = pipeline.rendered_diff(found.before, found.after) if rendered else ()
     over = tuple(diff_limits.exceeded(compared, max_sidecars, max_callers))
     _show(form, compared, files, over, found)
     return diff_limits.exit_code(compared, over, fail_on)

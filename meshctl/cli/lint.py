@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshctl.cli import findings, options, sides
+from meshctl.cli import findings, options, progress, sides
 from meshctl.cli.findings import FailOn, Format
 from meshctl.diagnostics import Finding, UsageError
 
@@ -102,7 +102,7 @@ def lint(
         return fixing.show_diff(pipeline.fix(question, unsafe=unsafe))
     if fix:
         fixing.fix(question, unsafe=unsafe, baseline=baseline, update=update_baseline)
-    linted = pipeline.lint(
+    linted = progress.shown("linting")(pipeline.lint)(
         where,
         today=question.today,
         environment=env,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import typer
 
 from meshctl.cache import answers
-from meshctl.cli import findings, options
+from meshctl.cli import findings, options, progress
 from meshctl.cli.findings import FailOn, Format
 
 
@@ -31,7 +31,9 @@ def validate(
 
     where = options.location(spec)
     today = datetime.now(UTC).date()
-    validated = pipeline.validate(where, environment=env, proxy=proxy, today=today)
+    validated = progress.shown("validating")(pipeline.validate)(
+        where, environment=env, proxy=proxy, today=today
+    )
     text = findings.report(validated, form, "validate", where, fail_on=fail_on)
     services = len(validated.mesh.sidecars) if validated.mesh else 0
     told = f"{services} sidecar{'s' if services != 1 else ''}, " if validated.mesh else ""

@@ -76,6 +76,10 @@ def _callee(cluster: ir.Cluster) -> str:
 
 def compare_views(before: Mapping[str, View], after: Mapping[str, View]) -> Iterator[Change]:
     """Changes that all callers see alike stand alone; others under the callers that see them."""
+    if before.keys() == after.keys() and all(
+        _identity(view) == _identity(after[caller]) for caller, view in before.items()
+    ):
+        return
     common = dict(_paired(before, after))
     known: dict[tuple[int, ...], tuple[Change, ...]] = {}
     callers_of: dict[Change, list[str]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 
 from msgspec.structs import replace
 
@@ -26,11 +27,12 @@ def compare(before: ir.Mesh, after: ir.Mesh) -> MeshDiff:
     names = renamed(before, after)
     was = under(before, names)
     old, new = set(was.calls), set(after.calls)
+    sides = _Mesh(was), _Mesh(after)
     return MeshDiff(
         changes=(
             *whole("mesh", after.name, _mesh(before, after)),
-            *_services(was, after, names),
-            *_externals(was, after),
+            *_services(*sides, names),
+            *_externals(*sides),
         ),
         sidecars=tuple(_sidecars(before, after)),
         reach_added=tuple(sorted(new - old)),
@@ -90,8 +92,7 @@ def _on(value: object) -> str:
     return "on" if value else "off"
 
 
-def _services(before: ir.Mesh, after: ir.Mesh, names: Names) -> Iterator[Change]:
-    old, new = _Mesh(before), _Mesh(after)
+def _services(old: _Mesh, new: _Mesh, names: Names) -> Iterator[Change]:
     former = {new_name: old_name for old_name, new_name in names.items()}
     for name in sorted(old.sidecars.keys() | new.sidecars.keys()):
         if name in former:
@@ -105,12 +106,11 @@ def _services(before: ir.Mesh, after: ir.Mesh, names: Names) -> Iterator[Change]
             yield from whole("service", name, _service(name, old, new))
 
 
-def _externals(before: ir.Mesh, after: ir.Mesh) -> Iterator[Change]:
+def _externals(old: _Mesh, new: _Mesh) -> Iterator[Change]:
     """What callers know of callees without a sidecar."""
-    old, new = views(before), views(after)
-    inside = {each.service for mesh in (before, after) for each in mesh.sidecars}
-    for name in sorted((old.keys() | new.keys()) - inside):
-        seen, now = old.get(name, {}), new.get(name, {})
+    inside = old.sidecars.keys() | new.sidecars.keys()
+    for name in sorted((old.callees() | new.callees()) - inside):
+        seen, now = old.views(name), new.views(name)
         callers = _callers({service_of(each) for each in seen}, {service_of(each) for each in now})
         if not seen:
             yield Change(Sign.ADDED, "external", name, changes=tuple(callers))
@@ -136,6 +136,10 @@ class _Mesh:
         """Who may send requests to the service ``name``."""
         return self._callers.get(name, set())
 
+    def callees(self) -> AbstractSet[str]:
+        """Whom anybody calls, externals too."""
+        return self._views.keys()
+
     def views(self, name: str) -> dict[str, View]:
         """What each caller knows of the service ``name``."""
         return self._views.get(name, {})
@@ -143,11 +147,15 @@ class _Mesh:
 
 def _service(name: str, old: _Mesh, new: _Mesh) -> Iterator[Change]:
     before, after = old.sidecars[name], new.sidecars[name]
-    yield from changed("proxy", before[0].proxy, after[0].proxy)
-    yield from _bundles(before, after)
+    # What both meshes share is the same.
+    differ = list(map(id, before)) != list(map(id, after))
+    if differ:
+        yield from changed("proxy", before[0].proxy, after[0].proxy)
+        yield from _bundles(before, after)
     yield from _callers(old.callers(name), new.callers(name))
-    yield from _inbound(before[0].inbound, after[0].inbound)
-    yield from _listeners(before, after)
+    if differ:
+        yield from _inbound(before[0].inbound, after[0].inbound)
+        yield from _listeners(before, after)
     yield from compare_views(old.views(name), new.views(name))
 
 
@@ -185,7 +193,8 @@ def _instances(names: Iterable[str]) -> str:
 
 
 def _callers(before: set[str], after: set[str]) -> Iterator[Change]:
-    yield from keyed("caller", dict.fromkeys(before, ""), dict.fromkeys(after, ""))
+    if before != after:
+        yield from keyed("caller", dict.fromkeys(before, ""), dict.fromkeys(after, ""))
 
 
 def _listeners(before: list[ir.Sidecar], after: list[ir.Sidecar]) -> Iterator[Change]:

@@ -17,7 +17,8 @@ _Call = tuple[str, str]
 
 def patience(before: ir.Mesh, after: ir.Mesh) -> Iterator[Consequence]:
     """Callers that wait for less long than their callees do, now or no more; of a call that is gone nothing is told."""
-    old, new = _waits(before), _waits(after)
+    of_host: dict[int, list[tuple[str, str, timedelta]]] = {}
+    old, new = _waits(before, of_host), _waits(after, of_host)
     if old == new:
         return
     was, now = _inverted(old, old.keys() & new.keys()), _inverted(new, new)
@@ -88,10 +89,11 @@ def _inverted(
     return found
 
 
-def _waits(mesh: ir.Mesh) -> dict[_Call, dict[str, timedelta]]:
-    """How long each caller waits for each callee of the mesh or outside, by route."""
+def _waits(
+    mesh: ir.Mesh, of_host: dict[int, list[tuple[str, str, timedelta]]]
+) -> dict[_Call, dict[str, timedelta]]:
+    """How long each caller waits for each callee of the mesh or outside, by route; ``of_host`` keeps what is shared."""
     found: dict[_Call, dict[str, timedelta]] = {}
-    of_host: dict[int, list[tuple[str, str, timedelta]]] = {}
     for sidecar in {each.service: each for each in reversed(mesh.sidecars)}.values():
         for host in sidecar.outbound.virtual_hosts:
             if id(host) not in of_host:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import re
 import string
 from enum import StrEnum
 
+_PRINTABLE = re.compile("[!-~]*")
 _UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")
 
 
@@ -31,7 +33,7 @@ _ESCAPES = {0x2F: Refusal.ESCAPED_SLASH, 0x5C: Refusal.ESCAPED_BACKSLASH, 0x00: 
 
 def refusal(target: str) -> Refusal | None:
     """Why a target in origin form is answered 400, or None. Each character stands for one byte."""
-    if any(not "!" <= character <= "~" for character in target):
+    if not _PRINTABLE.fullmatch(target):
         return Refusal.BYTE
     if "#" in target:
         return Refusal.FRAGMENT
@@ -42,6 +44,8 @@ def refusal(target: str) -> Refusal | None:
 
 
 def _escape(path: str) -> Refusal | None:
+    if "%" not in path:
+        return None
     found = set()
     for rest in path.split("%")[1:]:
         digits = rest[:2]

@@ -137,36 +137,50 @@ def needs(*features: Feature) -> Needs:
     return Needs(lambda value: features if value else ())
 
 
-def features_of(root: object) -> list[FeatureUse]:
+Known = dict[int, tuple[FeatureUse, ...]]
+"""The uses of parts of a model that lives as long as this does, by ``id``."""
+
+
+def features_of(root: object, known: Known | None = None) -> tuple[FeatureUse, ...]:
     """Every feature that ``root`` uses because the user wrote it, with the place of the writing.
 
     An object without a place is a default of ours and asks for nothing: defaults only use what
-    every target can do. Objects shared between sidecars are the caller's to remember.
+    every target can do. What sidecars share is walked once where all of them give the same ``known``.
     """
+    return _uses(root, {} if known is None else known)
+
+
+def _uses(part: Any, known: Known) -> tuple[FeatureUse, ...]:  # noqa: ANN401 - any part of the model
+    uses = known.get(id(part))
+    if uses is None:
+        uses = known[id(part)] = tuple(_found(part, known))
+    return uses
+
+
+def _found(part: Any, known: Known) -> list[FeatureUse]:  # noqa: ANN401 - any part of the model
+    kind: type = type(part)
     found: list[FeatureUse] = []
-    _collect(root, found)
+    if kind is tuple:
+        for item in part:
+            found += _uses(item, known)
+    elif kind is FeatureUse:
+        found.append(part)
+    else:
+        at = getattr(part, "at", None)
+        for name, needed, leads_on in _fields(kind) if at is not None else _leading(kind):
+            inner = getattr(part, name)
+            if needed is not None and at is not None:
+                found += [FeatureUse(feature, at) for feature in needed.choose(inner)]
+            if leads_on and inner:
+                found += _uses(inner, known)
     return found
 
 
-def _collect(value: Any, found: list[FeatureUse]) -> None:  # noqa: ANN401 - any part of the model
-    if isinstance(value, tuple):
-        for item in value:
-            _collect(item, found)
-    elif isinstance(value, FeatureUse):
-        found.append(value)
-    elif value is not None:
-        at = getattr(value, "at", None)
-        kind: type = type(value)
-        for name, needed, leads_on in _fields(kind):
-            inner = getattr(value, name)
-            if at is not None and needed is not None:
-                found.extend(FeatureUse(feature, at) for feature in needed.choose(inner))
-            if leads_on:
-                _collect(inner, found)
+_Field = tuple[str, Needs | None, bool]
 
 
 @cache
-def _fields(kind: type) -> tuple[tuple[str, Needs | None, bool], ...]:
+def _fields(kind: type) -> tuple[_Field, ...]:
     """The fields of a class that can lead to a feature: what they need, and whether to go on below."""
     if not issubclass(kind, Struct):
         return ()
@@ -181,6 +195,12 @@ def _fields(kind: type) -> tuple[tuple[str, Needs | None, bool], ...]:
         if name != "at"
     )
     return tuple(row for row in rows if row[1] is not None or row[2])
+
+
+@cache
+def _leading(kind: type) -> tuple[_Field, ...]:
+    """Those of them that matter where nobody wrote the whole."""
+    return tuple(row for row in _fields(kind) if row[2])
 
 
 @cache

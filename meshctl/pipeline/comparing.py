@@ -37,17 +37,17 @@ def validate_sides(
     """Both sides of a comparison, each at the first of its locations where there is a spec; None where there is none.
 
     What both hold is parsed and resolved once, so that the one before has the places of the one after there. As long as it is
-    valid it has no findings; else both are as :func:`validate` has them.
+    valid it has no findings; else both are as :func:`validate` has them. Sidecars have no build ids yet.
     """
     from meshctl.load import read_first_specs
 
     was, now = read_first_specs((before, after), environment)
     old = understand(was, environment) if was is not None else None
     new = understand(now, environment, old.spec if old is not None else None) if now is not None else None
-    made = check(new) if new is not None else None
+    made = check(new, builds=False) if new is not None else None
     if old is None:
         return None, made
-    return (_like(old, made) if made is not None else None) or check(old), made
+    return (_like(old, made) if made is not None else None) or check(old, builds=False), made
 
 
 def _like(loaded: Loaded, other: Validated) -> Validated | None:
@@ -57,7 +57,7 @@ def _like(loaded: Loaded, other: Validated) -> Validated | None:
 
     if loaded.spec is None or other.spec is None or other.mesh is None:
         return None
-    resolution = resolve.resolve(loaded.spec, like=resolve.Resolved(other.spec, other.mesh))
+    resolution = resolve.resolve(loaded.spec, builds=False, like=resolve.Resolved(other.spec, other.mesh))
     if resolution.mesh is None:
         return None
     known = set(map(id, other.mesh.sidecars))
@@ -83,7 +83,7 @@ def compare(before: Validated | None, after: Validated | None) -> Compared:
     """
     from meshctl import diff, simulate
 
-    old, new = _meshes(before, after)
+    old, new = _with_builds(*_meshes(before, after))
     compared = diff.compare(old, new)
     was = diff.under(old, dict(compared.renamed))
     change = change_between(was, new)
@@ -106,11 +106,17 @@ def _meshes(before: Validated | None, after: Validated | None) -> tuple[Mesh, Me
     return old or nothing, new or nothing
 
 
+def _with_builds(before: Mesh, after: Mesh) -> tuple[Mesh, Mesh]:
+    from meshctl.resolve import with_builds
+
+    return with_builds(before, beside=after), with_builds(after, beside=before)
+
+
 def change_between(before: Mesh, after: Mesh) -> MeshChange:
     """What the change touches, whom it lets in, and what of it needs an order."""
-    from meshctl import diff, resolve, simulate
+    from meshctl import diff, simulate
 
-    old, new = (resolve.with_builds(each) for each in (before, after))
+    old, new = _with_builds(before, after)
     touched = diff.touched(old, new)
     changed = diff.services_of(touched)
     opened, closed = simulate.reach_change(old, new, changed)
@@ -128,8 +134,9 @@ def _refused(change: MeshChange) -> Iterator[str]:
 def rendered_diff(before: Validated | None, after: Validated | None) -> tuple[FileChange, ...]:
     """The output files that differ between two valid specs; None as in :func:`compare`."""
     from meshctl.diff import compare_artifacts
+    from meshctl.resolve import with_builds
 
-    return tuple(compare_artifacts(*(emit(each) for each in _meshes(before, after))))
+    return tuple(compare_artifacts(*(emit(with_builds(each)) for each in _meshes(before, after))))
 
 
 def merge_base(one: str, other: str) -> str:

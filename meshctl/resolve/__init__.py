@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -35,7 +35,7 @@ from meshctl.resolve.digest import with_builds
 from meshctl.resolve.loopback import loopback
 from meshctl.resolve.mtls import ended
 from meshctl.resolve.proxies import with_proxy
-from meshctl.resolve.reuse import Resolved, reusable
+from meshctl.resolve.reuse import Resolved, Shared, shared
 from meshctl.resolve.waivers import Owners, expired, idle, waive
 from meshctl.spec import Spec
 
@@ -47,8 +47,10 @@ class Resolution(Struct, frozen=True):
     findings: tuple[Finding, ...]
 
 
-def _each_service(spec: Spec) -> Iterator[Finding]:
+def _each_service(spec: Spec, known: Collection[str] = ()) -> Iterator[Finding]:
     for name, service in (spec.written.services or {}).items():
+        if name in known:
+            continue
         source = spec.source["services"][name]
         yield from applications.check(name, service, source)
         yield from routing.check(service.routes, source, listed=service.route_order == "listed")
@@ -86,16 +88,29 @@ PASSES: tuple[Callable[[Spec], Iterable[Finding]], ...] = (
 )
 """Every question that is asked of a spec before it is resolved; all of them, so that all faults show."""
 
+_BY_SERVICE: Mapping[
+    Callable[[Spec], Iterable[Finding]], Callable[[Spec, Collection[str]], Iterable[Finding]]
+] = {_each_service: _each_service, policies.check: policies.check}
+"""Those of them that are about services, calls and gateways one by one, and can leave out whose answers are known."""
+
+
+def _asked(spec: Spec, known: Collection[str]) -> Iterator[Finding]:
+    for check in PASSES:
+        about_some = _BY_SERVICE.get(check)
+        yield from about_some(spec, known) if about_some is not None else check(spec)
+
 
 def resolve(spec: Spec, *, builds: bool = True, like: Resolved | None = None) -> Resolution:
     """The mesh that ``spec`` means. Who only asks questions of it needs no build ids.
 
     Sidecars that are the same in ``like`` are those of it; only the places that they were written at are then of there.
+    Warnings about what is the same there may be left out.
     """
-    findings = tuple(dict.fromkeys(found for check in PASSES for found in check(spec)))
+    known = shared(spec, like) if like is not None else Shared()
+    findings = tuple(dict.fromkeys(_asked(spec, known.services)))
     if any(found.is_error for found in findings):
         return Resolution(None, findings)
-    mesh = Assembly(spec, reusable(spec, like) if like is not None else None).mesh()
+    mesh = Assembly(spec, known.sidecars).mesh()
     return Resolution(with_builds(mesh) if builds else mesh, findings)
 
 

@@ -29,8 +29,8 @@ def port(service: ServiceSpec) -> int | None:
 
 def asks(service: ServiceSpec, source: Source) -> Iterator[ir.FeatureUse]:
     """What the sidecar in front of this application must be able to do."""
-    at = source.at("ports" if service.ports else "protocol")
     feature = FEATURES.get(protocol(service))
+    at = source.at("ports" if service.ports else "protocol") if feature is not None else None
     if feature is not None and at is not None:
         yield ir.FeatureUse(feature, at)
 

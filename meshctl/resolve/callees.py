@@ -43,7 +43,7 @@ class Callees:
     def virtual_hosts(self, caller: str, callee: str) -> tuple[ir.VirtualHost, ...]:
         """The names of a callee and the routes behind them; its own names come first. None for TCP."""
         call = call_layer(self._spec, caller, callee)
-        own = says(call, *routing.POLICY) or caller in self._named_callers(callee)
+        own = bool(call and says(call, *routing.POLICY)) or caller in self._named_callers(callee)
         key = (caller if own else "", callee)
         if key not in self._virtual_hosts:
             layers = (*self._layers[callee], *call) if own else self._layers[callee]
@@ -73,7 +73,7 @@ class Callees:
         if callee not in self._services or not self._services[callee].endpoints:
             return False
         call = call_layer(self._spec, caller, callee)
-        if says(call, "locality"):
+        if call and says(call, "locality"):
             return _prefers_own((*self._layers[callee], *call))
         if callee not in self._by_zone:
             self._by_zone[callee] = _prefers_own(self._layers[callee])
@@ -83,7 +83,7 @@ class Callees:
         """A callee, a part of it, or a host of an external, as the caller in a zone reaches it."""
         target, _, part = name.partition(".")
         call = call_layer(self._spec, caller, target)
-        narrowed = says(call, *CLUSTER_POLICY)
+        narrowed = bool(call) and says(call, *CLUSTER_POLICY)
         key = (name, zone if self.by_zone(caller, target) else "")
         if not narrowed and key in self._clusters:
             return self._clusters[key]

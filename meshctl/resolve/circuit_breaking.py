@@ -32,7 +32,7 @@ def circuit_breaker(layers: Layers, routes: Sequence[RouteSpec] | None = None) -
         if field == "max_retries" and budget:
             continue
         for layer in reversed(layers):
-            value = getattr(getattr(layer.written, "circuit_breaker", None), field, None)
+            value = getattr(layer.says.get("circuit_breaker"), field, None)
             if value is not None:
                 written[field] = value
                 at = layer.source.at("circuitBreaker", key)
@@ -56,7 +56,7 @@ def _has_budget(layers: Layers, routes: Sequence[RouteSpec] | None) -> bool:
 def check(layers: Layers, routes: Sequence[RouteSpec] | None) -> Iterator[Finding]:
     """A bound on retries where another one holds, or where there are none."""
     for layer in reversed(layers):
-        written: CircuitBreakerSpec | None = getattr(layer.written, "circuit_breaker", None)
+        written: CircuitBreakerSpec | None = layer.says.get("circuit_breaker")
         if written is None or written.max_retries is None:
             continue
         at = layer.source.at("circuitBreaker", "maxRetries")
@@ -75,7 +75,7 @@ def used(layers: Layers, routes: Sequence[RouteSpec] | None) -> Position | None:
     """Where the bound on retries stands that holds in these layers; None where none does."""
     if _has_budget(layers, routes) or not _tries_again(layers, routes):
         return None
-    bounds = ((each, getattr(each.written, "circuit_breaker", None)) for each in reversed(layers))
+    bounds = ((each, each.says.get("circuit_breaker")) for each in reversed(layers))
     holder = next((each for each, bound in bounds if bound and bound.max_retries is not None), None)
     return holder.source.at("circuitBreaker", "maxRetries") if holder is not None else None
 

@@ -13,14 +13,19 @@ from meshctl import ir
 from meshctl.diagnostics import Position
 
 
-def with_builds(mesh: ir.Mesh) -> ir.Mesh:
-    """The mesh with the build id of every sidecar filled in, where they are not; who only asks questions needs none."""
-    if all(each.build for each in mesh.sidecars):
+def with_builds(mesh: ir.Mesh, *, beside: ir.Mesh | None = None) -> ir.Mesh:
+    """The mesh with the build id of every sidecar filled in, where they are not; who only asks questions needs none.
+
+    Sidecars that the mesh shares with one ``beside`` it are left alone: they are the same, whatever their build is.
+    """
+    shared = frozenset(map(id, beside.sidecars)) if beside is not None else frozenset()
+    if all(each.build or id(each) in shared for each in mesh.sidecars):
         return mesh
     return structs.replace(
         mesh,
         sidecars=tuple(
-            each if each.build else structs.replace(each, build=digest(each)) for each in mesh.sidecars
+            each if each.build or id(each) in shared else structs.replace(each, build=digest(each))
+            for each in mesh.sidecars
         ),
     )
 

@@ -39,6 +39,8 @@ def check(
 
     ``port`` is that of endpoints which say none, ``source`` the place of their owner.
     """
+    if len({(each.address, each.port or port) for each in endpoints or ()}) == len(endpoints or ()):
+        return
     first_of: dict[tuple[str, int], int] = {}
     for index, endpoint in enumerate(endpoints or ()):
         its = endpoint.port or port
@@ -136,8 +138,8 @@ def cluster(
 def asked_ipv6(addresses: Sequence[str], source: Source) -> Iterator[ir.FeatureUse]:
     """Endpoints of a callee with addresses of IPv6; ``source`` is the callee's place."""
     for index, address in enumerate(addresses):
-        at = source["endpoints"][index].at("address")
-        if ":" in address and at is not None:
+        at = source["endpoints"][index].at("address") if ":" in address else None
+        if at is not None:
             yield ir.FeatureUse(ir.Feature.IPV6, at)
             return
 

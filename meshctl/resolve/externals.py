@@ -221,7 +221,7 @@ def _check_followed(name: str, external: ExternalSpec, layers: Layers) -> Iterat
         return
     for layer in particular(layers):
         for field, key in (("health_check", "healthCheck"), ("outlier_detection", "outlierDetection")):
-            if getattr(layer.written, field, None) is not None:
+            if field in layer.says:
                 message = (
                     f"the hosts of `{name}` are looked up as they are asked for, so no endpoint is known"
                 )

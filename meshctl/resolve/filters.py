@@ -14,12 +14,14 @@ from meshctl.resolve.matching import (
     header_place,
     is_of_the_mesh,
 )
-from meshctl.resolve.precedence import specificity, takes
+from meshctl.resolve.precedence import EVERY, specificity, takes
 from meshctl.spec import Source
 from meshctl.spec.filters import HeaderChangesSpec, PathChangeSpec, RedirectSpec
 from meshctl.spec.routing import RouteMatchSpec, RouteSpec
 
 DEFAULT_REDIRECT_STATUS = 302
+
+_UNCHANGED = ir.HeaderChanges()
 
 _KEEPS_METHOD = (307, 308)
 """All others let a client go on with GET (RFC 9110, section 15.4)."""
@@ -77,12 +79,12 @@ def _path(written: PathChangeSpec | None) -> tuple[str, str]:
 
 
 def header_changes(
-    written: HeaderChangesSpec | None, feature: ir.Feature, source: Source
+    written: HeaderChangesSpec | None, feature: ir.Feature, source: Source, key: str
 ) -> ir.HeaderChanges:
-    """The changes to the headers of one direction; ``source`` is the place of ``written``."""
+    """The changes to the headers of one direction; ``source`` is the place of the route, ``key`` that of ``written``."""
     if written is None:
-        return ir.HeaderChanges()
-    at = source.here
+        return _UNCHANGED
+    at = source.at(key)
     return ir.HeaderChanges(
         set=tuple(sorted((written.set or {}).items())),
         add=tuple(sorted((written.add or {}).items())),
@@ -166,12 +168,14 @@ def _untouchable(name: str) -> str:
 
 def check_loops(routes: list[RouteSpec], source: Source, *, listed: bool) -> Iterator[Finding]:
     """Redirects that surely lead to themselves; ``source`` is the place of ``routes``."""
-    every = [match for route in routes for match in route.matches or (RouteMatchSpec(),)]
+    if all(each.redirect is None for each in routes):
+        return
+    every = [match for route in routes for match in route.matches or (EVERY,)]
     for index, route in enumerate(routes):
         redirect = route.redirect
         if redirect is None or redirect.scheme or redirect.hostname or redirect.port:
             continue
-        for match in route.matches or (RouteMatchSpec(),):
+        for match in route.matches or (EVERY,):
             target = _target(redirect, match)
             if target is None or not _takes_again(target, redirect, match):
                 continue

@@ -65,13 +65,15 @@ def health_check(
 def wanted(layers: Layers) -> tuple[ir.HealthCheckKind | None, str, Position | None]:
     """The kind, path and place of the most particular layer which names a kind."""
     for layer in reversed(layers):
-        each: HealthCheckSpec | None = getattr(layer.written, "health_check", None)
+        each: HealthCheckSpec | None = layer.says.get("health_check")
+        if each is None:
+            continue
         here = layer.source["healthCheck"]
-        if each is not None and each.http is not None:
+        if each.http is not None:
             return _HTTP, each.http.path, here.at("http", "path")
-        if each is not None and each.grpc is not None:
+        if each.grpc is not None:
             return _GRPC, "", here.at("grpc")
-        if each is not None and each.tcp is not None:
+        if each.tcp is not None:
             return _TCP, "", here.at("tcp")
     return None, "", None
 
@@ -79,6 +81,8 @@ def wanted(layers: Layers) -> tuple[ir.HealthCheckKind | None, str, Position | N
 def check(layers: Layers, name: str, possible: tuple[ir.HealthCheckKind, ...]) -> Iterator[Finding]:
     """An endpoint is asked in one way, which the callee ``name`` can answer."""
     written = list(said(layers, "health_check", "healthCheck"))
+    if not written:
+        return
     for each, at in written:
         if _kinds(each) > 1:
             yield finding("not-exactly-one", at, f"a health check is one of {_KINDS}")

@@ -31,14 +31,20 @@ _APART = (
 
 
 class _Socket(Struct, frozen=True):
-    """Something that listens. ``owner`` is the service or gateway, ``at`` where it was written."""
+    """Something that listens. ``owner`` is the service or gateway."""
 
     owner: str
     what: str
     socket: ir.SocketAddress
-    at: Position | None
+    source: Source
+    path: tuple[str, ...] = ()
+    """Where it was written, below ``source``."""
     shares: bool = False
     """Whether others that share too may have the same port: the names in TLS tell connections apart."""
+
+    @property
+    def at(self) -> Position | None:
+        return self.source.at(*self.path)
 
     @property
     def told(self) -> str:
@@ -101,7 +107,6 @@ def _exposed(at: Position | None, what: str, address: str) -> Finding:
 
 
 def _of(name: str, placement: Placement, source: Source) -> Iterator[_Socket]:
-    at = source.here
     listeners = (
         ("inbound listener", placement.inbound),
         ("outbound listener" if placement.inbound else "public listener", placement.outbound),
@@ -110,21 +115,22 @@ def _of(name: str, placement: Placement, source: Source) -> Iterator[_Socket]:
         ("health listener", placement.health),
     )
     for what, sockets in listeners:
-        yield from (_Socket(name, what, each, at) for each in sockets)
+        yield from (_Socket(name, what, each, source) for each in sockets)
 
 
 def _local(
     name: str, placement: Placement, ports: dict[str, int], source: Source, passed: Collection[str]
 ) -> Iterator[_Socket]:
     for callee, port in ports.items():
-        at = source.at("calls", callee, "localPort")
+        where = ("calls", callee, "localPort")
         for each in placement.outbound:
             socket = ir.SocketAddress(each.address, port)
-            yield _Socket(name, f"local port for `{callee}`", socket, at, shares=callee in passed)
+            yield _Socket(name, f"local port for `{callee}`", socket, source, where, callee in passed)
 
 
 def _check(name: str, sockets: list[_Socket], placement: Placement, taken: _Taken) -> Iterator[Finding]:
     own: list[_Socket] = []
+    hosts = sorted({ONE_MACHINE if is_loopback(host) else host for host in placement.hosts})
     meetings: dict[_Meeting, list[tuple[_Socket, _Socket]]] = {}
     for each in sockets:
         for other in own:
@@ -135,7 +141,7 @@ def _check(name: str, sockets: list[_Socket], placement: Placement, taken: _Take
                     f"{each.told} has port {each.socket.port}, and so has its {other.what}",
                 )
         own.append(each)
-        for host in sorted({ONE_MACHINE if is_loopback(host) else host for host in placement.hosts}):
+        for host in hosts:
             others = taken.sockets.setdefault((host, each.socket.port), [])
             met = next((it for it in others if it.owner != name and _meet(it.socket, each.socket)), None)
             if met is not None:
@@ -169,4 +175,4 @@ def _meet(one: ir.SocketAddress, other: ir.SocketAddress) -> bool:
     if one.port != other.port or (":" in one.address) != (":" in other.address):
         return False
     addresses = {one.address, other.address}
-    return len(addresses) == 1 or bool(addresses & {EVERYWHERE, EVERYWHERE_6})
+    return len(addresses) == 1 or not addresses.isdisjoint((EVERYWHERE, EVERYWHERE_6))

@@ -38,7 +38,7 @@ def _hash_on(written: LoadBalancingSpec, at: Position | None) -> ir.HashOn | Non
 def check(layers: Layers, *, gateway: bool, stream: bool) -> Iterator[Finding]:
     """A ring without a key, a key without a ring, and keys that nobody can see here."""
     for layer in layers:
-        written = getattr(layer.written, "load_balancing", None)
+        written = layer.says.get("load_balancing")
         if written is None:
             continue
         here = layer.source["loadBalancing"]

@@ -61,15 +61,17 @@ def mode(spec: Spec, service: str) -> ir.MtlsMode:
 
 def asks(spec: Spec, service: str) -> tuple[ir.FeatureUse, ...]:
     """The feature behind the mode of a service, where it was written; that of strict is the TLS context's."""
+    feature = _FEATURES.get(mode(spec, service))
+    if feature is None:
+        return ()
     own = spec.source["services"][service].at("mtls", "mode")
     at = own or spec.source["mesh"].at("mtls", "mode")
-    feature = _FEATURES.get(mode(spec, service))
-    return (ir.FeatureUse(feature, at),) if feature is not None and at is not None else ()
+    return (ir.FeatureUse(feature, at),) if at is not None else ()
 
 
 def certificate_policy(spec: Spec) -> ir.CertificatePolicy:
     """How long leaves live."""
-    written = spec.written.mesh.certificates or CertificatesSpec()
+    written = spec.written.mesh.certificates or CertificatesSpec.model_construct()
     return ir.CertificatePolicy(
         written.lifetime or DEFAULT_LIFETIME, written.renew_before or DEFAULT_RENEW_BEFORE
     )

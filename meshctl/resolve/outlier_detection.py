@@ -39,7 +39,7 @@ def check(layers: Layers, endpoints: int | None) -> Iterator[Finding]:
         message = "there is one endpoint, and the only one is never ejected"
         yield finding("ineffective-setting", own, message, fix="Add an endpoint, or remove this.")
     for layer in layers:
-        written: OutlierDetectionSpec | None = getattr(layer.written, "outlier_detection", None)
+        written: OutlierDetectionSpec | None = layer.says.get("outlier_detection")
         if written is not None and written.max_ejection_percent == 0:
             at = layer.source.at("outlierDetection", "maxEjectionPercent")
             message = "one endpoint may be ejected whatever the share is, so 0% is no bound"

@@ -84,8 +84,9 @@ def placements(spec: Spec, service: ServiceSpec, *, zoned: bool = False) -> tupl
     """The bundles of one service, sorted by instance; with ``zoned`` none has endpoints in two zones."""
     mesh = spec.written.mesh
     port = applications.port(service)
+    inbound = _wanted(mesh.inbound, service.inbound, DEFAULT_INBOUND_PORT)
     plan = _Plan(
-        inbound=_wanted(mesh.inbound, service.inbound, DEFAULT_INBOUND_PORT),
+        inbound=inbound,
         outbound=_wanted(mesh.outbound, service.outbound, DEFAULT_OUTBOUND_PORT),
         admin=_wanted(mesh.admin, service.admin, DEFAULT_ADMIN_PORT),
         health=_health(mesh.health, service.health),
@@ -93,7 +94,7 @@ def placements(spec: Spec, service: ServiceSpec, *, zoned: bool = False) -> tupl
         zone=service.zone or "",
     )
     own = (service.bind or mesh.bind) == "endpoint"
-    hosts = _hosts(service.endpoints, inbound_port(spec, service), plan.zone)
+    hosts = _hosts(service.endpoints, inbound.port, plan.zone)
     return _bundles(plan, hosts, own=own, zoned=zoned)
 
 

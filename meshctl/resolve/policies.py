@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +25,7 @@ from meshctl.resolve import (
     streams,
     timeouts,
 )
-from meshctl.resolve.layers import Layer, Layers, call_layer, callee_layers
+from meshctl.resolve.layers import Layers, call_layer, callee_layers, layer, particular
 from meshctl.spec import Source, Spec
 from meshctl.spec.gateways import GatewaySpec
 from meshctl.spec.retries import GRPC_STATUSES
@@ -48,6 +48,10 @@ _OF_RETRIES = (
 )
 
 
+_Told = set[tuple[Layers, bool]]
+"""What speaks of retries and was looked at, and whether as gRPC."""
+
+
 class _Said(Struct, frozen=True):
     """A value, how particular the layer is that said it (-1: our default), and where it stands there."""
 
@@ -62,9 +66,15 @@ class _Said(Struct, frozen=True):
         return self.source.at(*self.path) if self.source is not None else None
 
 
-def check(spec: Spec) -> Iterator[Finding]:
-    """Every policy that holds somewhere: at each callee, each call that narrows it, and each route."""
-    found = tuple(_check(spec))
+_NOBODY = _Said(None)
+
+
+def check(spec: Spec, known: Collection[str] = ()) -> Iterator[Finding]:
+    """Every policy that holds somewhere: at each callee, each call that narrows it, and each route.
+
+    Nothing is told of services that are ``known`` to have no faults, and of calls from one of them to another.
+    """
+    found = tuple(_check(spec, known))
     idle = any(each.slug == _INEFFECTIVE for each in found)
     used = frozenset(_used(spec)) if idle else frozenset()
     # What does nothing here may still be inherited by somebody for whom it does something.
@@ -87,14 +97,14 @@ def _used(spec: Spec) -> Iterator[Position | None]:
             yield from _used_by(layers)
             for index, route in enumerate(routes):
                 source = spec.source["services"][name]["routes"][index]
-                yield from _used_by((*layers, Layer(route, source)))
+                yield from _used_by((*layers, layer(route, source)))
     for name, gateway in outer.items():
         for index, route in enumerate(gateway.routes or ()):
             first = gateways.first_callee(gateway, route)
             if first is not None and first in services and _bounds(route):
                 layers = (*callee_layers(spec, first), *call_layer(spec, name, first))
                 yield circuit_breaking.used(layers, (*(services[first].routes or ()), route))
-                own = Layer(route, spec.source["gateways"][name]["routes"][index])
+                own = layer(route, spec.source["gateways"][name]["routes"][index])
                 yield from _used_by((*layers, own))
 
 
@@ -103,29 +113,44 @@ def _used_by(layers: Layers) -> Iterator[Position | None]:
         yield from (_last(layers, field, "retries", key).at for field, key in _OF_RETRIES)
 
 
-def _check(spec: Spec) -> Iterator[Finding]:
+def _check(spec: Spec, known: Collection[str]) -> Iterator[Finding]:
     services = spec.written.services or {}
     tcp = streams.callees(spec)
+    told: _Told = set()
+    alike: set[tuple[bool, bool]] = set()
     for name in (*services, *(spec.written.externals or {})):
-        yield from _check_callee(spec, name, (), stream=name in tcp)
+        if name in known:
+            continue
+        stream = name in tcp
+        if not particular(callee_layers(spec, name)) and not (name in services and services[name].routes):
+            # Of all that say nothing themselves the same would be told.
+            kind = stream, _speaks_grpc(spec, name)
+            if kind in alike:
+                continue
+            alike.add(kind)
+        yield from _check_callee(spec, name, (), told, stream=stream)
     for section, callers in (("services", services), ("gateways", spec.written.gateways or {})):
         for caller, written in callers.items():
             for callee in written.calls or {}:
+                if caller in known and callee in known:
+                    continue
                 narrowed = call_layer(spec, caller, callee)
                 if narrowed and (callee in services or callee in (spec.written.externals or {})):
                     from_gateway, stream = section == "gateways", callee in tcp
-                    yield from _check_callee(spec, callee, narrowed, gateway=from_gateway, stream=stream)
+                    yield from _check_callee(
+                        spec, callee, narrowed, told, gateway=from_gateway, stream=stream
+                    )
     for name, gateway in (spec.written.gateways or {}).items():
-        yield from _check_gateway(spec, name, gateway)
+        yield from _check_gateway(spec, name, gateway, told)
 
 
-def _check_gateway(spec: Spec, name: str, gateway: GatewaySpec) -> Iterator[Finding]:
+def _check_gateway(spec: Spec, name: str, gateway: GatewaySpec, told: _Told) -> Iterator[Finding]:
     for index, route in enumerate(gateway.routes or ()):
         callee = gateways.first_callee(gateway, route)
         if callee in (spec.written.services or {}) and _bounds(route):
-            own = Layer(route, spec.source["gateways"][name]["routes"][index])
+            own = layer(route, spec.source["gateways"][name]["routes"][index])
             layers = (*callee_layers(spec, callee), *call_layer(spec, name, callee), own)
-            yield from check_layers(layers, grpc=_speaks_grpc(spec, callee))
+            yield from _check_layers(layers, told, grpc=_speaks_grpc(spec, callee))
 
 
 def _speaks_grpc(spec: Spec, name: str) -> bool:
@@ -139,7 +164,7 @@ def _bounds(route: RouteSpec) -> bool:
 
 
 def _check_callee(
-    spec: Spec, name: str, call: Layers, *, gateway: bool = False, stream: bool
+    spec: Spec, name: str, call: Layers, told: _Told, *, gateway: bool = False, stream: bool
 ) -> Iterator[Finding]:
     """What the layers of a callee make together; of requests nothing is said of a stream, see `streams`."""
     service = (spec.written.services or {}).get(name)
@@ -152,11 +177,11 @@ def _check_callee(
         return
     yield from circuit_breaking.check(layers, service.routes if service is not None else None)
     yield from rate_limiting.check(layers)
-    yield from check_layers(layers, grpc=grpc)
+    yield from _check_layers(layers, told, grpc=grpc)
     for index, route in enumerate(service.routes or () if service is not None else ()):
-        own = Layer(route, spec.source["services"][name]["routes"][index])
         if _bounds(route):
-            yield from check_layers((*layers, own), grpc=grpc)
+            own = layer(route, spec.source["services"][name]["routes"][index])
+            yield from _check_layers((*layers, own), told, grpc=grpc)
 
 
 def _checks(spec: Spec, name: str) -> tuple[ir.HealthCheckKind, ...]:
@@ -176,12 +201,19 @@ def _endpoints(spec: Spec, name: str) -> int | None:
     return len(written) if written else None
 
 
-def check_layers(layers: Layers, *, grpc: bool) -> Iterator[Finding]:
-    """Faults of the timeouts and retries that these layers make together."""
+def _check_layers(layers: Layers, told: _Told, *, grpc: bool) -> Iterator[Finding]:
+    """Faults of the timeouts and retries that these layers make together, but for those ``told`` already."""
     if timeouts.streaming(layers):
         yield from _check_stream(layers)
     else:
         yield from _check_per_try(layers)
+    trying = tuple(each for each in layers if "retries" in each.says or "idempotent" in each.says)
+    if (trying, grpc) not in told:
+        told.add((trying, grpc))
+        yield from _check_retries(trying, grpc=grpc)
+
+
+def _check_retries(layers: Layers, *, grpc: bool) -> Iterator[Finding]:
     yield from _check_conditions(layers, grpc=grpc)
     yield from _check_idle(layers)
     backoff, at = retries.written(layers, "backoff", None)
@@ -195,12 +227,11 @@ def check_layers(layers: Layers, *, grpc: bool) -> Iterator[Finding]:
 def _last(layers: Layers, field: str, *path: str) -> _Said:
     """What the most particular layer says of ``field``, which is below ``path`` in YAML."""
     for index in range(len(layers) - 1, -1, -1):
-        layer = layers[index]
-        holder = layer.written if len(path) == 1 else getattr(layer.written, path[0], None)
-        value = getattr(holder, field, None)
+        said = layers[index].says.get(path[0] if len(path) > 1 else field)
+        value = said if len(path) == 1 else getattr(said, field, None)
         if value is not None:
-            return _Said(value, index, layer.source, path)
-    return _Said(None)
+            return _Said(value, index, layers[index].source, path)
+    return _NOBODY
 
 
 def _per_try(layers: Layers) -> _Said:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from meshctl.catalogue import finding
-from meshctl.diagnostics import Finding, Position, Related
+from meshctl.diagnostics import Finding, Related
 from meshctl.spec import Source
 from meshctl.spec.matching import HeaderMatchSpec, PathMatchSpec, QueryMatchSpec
 from meshctl.spec.routing import RouteMatchSpec, RouteSpec
@@ -61,12 +61,16 @@ _Conditions = tuple[
 ]
 
 
+EVERY = RouteMatchSpec.model_construct()
+"""What a route without matches takes. Made without a check, for which pydantic would compile one first."""
+
+
 class _Taken(Struct):
     """Earlier matches with the same path, headers and query: which methods and callers they take."""
 
     methods: frozenset[str]
     callers: frozenset[str]
-    at: Position | None
+    source: Source
 
 
 def unreachable(routes: Sequence[RouteSpec], source: Source, *, listed: bool) -> Iterator[Finding]:
@@ -77,15 +81,19 @@ def unreachable(routes: Sequence[RouteSpec], source: Source, *, listed: bool) ->
     tried = [
         (route, match, source[index]["matches"][number] if route.matches else source[index])
         for index, route in enumerate(routes)
-        for number, match in enumerate(route.matches or (RouteMatchSpec(),))
+        for number, match in enumerate(route.matches or (EVERY,))
     ]
+    if len(tried) < 2:
+        return
     if not listed:
         tried.sort(key=lambda each: specificity(each[1]))
     before: dict[tuple[str, _Conditions], list[_Taken]] = {}
     for route, match, at in tried:
-        firsts = [_first(before, name, match) for name in route.hostnames or ("",)]
+        own = _conditions(match)
+        mine = _Taken(frozenset(match.methods or ()), frozenset(match.callers or ()), at)
+        firsts = [_first(before, name, own, mine) for name in route.hostnames or ("",)]
         if all(first is not None for first in firsts):
-            where = firsts[0].at if firsts[0] is not None else None
+            where = firsts[0].source.here if firsts[0] is not None else None
             yield finding(
                 "unreachable-route",
                 at.here,
@@ -93,22 +101,22 @@ def unreachable(routes: Sequence[RouteSpec], source: Source, *, listed: bool) ->
                 related=(Related(where, "this one takes them all"),) if where else (),
             )
             continue
-        mine = _Taken(frozenset(match.methods or ()), frozenset(match.callers or ()), at.here)
         for name in route.hostnames or ("",):
-            before.setdefault((name, _conditions(match)), []).append(mine)
+            before.setdefault((name, own), []).append(mine)
 
 
 def _first(
-    before: dict[tuple[str, _Conditions], list[_Taken]], name: str, match: RouteMatchSpec
+    before: dict[tuple[str, _Conditions], list[_Taken]], name: str, own: _Conditions, mine: _Taken
 ) -> _Taken | None:
-    """The earlier match under the same host name that takes all that ``match`` does."""
-    methods, callers = frozenset(match.methods or ()), frozenset(match.callers or ())
-    own = _conditions(match)
-    for path in _wider(own[0]):
-        for conditions in ((path, *own[1:]), (path, (), ())):
-            for each in before.get((name, conditions), ()):
-                if _within(methods, each.methods) and _within(callers, each.callers):
-                    return each
+    """The earlier match under the same host name that takes all that one with these conditions does."""
+    path, headers, query = own
+    for wider in _wider(path):
+        found = before.get((name, (wider, headers, query)), ())
+        if headers or query:
+            found = (*found, *before.get((name, (wider, (), ())), ()))
+        for each in found:
+            if _within(mine.methods, each.methods) and _within(mine.callers, each.callers):
+                return each
     return None
 
 
@@ -132,6 +140,6 @@ def _within(narrow: frozenset[str], wide: frozenset[str]) -> bool:
 def _conditions(match: RouteMatchSpec) -> _Conditions:
     return (
         _path(match.path),
-        tuple(sorted((match.headers or {}).items(), key=lambda each: each[0])),
-        tuple(sorted((match.query or {}).items(), key=lambda each: each[0])),
+        tuple(sorted(match.headers.items(), key=lambda each: each[0])) if match.headers else (),
+        tuple(sorted(match.query.items(), key=lambda each: each[0])) if match.query else (),
     )

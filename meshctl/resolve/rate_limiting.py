@@ -31,7 +31,7 @@ def rate_limit(layers: Layers) -> ir.RateLimit | None:
 def check(layers: Layers) -> Iterator[Finding]:
     """Limits that are quotas."""
     for layer in layers:
-        written: RateLimitSpec | None = getattr(layer.written, "rate_limit", None)
+        written: RateLimitSpec | None = layer.says.get("rate_limit")
         if written is not None and written.per / written.requests > SLOWEST:
             interval = ir.duration_text(written.per / written.requests)
             message = (

@@ -104,18 +104,19 @@ def _check_calls(
 ) -> Iterator[Finding]:
     """``outside``: whether externals may be called; a gateway leads into the mesh."""
     for callee, call in (calls or {}).items():
-        at = here["calls"].at(callee)
-        yield from _check_policy(call, names, here["calls"][callee])
+        if call.locality is not None:
+            yield from _check_policy(call, names, here["calls"][callee])
         if outside and callee in names.externals:
             continue
         service = names.services.get(callee)
         if service is None:
             kind = "service or external" if outside else "service"
-            yield undefined(kind, callee, at, names.callees if outside else names.services, names)
+            at, known = here["calls"].at(callee), names.callees if outside else names.services
+            yield undefined(kind, callee, at, known, names)
         elif not discovery.taking(service) and service.discovery is None:
             yield finding(
                 "route-to-empty-pool",
-                at,
+                here["calls"].at(callee),
                 f"`{name}` calls `{callee}`, which has no endpoints that take requests",
             )
 
@@ -133,9 +134,10 @@ def _check_routes(
             where = source["mirror"][number]
             yield from _check_pool(own, mirror, where, names, idle=mirror.percent == 0)
         for number, match in enumerate(route.matches or ()):
-            where = source["matches"][number]["from"]
-            yield from _check_callers(match.callers, where, names)
-            yield from _check_never_calling(own, match.callers, where, names)
+            if match.callers:
+                where = source["matches"][number]["from"]
+                yield from _check_callers(match.callers, where, names)
+                yield from _check_never_calling(own, match.callers, where, names)
 
 
 def _check_never_calling(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from meshctl import ir
@@ -21,6 +22,9 @@ IDEMPOTENT_METHODS = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE")
 NEVER = ir.RetryPolicy(0, (), IDEMPOTENT_METHODS)
 """What holds where nothing is asked of any callee."""
 
+_FIELDS = frozenset(("retries", "idempotent", "streaming"))
+"""What a layer may say that counts here."""
+
 _KEYS = {
     "attempts": "attempts",
     "retry_on": "retryOn",
@@ -32,7 +36,12 @@ _KEYS = {
 
 
 def retry_policy(layers: Layers) -> ir.RetryPolicy:
-    """When a failed try is made again."""
+    """When a failed try is made again: one object for all to whom the same layers say it."""
+    return _policy(tuple(each for each in layers if not _FIELDS.isdisjoint(each.says)))
+
+
+@lru_cache(maxsize=4096)
+def _policy(layers: Layers) -> ir.RetryPolicy:
     methods, asks = _idempotent(layers)
     if not says(layers, "retries"):
         return ir.RetryPolicy(DEFAULT_ATTEMPTS, DEFAULT_CONDITIONS, methods, asks=asks)
@@ -61,7 +70,7 @@ def retry_policy(layers: Layers) -> ir.RetryPolicy:
 def written(layers: Layers, field: str, default: Any) -> tuple[Any, Position | None]:  # noqa: ANN401
     """What the most particular layer says of a field of `retries`, and where."""
     for layer in reversed(layers):
-        retries = getattr(layer.written, "retries", None)
+        retries = layer.says.get("retries")
         value = getattr(retries, field, None)
         if value is not None:
             return value, layer.source.at("retries", _KEYS[field])

@@ -5,6 +5,7 @@ A test makes random changes and compares with resolving all of it, and one watch
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -24,27 +25,34 @@ class Resolved(Struct, frozen=True):
     mesh: ir.Mesh
 
 
-def reusable(spec: Spec, other: Resolved) -> Mapping[str, tuple[ir.Sidecar, ...]]:
-    """The sidecars of ``other`` that ``spec`` has too, by service or gateway.
+class Shared(Struct, frozen=True):
+    """What a spec has in common with another one."""
 
-    They are equal but for the places of what was written. Nothing where more than services differs.
-    """
+    services: frozenset[str] = frozenset()
+    """Those that are written alike, where nothing but services differs."""
+    sidecars: Mapping[str, tuple[ir.Sidecar, ...]] = {}
+    """Of the other's, by service or gateway. They are equal but for the places of what was written."""
+
+
+def shared(spec: Spec, other: Resolved) -> Shared:
+    """What ``spec`` need not be asked again, and need not make."""
     now, was = spec.source.node, other.spec.source.node
     around = (now.keys() | was.keys()) - {"services"}
     if spec.files != other.spec.files or not all(_same(now.get(key), was.get(key)) for key in around):
-        return {}
-    changed = _changed(now.get("services") or {}, was.get("services") or {})
+        return Shared()
+    services: Mapping[str, Node] = now.get("services") or {}
+    changed = _changed(services, was.get("services") or {})
     kept = _kept(spec, changed, _callers(spec), _callers(other.spec))
     found: dict[str, tuple[ir.Sidecar, ...]] = {}
     for each in other.mesh.sidecars:
         if each.service in kept:
             found[each.service] = (*found.get(each.service, ()), each)
-    return found
+    return Shared(frozenset(services.keys() - changed), found)
 
 
 def _same(one: Node, other: Node) -> bool:
-    """Whether both are written alike, in the same order."""
-    return one is other or repr(one) == repr(other)
+    """Whether both are written alike, in the same order: version 0 of marshal writes nothing but that."""
+    return one is other or marshal.dumps(one, 0) == marshal.dumps(other, 0)
 
 
 def _changed(now: Mapping[str, Node], was: Mapping[str, Node]) -> frozenset[str]:

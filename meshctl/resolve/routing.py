@@ -10,14 +10,16 @@ from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Related
 from meshctl.resolve import fault_injection, filters, matching, mirroring, retries, splitting, timeouts
-from meshctl.resolve.layers import Layer, Layers, says
-from meshctl.resolve.precedence import specificity, unreachable
+from meshctl.resolve.layers import Layers, layer
+from meshctl.resolve.precedence import EVERY, specificity, unreachable
 from meshctl.spec import Source
 from meshctl.spec.routing import RouteMatchSpec, RouteSpec
 from meshctl.spec.service import ServiceSpec
 
 DEFAULT_ROUTE = "default"
 """The name of the only route of a service that has none of its own."""
+
+_EVERYTHING = RouteSpec.model_construct(name=DEFAULT_ROUTE)
 
 WILDCARD = "*."
 """What a host name begins with that stands for all names below it."""
@@ -27,6 +29,8 @@ LayersOf = Callable[[RouteSpec], Layers]
 
 POLICY = ("timeout", "retries", "body_timeout", "streaming", "idempotent")
 """The fields of a layer that bound the requests of a route; all others are of clusters."""
+
+_POLICY = frozenset(POLICY)
 
 
 def hostnames(service: str, domain: str) -> tuple[str, ...]:
@@ -78,7 +82,7 @@ class RouteTable:
     ) -> None:
         self._name = name
         self._target = target or name
-        self._routes = tuple(routes) if routes is not None else (RouteSpec(name=DEFAULT_ROUTE),)
+        self._routes = tuple(routes) if routes is not None else (_EVERYTHING,)
         self._source = source
         rows = [
             (specificity(match), row)
@@ -120,9 +124,8 @@ class RouteTable:
     ) -> _Policies:
         if route.redirect is not None or route.respond is not None:
             return _ANSWERED
-        own = (Layer(route, self._source["routes"][index]),)
-        if says(own, *POLICY):
-            return _policies((*layers, *own))
+        if not _POLICY.isdisjoint(route.model_fields_set):
+            return _policies((*layers, layer(route, self._source["routes"][index])))
         if id(layers) not in known:
             known[id(layers)] = (layers, _policies(layers))
         return known[id(layers)][1]
@@ -130,10 +133,11 @@ class RouteTable:
     def _matches(self, index: int, route: RouteSpec) -> Iterator[tuple[RouteMatchSpec, _Row]]:
         source = self._source["routes"][index]
         seen = self._unmatched(route, source)
-        for number, match in enumerate(route.matches or (RouteMatchSpec(),)):
-            resolved = _match(match, source["matches"][number])
+        for number, match in enumerate(route.matches or (EVERY,)):
+            here = source["matches"][number]
+            resolved = _match(match, here)
             asks = seen.asks
-            at = source["matches"][number].at("from") if match.callers else None
+            at = here.at("from") if match.callers else None
             if at is not None:
                 asks = (*asks, ir.FeatureUse(ir.Feature.CALLER_MATCH, at))
             yield (
@@ -156,13 +160,15 @@ class RouteTable:
             answer=answer,
             rewrite=filters.rewrite(route, source),
             request_headers=filters.header_changes(
-                route.request_headers, ir.Feature.REQUEST_HEADERS, source["requestHeaders"]
+                route.request_headers, ir.Feature.REQUEST_HEADERS, source, "requestHeaders"
             ),
             response_headers=filters.header_changes(
-                route.response_headers, ir.Feature.RESPONSE_HEADERS, source["responseHeaders"]
+                route.response_headers, ir.Feature.RESPONSE_HEADERS, source, "responseHeaders"
             ),
-            mirrors=() if answer else mirroring.mirrors(self._target, route.mirror, source["mirror"]),
-            fault=None if answer else fault_injection.fault(route.fault, source["fault"]),
+            mirrors=mirroring.mirrors(self._target, route.mirror, source["mirror"])
+            if route.mirror and not answer
+            else (),
+            fault=fault_injection.fault(route.fault, source["fault"]) if route.fault and not answer else None,
             at=source.here if source.node is not None else None,
         )
 
@@ -182,8 +188,10 @@ class RouteTable:
     def _asked_wildcards(self) -> Iterator[tuple[str, tuple[ir.FeatureUse, ...]]]:
         for index, route in enumerate(self._routes):
             for number, name in enumerate(route.hostnames or ()):
+                if not name.startswith(WILDCARD):
+                    continue
                 at = self._source["routes"][index]["hostnames"].at(number)
-                if name.startswith(WILDCARD) and at is not None:
+                if at is not None:
                     yield name, (ir.FeatureUse(ir.Feature.WILDCARD_HOSTS, at),)
 
 
@@ -216,10 +224,10 @@ def _policies(layers: Layers) -> _Policies:
 
 def _match(match: RouteMatchSpec, source: Source) -> ir.RouteMatch:
     return ir.RouteMatch(
-        path=matching.path(match.path, source["path"]),
-        methods=tuple(sorted(set(match.methods or ()))),
-        headers=matching.headers(match.headers, source["headers"]),
-        queries=matching.queries(match.query, source["query"]),
+        path=matching.path(match.path, source["path"]) if match.path else matching.EVERYTHING,
+        methods=tuple(sorted(set(match.methods))) if match.methods else (),
+        headers=matching.headers(match.headers, source["headers"]) if match.headers else (),
+        queries=matching.queries(match.query, source["query"]) if match.query else (),
         at=source.here if source.node is not None else None,
     )
 
@@ -247,12 +255,15 @@ def check(routes: Sequence[RouteSpec] | None, source: Source, *, listed: bool) -
 def _check_route(route: RouteSpec, source: Source) -> Iterator[Finding]:
     for number, match in enumerate(route.matches or ()):
         yield from _check_match(match, source["matches"][number])
-    yield from matching.check_repeats("one is enough", route.hostnames, source["hostnames"])
+    if route.hostnames:
+        yield from matching.check_repeats("one is enough", route.hostnames, source["hostnames"])
     if route.backends is not None:
         yield from splitting.check(route.backends, source["backends"])
     yield from filters.check(route, source)
-    yield from mirroring.check(route.mirror, source["mirror"])
-    yield from fault_injection.check(route.fault, source["fault"])
+    if route.mirror:
+        yield from mirroring.check(route.mirror, source["mirror"])
+    if route.fault is not None:
+        yield from fault_injection.check(route.fault, source["fault"])
 
 
 def _check_match(match: RouteMatchSpec, source: Source) -> Iterator[Finding]:
@@ -260,8 +271,14 @@ def _check_match(match: RouteMatchSpec, source: Source) -> Iterator[Finding]:
         yield finding("ambiguous-match", source.here, "this match has no condition")
     if match.path is not None:
         yield from matching.check_path(match.path, source["path"])
-    yield from matching.check_repeats("any one of the methods is enough", match.methods, source["methods"])
-    yield from matching.check_repeats("any one of the callers is enough", match.callers, source["from"])
-    yield from matching.check_cases("condition on the header", source["headers"])
-    yield from matching.check_values(match.headers, "header", source["headers"])
-    yield from matching.check_values(match.query, "query parameter", source["query"])
+    if match.methods:
+        yield from matching.check_repeats(
+            "any one of the methods is enough", match.methods, source["methods"]
+        )
+    if match.callers:
+        yield from matching.check_repeats("any one of the callers is enough", match.callers, source["from"])
+    if match.headers:
+        yield from matching.check_cases("condition on the header", source["headers"])
+        yield from matching.check_values(match.headers, "header", source["headers"])
+    if match.query:
+        yield from matching.check_values(match.query, "query parameter", source["query"])

@@ -57,7 +57,7 @@ def _check_callee(
         message = f"nothing tells when the endpoints of `{name}` in one zone are down"
         yield finding("failover-unnoticed", wanted.at, message)
     for layer in particular(layers):
-        written: LocalitySpec | None = getattr(layer.written, "locality", None)
+        written: LocalitySpec | None = layer.says.get("locality")
         for index, zone in enumerate((written and written.failover) or ()):
             if zone in known and zone not in zones:
                 zones_tried = layer.source["locality"]["failover"]
@@ -74,7 +74,7 @@ def _check_outside(name: str, layers: Layers, *, looked_up: bool = False) -> Ite
         else "are outside the mesh, where no zones are known"
     )
     for layer in particular(layers):
-        if getattr(layer.written, "locality", None) is not None:
+        if "locality" in layer.says:
             at = layer.source.at("locality")
             message = f"the endpoints of `{name}` {why}"
             yield finding("ineffective-setting", at, message, remove=layer.source.part("locality"))

@@ -10,7 +10,7 @@ from meshctl.spec.mesh import MeshSpec
 from meshctl.spec.source import Positions, Source
 
 
-class Spec(Struct, frozen=True):
+class Spec(Struct, frozen=True, eq=False):
     """A spec that has the right shape, and the cursor to its places.
 
     ``files`` are the contents of those that it names, by their paths as written.

@@ -86,6 +86,8 @@ class Positions(Struct, eq=False):
 
         ``others`` are second places, of parts that two containers were merged to.
         """
+        # A container that was read and given up (its key was refused) may have had this identity.
+        self._first.pop(id(container), None)
         self._made[id(container)] = _Made(container, of, origins, others or {})
 
     def container(self, container: Node) -> Position | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position
 from meshctl.ir import Feature, Mesh, Proxy, Sidecar, features_of
+from meshctl.ir.features import Known
 from meshctl.targets import target
 from meshctl.targets.base import Capability, Emulated, Native, Pending, Unsupported
 
@@ -16,21 +17,8 @@ _Asked = dict[tuple[Position, Feature, Proxy], dict[str, None]]
 
 def check(mesh: Mesh) -> Iterator[Finding]:
     """A finding at each field that a proxy involved cannot do, or only nearly; it names the sidecars."""
-    asked: _Asked = {}
-    uses_of: dict[int, tuple[tuple[Feature, Position], ...]] = {}
     wanting = {proxy: _wanting(proxy) for proxy in {each.proxy for each in mesh.sidecars}}
-    for sidecar in mesh.sidecars:
-        here = {
-            feature: its
-            for feature, its in wanting[sidecar.proxy].items()
-            if not isinstance(its, Emulated) or its.applies(sidecar)
-        }
-        for part in _parts(sidecar):
-            if id(part) not in uses_of:
-                uses_of[id(part)] = tuple({(use.feature, use.at): None for use in features_of(part)})
-            for feature, at in uses_of[id(part)]:
-                if feature in here:
-                    asked.setdefault((at, feature, sidecar.proxy), {})[sidecar.service] = None
+    asked = _asked(mesh, wanting)
     # Features of one place may differ in the same way, such as the conditions of a retry: that is told once.
     told: dict[tuple[Position, Proxy, _Wanting | str, tuple[str, ...]], list[Feature]] = {}
     for (at, feature, proxy), services in asked.items():
@@ -43,6 +31,31 @@ def check(mesh: Mesh) -> Iterator[Finding]:
         for (at, proxy, _, services), features in told.items()
     )
     yield from _conflicts(mesh)
+
+
+def _asked(mesh: Mesh, wanting: Mapping[Proxy, Mapping[Feature, _Wanting]]) -> _Asked:
+    """Who asks for what a proxy lacks, by the places that say so."""
+    asked: _Asked = {}
+    known: Known = {}
+    uses_of: dict[tuple[int, Proxy], tuple[tuple[Feature, Position], ...]] = {}
+    for sidecar in mesh.sidecars:
+        proxy = sidecar.proxy
+        lacking, shows = wanting[proxy], dict[Feature, bool]()
+        for part in _parts(sidecar):
+            uses = uses_of.get((id(part), proxy))
+            if uses is None:
+                here = (each for each in features_of(part, known) if each.feature in lacking)
+                uses = uses_of[id(part), proxy] = tuple({(use.feature, use.at): None for use in here})
+            for feature, at in uses:
+                if feature not in shows:
+                    shows[feature] = _shows(lacking[feature], sidecar)
+                if shows[feature]:
+                    asked.setdefault((at, feature, proxy), {})[sidecar.service] = None
+    return asked
+
+
+def _shows(capability: _Wanting, sidecar: Sidecar) -> bool:
+    return not isinstance(capability, Emulated) or capability.applies(sidecar)
 
 
 def _wanting(proxy: Proxy) -> Mapping[Feature, _Wanting]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 
 from meshctl import pipeline
@@ -284,3 +285,12 @@ def test_an_interrupt_ends_with_130():
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert b"Traceback" not in err
+
+
+def test_an_interrupt_that_a_library_makes_an_error_of_ends_with_130(monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "validate", lambda *_, **__: orjson.dumps(object(), default=interrupted))
+    assert run(["validate"]) == 130
+    assert capsys.readouterr().err == ""

@@ -112,3 +112,12 @@ def test_a_container_made_later_has_the_places_of_what_it_was_made_from():
             Position("second.yaml", 2, 2),
         ]
         assert list(positions.keys(each, "d")) == []
+
+
+def test_what_was_made_has_no_places_of_what_was_given_up_before():
+    document = read_yaml(b"a: {b: 1}\n", "f.yaml")
+    positions, read = document.positions, document.node
+    made = {"c": read["a"]}
+    positions.remember(made, [9999, 9999, 9999])
+    positions.derive(made, read, {"c": (read, "a")})
+    assert positions.key(made, "c") == positions.container(made) == Position("f.yaml", 1, 1)
