@@ -75,6 +75,10 @@ class AccessLog(Written, frozen=True):
         return Fraction(1)
 
 
+def _whatever_the_share(_: Fraction) -> tuple[Feature, ...]:
+    return (Feature.ACCESS_LOG_SAMPLING,)
+
+
 class SampledAccessLog(AccessLog, frozen=True, kw_only=True):
     """Of requests that another has answered with a status below 500, and whose ``audit`` is empty, a share has a line.
 
@@ -82,7 +86,7 @@ class SampledAccessLog(AccessLog, frozen=True, kw_only=True):
     all. A class of its own, lest who asks for no share have other builds.
     """
 
-    share: Annotated[Fraction, Needs(lambda _: (Feature.ACCESS_LOG_SAMPLING,))]
+    share: Annotated[Fraction, Needs(_whatever_the_share)]
 
     @property
     def sampling(self) -> Fraction:

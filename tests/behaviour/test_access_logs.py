@@ -128,6 +128,10 @@ def assert_a_share_has_lines(world):
         row = Row("", Expect(), caller=caller, host=callee, target="/well")
         with world.connection(row) as connection:
             assert {connection.ask(row).status for _ in range(REQUESTS)} == {200}
+            # On a connection of which nearly nothing was said.
+            connection.ask(replace(row, target="/ill", orders={"status": 503}))
+        for service in (caller, callee):
+            lines_of(world, service, "/ill", 1)
     deadline = time.monotonic() + LIMIT
     while [counted(world, each) for each in (*CALLERS, *CALLEES)] != [REQUESTS] * 6:
         assert time.monotonic() < deadline
