@@ -32,94 +32,83 @@ HEADERS: dict[tuple[tuple[str, str], ...], dict[str, str | None]] = {
 }  # fmt: skip
 """Lines of a request to what the caller's line tells, null: whatever."""
 
-QUERIES = {
-    "": ("", ""),
-    "?": ("", ""),
-    "?a=s3cret&b&=x&c=1=2&": ("a=s3cret&b&=x&c=1=2&", "a&b&&c&"),
-    '?%22"\\=1?2': ('%22"\\=1?2', '%22"\\'),
-}
-
+QUERIES = {"": "", "?": "", "?a=s3cret&b&=x&c=1=2&": "a&b&&c&", '?%22"\\=1?2': '%22"\\'}
+"""To their names. What `keep` tells: tables/access_log_sampling.yaml."""
 
 SAMPLED, REQUESTS = 0.2, 400
-"""The share of the lines that are written in one of the meshes, and how many it gets to see."""
+"""The share of the requests that go well which have a line, and how many each sidecar gets to see."""
 
 
-def table(query, **more):
-    return Table(
-        name="access-logs",
-        features=[],
-        spec={
-            "mesh": {
-                "accessLog": {
-                    "headers": TOLD,
-                    "query": query,
-                    "redact": {"headers": ["x-secret", "authorization"]},
-                    **more,
-                },
-                "metrics": {"format": "prometheus"},
+TABLE = Table(
+    name="access-logs",
+    features=[],
+    spec={
+        "mesh": {
+            "accessLog": {
+                "headers": TOLD,
+                "query": "names",
+                "redact": {"headers": ["x-secret", "authorization"]},
+                "sampling": f"{SAMPLED:.0%}",
             },
-            "services": {
-                name: {
-                    "port": 8080,
-                    "endpoints": [{"address": f"127.50.0.{number}"}],
-                    "calls": {CALLEES[CALLERS.index(name)]: {}} if name in CALLERS else {},
-                    "routes": [{"name": "all", "requestHeaders": {"set": {"x-changed": "by a route"}}}],
-                }
-                for number, name in enumerate((*CALLERS, *CALLEES), start=1)
-            },
+            "metrics": {"format": "prometheus"},
         },
-        requests=[],
-        proxies={name: name.partition("-")[0] for name in (*CALLERS, *CALLEES)},
+        "services": {
+            name: {
+                "port": 8080,
+                "endpoints": [{"address": f"127.50.0.{number}"}],
+                "calls": {CALLEES[CALLERS.index(name)]: {}} if name in CALLERS else {},
+                "routes": [{"name": "all", "requestHeaders": {"set": {"x-changed": "by a route"}}}],
+            }
+            for number, name in enumerate((*CALLERS, *CALLEES), start=1)
+        },
+    },
+    requests=[],
+    proxies={name: name.partition("-")[0] for name in (*CALLERS, *CALLEES)},
+)
+
+
+def failing(caller, callee, target, headers=()):
+    """A request that has its line, whatever share of the others has."""
+    return Row(
+        "",
+        Expect(),
+        caller=caller,
+        host=callee,
+        target=target,
+        headers=list(headers),
+        orders={"status": 503},
     )
 
 
-def test_headers_and_queries_stand_in_lines_as_they_came(tmp_path):
-    numbers = itertools.count()
-    for query, sampling, status in (("keep", {}, 200), ("names", {"sampling": f"{SAMPLED:.0%}"}, 503)):
-        with running(table(query, **sampling), Proxy.ENVOY, Proxy.ENVOY, tmp_path / query) as world:
-            rows: list[tuple[Row, dict[str, str | None], str]] = []
-            for caller, callee in zip(CALLERS, CALLEES, strict=True):
-                for headers, told in HEADERS.items():
-                    rows.append(
-                        (
-                            Row(
-                                "",
-                                Expect(),
-                                caller=caller,
-                                host=callee,
-                                target=f"/{next(numbers)}-",
-                                headers=list(headers),
-                                orders={"status": status},
-                            ),
-                            told,
-                            "",
-                        )
-                    )
-                for sent, kept in QUERIES.items():
-                    row = Row("", Expect(), caller=caller, host=callee, target=f"/{next(numbers)}-{sent}")
-                    row = replace(row, orders={"status": status})
-                    rows.append((row, {}, kept[query == "names"]))
-            for row, _, _ in rows:
-                with world.connection(row) as connection:
-                    assert connection.ask(row).status == status, row
-            for row, told, query_told in rows:
-                path = row.target.partition("?")[0]
-                ((out,), (into,)) = (lines_of(world, each, path, 1) for each in (row.caller, str(row.host)))
-                expected: dict[str, str | None] = {**dict.fromkeys(TOLD, ""), **told}
-                assert {
-                    key: value for key, value in out["request_headers"].items() if expected[key] is not None
-                } == {key: value for key, value in expected.items() if value is not None}, row
-                assert (out["query"], into["query"]) == (query_told, query_told), row
-                assert into["request_headers"]["x-changed"] == "by a route", row
-            assert not [*line_faults(world.lines)]
-            lines = [json.loads(line) for _, line in access_log(world.lines)]
-            assert all(
-                list(each["request_headers"]) == sorted(TOLD) or list(each["request_headers"]) == TOLD
-                for each in lines
-            )
-            assert query == "keep" or "s3cret" not in json.dumps(lines)
-            if sampling:
-                assert_a_share_has_lines(world)
+def test_a_share_of_the_lines_and_all_of_what_failed_with_headers_and_queries_as_they_came(tmp_path):
+    with running(TABLE, Proxy.ENVOY, Proxy.ENVOY, tmp_path) as world:
+        numbers = itertools.count()
+        rows: list[tuple[Row, dict[str, str | None], str]] = []
+        for caller, callee in zip(CALLERS, CALLEES, strict=True):
+            for headers, told in HEADERS.items():
+                rows.append((failing(caller, callee, f"/{next(numbers)}-", headers), told, ""))
+            for sent, kept in QUERIES.items():
+                rows.append((failing(caller, callee, f"/{next(numbers)}-{sent}"), {}, kept))
+        for row, _, _ in rows:
+            with world.connection(row) as connection:
+                assert connection.ask(row).status == 503, row
+        for row, told, query_told in rows:
+            path = row.target.partition("?")[0]
+            ((out,), (into,)) = (lines_of(world, each, path, 1) for each in (row.caller, str(row.host)))
+            expected: dict[str, str | None] = {**dict.fromkeys(TOLD, ""), **told}
+            assert {
+                key: value for key, value in out["request_headers"].items() if expected[key] is not None
+            } == {key: value for key, value in expected.items() if value is not None}, row
+            assert (out["query"], into["query"]) == (query_told, query_told), row
+            assert into["request_headers"]["x-changed"] == "by a route", row
+        assert_a_share_has_lines(world)
+        assert not [*line_faults(world.lines)]
+        lines = [json.loads(line) for _, line in access_log(world.lines)]
+        assert all(
+            list(each["request_headers"]) == sorted(TOLD) or list(each["request_headers"]) == TOLD
+            for each in lines
+        )
+        assert "s3cret" not in json.dumps(lines)
 
 
 def assert_a_share_has_lines(world):
