@@ -100,6 +100,86 @@ def test_findings_and_their_exit_code_are_kept(here, capfd):
     assert "stok" in first[1].out
 
 
+LINKS = {
+    "a folder behind a link that led nowhere": (
+        lambda: Path("mesh/docs").symlink_to("../docs"),
+        lambda: Path("docs").mkdir(),
+    ),
+    "a file behind a link that is a folder now": (
+        lambda: (Path("docs").write_text("text"), Path("mesh/docs").symlink_to("../docs")),
+        lambda: (Path("docs").unlink(), Path("docs").mkdir()),
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "change"), LINKS.values(), ids=LINKS)
+def test_what_links_in_the_spec_lead_to_is_looked_at_again(here, before, change):
+    before()
+    settle()
+    assert ask(VALIDATE) == (False, 0)
+    change()
+    assert ask(VALIDATE) == (False, 2)
+
+
+def test_a_link_to_a_folder_beside_a_lone_file_may_lead_to_a_file_next(here, capfd):
+    text = MESH.replace("{stock: {}}", "{stok: {}}")
+    Path("lone").mkdir()
+    Path("lone/mesh.yaml").write_text(text)
+    Path("d").mkdir()
+    Path("lone/more.yaml").symlink_to("../d")
+    settle()
+    asked = ["validate", "lone/mesh.yaml"]
+    ask(asked)
+    Path("d").rmdir()
+    Path("d").write_text(STOCK)
+    capfd.readouterr()
+    ask(asked)
+    cached = capfd.readouterr()
+    ask([*asked, "--no-cache"])
+    assert capfd.readouterr() == cached
+
+
+def test_environments_behind_a_link_are_refused_also_where_their_folder_kept_its_mark(here, monkeypatch):
+    """Not every file system dates a folder that was moved."""
+    from meshctl.cache import premises
+
+    (here / "mesh/environments").mkdir()
+    (here / "mesh/environments/test.yaml").write_text("mesh: {trustDomain: test.shop.example}")
+    asked = ["validate", "mesh/mesh.yaml", "--env", "test"]
+    monkeypatch.setattr(premises, "mark", lambda status: str(status.st_ino))
+    settle()
+    assert [ask(asked)[0], ask(asked)[0]] == [False, True]
+    link_away("mesh/environments")
+    assert ask(asked) == (False, 2)
+
+
+def test_nothing_is_answered_where_the_shell_asks_for_completions(here, monkeypatch):
+    from meshctl import __main__
+
+    assert [ask(VALIDATE), ask(VALIDATE)] == [(False, 0), (True, 0)]
+    monkeypatch.setenv("_MESHCTL_COMPLETE", "complete_bash")
+    monkeypatch.setattr(sys, "argv", ["meshctl", *VALIDATE])
+    monkeypatch.setattr(answers, "recall", lambda arguments: pytest.fail("was asked"))
+    with pytest.raises(SystemExit):
+        __main__.main()
+
+
+def test_what_is_verified_is_the_same(here, capfd, monkeypatch):
+    """A bundle whose identity alone is another is shown to its proxy, too."""
+    for each in ("ENVOY", "HAPROXY", "NGINX"):
+        monkeypatch.setenv(each, "/bin/true")
+    asked = ["build", "mesh"]
+    assert ask(asked) == (False, 0)
+    shutil.copytree("build", "other")
+    CHANGES["the lifetime of certificates"]()
+    capfd.readouterr()
+    assert ask(asked) == (False, 0)
+    cached = capfd.readouterr().out
+    assert ask([*asked, "--out", "other", "--no-cache"]) == (False, 0)
+    assert capfd.readouterr().out.replace("other/", "build/") == cached
+    assert "verified" in cached
+
+
 def edit(path, old, new):
     Path(path).write_text(Path(path).read_text().replace(old, new))
 
@@ -117,6 +197,14 @@ def move_behind_a_link(path):
     Path(path).symlink_to(f"{Path(path).name}.moved")
 
 
+def link_away(path):
+    """All that is below keeps its marks."""
+    Path("away").mkdir()
+    there = Path("away").resolve() / Path(path).name
+    Path(path).rename(there)
+    Path(path).symlink_to(there)
+
+
 CHANGES = {
     "a file of the spec": lambda: edit("mesh/stock.yaml", "10.78.1.2", "10.78.1.9"),
     "the same size": lambda: edit("mesh/mesh.yaml", "port: 80", "port: 81"),
@@ -132,6 +220,8 @@ CHANGES = {
     "an output's mode": lambda: Path("build/web/envoy/run").chmod(0o644),
     "all outputs gone": lambda: shutil.rmtree("build"),
     "the manifest gone": lambda: Path("build/manifest.json").unlink(),
+    "a link in place of a bundle's folder": lambda: link_away("build/web"),
+    "a link in place of a folder in a bundle": lambda: link_away("build/web/envoy"),
     "the lifetime of certificates": lambda: edit(
         "mesh/mesh.yaml", "mesh: {", "mesh: {certificates: {lifetime: 3d, renewBefore: 1d}, "
     ),
