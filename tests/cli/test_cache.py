@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -156,10 +157,11 @@ def test_environments_behind_a_link_are_refused_also_where_their_folder_kept_its
 def test_nothing_is_answered_where_the_shell_asks_for_completions(here, monkeypatch):
     from meshctl import __main__
 
-    assert [ask(VALIDATE), ask(VALIDATE)] == [(False, 0), (True, 0)]
     monkeypatch.setenv("_MESHCTL_COMPLETE", "complete_bash")
     monkeypatch.setattr(sys, "argv", ["meshctl", *VALIDATE])
     monkeypatch.setattr(answers, "recall", lambda arguments: pytest.fail("was asked"))
+    monkeypatch.setattr("meshctl.cli.app.run", lambda arguments: 0)
+    monkeypatch.setattr(__main__, "gc", Mock())
     with pytest.raises(SystemExit):
         __main__.main()
 
