@@ -85,9 +85,9 @@ def released(root: Path, path: str, bundles: Collection[str]) -> Path | None:
     its = path.removeprefix(f"{bundle}/")
     releases = root / bundle / RELEASES
     try:
-        if os.readlink(root / path) != through_current(its):  # noqa: PTH115
+        if os.readlink(root / path) != through_current(its):  # noqa: PTH115 - the text of the link, which a path would tidy
             return None
-        current = os.readlink(releases / CURRENT)  # noqa: PTH115
+        current = os.readlink(releases / CURRENT)  # noqa: PTH115 - the text of the link, which a path would tidy
     except OSError:
         return None
     if not bundle or "/" in current or current in ("", ".", ".."):
@@ -98,7 +98,7 @@ def released(root: Path, path: str, bundles: Collection[str]) -> Path | None:
         where = os.path.realpath(found, strict=True)
     except OSError:
         return None
-    return found if where == os.path.join(os.path.realpath(releases), current, its) else None  # noqa: PTH118
+    return found if where == os.path.join(os.path.realpath(releases), current, its) else None  # noqa: PTH118 - texts of links, not paths
 
 
 def _real(path: Path) -> Path:

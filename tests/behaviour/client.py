@@ -11,8 +11,9 @@ import ssl
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from meshctl import ir
 
@@ -23,8 +24,7 @@ TURN = 16384
 """Bytes of a stream in TLS before its client listens again."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What came back. No ``status``: nothing did, and ``failure`` says why."""
 
     identifier: str
