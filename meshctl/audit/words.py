@@ -109,40 +109,40 @@ operation, operators, or_filter, or_ids, or_match, or_matcher, outlier_detection
 overload_manager, overprovisioning_factor, override_stream_error_on_invalid_http_message, own_port,
 pack_trace_reason, param, parent_id, path, path_config_source, path_separated_prefix,
 path_with_escaped_slashes_action, pattern, payload_in_metadata, per_connection_buffer_limit_bytes,
-per_try_idle_timeout, per_try_timeout, percentage, permissions, pipe, policies, policy, port, port_value,
-predicate, prefix, prefix_rewrite, present_match, preserve_external_request_id, principal_name, principals,
-priority, private_key, protocol, provider, provider_name, providers, proxy, proxy_100_continue, query,
-query_parameters, query_timeout_seconds, query_tries, random_sampling, range_match,
-rate_limited_as_resource_exhausted, rate_limits, rds, rds.json, re2.max_program_size.error_level,
-re2.max_program_size.warn_level, redirect, regex, regex_rewrite, regex_value_rewrite, remove,
-remove_on_match, request_headers, request_headers_mutations, request_headers_timeout,
-request_headers_to_add, request_headers_to_remove, request_id_extension, request_mirror_policies,
-request_mutations, request_rules, request_timeout, require_client_certificate, require_expiration,
-requirements, requires, requires_all, requires_any, reset, resolvers, resource_api_version,
-resource_detectors, resource_monitors, resources, respect_dns_ttl, response-headers, response_flag_filter,
-response_headers_to_add, response_headers_to_remove, response_mutations, retriable-status-codes,
-retriable_headers, retriable_status_codes, retriable_statuses, retry_back_off, retry_budget,
-retry_host_predicate, retry_on, retry_policy, reuse_connection, ring_hash_lb_config, route, route_config,
-route_config_name, routes, rules, rules_stat_prefix, runtime_fraction, runtime_key, safe_regex, sampler,
-sampling_percentage, san_type, scheme, sds_config, server_header_transformation, server_names, service,
-service.instance.id, service.namespace, service_name, shadow_rules, shadow_rules_stat_prefix, sharing_name,
-single_predicate, skip_if_empty, skip_xff_append, sni, socket_address, source_code, sourced_metadata,
-space_delimited_claims, span_id, spawn_upstream_span, split_external_local_origin_errors, start, stat,
-stat_prefix, static_layer, static_resources, stats_config, stats_flush_interval, stats_scope, status,
-status_code, status_code_filter, stream_idle_timeout, string_match, substitution,
-successful_active_health_check_uneject_host, suppress_envoy_headers, table_size, tag, tags,
-tcp_health_check, text_format_source, thresholds, time, timeout, tls_certificate,
+per_try_idle_timeout, per_try_timeout, percent_sampled, percentage, permissions, pipe, policies, policy,
+port, port_value, predicate, prefix, prefix_rewrite, present_match, preserve_external_request_id,
+principal_name, principals, priority, private_key, protocol, provider, provider_name, providers, proxy,
+proxy_100_continue, query, query_parameters, query_timeout_seconds, query_tries, random_sampling,
+range_match, rate_limited_as_resource_exhausted, rate_limits, rds, rds.json,
+re2.max_program_size.error_level, re2.max_program_size.warn_level, redirect, regex, regex_rewrite,
+regex_value_rewrite, remove, remove_on_match, request_headers, request_headers_mutations,
+request_headers_timeout, request_headers_to_add, request_headers_to_remove, request_id_extension,
+request_mirror_policies, request_mutations, request_rules, request_timeout, require_client_certificate,
+require_expiration, requirements, requires, requires_all, requires_any, reset, resolvers,
+resource_api_version, resource_detectors, resource_monitors, resources, respect_dns_ttl, response-headers,
+response_flag_filter, response_headers_to_add, response_headers_to_remove, response_mutations,
+retriable-status-codes, retriable_headers, retriable_status_codes, retriable_statuses, retry_back_off,
+retry_budget, retry_host_predicate, retry_on, retry_policy, reuse_connection, ring_hash_lb_config, route,
+route_config, route_config_name, routes, rules, rules_stat_prefix, runtime_filter, runtime_fraction,
+runtime_key, safe_regex, sampler, sampling_percentage, san_type, scheme, sds_config,
+server_header_transformation, server_names, service, service.instance.id, service.namespace, service_name,
+shadow_rules, shadow_rules_stat_prefix, sharing_name, single_predicate, skip_if_empty, skip_xff_append, sni,
+socket_address, source_code, sourced_metadata, space_delimited_claims, span_id, spawn_upstream_span,
+split_external_local_origin_errors, start, stat, stat_prefix, static_layer, static_resources, stats_config,
+stats_flush_interval, stats_scope, status, status_code, status_code_filter, stream_idle_timeout,
+string_match, substitution, successful_active_health_check_uneject_host, suppress_envoy_headers, table_size,
+tag, tags, tcp_health_check, text_format_source, thresholds, time, timeout, tls_certificate,
 tls_certificate_sds_secret_configs, tls_maximum_protocol_version, tls_minimum_protocol_version, tls_params,
 token_bucket, tokens_per_fill, trace_id, tracing, tracing.opentelemetry.flush_interval_ms,
 tracing.opentelemetry.min_flush_spans, transport_protocol, transport_socket, tries, trusted_ca, type,
 typed_config, typed_dns_resolver_config, typed_extension_protocol_options, typed_per_filter_config,
 unhealthy_edge_interval, unhealthy_interval, unhealthy_threshold, unit, update_merge_window,
 upgrade_configs, upgrade_type, upload, upstream, upstream_connect_mode, upstream_http_protocol_options,
-upstream_operation, url_path, use, use_remote_address, use_request_id_for_trace_sampling,
-use_resolvers_as_fallback, use_tcp_for_dns_lookups, validate_clusters, validation_context,
-validation_context_sds_secret_config, value, value_fixed, value_format, value_match, value_matchers,
-verbose, version_info, virtual_hosts, watched_directory, weight, weighted_clusters, wrapped_sampler, x,
-xds_matcher, y\
+upstream_operation, url_path, use, use_independent_randomness, use_remote_address,
+use_request_id_for_trace_sampling, use_resolvers_as_fallback, use_tcp_for_dns_lookups, validate_clusters,
+validation_context, validation_context_sds_secret_config, value, value_fixed, value_format, value_match,
+value_matchers, verbose, version_info, virtual_hosts, watched_directory, weight, weighted_clusters,
+wrapped_sampler, x, xds_matcher, y\
 """.replace("\n", " ").split(", ")
 )
 
@@ -158,22 +158,23 @@ http-request lua.pause, http-request lua.read_token, http-request reject, http-r
 sc-set-gpt0, http-request set-dst, http-request set-dst-port, http-request set-header, http-request
 set-pathq, http-request set-uri, http-request set-var, http-request set-var-fmt, http-request track-sc0,
 http-request track-sc1, http-request unset-var, http-request use-service, http-request wait-for-body,
-http-response del-header, http-response set-header, http-response set-status, http-response set-var,
-http-response wait-for-body, http-reuse, listen, log, log-format, log-format-sd, lua-load, maxconn, maxlen,
-mode, nameserver, nbthread, no log, no option abortonclose, no option accept-invalid-http-request, no option
-accept-invalid-http-response, no option dontlognull, no option http-ignore-probes, no option http-no-delay,
-no option idle-close-on-response, node, noreuseport, option abortonclose, option allbackups, option
-clitcpka, option dontlognull, option http-keep-alive, option http-no-delay, option http-server-close, option
-httpchk, option idle-close-on-response, option redispatch, option srvtcpka, option tcp-check,
-resolve_retries, resolvers, retries, retry-on, ring, server, server-template, setenv, size,
-ssl-load-extra-files, ssl-server-verify, stats socket, stats timeout, stick-table, tcp-check expect,
-tcp-check send-binary, tcp-request connection set-var-fmt, tcp-request content accept, tcp-request content
-reject, tcp-request content set-var, tcp-request content use-service, tcp-request inspect-delay, tcp-request
-session reject, tcp-request session set-var, tcp-request session unset-var, timeout check, timeout client,
-timeout client-fin, timeout connect, timeout http-keep-alive, timeout http-request, timeout queue, timeout
-resolve, timeout retry, timeout server, timeout server-fin, timeout tarpit, timeout tunnel, tune.bufsize,
-tune.h2.initial-window-size, tune.h2.max-concurrent-streams, tune.h2.max-frame-size, tune.http.maxhdr,
-tune.maxrewrite, tune.ssl.cachesize, tune.ssl.default-dh-param, use-server, use_backend\
+http-response del-header, http-response set-header, http-response set-log-level, http-response set-status,
+http-response set-var, http-response wait-for-body, http-reuse, listen, log, log-format, log-format-sd,
+lua-load, maxconn, maxlen, mode, nameserver, nbthread, no log, no option abortonclose, no option
+accept-invalid-http-request, no option accept-invalid-http-response, no option dontlognull, no option
+http-ignore-probes, no option http-no-delay, no option idle-close-on-response, node, noreuseport, option
+abortonclose, option allbackups, option clitcpka, option dontlognull, option http-keep-alive, option
+http-no-delay, option http-server-close, option httpchk, option idle-close-on-response, option redispatch,
+option srvtcpka, option tcp-check, resolve_retries, resolvers, retries, retry-on, ring, server,
+server-template, setenv, size, ssl-load-extra-files, ssl-server-verify, stats socket, stats timeout,
+stick-table, tcp-check expect, tcp-check send-binary, tcp-request connection set-var-fmt, tcp-request
+content accept, tcp-request content reject, tcp-request content set-var, tcp-request content use-service,
+tcp-request inspect-delay, tcp-request session reject, tcp-request session set-var, tcp-request session
+unset-var, timeout check, timeout client, timeout client-fin, timeout connect, timeout http-keep-alive,
+timeout http-request, timeout queue, timeout resolve, timeout retry, timeout server, timeout server-fin,
+timeout tarpit, timeout tunnel, tune.bufsize, tune.h2.initial-window-size, tune.h2.max-concurrent-streams,
+tune.h2.max-frame-size, tune.http.maxhdr, tune.maxrewrite, tune.ssl.cachesize, tune.ssl.default-dh-param,
+use-server, use_backend\
 """.replace("\n", " ").split(", ")
 )
 

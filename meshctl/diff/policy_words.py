@@ -94,4 +94,5 @@ def access_log(its: ir.AccessLog) -> str:
     return (
         f"on{headers}"
         + {"drop": "", "names": ", with the names in queries", "keep": ", with queries"}[its.query]
+        + (f", {percent(its.sampling)} of what went well" if its.sampling < 1 else "")
     )

@@ -5,7 +5,7 @@ Frozen structs. No field means "the proxy's default": resolve fills everything i
 never takes part in equality or in a digest, only whether there is one.
 """
 
-from meshctl.ir.access_logs import AccessLog, LoggedHeader, LoggedQuery
+from meshctl.ir.access_logs import AccessLog, LoggedHeader, LoggedQuery, SampledAccessLog
 from meshctl.ir.authorization import Authorization, AuthorizationMode, AuthorizationRule
 from meshctl.ir.circuit_breaking import CircuitBreaker
 from meshctl.ir.discovery import Endpoint, SocketAddress
@@ -116,6 +116,7 @@ __all__ = [
     "Route",
     "RouteMatch",
     "RsaKey",
+    "SampledAccessLog",
     "ServerTls",
     "Sidecar",
     "SniRoute",

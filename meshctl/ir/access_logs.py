@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from fractions import Fraction
 from typing import Annotated
 
 from meshctl.diagnostics import Position
-from meshctl.ir.features import Feature, needs
+from meshctl.ir.features import Feature, Needs, needs
 from meshctl.ir.written import Written
 
 ACCESS_LOG_FIELDS = (
@@ -67,3 +68,26 @@ class AccessLog(Written, frozen=True):
     headers: tuple[LoggedHeader, ...] = ()
     query: LoggedQuery = LoggedQuery.DROP
     at: Position | None = None
+
+    @property
+    def sampling(self) -> Fraction:
+        """The share of the requests that went well which have a line."""
+        return Fraction(1)
+
+
+def _whatever_the_share(_: Fraction) -> tuple[Feature, ...]:
+    return (Feature.ACCESS_LOG_SAMPLING,)
+
+
+class SampledAccessLog(AccessLog, frozen=True, kw_only=True):
+    """Of requests that another has answered with a status below 500, and whose ``audit`` is empty, a share has a line.
+
+    Each by a draw of ``share``, 0 to 1, of each sidecar's own. What else there is has its line always, and metrics count
+    all. A class of its own, lest who asks for no share have other builds.
+    """
+
+    share: Annotated[Fraction, Needs(_whatever_the_share)]
+
+    @property
+    def sampling(self) -> Fraction:
+        return self.share

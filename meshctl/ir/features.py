@@ -83,6 +83,7 @@ class Feature(StrEnum):
     GATEWAY_TLS = "TLS of gateways"
     HEALTH_LISTENER = "health listener"
     ACCESS_LOG = "JSON access log"
+    ACCESS_LOG_SAMPLING = "access log sampling"
     ADMIN = "readiness and build id"
     TRACING = "spans to OTLP"
     METRICS = "Prometheus metrics"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from meshctl import ir
 from meshctl.spec import Spec
 
@@ -12,7 +14,7 @@ def access_log(spec: Spec) -> ir.AccessLog:
     if written is None:
         return ir.AccessLog(enabled=True)
     redacted = (written.redact.headers if written.redact else None) or ()
-    return ir.AccessLog(
+    its = ir.AccessLog(
         enabled=True,
         headers=tuple(
             ir.LoggedHeader(name, redacted=name in redacted) for name in dict.fromkeys(written.headers or ())
@@ -20,3 +22,6 @@ def access_log(spec: Spec) -> ir.AccessLog:
         query=ir.LoggedQuery(written.query or "drop"),
         at=spec.source["mesh"].at("accessLog"),
     )
+    if written.sampling is None or written.sampling == 1:
+        return its
+    return ir.SampledAccessLog(**structs.asdict(its), share=written.sampling)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, WithJsonSchema
 
 from meshctl.spec.http_types import HeaderName
-from meshctl.spec.types import Given, Model, refuse, text
+from meshctl.spec.types import Given, Model, Percent, refuse, text
 
 _PLAIN = re.compile(r"[A-Za-z0-9-]{1,256}")
 
@@ -37,3 +37,4 @@ class AccessLogSpec(Model):
     headers: Given[list[LoggedHeader]] = None
     query: Given[Literal["drop", "names", "keep"]] = None
     redact: Given[RedactSpec] = None
+    sampling: Given[Percent] = None

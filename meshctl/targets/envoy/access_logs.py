@@ -7,7 +7,7 @@ import json
 from meshctl.ir import Authorization, OutboundListener, Sidecar
 from meshctl.targets.envoy import authorization as rules
 from meshctl.targets.envoy import logged_requests, tracing
-from meshctl.targets.envoy.protobuf import Message, format_literal, typed
+from meshctl.targets.envoy.protobuf import Message, format_literal, fraction, typed
 from meshctl.targets.envoy.tracing import Direction
 
 FLUSH_MILLISECONDS = 500
@@ -39,6 +39,9 @@ _TAKEN = "upstream.request_attempt_count > 0u"
 _REFUSED = "connection.transport_failure_reason.contains('verify cert failed: SAN matcher')"
 """The handshake failed at a certificate of the mesh's CA whose name is not let in."""
 
+_TOLD_ALWAYS = "response.code_details != 'via_upstream' || response.code >= 500 || response.code == 425"
+"""What nobody else has answered, or answered in full, and what went wrong."""
+
 _NO_CHAIN: Message = {"filter": {"response_flag_filter": {"flags": ["NR"]}}}
 """No filter chain of the listener takes the connection."""
 
@@ -53,16 +56,16 @@ def inbound_logs(sidecar: Sidecar, authorization: Authorization, *, plaintext: b
     """``envoy.config.accesslog.v3.AccessLog`` of the inbound listener."""
     fields = _fields(sidecar, Direction.INBOUND, caller="" if plaintext else _or_empty(caller(authorization)))
     keys = rules.audited_keys(authorization)
+    told = _told(sidecar)
     if not keys:
-        return _logs(sidecar, [(fields, {})])
+        return _logs(sidecar, [(fields, told)])
     denied = [_said(key, "denied", unsaid=False) for key in keys]
     # What the gate has refused was never asked about.
     passed = [_said(key, "allowed", unsaid=True) for key in keys]
     if len(keys) > 1:
         denied = [{"or_filter": {"filters": denied}}]
-        passed = [{"and_filter": {"filters": passed}}]
     audited = fields | {"audit": "denied"}
-    return _logs(sidecar, [(audited, {"filter": denied[0]}), (fields, {"filter": passed[0]})])
+    return _logs(sidecar, [(audited, {"filter": denied[0]}), (fields, _all_of(*passed, *told.values()))])
 
 
 def outbound_logs(sidecar: Sidecar, listener: OutboundListener) -> list[Message]:
@@ -71,7 +74,7 @@ def outbound_logs(sidecar: Sidecar, listener: OutboundListener) -> list[Message]
     if _rewrites(listener):
         fields["host"] = _or_empty(_coalesce(_received("host"), _HOST))
         fields["path"] = _or_empty(_coalesce(_received("path"), _PATH))
-    return _logs(sidecar, [(fields, {})])
+    return _logs(sidecar, [(fields, _told(sidecar))])
 
 
 def local_port_logs(sidecar: Sidecar) -> list[Message]:
@@ -120,6 +123,25 @@ def _where(expression: str) -> Message:
     config = typed("access_loggers.filters.cel.v3.ExpressionFilter", expression=expression)
     name = "envoy.access_loggers.extension_filters.cel"
     return {"filter": {"extension_filter": {"name": name, "typed_config": config}}}
+
+
+def _all_of(*filters: Message) -> Message:
+    """Field of an AccessLog. The proxy takes no ``and_filter`` of one."""
+    return {"filter": filters[0] if len(filters) == 1 else {"and_filter": {"filters": list(filters)}}}
+
+
+def _told(sidecar: Sidecar) -> Message:
+    """Field of an AccessLog: which requests have their line, where not all of them do."""
+    share = sidecar.access_log.sampling
+    if share == 1:
+        return {}
+    # Not by the request's id, which all logs of one request would share.
+    drawn = {
+        "runtime_key": "access_log.sampling",
+        "percent_sampled": fraction(share),
+        "use_independent_randomness": True,
+    }
+    return {"filter": {"or_filter": {"filters": [{"runtime_filter": drawn}, _where(_TOLD_ALWAYS)["filter"]]}}}
 
 
 def received_filters(listener: OutboundListener) -> list[Message]:

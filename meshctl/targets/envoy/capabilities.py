@@ -204,6 +204,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         "no caller",
         applies=_refuses_streams,
     ),
+    Feature.ACCESS_LOG_SAMPLING: Native(),
     Feature.ADMIN: Native(),
     Feature.TRACING: Native(),
     Feature.METRICS: Native(),

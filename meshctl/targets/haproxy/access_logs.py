@@ -121,6 +121,14 @@ def kept(its: ir.AccessLog) -> Kept | None:
 _QUERIES = {ir.LoggedQuery.KEEP: "query", ir.LoggedQuery.NAMES: 'query,regsub("=[^&]*",,g)'}
 
 
+def silence(its: ir.AccessLog) -> Token | None:
+    """The condition under which an answer of another's has no line; None where all have."""
+    if not its.enabled or its.sampling == 1:
+        return None
+    share = its.sampling
+    return Token(f"{{ rand({share.denominator}) ge {share.numerator} }}")
+
+
 def _more(its: ir.AccessLog, *, empty: bool = False) -> dict[str, str]:
     """Behind the fields of every line."""
     nothing = quoting.format_string("")

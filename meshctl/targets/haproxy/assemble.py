@@ -59,6 +59,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         metrics=metrics(sidecar),
         tracing=tracing.sampling(sidecar.tracing),
         kept=access_logs.kept(sidecar.access_log),
+        silence=access_logs.silence(sidecar.access_log),
         unanswered=backends.socket(sidecar, "unanswered"),
         listeners=listeners,
         backends=made,

@@ -245,6 +245,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
         "bytes_out counts the head too, bytes_in of a chunked body no more than its first 60 KB, and a request "
         "whose connection is closed without an answer has no line"
     ),
+    Feature.ACCESS_LOG_SAMPLING: Emulated("what breaks off behind the head of an answer goes by its status"),
     Feature.ADMIN: Native(),
     Feature.METRICS: Emulated(
         "a reload begins all counts anew, and requests that are copied count as under way for as long as their copies are"

@@ -294,6 +294,8 @@ class Configuration(Struct, frozen=True):
     metrics: Metrics | None
     tracing: Sampling | None
     kept: Kept | None
+    silence: Token | None
+    """The draw by which what went well has no line in the access log."""
     unanswered: Token
     listeners: tuple[Outbound, ...]
     backends: tuple[Backend, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from meshctl import ir
 from meshctl.ir.access_logs import ACCESS_LOG_FIELDS
 from meshctl.targets.nginx import quoting
-from meshctl.targets.nginx.model import Kept, KeptHeader, LogFormats
+from meshctl.targets.nginx.model import Kept, KeptHeader, LogFormats, LogSampling
 from meshctl.targets.nginx.quoting import Token
 
 _TRACE = ("trace_id", "span_id", "parent_id")
@@ -91,6 +91,15 @@ _QUERIES = {
     ir.LoggedQuery.NAMES: 'ngx.re.gsub(ngx.var.args or "", "=[^&]*", "", "jo")',
 }
 """Expressions of Lua."""
+
+
+def sampling(sidecar: ir.Sidecar) -> LogSampling | None:
+    """None where every request has its line."""
+    its = sidecar.access_log
+    if not its.enabled or its.sampling == 1:
+        return None
+    audited = sidecar.inbound is not None and sidecar.inbound.authorization.audit
+    return LogSampling(Token(f"{float(its.sampling * 100):.2f}%") if its.sampling else None, audited)
 
 
 def _more(its: ir.AccessLog, *, empty: bool = False) -> dict[str, str]:

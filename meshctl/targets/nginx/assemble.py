@@ -42,6 +42,7 @@ def assemble(sidecar: ir.Sidecar) -> Configuration:
         canonical_request=path_gate.canonical_request(),
         log_formats=access_logs.log_formats(sidecar),
         kept=access_logs.kept(sidecar.access_log),
+        log_sampling=access_logs.sampling(sidecar),
         tls=mtls.tls(sidecar.tls),
         admin=admin.admin(sidecar),
         programs=tuple(_programs(sidecar, outward, inward)),

@@ -230,6 +230,7 @@ CAPABILITIES: Mapping[Feature, Capability] = {
     Feature.FAULT_ABORT: Native(),
     Feature.FAULT_DELAY: Native(),
     Feature.ACCESS_LOG: Native(),
+    Feature.ACCESS_LOG_SAMPLING: Emulated("what breaks off behind the head of an answer goes by its status"),
     Feature.ADMIN: Native(),
     Feature.METRICS: Native(),
     Feature.TRACING: Emulated(

@@ -271,6 +271,14 @@ class LogFormats(Struct, frozen=True):
     outbound_stream: Token
 
 
+class LogSampling(Struct, frozen=True):
+    """The share of the lines of what went well that are written, None for none of them."""
+
+    share: Token | None
+    audited: bool
+    """Whether requests that should have been refused are among the inbound ones."""
+
+
 class Configuration(Struct, frozen=True):
     """The whole file."""
 
@@ -280,6 +288,7 @@ class Configuration(Struct, frozen=True):
     canonical_request: Token
     log_formats: LogFormats | None
     kept: Kept | None
+    log_sampling: LogSampling | None
     tls: Tls
     admin: Admin
     programs: tuple[Token, ...]

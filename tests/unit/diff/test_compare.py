@@ -273,6 +273,12 @@ def test_whether_revocation_lists_are_looked_into_is_told(mesh):
             ["~ mesh shop", "  ~ tracing: off -> 2.5% to [::1]:4317"],
             "~catalog ~orders ~web",
         ),
+        (
+            "trustDomain: shop.example}",
+            "trustDomain: shop.example, accessLog: {sampling: 2.5%}}",
+            ["~ mesh shop", "  ~ access log: on -> on, 2.5% of what went well"],
+            "~catalog ~orders ~web",
+        ),
         ("services:\n", "# a comment\nservices:\n", [], ""),
     ],
 )
