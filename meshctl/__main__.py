@@ -28,7 +28,7 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     _make_streams_writable()
     try:
-        code = _recalled(arguments)
+        code = None if completing else _recalled(arguments)
         if code is None:
             from meshctl.cli.app import run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from meshctl.cache.marks import is_settled, mark, wait_for_a_step
 
@@ -43,13 +44,37 @@ def look(root: str, written: Mapping[str, str], known: Mapping[str, str]) -> Sta
 
 
 def marks(root: str, paths: Iterable[str]) -> dict[str, str]:
-    """The marks of those files that are there."""
+    """The marks of those files that are there, behind no link."""
     found = {}
+    real: dict[str, bool] = {}
     for path in paths:
+        above = path.rpartition("/")[0]
+        if above not in real:
+            real[above] = all(_is_folder(f"{root}/{each}") for each in _folders([path]))
+        if not real[above]:
+            continue
         try:
             found[path] = mark(os.lstat(f"{root}/{path}"))
         except OSError:
             continue
+    return found
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    """All that are above them."""
+    found: set[str] = set()
+    for path in paths:
+        above = path.rpartition("/")[0]
+        while above and above not in found:
+            found.add(above)
+            above = above.rpartition("/")[0]
     return found
 
 
@@ -73,12 +98,16 @@ def stand(root: str, content: bytes, name: str) -> bool:
     found, *lines = content.decode().split("\n")
     if found != name:
         return False
+    marks = [line.rpartition("\t") for line in lines]
     # Written out, and from within the folder, whose name is then not looked up each time: this is asked of every file.
-    stat, inside = os.stat, os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    look, inside = os.stat, os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for line in lines:
-            path, _, how = line.rpartition("\t")
-            now = stat(path, dir_fd=inside, follow_symlinks=False)
+        # A file keeps its mark behind a link that took the place of a folder above it; a build writes through none.
+        for folder in _folders(path for path, _, _ in marks):
+            if not stat.S_ISDIR(look(folder, dir_fd=inside, follow_symlinks=False).st_mode):
+                return False
+        for path, _, how in marks:
+            now = look(path, dir_fd=inside, follow_symlinks=False)
             if f"{now.st_ino} {now.st_size} {now.st_mtime_ns} {now.st_ctime_ns}" != how:
                 return False
     finally:

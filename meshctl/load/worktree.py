@@ -56,6 +56,7 @@ def read_environments(folder: str) -> SpecFiles:
     if Path(location).is_symlink():
         premises.unknown()
         return SpecFiles((), (_unreadable(location, _FOLDER_LINK),), location)
+    premises.link(location, os.path.realpath(location))
     if not Path(location).is_dir():
         premises.absent(location)
         return SpecFiles((), (), location)
@@ -181,14 +182,23 @@ class _Folder:
                             self._refuse_folder_link(path)
                         elif self._wanted(path):
                             found.append(path)
+                        elif entry.is_symlink() and self._counts(path):
+                            # To a folder by the next time, and then it would be refused.
+                            premises.unknown()
             except OSError as error:
                 self._findings.append(_unreadable(self._name(folder), f"{error.strerror}"))
-            folders = [each for each in folders if self._deep and is_spec_folder(each.split("/"))]
+            folders = [each for each in folders if self._counts(each)]
         return found
 
+    def _counts(self, folder: str) -> bool:
+        return self._deep and is_spec_folder(folder.split("/"))
+
     def _refuse_folder_link(self, path: str) -> None:
-        if self._deep and is_spec_folder(path.split("/")):
+        if self._counts(path):
             self._findings.append(_unreadable(self._name(path), _FOLDER_LINK))
+        elif self._wanted(path):
+            # To a file by the next time, and then it would be read.
+            premises.unknown()
 
     def _inside(self, path: str) -> str | None:
         """The real path of ``path``, or None where it leaves the folder."""

@@ -96,8 +96,10 @@ def build(
 def standing_files(mesh: ir.Mesh, out: Path, question: Question | None) -> Mapping[str, Mapping[str, str]]:
     """The bundles in ``out`` that an earlier build by this same meshctl made of the same model, and nobody touched since.
 
-    Each with the marks of its files, but for its identity, which depends on more. See decision 0151.
+    Each with the marks of its files, but for its identity, which depends on more: whose identity is to be another is none of
+    them. See decision 0151.
     """
+    from meshctl.pki.identities import identities_of, render_identity
     from meshctl.targets.bundle import folder
 
     known = question.standing(str(out)) if question else None
@@ -113,12 +115,18 @@ def standing_files(mesh: ir.Mesh, out: Path, question: Question | None) -> Mappi
         for each in earlier.bundles.values()
         if wanted.get(each.folder) == (each.proxy, each.build)
     }
+    identities = identities_of(mesh)
+    issued = {
+        f"{each}/{IDENTITY}": Artifact(IDENTITY, render_identity(identities, each)).sha256
+        for each in identities.holders
+    }
     found: dict[str, dict[str, str]] = {each: {} for each in same}
-    for path in earlier.files:
+    for path, file in earlier.files.items():
         base, its = _bundle_of(path, same)
         if base not in found:
             continue
-        if path not in now or now[path] != known.marks.get(path):
+        is_other = its == IDENTITY and file.sha256 != issued.get(path)
+        if is_other or path not in now or now[path] != known.marks.get(path):
             del found[base]
         elif its != IDENTITY:
             found[base][path] = now[path]

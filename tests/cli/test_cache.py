@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -100,6 +101,79 @@ def test_findings_and_their_exit_code_are_kept(here, capfd):
     assert "stok" in first[1].out
 
 
+@pytest.mark.parametrize("was", ["nothing", "a file"])
+def test_what_a_link_in_the_spec_leads_to_may_be_a_folder_next(here, was):
+    docs = Path("docs")
+    if was == "a file":
+        docs.write_text("text")
+    Path("mesh/docs").symlink_to("../docs")
+    settle()
+    assert ask(VALIDATE) == (False, 0)
+    docs.unlink(missing_ok=True)
+    docs.mkdir()
+    assert ask(VALIDATE) == (False, 2)
+
+
+def test_a_link_to_a_folder_beside_a_lone_file_may_lead_to_a_file_next(here, capfd):
+    text = MESH.replace("{stock: {}}", "{stok: {}}")
+    Path("lone").mkdir()
+    Path("lone/mesh.yaml").write_text(text)
+    Path("d").mkdir()
+    Path("lone/more.yaml").symlink_to("../d")
+    settle()
+    asked = ["validate", "lone/mesh.yaml"]
+    ask(asked)
+    Path("d").rmdir()
+    Path("d").write_text(STOCK)
+    capfd.readouterr()
+    ask(asked)
+    cached = capfd.readouterr()
+    ask([*asked, "--no-cache"])
+    assert capfd.readouterr() == cached
+
+
+def test_environments_behind_a_link_are_refused_also_where_their_folder_kept_its_mark(here, monkeypatch):
+    """Not every file system dates a folder that was moved."""
+    from meshctl.cache import premises
+
+    (here / "mesh/environments").mkdir()
+    (here / "mesh/environments/test.yaml").write_text("mesh: {trustDomain: test.shop.example}")
+    asked = ["validate", "mesh/mesh.yaml", "--env", "test"]
+    monkeypatch.setattr(premises, "mark", lambda status: str(status.st_ino))
+    settle()
+    assert [ask(asked)[0], ask(asked)[0]] == [False, True]
+    link_away("mesh/environments")
+    assert ask(asked) == (False, 2)
+
+
+def test_nothing_is_answered_where_the_shell_asks_for_completions(here, monkeypatch):
+    from meshctl import __main__
+
+    monkeypatch.setenv("_MESHCTL_COMPLETE", "complete_bash")
+    monkeypatch.setattr(sys, "argv", ["meshctl", *VALIDATE])
+    monkeypatch.setattr(answers, "recall", lambda arguments: pytest.fail("was asked"))
+    monkeypatch.setattr("meshctl.cli.app.run", lambda arguments: 0)
+    monkeypatch.setattr(__main__, "gc", Mock())
+    with pytest.raises(SystemExit):
+        __main__.main()
+
+
+def test_what_is_verified_is_the_same(here, capfd, monkeypatch):
+    """A bundle whose identity alone is another is shown to its proxy, too."""
+    for each in ("ENVOY", "HAPROXY", "NGINX"):
+        monkeypatch.setenv(each, "/bin/true")
+    asked = ["build", "mesh"]
+    assert ask(asked) == (False, 0)
+    shutil.copytree("build", "other")
+    CHANGES["the lifetime of certificates"]()
+    capfd.readouterr()
+    assert ask(asked) == (False, 0)
+    cached = capfd.readouterr().out
+    assert ask([*asked, "--out", "other", "--no-cache"]) == (False, 0)
+    assert capfd.readouterr().out.replace("other/", "build/") == cached
+    assert "verified" in cached
+
+
 def edit(path, old, new):
     Path(path).write_text(Path(path).read_text().replace(old, new))
 
@@ -117,6 +191,14 @@ def move_behind_a_link(path):
     Path(path).symlink_to(f"{Path(path).name}.moved")
 
 
+def link_away(path):
+    """All that is below keeps its marks."""
+    Path("away").mkdir()
+    there = Path("away").resolve() / Path(path).name
+    Path(path).rename(there)
+    Path(path).symlink_to(there)
+
+
 CHANGES = {
     "a file of the spec": lambda: edit("mesh/stock.yaml", "10.78.1.2", "10.78.1.9"),
     "the same size": lambda: edit("mesh/mesh.yaml", "port: 80", "port: 81"),
@@ -132,6 +214,8 @@ CHANGES = {
     "an output's mode": lambda: Path("build/web/envoy/run").chmod(0o644),
     "all outputs gone": lambda: shutil.rmtree("build"),
     "the manifest gone": lambda: Path("build/manifest.json").unlink(),
+    "a link in place of a bundle's folder": lambda: link_away("build/web"),
+    "a link in place of a folder in a bundle": lambda: link_away("build/web/envoy"),
     "the lifetime of certificates": lambda: edit(
         "mesh/mesh.yaml", "mesh: {", "mesh: {certificates: {lifetime: 3d, renewBefore: 1d}, "
     ),
