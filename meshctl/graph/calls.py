@@ -95,7 +95,9 @@ def _edge(
 ) -> Edge:
     caller, callee = pair
     permissions = reach.permissions.get(callee, {}).get(caller, ())
-    access = _access(permissions) if callee in sidecars and call.clusters else Access.PERMITTED
+    access = _access(permissions) if callee in sidecars else Access.PERMITTED
+    if not call.clusters:
+        access = Access.UNROUTED
     clusters = [each for each in sidecars[caller].clusters if each.name in call.clusters]
     inbound = sidecars[callee].inbound if callee in sidecars else None
     return Edge(

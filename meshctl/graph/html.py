@@ -17,7 +17,7 @@ from meshctl.graph.model import Edge, Graph, Node
 from meshctl.graph.svg import head, kind_of, kind_of_many, thickness, under
 from meshctl.graph.views import Box, View, grouped, label, services
 
-_HEADS = ("mtls", "tls", "plaintext", "refused")
+_HEADS = ("mtls", "tls", "plaintext", "refused", "unrouted")
 
 
 def html(graph: Graph, start: Grouping | None) -> str:

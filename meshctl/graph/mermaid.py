@@ -59,7 +59,8 @@ def _words(edge: Edge) -> Iterator[str]:
 def _arrow(edge: Edge) -> str:
     if edge.access is Access.REFUSED:
         return "--x"
-    return "-.->" if edge.copy or edge.security is Security.PLAINTEXT else "-->"
+    dashed = edge.copy or edge.security is Security.PLAINTEXT or edge.access is Access.UNROUTED
+    return "-.->" if dashed else "-->"
 
 
 def _text(text: str) -> str:

@@ -27,12 +27,17 @@ class Security(StrEnum):
 
 
 class Access(StrEnum):
-    """Whether the callee lets a caller in. AUDITED: nothing does, but that is only noted. HEALTH: for health checks alone."""
+    """Whether the callee lets a caller in.
+
+    AUDITED: nothing does, but that is only noted. HEALTH: for health checks alone. UNROUTED: it is never asked, for the
+    caller's own sidecar answers, or sends elsewhere.
+    """
 
     PERMITTED = "permitted"
     AUDITED = "audited"
     HEALTH = "health"
     REFUSED = "refused"
+    UNROUTED = "no route leads there"
 
 
 @dataclass(frozen=True, slots=True)

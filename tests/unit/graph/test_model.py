@@ -12,6 +12,7 @@ from meshctl.diagnostics import UsageError
 from meshctl.graph.grouping import between, by, chosen, groupings
 from meshctl.graph.model import Access, Kind, Security, dying
 from meshctl.graph.words import percent
+from meshctl.pipeline import Picture
 from tests.graph.large import mesh
 from tests.graph.spec import SPEC
 
@@ -141,3 +142,37 @@ def test_groups(graph, tmp_path):
 )
 def test_shares_are_said(share, said):
     assert percent(Fraction(*share)) == said
+
+
+UNROUTED = """\
+apiVersion: meshctl.dev/v1
+mesh: {name: d, domain: d.mesh, trustDomain: d.example}
+services:
+  a: {port: 80, endpoints: [{address: 10.0.0.1}], calls: {answered: {}, moved: {}, partly: {}, shut: {}, plain: {}}}
+  answered: {port: 80, endpoints: [{address: 10.0.0.2}], routes: [{name: r, respond: {status: 200}}]}
+  moved: {port: 80, endpoints: [{address: 10.0.0.3}], routes: [{name: r, backends: [{service: plain}]}]}
+  partly:
+    port: 80
+    endpoints: [{address: 10.0.0.4}]
+    routes: [{name: r, matches: [{path: {prefix: /x}}], respond: {status: 200}}, {name: rest}]
+  plain: {port: 80, endpoints: [{address: 10.0.0.5}]}
+  shut: {port: 80, endpoints: [{address: 10.0.0.6}], allow: []}
+"""
+
+
+def test_a_call_that_no_route_leads_to_is_none_that_is_let_in(tmp_path):
+    path = tmp_path / "mesh.yaml"
+    path.write_text(UNROUTED, "utf-8")
+    graph = pipeline.graph(str(path), today=date(2026, 11, 22))
+    assert {each.callee: (each.access, each.need) for each in graph.edges} == {
+        "answered": (Access.UNROUTED, 0),
+        "moved": (Access.UNROUTED, 0),
+        "partly": (Access.PERMITTED, 1),
+        "plain": (Access.PERMITTED, 1),
+        "shut": (Access.REFUSED, 0),
+    }
+    drawn = {each: pipeline.draw(graph, each) for each in Picture}
+    assert drawn[Picture.MERMAID].count('-.->|"no route leads there"|') == 2
+    assert drawn[Picture.DOT].count('label="no route leads there", color="#9ca3af", style="dashed"') == 2
+    assert drawn[Picture.SVG].count('class="edge unrouted"') == 2
+    assert drawn[Picture.HTML].count('"kind":"unrouted"') == 2
