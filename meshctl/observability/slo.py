@@ -17,7 +17,8 @@ from meshctl.ir.observability import Watched
 from meshctl.ir.slo import ServiceLevel
 from meshctl.observability.rules import Rule, alert, literal, number, recording
 
-WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
+WINDOWS = {"5m": 300, "30m": 1800, "1h": 3600, "2h": 7200, "6h": 21600, "1d": 86400, "3d": 259200}
+"""Each as PromQL writes it, and in seconds."""
 
 
 class _Burn(Struct, frozen=True):
@@ -54,11 +55,11 @@ class Objective(Struct, frozen=True):
 
     def ratio(self, window: str) -> str:
         """The share of requests that broke the promise; nothing while there are none."""
-        total = f"sum(rate({self.all}[{window}]))"
+        total, bad = _each_second(self.all, window), _each_second(self.bad, window)
         if self.good:
-            return f"1 - sum(rate({self.bad}[{window}])) / {total}"
+            return f"1 - {bad} / {total}"
         # Without any error there is no series of errors, which must read as 0.
-        return f"(sum(rate({self.bad}[{window}])) or 0 * {total}) / {total}"
+        return f"({bad} or 0 * {total}) / {total}"
 
     def factor(self, burn: _Burn) -> Fraction:
         """How many times faster than evenly over the window the budget goes."""
@@ -67,6 +68,17 @@ class Objective(Struct, frozen=True):
     def threshold(self, burn: _Burn) -> Fraction:
         """The share of broken requests at which it does; from 1 on never."""
         return self.factor(burn) * (1 - self.share)
+
+
+def _each_second(counter: str, window: str) -> str:
+    """How many a second, by the first sample of a new series, too, which `rate` takes for where counting began.
+
+    A status has a series from its first answer on. What a sidecar counted before it was scraped at all is not known.
+    """
+    first = f"min_over_time({counter}[{window}]) unless {counter} offset {window}"
+    scraped = f"on (job, instance) up offset {window} == 1"
+    began = f'label_replace(({first} and {scraped}) / {WINDOWS[window]}, "sample", "first", "", "")'
+    return f"sum(rate({counter}[{window}]) or {began})"
 
 
 def objectives(mesh: str, service: str, level: ServiceLevel) -> Iterator[Objective]:

@@ -24,13 +24,11 @@ def declared_calls(spec: Spec) -> Iterator[tuple[str, str, str]]:
             yield caller, listed, listed
             routes = services[listed].routes or ()
             if listed not in onward:
-                onward[listed] = any(_reached(route) for route in routes)
+                onward[listed] = any(reached(route) for route in routes)
             if onward[listed]:
                 seen = (each for each in routes if _seen_by(caller, each))
-                named = {name for route in seen for name in _reached(route)}
-                yield from (
-                    (caller, reached, listed) for reached in sorted(named & services.keys() - {listed})
-                )
+                named = {name for route in seen for name in reached(route)}
+                yield from ((caller, onto, listed) for onto in sorted(named & services.keys() - {listed}))
     for name, gateway in (spec.written.gateways or {}).items():
         yield from ((name, callee, callee) for callee in sorted(gateways.reached(gateway) & services.keys()))
 
@@ -41,7 +39,7 @@ def place(spec: Spec, caller: str, listed: str) -> Position | None:
     return spec.source[section][caller].at("calls", listed)
 
 
-def _reached(route: RouteSpec) -> set[str]:
+def reached(route: RouteSpec) -> set[str]:
     """The services that a route sends requests or copies of them to, beside its own."""
     return {each.service for each in (*(route.backends or ()), *(route.mirror or ())) if each.service}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from fractions import Fraction
 
@@ -10,7 +10,7 @@ from meshctl import ir
 from meshctl.catalogue import finding
 from meshctl.diagnostics import Finding, Position
 from meshctl.ir.slo import LatencyObjective, ServiceLevel
-from meshctl.resolve import applications
+from meshctl.resolve import applications, calls, gateways
 from meshctl.resolve.metrics import BUCKETS
 from meshctl.spec import Source, Spec
 from meshctl.spec.service import ServiceSpec
@@ -35,13 +35,43 @@ def service_level(service: ServiceSpec) -> ServiceLevel | None:
     )
 
 
+def service_levels(spec: Spec) -> dict[str, ServiceLevel]:
+    """By service what it promises, of those that promise anything."""
+    services = (spec.written.services or {}).items()
+    return {name: level for name, each in services if (level := service_level(each)) is not None}
+
+
 def check(spec: Spec) -> Iterator[Finding]:
     """Objectives that could never be missed, because nothing counts what they are about."""
     counted = spec.written.mesh.metrics is not None
-    for name, service in (spec.written.services or {}).items():
+    services = spec.written.services or {}
+    called = {callee for service in services.values() for callee in service.calls or {}}
+    for name, service in services.items():
         if service.slo is not None:
             source = spec.source["services"][name]
             yield from _check(service.slo, applications.protocol(service), source, counted=counted)
+            if counted and name not in called:
+                yield _uncalled(name, services, spec)
+
+
+def _uncalled(name: str, services: Mapping[str, ServiceSpec], spec: Spec) -> Finding:
+    """Callers count a request for whom they asked, whatever service its route leads to; gateways for themselves."""
+    at = spec.source["services"][name].at("slo")
+    routes = {other: its.routes or () for other, its in services.items() if other != name}
+    by = next((other for other, its in routes.items() if any(name in calls.reached(it) for it in its)), None)
+    if by is not None:
+        message = (
+            f"no service calls `{name}` by its name, and what routes of `{by}` lead to it counts for `{by}`"
+        )
+        return _finding(at, message, f"Promise it at `{by}`.")
+    its_gateways = (spec.written.gateways or {}).items()
+    gate = next((other for other, gateway in its_gateways if name in gateways.reached(gateway)), None)
+    if gate is not None:
+        message = (
+            f"no service calls `{name}`, and what comes through the gateway `{gate}` counts for `{gate}`"
+        )
+        return _finding(at, message, "Remove `slo`.")
+    return _finding(at, f"no service calls `{name}`, and requests are counted by callers", "Remove `slo`.")
 
 
 def _check(its: SloSpec, protocol: ir.Protocol, source: Source, *, counted: bool) -> Iterator[Finding]:

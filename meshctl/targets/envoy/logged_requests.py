@@ -11,6 +11,7 @@ from meshctl.targets.envoy.protobuf import Message, typed
 
 _METADATA = "meshctl.received"
 _PRINTABLE = r"^(?:([ -~]*)|\C*)$"
+_ANYTHING = r"^\C+$"
 _QUERIES = {LoggedQuery.KEEP: r"^[^?]*\??", LoggedQuery.NAMES: r"^[^?]*\??|=[^&]*"}
 """What of a target is not told."""
 
@@ -29,7 +30,11 @@ def _rules(its: AccessLog) -> Iterator[Message]:
         cut = tracing.rewritten(_QUERIES[its.query], "")
         yield tracing.to_metadata(":path", _METADATA, "query", cut)
     for header in its.headers:
-        value = {"value": REDACTED} if header.redacted else tracing.rewritten(_PRINTABLE, r"\1")
+        value = (
+            tracing.rewritten(_ANYTHING, REDACTED)
+            if header.redacted
+            else tracing.rewritten(_PRINTABLE, r"\1")
+        )
         yield tracing.to_metadata(header.name, _METADATA, f"header {header.name}", value)
 
 
