@@ -263,9 +263,17 @@ def _replace(root: Path, artifact: Artifact, folders: set[str]) -> str:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Replace the file at ``path`` whole, by a rename; where a symbolic link stands, the file that it leads to."""
+    """Replace the file at ``path`` whole, by a rename; where a symbolic link stands, the file that it leads to.
+
+    Raises OSError, which names ``path``.
+    """
     target = Path(os.path.realpath(path))
-    _replace(target.parent, Artifact(target.name, content), set())
+    try:
+        _replace(target.parent, Artifact(target.name, content), set())
+    except OSError as error:
+        # Of the name that it has until the rename nobody has heard.
+        error.filename, error.filename2 = str(path), None
+        raise
 
 
 def _remove(root: Path, path: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from msgspec.structs import replace
@@ -14,20 +14,35 @@ from meshctl.diff.certificates import certificates
 from meshctl.diff.change import Change, MeshDiff, Sign, changed, keyed, whole
 from meshctl.diff.ordering import beside_mtls
 from meshctl.diff.patience import patience
-from meshctl.diff.policy_words import access_log, rate_limit, tracing
+from meshctl.diff.policy_words import access_log, objectives, rate_limit, tracing
 from meshctl.diff.renaming import Names, renamed, under
 from meshctl.diff.rollout import rollout
 from meshctl.diff.words import issuer, rule
+from meshctl.ir.slo import ServiceLevel
 
 _FILES_ALONE = "its files change, not what it does"
 
 
-def compare(before: ir.Mesh, after: ir.Mesh) -> MeshDiff:
-    """What a team has to know before it deploys ``after`` in place of ``before``."""
+Promises = Mapping[str, ServiceLevel]
+"""By service what it promises. Sidecars do not know of it, so meshes do not hold it."""
+
+_NONE: Promises = {}
+
+
+def compare(
+    before: ir.Mesh, after: ir.Mesh, promised: Promises = _NONE, promises: Promises = _NONE
+) -> MeshDiff:
+    """What a team has to know before it deploys ``after`` in place of ``before``.
+
+    ``promised`` is what the services of ``before`` promise, under their names there, ``promises`` those of ``after``.
+    """
     names = renamed(before, after)
     was = under(before, names)
     old, new = set(was.calls), set(after.calls)
-    sides = _Mesh(was), _Mesh(after)
+    sides = (
+        _Mesh(was, {names.get(name, name): level for name, level in promised.items()}),
+        _Mesh(after, promises),
+    )
     return MeshDiff(
         changes=(
             *whole("mesh", after.name, _mesh(before, after)),
@@ -123,7 +138,8 @@ def _externals(old: _Mesh, new: _Mesh) -> Iterator[Change]:
 class _Mesh:
     """A mesh with its parts by service."""
 
-    def __init__(self, mesh: ir.Mesh) -> None:
+    def __init__(self, mesh: ir.Mesh, promises: Promises) -> None:
+        self.promises = promises
         self.sidecars: dict[str, list[ir.Sidecar]] = {}
         self._callers: dict[str, set[str]] = {}
         self._views = views(mesh)
@@ -156,6 +172,9 @@ def _service(name: str, old: _Mesh, new: _Mesh) -> Iterator[Change]:
     if differ:
         yield from _inbound(before[0].inbound, after[0].inbound)
         yield from _listeners(before, after)
+    yield from changed(
+        "service level objectives", *(objectives(each.promises.get(name)) for each in (old, new))
+    )
     yield from compare_views(old.views(name), new.views(name))
 
 

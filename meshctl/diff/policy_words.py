@@ -7,6 +7,7 @@ from typing import assert_never
 
 from meshctl import ir
 from meshctl.diff.words import percent
+from meshctl.ir.slo import ServiceLevel
 
 _OFF = "off"
 
@@ -96,3 +97,17 @@ def access_log(its: ir.AccessLog) -> str:
         + {"drop": "", "names": ", with the names in queries", "keep": ", with queries"}[its.query]
         + (f", {percent(its.sampling)} of what went well" if its.sampling < 1 else "")
     )
+
+
+def objectives(value: ServiceLevel | None) -> str:
+    """What callers are promised, to the last digit: between 99.99% and 99.999% is ten times the budget."""
+    if value is None:
+        return "none"
+    available = [] if value.availability is None else [f"availability {_exact(value.availability)}%"]
+    latency = (f"p{_exact(each.share)} {ir.duration_text(each.within)}" for each in value.latency)
+    return f"{', '.join((*available, *latency))} over {ir.duration_text(value.window)}"
+
+
+def _exact(share: Fraction) -> str:
+    # Objectives have four digits after the point at most (meshctl/spec/slo.py), which this keeps.
+    return f"{float(share * 100):g}"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from meshctl.diff import FileChange, MeshDiff
     from meshctl.ir import Mesh
     from meshctl.ir.change import MeshChange, NewWay
+    from meshctl.ir.slo import ServiceLevel
 
 
 class Compared(Struct, frozen=True):
@@ -84,7 +85,7 @@ def compare(before: Validated | None, after: Validated | None) -> Compared:
     from meshctl import diff, simulate
 
     old, new = _with_builds(*_meshes(before, after))
-    compared = diff.compare(old, new)
+    compared = diff.compare(old, new, _promises(before), _promises(after))
     was = diff.under(old, dict(compared.renamed))
     change = change_between(was, new)
     if compared.renamed:
@@ -95,6 +96,12 @@ def compare(before: Validated | None, after: Validated | None) -> Compared:
     ways, lost = simulate.ways_change(was, new, change.opened, change.closed, changed)
     follows = (*compared.consequences, *simulate.rerouted(was, new))
     return Compared(replace(compared, consequences=follows), change, ways, lost)
+
+
+def _promises(side: Validated | None) -> dict[str, ServiceLevel]:
+    from meshctl.resolve.slo import service_levels
+
+    return service_levels(side.spec) if side is not None and side.spec is not None else {}
 
 
 def _meshes(before: Validated | None, after: Validated | None) -> tuple[Mesh, Mesh]:

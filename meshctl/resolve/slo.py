@@ -35,6 +35,12 @@ def service_level(service: ServiceSpec) -> ServiceLevel | None:
     )
 
 
+def service_levels(spec: Spec) -> dict[str, ServiceLevel]:
+    """By service what it promises, of those that promise anything."""
+    services = (spec.written.services or {}).items()
+    return {name: level for name, each in services if (level := service_level(each)) is not None}
+
+
 def check(spec: Spec) -> Iterator[Finding]:
     """Objectives that could never be missed, because nothing counts what they are about."""
     counted = spec.written.mesh.metrics is not None

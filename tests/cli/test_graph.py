@@ -57,6 +57,7 @@ def test_without_anything_it_is_mermaid(capsys):
         (["--format", "png"], "png"),
         (["absent.yaml"], "absent.yaml"),
         (["-o", "mesh.yaml/x.svg"], "mesh.yaml"),
+        (["-o", "/proc/nope.svg"], "/proc/nope.svg: "),
     ],
 )
 def test_what_cannot_be_is_said(words, said, capsys):
