@@ -21,6 +21,10 @@ from meshctl.manifest import MANIFEST, File
 CERTIFICATE = "tls/cert.pem"
 """Leaf and issuing CA, leaf first. Paths are relative to a bundle."""
 
+_UNFINISHED = ".unfinished"
+"""What the manifest's name gets where new files are being written, for it comes last."""
+_NO_DIGEST = "0" * 64
+
 PRIVATE_KEY = "tls/cert.pem.key"
 """Mode 0600. The name is the one under which HAProxy finds it beside the certificate."""
 
@@ -127,13 +131,18 @@ class Plan:
         self._name = manifest
         self._wanted = {each.path: each for each in artifacts}
         self._ours = own_files(root, mesh, manifest)
+        claimed = own_files(root, mesh, manifest + _UNFINISHED).keys() - self._ours.keys()
+        claimed = {each for each in claimed if os.path.lexists(root / each)}
+        self._left = {each for each in claimed - self._wanted.keys() if scope and not each.startswith(scope)}
+        """Of a write that was cut short, and no part of this one."""
         self._kept = {
             path: file
             for path, file in self._ours.items()
             if path not in self._wanted and (path in standing or (scope and not path.startswith(scope)))
         }
         self._standing = len(standing)
-        self._stale = sorted(self._ours.keys() - self._wanted.keys() - self._kept.keys())
+        ours = self._ours.keys() | claimed
+        self._stale = sorted(ours - self._wanted.keys() - self._kept.keys() - self._left)
         for path in self._stale:
             _refuse_links(root, path)
             if (root / path).is_dir():
@@ -142,7 +151,7 @@ class Plan:
         self.seen: dict[str, str] = {}
         """By path, as which file (:func:`meshctl.cache.outputs.start`) each was found equal or was written."""
         for path, each in self._wanted.items():
-            self._state[path], self.seen[path] = _compare(root, each, self._ours)
+            self._state[path], self.seen[path] = _compare(root, each, ours)
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -159,18 +168,32 @@ class Plan:
 
     def _apply(self, said: Mapping[str, object]) -> Written:
         folders: set[str] = set()
+        new = {path for path, how in self._state.items() if how == "new"}
+        if new:
+            # Or a write that is cut short would leave files that are in the way of the next one.
+            self._claim(said, {*self._wanted, *self._stale, *self._left}, folders)
         for path, how in self._state.items():
             if how != "equal":
                 self.seen[path] = _replace(self._root, self._wanted[path], folders)
         for path in self._stale:
             _remove(self._root, path)
         self._write_manifest(said, folders)
+        if self._left:
+            self._claim(said, self._left, folders)
+        else:
+            (self._root / (self._name + _UNFINISHED)).unlink(missing_ok=True)
         return Written(
-            created=tuple(sorted(path for path, how in self._state.items() if how == "new")),
+            created=tuple(sorted(new)),
             updated=tuple(sorted(path for path, how in self._state.items() if how == "other")),
             removed=tuple(self._stale),
             unchanged=self._standing + sum(how == "equal" for how in self._state.values()),
         )
+
+    def _claim(self, said: Mapping[str, object], paths: Iterable[str], folders: set[str]) -> None:
+        """Say that ``paths`` are ours, whatever is in them by now."""
+        files = {path: File(_NO_DIGEST) for path in paths}
+        mesh = {"mesh": said["mesh"]} if "mesh" in said else {}
+        _replace(self._root, Artifact(self._name + _UNFINISHED, render_manifest(mesh, files)), folders)
 
     def _write_manifest(self, said: Mapping[str, object], folders: set[str]) -> None:
         files = self._kept | {path: each.file for path, each in self._wanted.items()}

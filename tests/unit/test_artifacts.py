@@ -147,6 +147,54 @@ def test_a_killed_write_leaves_whole_files_only(tmp_path, monkeypatch):
     assert write(tmp_path, {"a": "new", "b": "new"}).updated == ("b",)
 
 
+def cut_short(monkeypatch, at):
+    """The next write ends as by a full disk when it comes to the file ``at``."""
+    real = os.replace
+
+    def full(source, target):
+        if str(target).endswith(at):
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+
+
+def test_after_a_write_that_was_cut_short_another_one_goes_on(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        cut_short(patch, "c")
+        with pytest.raises(OSError, match="No space"):
+            write(tmp_path, {"a/x": "1", "b": "2", "c": "3", "d": "3"})
+    assert content(tmp_path) | {f"{MANIFEST}.unfinished": ""} == {
+        "a/x": "1",
+        "b": "2",
+        f"{MANIFEST}.unfinished": "",
+    }
+    written = write(tmp_path, {"b": "4", "c": "3"})
+    assert (written.created, written.updated, written.removed) == (("c",), ("b",), ("a/x",))
+    assert content(tmp_path) == {"b": "4", "c": "3"}
+
+
+def test_what_a_scope_leaves_of_a_write_that_was_cut_short_can_be_written_later(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        cut_short(patch, "b/z")
+        with pytest.raises(OSError, match="No space"):
+            write(tmp_path, {"a/x": "1", "a/y": "1", "b/z": "2"})
+    write(tmp_path, {"b/z": "2"}, scope=("b/",))
+    assert sorted(json.loads((tmp_path / MANIFEST).read_text())["files"]) == ["b/z"]
+    assert (tmp_path / "a/y").exists()
+    assert write(tmp_path, {"a/x": "5", "b/z": "2"}).removed == ("a/y",)
+    assert content(tmp_path) == {"a/x": "5", "b/z": "2"}
+
+
+def test_another_mesh_does_not_take_what_was_cut_short(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        cut_short(patch, "b")
+        with pytest.raises(OSError, match="No space"):
+            write(tmp_path, {"a": "1", "b": "2"})
+    with pytest.raises(UsageError, match="holds the mesh 'm'"):
+        Plan(tmp_path, [Artifact("a", b"3")], mesh="other")
+
+
 def test_an_executable_file_is_so_for_everybody_who_may_read_it(tmp_path):
     Plan(tmp_path, [Artifact("run", b"#!/bin/sh\n", executable=True)]).apply({})
     assert (tmp_path / "run").stat().st_mode & 0o777 == 0o755
