@@ -97,6 +97,8 @@ class Edge:
     split: tuple[tuple[str, Fraction], ...] = ()
     copy: bool = False
     """Whether only copies of requests (a mirror) go there."""
+    idle: bool = False
+    """Whether no request goes there: the caller's own sidecar answers, or the routes lead elsewhere."""
     grounds: tuple[str, ...] = ()
     """Why the caller is let in, in words."""
 

@@ -11,6 +11,7 @@ from meshctl import pipeline
 from meshctl.diagnostics import UsageError
 from meshctl.graph.grouping import between, by, chosen, groupings
 from meshctl.graph.model import Access, Kind, Security, dying
+from meshctl.graph.views import label
 from meshctl.graph.words import percent
 from tests.graph.large import mesh
 from tests.graph.spec import SPEC
@@ -63,6 +64,26 @@ def test_calls(graph, caller, callee, protocol, security, access, need, split):
 
 def test_a_mirror_alone_is_a_copy(graph):
     assert [each.callee for each in graph.edges if each.copy] == ["audit"]
+
+
+IDLE = """
+apiVersion: meshctl.dev/v1
+mesh: {name: d, domain: d.mesh, trustDomain: d.example}
+services:
+  a: {port: 80, endpoints: [{address: 10.0.0.1}], calls: {b: {}, c: {}, h: {}, t: {localPort: 9000}}}
+  b: {port: 80, endpoints: [{address: 10.0.0.2}]}
+  c: {port: 80, endpoints: [{address: 10.0.0.3}], routes: [{name: on, backends: [{service: b}]}]}
+  h: {port: 80, endpoints: [{address: 10.0.0.8}], allow: [{from: [b]}], routes: [{name: r, respond: {status: 200}}]}
+  t: {port: 80, protocol: tcp, endpoints: [{address: 10.0.0.9}]}
+"""
+
+
+def test_a_call_of_which_nothing_arrives_says_so(tmp_path):
+    (tmp_path / "mesh.yaml").write_text(IDLE, "utf-8")
+    found = pipeline.graph(str(tmp_path / "mesh.yaml"), today=date(2026, 11, 22))
+    told = {each.callee: label(found, nth) for nth, each in enumerate(found.edges)}
+    assert told == {"b": "", "c": "no requests", "h": "no requests", "t": ""}
+    assert {each.callee for each in found.edges if "its own sidecar" in " ".join(each.grounds)} == {"c", "h"}
 
 
 def test_findings_stand_where_they_belong(graph):
