@@ -95,9 +95,7 @@ def _edge(
 ) -> Edge:
     caller, callee = pair
     permissions = reach.permissions.get(callee, {}).get(caller, ())
-    access = _access(permissions) if callee in sidecars else Access.PERMITTED
-    if not call.clusters:
-        access = Access.UNROUTED
+    access = _access(permissions) if callee in sidecars and call.clusters else Access.PERMITTED
     clusters = [each for each in sidecars[caller].clusters if each.name in call.clusters]
     inbound = sidecars[callee].inbound if callee in sidecars else None
     return Edge(
@@ -109,7 +107,10 @@ def _edge(
         need=Fraction(0) if access in (Access.REFUSED, Access.HEALTH) else call.need,
         split=call.split if call.own else call.led,
         copy=not call.drawn,
-        grounds=tuple(dict.fromkeys(_ground(each, conditions) for each in permissions)),
+        idle=not call.clusters,
+        grounds=tuple(dict.fromkeys(_ground(each, conditions) for each in permissions))
+        if call.clusters
+        else (_IDLE,),
     )
 
 
@@ -146,6 +147,9 @@ _GROUNDS: Mapping[Ground, str] = {
     Ground.OUTSIDE: "outside of the mesh, where no rule is asked",
     Ground.EGRESS: "`egress: allow` lets it call any host",
 }
+
+
+_IDLE = "its own sidecar answers, or the routes lead elsewhere"
 
 
 def _ground(each: Permission, conditions: Conditions) -> str:

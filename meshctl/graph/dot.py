@@ -52,7 +52,7 @@ def _edge(edge: Edge, shares: str) -> dict[str, str]:
     said = {"label": " · ".join(each for each in words if each)}
     if edge.access is Access.REFUSED:
         said |= {"color": "#dc2626", "style": "dotted", "arrowhead": "tee"}
-    elif edge.access is Access.UNROUTED:
+    elif edge.idle:
         said |= {"color": "#9ca3af", "style": "dashed"}
     elif edge.security is Security.PLAINTEXT:
         said |= {"color": "#dc2626", "style": "dashed"}

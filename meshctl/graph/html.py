@@ -17,7 +17,7 @@ from meshctl.graph.model import Edge, Graph, Node
 from meshctl.graph.svg import head, kind_of, kind_of_many, thickness, under
 from meshctl.graph.views import Box, View, grouped, label, services
 
-_HEADS = ("mtls", "tls", "plaintext", "refused", "unrouted")
+_HEADS = ("mtls", "tls", "plaintext", "refused", "idle")
 
 
 def html(graph: Graph, start: Grouping | None) -> str:

@@ -59,7 +59,7 @@ def _words(edge: Edge) -> Iterator[str]:
 def _arrow(edge: Edge) -> str:
     if edge.access is Access.REFUSED:
         return "--x"
-    dashed = edge.copy or edge.security is Security.PLAINTEXT or edge.access is Access.UNROUTED
+    dashed = edge.copy or edge.security is Security.PLAINTEXT or edge.idle
     return "-.->" if dashed else "-->"
 
 

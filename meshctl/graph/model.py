@@ -27,17 +27,12 @@ class Security(StrEnum):
 
 
 class Access(StrEnum):
-    """Whether the callee lets a caller in.
-
-    AUDITED: nothing does, but that is only noted. HEALTH: for health checks alone. UNROUTED: it is never asked, for the
-    caller's own sidecar answers, or sends elsewhere.
-    """
+    """Whether the callee lets a caller in. AUDITED: nothing does, but that is only noted. HEALTH: for health checks alone."""
 
     PERMITTED = "permitted"
     AUDITED = "audited"
     HEALTH = "health"
     REFUSED = "refused"
-    UNROUTED = "no route leads there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +97,8 @@ class Edge:
     split: tuple[tuple[str, Fraction], ...] = ()
     copy: bool = False
     """Whether only copies of requests (a mirror) go there."""
+    idle: bool = False
+    """Whether no request goes there: the caller's own sidecar answers, or the routes lead elsewhere."""
     grounds: tuple[str, ...] = ()
     """Why the caller is let in, in words."""
 

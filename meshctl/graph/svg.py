@@ -14,7 +14,7 @@ from meshctl.graph.views import Box, View, label
 _MARGIN = 28.0
 _WITHOUT_HEADS = 0.3
 """Lines as faint as that have no heads, which would be all that is seen of them."""
-_HEADS = ("mtls", "tls", "plaintext", "refused", "unrouted")
+_HEADS = ("mtls", "tls", "plaintext", "refused", "idle")
 
 
 def svg(graph: Graph, view: View) -> str:
@@ -46,15 +46,15 @@ def kind_of(edge: Edge) -> str:
     """The class of a call: whether it is let in, or never made, else what it is wrapped in."""
     if edge.access is Access.REFUSED:
         return "refused"
-    if edge.access is Access.UNROUTED:
-        return "unrouted"
+    if edge.idle:
+        return "idle"
     return "mtls" if edge.security is Security.MTLS else edge.security.value.lower()
 
 
 def kind_of_many(graph: Graph, edges: tuple[int, ...]) -> str:
     """That of the worst of some calls."""
     kinds = {kind_of(graph.edges[each]) for each in edges}
-    return next(each for each in ("refused", "plaintext", "tls", "mtls", "unrouted") if each in kinds)
+    return next(each for each in ("refused", "plaintext", "tls", "mtls", "idle") if each in kinds)
 
 
 def _parts(graph: Graph, view: View) -> Iterator[str]:

@@ -65,12 +65,12 @@ def services(graph: Graph) -> View:
 
 
 def label(graph: Graph, number: int) -> str:
-    """What stands at a line: the shares of a split, and that only copies go there."""
+    """What stands at a line: the shares of a split, and that only copies go there, or nothing."""
     from meshctl.graph.words import joined, percent
 
     edge = graph.edges[number]
     shares = (f"{part} {percent(share)}".strip() for part, share in edge.split)
-    return joined((*shares, "copy" if edge.copy else ""))
+    return joined((*shares, "copy" if edge.copy else "", "no requests" if edge.idle else ""))
 
 
 def grouped(graph: Graph, grouping: Grouping, *, closed: bool = False) -> View:

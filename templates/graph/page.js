@@ -322,9 +322,9 @@
   };
   const callsOf = (ids, end) => ids.map((nth) => {
     const edge = edges[nth];
-    return html("li", {}, link(edge[end]), " ", edge.access === "permitted" ? "" : tag(edge.access, edge.kind === "unrouted" ? "" : "refused"),
+    return html("li", {}, link(edge[end]), " ", edge.access === "permitted" ? "" : tag(edge.access, "refused"),
       tag(edge.security, edge.kind === "plaintext" ? "warning" : ""), edge.label ? tag(edge.label) : "",
-      html("small", {}, edge.grounds.join("; ") || (edge.kind === "unrouted" ? "its requests are answered, or sent elsewhere, before" : "nothing lets it in")));
+      html("small", {}, edge.grounds.join("; ") || "nothing lets it in"));
   });
 
   const fill = (nth) => {
@@ -538,7 +538,7 @@
     return html("div", { class: "row" }, icon, name);
   };
   $("legend").append(
-    ...[["mtls", "mutual TLS"], ["tls", "TLS, outside"], ["plaintext", "plaintext"], ["refused", "refused by its callee"], ["unrouted", "no route leads there"]].filter(([kind]) => kinds.has(kind)).map(([kind, words]) => line(kind, "", words)),
+    ...[["mtls", "mutual TLS"], ["tls", "TLS, outside"], ["plaintext", "plaintext"], ["refused", "refused by its callee"], ["idle", "no requests"]].filter(([kind]) => kinds.has(kind)).map(([kind, words]) => line(kind, "", words)),
     ...(edges.some((edge) => edge.copy) ? [line("mtls", " copy", "copies only")] : []),
     ...["envoy", "haproxy", "nginx"].filter((name) => proxies.has(name)).map(colour));
   const number = (kind, noun) => { const many = nodes.filter((node) => node.kind === kind).length; return many ? count(many, noun) : ""; };

@@ -11,6 +11,7 @@ from meshctl import pipeline
 from meshctl.diagnostics import UsageError
 from meshctl.graph.grouping import between, by, chosen, groupings
 from meshctl.graph.model import Access, Kind, Security, dying
+from meshctl.graph.views import label
 from meshctl.graph.words import percent
 from meshctl.pipeline import Picture
 from tests.graph.large import mesh
@@ -64,6 +65,31 @@ def test_calls(graph, caller, callee, protocol, security, access, need, split):
 
 def test_a_mirror_alone_is_a_copy(graph):
     assert [each.callee for each in graph.edges if each.copy] == ["audit"]
+
+
+IDLE = """
+apiVersion: meshctl.dev/v1
+mesh: {name: d, domain: d.mesh, trustDomain: d.example}
+services:
+  a: {port: 80, endpoints: [{address: 10.0.0.1}], calls: {b: {}, c: {}, h: {}, t: {localPort: 9000}}}
+  b: {port: 80, endpoints: [{address: 10.0.0.2}]}
+  c: {port: 80, endpoints: [{address: 10.0.0.3}], routes: [{name: on, backends: [{service: b}]}]}
+  h: {port: 80, endpoints: [{address: 10.0.0.8}], allow: [{from: [b]}], routes: [{name: r, respond: {status: 200}}]}
+  t: {port: 80, protocol: tcp, endpoints: [{address: 10.0.0.9}]}
+"""
+
+
+def test_a_call_of_which_nothing_arrives_says_so(tmp_path):
+    (tmp_path / "mesh.yaml").write_text(IDLE, "utf-8")
+    found = pipeline.graph(str(tmp_path / "mesh.yaml"), today=date(2026, 11, 22))
+    told = {each.callee: label(found, nth) for nth, each in enumerate(found.edges)}
+    assert told == {"b": "", "c": "no requests", "h": "no requests", "t": ""}
+    assert {each.callee for each in found.edges if "its own sidecar" in " ".join(each.grounds)} == {"c", "h"}
+    drawn = {each: pipeline.draw(found, each) for each in Picture}
+    assert drawn[Picture.MERMAID].count('-.->|"no requests"|') == 2
+    assert drawn[Picture.DOT].count('label="no requests", color="#9ca3af", style="dashed"') == 2
+    assert drawn[Picture.SVG].count('class="edge idle"') == 2
+    assert drawn[Picture.HTML].count('"kind":"idle"') == 2
 
 
 def test_findings_stand_where_they_belong(graph):
@@ -142,37 +168,3 @@ def test_groups(graph, tmp_path):
 )
 def test_shares_are_said(share, said):
     assert percent(Fraction(*share)) == said
-
-
-UNROUTED = """\
-apiVersion: meshctl.dev/v1
-mesh: {name: d, domain: d.mesh, trustDomain: d.example}
-services:
-  a: {port: 80, endpoints: [{address: 10.0.0.1}], calls: {answered: {}, moved: {}, partly: {}, shut: {}, plain: {}}}
-  answered: {port: 80, endpoints: [{address: 10.0.0.2}], routes: [{name: r, respond: {status: 200}}]}
-  moved: {port: 80, endpoints: [{address: 10.0.0.3}], routes: [{name: r, backends: [{service: plain}]}]}
-  partly:
-    port: 80
-    endpoints: [{address: 10.0.0.4}]
-    routes: [{name: r, matches: [{path: {prefix: /x}}], respond: {status: 200}}, {name: rest}]
-  plain: {port: 80, endpoints: [{address: 10.0.0.5}]}
-  shut: {port: 80, endpoints: [{address: 10.0.0.6}], allow: []}
-"""
-
-
-def test_a_call_that_no_route_leads_to_is_none_that_is_let_in(tmp_path):
-    path = tmp_path / "mesh.yaml"
-    path.write_text(UNROUTED, "utf-8")
-    graph = pipeline.graph(str(path), today=date(2026, 11, 22))
-    assert {each.callee: (each.access, each.need) for each in graph.edges} == {
-        "answered": (Access.UNROUTED, 0),
-        "moved": (Access.UNROUTED, 0),
-        "partly": (Access.PERMITTED, 1),
-        "plain": (Access.PERMITTED, 1),
-        "shut": (Access.REFUSED, 0),
-    }
-    drawn = {each: pipeline.draw(graph, each) for each in Picture}
-    assert drawn[Picture.MERMAID].count('-.->|"no route leads there"|') == 2
-    assert drawn[Picture.DOT].count('label="no route leads there", color="#9ca3af", style="dashed"') == 2
-    assert drawn[Picture.SVG].count('class="edge unrouted"') == 2
-    assert drawn[Picture.HTML].count('"kind":"unrouted"') == 2
