@@ -92,7 +92,7 @@ def recall(arguments: Sequence[str]) -> Answer | None:
     if not arguments or arguments[0] not in COMMANDS or NO_CACHE in arguments:
         return None
     try:
-        work = os.getcwd()  # noqa: PTH109 - pathlib takes longer to import than all of this
+        work = os.getcwd()
         where = store.folder(os.environ, work)
         if where is None:
             return None

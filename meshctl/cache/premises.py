@@ -60,7 +60,7 @@ def folder(path: str) -> None:
     """The names in the folder at ``path`` are about to be listed."""
     if premises := _listening.get():
         try:
-            status = os.stat(path)  # noqa: PTH116 - pathlib takes too long to import
+            status = os.stat(path)
         except OSError:
             premises.whole = False
             return
@@ -88,7 +88,7 @@ def hold(rendered: str) -> bool:
             case "file":
                 is_so = _content(_read(path)) == how
             case "folder":
-                is_so = mark(os.stat(path)) == how  # noqa: PTH116
+                is_so = mark(os.stat(path)) == how
             case "link":
                 is_so = _where(os.path.realpath(path)) == how
             case "absent":

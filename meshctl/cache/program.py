@@ -9,7 +9,7 @@ from hashlib import sha256
 from meshctl import __version__
 from meshctl.cache.marks import mark
 
-_PACKAGE = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - pathlib takes too long to import
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
 _PACKAGES = "-packages"
 """How folders of installed packages end: `site-packages`, `dist-packages`."""
 
@@ -17,10 +17,10 @@ _PACKAGES = "-packages"
 def identity() -> str:
     """Another one after any change to meshctl, to Python, or to what is installed beside it. Raises OSError."""
     told = [__version__, sys.version, sys.executable, _PACKAGE]
-    packages = [each for each in sys.path if each.endswith(_PACKAGES) and os.path.isdir(each)]  # noqa: PTH112
+    packages = [each for each in sys.path if each.endswith(_PACKAGES) and os.path.isdir(each)]
     # Whoever installs or replaces a package changes its folder's list of names.
-    told += [f"{each} {mark(os.stat(each))}" for each in packages]  # noqa: PTH116
-    beside = os.path.dirname(_PACKAGE)  # noqa: PTH120
+    told += [f"{each} {mark(os.stat(each))}" for each in packages]
+    beside = os.path.dirname(_PACKAGE)
     for folder in (_PACKAGE, f"{beside}/templates", f"{beside}/policies"):
         told += sorted(_files(folder))
     return sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
@@ -28,7 +28,7 @@ def identity() -> str:
 
 def _files(folder: str) -> list[str]:
     found: list[str] = []
-    folders = [folder] if os.path.isdir(folder) else []  # noqa: PTH112
+    folders = [folder] if os.path.isdir(folder) else []
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in entries:

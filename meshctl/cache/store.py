@@ -44,7 +44,7 @@ def folder(environment: Mapping[str, str], work: str) -> str | None:
 
 def _repository(folder: str) -> str | None:
     while not os.path.lexists(f"{folder}/.git"):
-        above = os.path.dirname(folder)  # noqa: PTH120 - pathlib takes longer to import than all of this
+        above = os.path.dirname(folder)
         if above == folder:
             return None
         folder = above
@@ -77,7 +77,7 @@ class Store:
         if len(body) > ENTRY:
             return False
         try:
-            os.makedirs(self._folder, mode=_PRIVATE, exist_ok=True)  # noqa: PTH103
+            os.makedirs(self._folder, mode=_PRIVATE, exist_ok=True)
             self._require_own()
             self._make_room(len(body))
             _write(self._path(key), _MARK + _digest(key, body) + b"\n" + body)
@@ -102,7 +102,7 @@ class Store:
         if total <= LIMIT:
             return
         for status, path in sorted(found, key=lambda each: each[0].st_mtime_ns):
-            os.unlink(path)  # noqa: PTH108
+            os.unlink(path)
             total -= status.st_size
             # To the half, so that not every run has to look for room.
             if total <= LIMIT // 2:
@@ -140,7 +140,7 @@ def _write(path: str, content: bytes) -> None:
                 view = view[os.write(descriptor, view) :]
         finally:
             os.close(descriptor)
-        os.replace(temporary, path)  # noqa: PTH105
+        os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)  # noqa: PTH108
+        os.unlink(temporary)
         raise
