@@ -26,7 +26,7 @@ from tests.behaviour.world import World, client_context, running
 from tests.seconds import soak_seconds
 
 SEED, COUNT = 1, 3000
-"""About seven in ten are of kinds of which the contract says exactly what becomes of them."""
+"""About two in three are of kinds of which the contract says exactly what becomes of them."""
 EXACT = ("path", "claim", "condition")
 
 MESH = Table(
@@ -151,4 +151,4 @@ def test_any_requests_decide_as_the_contract_says(tmp_path):
         f"{proxy}: {each}" for proxy in Proxy for each in faults(proxy, sent, WAYS, tmp_path / proxy.value)
     ]
     assert not found, "\n".join([f"seed {seed}: {len(found)} differ:", *found[:40]])
-    assert sum(each.kind in EXACT for each in sent) >= 2000
+    assert sum(each.kind in EXACT for each in sent) >= 1800
